@@ -1,0 +1,1 @@
+"""HTTP, orchestration, persistence, audit, command line: the only place where the floors are wired."""

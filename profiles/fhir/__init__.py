@@ -1,0 +1,1 @@
+"""FHIR as plain data: base facts, JSON and XML, search, bundles."""

@@ -1,0 +1,34 @@
+"""Resources as plain data, and the walks that everything else is made of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Resource = dict[str, Any]
+"""A FHIR resource as JSON-like data: dict, list, str, bool, int and Decimal. Never a float, never a model."""
+
+
+def references(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every Reference (an object with a textual ``reference``) in a resource, contained ones included."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, dict):
+            if isinstance(current.get("reference"), str):
+                yield current
+            stack.extend(reversed([value for value in current.values() if isinstance(value, dict | list)]))
+        elif isinstance(current, list):
+            stack.extend(reversed(current))
+
+
+def local_reference(text: str) -> tuple[str, str] | None:
+    """Split a literal reference into type and id.
+
+    ``Patient/1``, ``Patient/1/_history/2`` and ``https://host/base/Patient/1`` give ``("Patient", "1")``.
+    Fragments, urns and anything that does not end in ``Type/id`` give None.
+    """
+    if text.startswith(("#", "urn:")):
+        return None
+    parts = text.split("?", 1)[0].split("/_history/", 1)[0].rstrip("/").split("/")
+    if len(parts) < 2 or not parts[-2][:1].isupper() or not parts[-2].isalpha() or not parts[-1]:
+        return None
+    return parts[-2], parts[-1]
