@@ -1,0 +1,234 @@
+"""The questions that the authorization server asks others.
+
+Two sides. The **host** (the gateway) knows the providers, their data services and whether there are data for a person;
+it implements `Providers` and `Host`. The **lists** (auth.clients) and the **transport** (auth.transport) know which
+clients exist and who is at the other end of a connection; they implement `ClientList`, `Whitelist`, `ServiceNames`,
+`ListsState`, gathered in `Lists`, and deliver `Peer`.
+
+Nothing here imports anything of ours but the event type, so every part can be built and tested against it alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from auth.events import Event
+
+# --- lists and transport -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One entry of the OAuth client list (LIST-16)."""
+
+    hostname: str
+    """Lower case; equals `client_id` and the DNS name of the client certificate."""
+    organisation: str
+    """Name shown to people (UI-04)."""
+    services: frozenset[str] | None
+    """Data services the client is qualified for; None when the list does not say (LIST-17)."""
+
+
+class ClientList(Protocol):
+    """The OAuth client list as it is now."""
+
+    def find(self, hostname: str) -> Client | None:
+        """The client with exactly this host name (byte for byte), or None."""
+
+
+class Whitelist(Protocol):
+    """The list of host names that may take part in traffic between servers."""
+
+    def holds(self, hostname: str) -> bool:
+        """True when exactly this host name (lower case) is listed. No suffix or wildcard match (TLS-08)."""
+
+
+class ServiceNames(Protocol):
+    """The list of display names of data services."""
+
+    def find(self, service_id: str) -> str | None:
+        """The display name, or None when the list has none."""
+
+
+class ListsState(Protocol):
+    """How fresh the lists are (SLA-05)."""
+
+    def age(self) -> timedelta:
+        """Time since the last successful fetch of the oldest list that matters."""
+
+    def usable(self) -> bool:
+        """False once the lists are too old (8 hours) or absent: new authorizations are refused then."""
+
+
+class Lists(Protocol):
+    """One consistent view of all lists. Every property may change between two requests, never half."""
+
+    @property
+    def clients(self) -> ClientList: ...
+
+    @property
+    def whitelist(self) -> Whitelist: ...
+
+    @property
+    def names(self) -> ServiceNames: ...
+
+    @property
+    def state(self) -> ListsState: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection, as `auth.transport.peer_of(scope)` finds it.
+
+    `hostnames` holds the DNS names of a client certificate whose chain, validity, use and revocation were checked,
+    in lower case. None: no (acceptable) certificate was shown.
+    """
+
+    hostnames: tuple[str, ...] | None
+
+
+class PeerOf(Protocol):
+    """How the transport delivers the peer of an ASGI request."""
+
+    def __call__(self, scope: Mapping[str, object], /) -> Peer: ...
+
+
+# --- the host ------------------------------------------------------------------------------------------------------
+
+
+class Function(StrEnum):
+    """What a data service is for (section 3 of the agreement)."""
+
+    COLLECT = "collect"
+    SHARE = "share"
+
+
+class Level(IntEnum):
+    """Level of assurance of a login, in the order of DigiD (IDN-02)."""
+
+    BASIS = 10
+    MIDDEN = 20
+    SUBSTANTIEEL = 25
+    HOOG = 30
+
+
+class Representation(StrEnum):
+    """Acting for somebody else (REP-01); the values are the scope parts."""
+
+    VOLUNTARY = "onbehalfof"
+    PARENTAL = "onbehalfofchild"
+
+
+class Reason(StrEnum):
+    """Why there is nothing (mission context, section 7). Shown to the person, never told to the client."""
+
+    NO_RELATION = "no-relation"
+    NOT_OFFERED = "not-offered"
+    AGE = "age"
+    NO_MANDATE = "no-mandate"
+    CONSENT_ENDED = "consent-ended"
+    EMPTY = "empty"
+    DELAYED = "delayed"
+    WITHHELD = "withheld"
+    SOURCE_DOWN = "source-down"
+    INVALID_BLOCKED = "invalid-blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceInfo:
+    """A data service as one provider offers it."""
+
+    id: str
+    name: str
+    """Name for people, used when the national list has none."""
+    function: Function
+    subscribe_max_days: int | None = None
+    """Longest subscription in days (`MaximaleDuur`); None: no subscriptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A care provider that this gateway serves."""
+
+    name: str
+    """MedMij name without the suffix `@medmij`."""
+    display_name: str
+    services: Mapping[str, ServiceInfo]
+    logo: str | None = None
+    """Path or https URL of the logo; the host must allow its origin by `AuthSettings.image_sources`."""
+    privacy_url: str | None = None
+    phone: str | None = None
+    level_floor: Level = Level.MIDDEN
+    representation: frozenset[Representation] = frozenset()
+    """Kinds of representation that are switched on; empty: the scope parts are refused (REP-07)."""
+
+
+class Providers(Protocol):
+    """The care providers on offer."""
+
+    def find(self, name: str) -> Provider | None:
+        """The provider with exactly this MedMij name (no suffix), or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as the login found them. The number never shows in `repr`, logs or errors (IDN-07)."""
+
+    pseudonym: str
+    """Keyed hash of the citizen number, hexadecimal: the same person always has the same one."""
+    bsn: str = field(repr=False)
+    birth_date: date | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """The answer of an availability or receivability test."""
+
+    services: frozenset[str]
+    """Those of the asked services that can be delivered (or received) for the person."""
+    reason: Reason | None = None
+    """Why nothing is left, when `services` is empty; NO_RELATION is assumed when absent."""
+    birth_date: date | None = field(default=None, repr=False)
+    """Birth date in the provider's system, when known; used for the age rule and for representation (REP-05)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """One line of the plain-language access log that a person sees."""
+
+    time: datetime
+    client: str
+    """Host name of the client."""
+    provider: str
+    service_id: str
+    what: str
+    """What was collected, in the person's words (for example the Dutch names of the zibs)."""
+    count: int | None = None
+    """Number of items, when known."""
+    represented_by: str | None = None
+    """How the representative is named on the page, when somebody else acted."""
+
+
+class Host(Protocol):
+    """What the gateway does for the authorization server."""
+
+    async def availability(
+        self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
+    ) -> Available:
+        """Which of these services have data for this person (AVL-01, AVL-05). Cancelled after 5 s (AVL-03).
+
+        Raises anything when the source cannot answer: the person then sees a temporary-fault page.
+        """
+
+    async def receivability(
+        self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
+    ) -> Available:
+        """Whether the provider accepts data of this person for these services (AVL-07)."""
+
+    async def access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
+        """Who collected what of this person, newest first, for the page "Mijn toestemmingen"."""
+
+    def note(self, event: Event) -> None:
+        """Take note of an event. Must not block and must not raise; called from threads too (LOG-08)."""
