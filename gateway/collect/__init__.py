@@ -1,0 +1,1 @@
+"""From a source's resources to an answer: normalise, match, include, assemble."""

@@ -1,0 +1,177 @@
+"""What the gateway changes in a resource before it is served, each change with a line for the repair log.
+
+The rules are general and few: the BSN is masked (IDN-06), references inside a Bundle become ``Type/id``, a reference
+without ``display`` gets one from its target, and a resource that claims no profile claims the one its standard expects.
+Clinical values are never touched.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from profiles.fhir.tree import Resource, local_reference
+
+BSN_SYSTEMS = frozenset({"http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3"})
+MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change: which rule made it, and where (a FHIRPath)."""
+
+    rule: str
+    expression: str
+
+
+def nodes(resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a resource with its FHIRPath, the resource itself first."""
+    stack: list[tuple[str, Any]] = [(str(resource.get("resourceType", "")), resource)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, dict):
+            yield path, node
+            stack.extend((f"{path}.{name}", value) for name, value in node.items() if isinstance(value, dict | list))
+        elif isinstance(node, list):
+            stack.extend((f"{path}[{index}]", item) for index, item in enumerate(node))
+
+
+def find_bsn(patient: Resource) -> str | None:
+    """The BSN among a Patient's own identifiers, or None when there is none in plain."""
+    identifiers = patient.get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else ():
+        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
+            value = identifier.get("value")
+            if isinstance(value, str) and is_bsn(value):
+                return value
+    return None
+
+
+def is_bsn(text: str) -> bool:
+    """Nine digits that pass the eleven test."""
+    if len(text) != 9 or not (text.isascii() and text.isdigit()) or text == "000000000":
+        return False
+    weights = (9, 8, 7, 6, 5, 4, 3, 2, -1)
+    return sum(weight * int(digit) for weight, digit in zip(weights, text, strict=True)) % 11 == 0
+
+
+def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:
+    """Mask every BSN in place: identifiers with the BSN system, and ``known`` numbers wherever they stand in text."""
+    repairs = []
+    numbers = set(known)
+    for path, node in nodes(resource):
+        if node.get("system") in BSN_SYSTEMS and isinstance(node.get("value"), str):
+            numbers.add(node.pop("value"))
+            node["_value"] = {**MASKED}
+            repairs.append(Repair("bsn-masked", f"{path}.value"))
+    for path, node in nodes(resource):
+        for name, value in node.items():
+            if isinstance(value, str) and any(number and number in value for number in numbers):
+                for number in numbers:
+                    value = value.replace(number, "*" * len(number))
+                node[name] = value
+                repairs.append(Repair("bsn-masked", f"{path}.{name}"))
+            elif isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, str) and item in numbers:
+                        value[index] = "*" * len(item)
+                        repairs.append(Repair("bsn-masked", f"{path}.{name}[{index}]"))
+    return repairs
+
+
+def resolve_urns(resource: Resource, by_url: Mapping[str, tuple[str, str]]) -> list[Repair]:
+    """Replace references to a Bundle entry's ``fullUrl`` by ``Type/id``, in place."""
+    repairs = []
+    for path, node in nodes(resource):
+        reference = node.get("reference")
+        if isinstance(reference, str) and reference in by_url:
+            literal = "/".join(by_url[reference])
+            if literal != reference:
+                node["reference"] = literal
+                repairs.append(Repair("reference-made-relative", f"{path}.reference"))
+    return repairs
+
+
+def fill_display(resource: Resource, find: Callable[[str, str], Resource | None]) -> list[Repair]:
+    """Give a reference without ``display`` the name of its target, in place."""
+    repairs = []
+    contained = {item.get("id"): item for item in resource.get("contained", ()) if isinstance(item, dict)}
+    for path, node in nodes(resource):
+        reference = node.get("reference")
+        if not isinstance(reference, str) or "display" in node or "_display" in node:
+            continue
+        key = local_reference(reference)
+        target = contained.get(reference[1:]) if reference.startswith("#") else find(*key) if key else None
+        text = label(target) if target else None
+        if text:
+            node["display"] = text
+            repairs.append(Repair("display-from-target", f"{path}.display"))
+    return repairs
+
+
+def claim_profile(resource: Resource, canonicals: Iterable[str]) -> list[Repair]:
+    """Let a resource that claims no profile claim ``canonicals``, in place."""
+    wanted = list(canonicals)
+    meta = resource.get("meta")
+    claimed = meta.get("profile") if isinstance(meta, dict) else None
+    if not wanted or claimed or (meta is not None and not isinstance(meta, dict)):
+        return []
+    if isinstance(meta, dict):
+        meta["profile"] = wanted
+    else:
+        rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id")}
+        for name in rest:
+            del resource[name]
+        resource["meta"] = {"profile": wanted}
+        resource.update(rest)
+    return [Repair("profile-claimed", f"{resource.get('resourceType')}.meta.profile")]
+
+
+def label(resource: Resource) -> str | None:
+    """A short name of a resource for people: of a person, an organisation, a code, a product or a title."""
+    kind = resource.get("resourceType")
+    if kind in ("Patient", "Practitioner", "RelatedPerson", "Person"):
+        names = resource.get("name")
+        return human_name(names[0] if isinstance(names, list) and names else names)
+    if kind == "PractitionerRole":
+        parts = [_display(resource.get(name)) for name in ("practitioner", "organization")]
+        return " || ".join(part for part in parts if part) or None
+    for name in ("name", "title", "description"):
+        if isinstance(resource.get(name), str):
+            return str(resource[name])
+    for name in ("code", "type", "vaccineCode", "medicationCodeableConcept"):
+        found = concept_text(resource.get(name))
+        if found:
+            return found
+    return None
+
+
+def human_name(name: Any) -> str | None:
+    """A HumanName as one line."""
+    if not isinstance(name, dict):
+        return None
+    if isinstance(name.get("text"), str):
+        return str(name["text"])
+    given = name.get("given")
+    parts = [part for part in (given if isinstance(given, list) else ()) if isinstance(part, str)]
+    parts += [name["family"]] if isinstance(name.get("family"), str) else []
+    return " ".join(parts) or None
+
+
+def concept_text(concept: Any) -> str | None:
+    """The text of a CodeableConcept (or the first of a list of them): its own, else the first display."""
+    if isinstance(concept, list):
+        return concept_text(concept[0]) if concept else None
+    if not isinstance(concept, dict):
+        return None
+    if isinstance(concept.get("text"), str):
+        return str(concept["text"])
+    codings = concept.get("coding")
+    for coding in codings if isinstance(codings, list) else ():
+        if isinstance(coding, dict) and isinstance(coding.get("display"), str):
+            return str(coding["display"])
+    return None
+
+
+def _display(reference: Any) -> str | None:
+    found = reference.get("display") if isinstance(reference, dict) else None
+    return found if isinstance(found, str) else None

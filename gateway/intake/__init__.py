@@ -1,0 +1,1 @@
+"""What comes in: files now, pushes and messages later. Read, placed with a patient, normalised, stored."""

@@ -1,0 +1,133 @@
+"""What an operator can set: one TOML file, environment variables above it, defaults that run the demo.
+
+Every section is owned by the part that uses it; this module is their sum. The strict rules of production
+are in :mod:`gateway.strict`.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+TEST_KEY = "test-only-key-do-not-use-in-production"
+"""The default of every key. Production refuses it."""
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the text says which setting and why."""
+
+
+class Section(BaseModel):
+    """A settings section: unknown names are an error, so that a typing mistake is found at start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Keys(Section):
+    """The keys that must live outside the database."""
+
+    pseudonym: SecretStr = Field(SecretStr(TEST_KEY), description="key of the pseudonyms that stand for a BSN")
+    sealing: tuple[SecretStr, ...] = Field(
+        (SecretStr(TEST_KEY),), description="keys that seal BSNs and received originals; the first one seals"
+    )
+    audit: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
+
+
+class Listen(Section):
+    """Where the process listens, and how the world calls it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=1, le=65535)
+    base_url: str = Field("", description="public base URL of the back channel; empty: http://host:port")
+
+
+class Limits(Section):
+    """Bounds on what one request may ask."""
+
+    body_bytes: int = Field(50_000_000, ge=1000, description="largest accepted request body")
+    query_bytes: int = Field(8_000, ge=500, description="longest accepted query string")
+    deadline_seconds: float = Field(4.0, gt=0, le=60, description="time for collecting an answer")
+    audit_seconds: float = Field(5.0, gt=0, le=60, description="time for the audit record to become durable")
+
+
+class ResourceServer(Section):
+    """Behaviour of the FHIR endpoints that the framework leaves free."""
+
+    trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
+    wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
+    document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
+
+
+class ProviderSettings(Section):
+    """A care provider that this gateway serves."""
+
+    display_name: str
+    services: tuple[str, ...] = Field((), description="data service ids on offer")
+    privacy_url: str = ""
+    phone: str = ""
+    logo: str = Field("", description="file name of an SVG or PNG logo")
+    level_floor: Literal["basis", "midden", "substantieel", "hoog"] = "midden"
+    sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
+
+
+class Settings(BaseSettings):
+    """All settings of the gateway (docs/configuration.md is made from them)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    mode: Literal["test", "production"] = Field("test", description="production refuses everything that is for tests only")
+    database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
+    listen: Listen = Listen()
+    keys: Keys = Keys()
+    limits: Limits = Limits()
+    resource_server: ResourceServer = ResourceServer()
+    providers: dict[str, ProviderSettings] = Field({}, description="care providers by MedMij name; empty in test mode: the demo world's")
+    lists: dict[str, Any] = Field({}, description="sources of the MedMij lists, see docs/lists.md")
+    login: dict[str, Any] = Field({}, description="login provider (OIDC), see docs/authorization.md")
+    auth: dict[str, Any] = Field({}, description="authorization server, see docs/authorization.md")
+    tls: dict[str, Any] = Field({}, description="mutual TLS, see docs/mutual-tls.md")
+    validation: dict[str, Any] = Field({}, description="validation policies, see docs/validation.md")
+    package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment above the file above the defaults; no .env files."""
+        return env_settings, init_settings
+
+    @property
+    def base_url(self) -> str:
+        """The public base URL, without a slash at its end."""
+        return (self.listen.base_url or f"http://{self.listen.host}:{self.listen.port}").rstrip("/")
+
+
+def load(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings from ``config`` (else the file that GATEWAY_CONFIG names, else none) and the environment.
+
+    ``overrides`` replace top-level values from the command line and win over everything.
+    Raises SettingsError with one line per fault; values are never repeated in it.
+    """
+    named = config or (Path(os.environ["GATEWAY_CONFIG"]) if os.environ.get("GATEWAY_CONFIG") else None)
+    content: dict[str, Any] = {}
+    if named is not None:
+        try:
+            content = tomllib.loads(named.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+            raise SettingsError(f"{named}: {fault}") from fault
+    try:
+        settings = Settings(**content)
+        return settings.model_copy(update=overrides) if overrides else settings
+    except ValidationError as fault:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors(include_input=False, include_url=False)]
+        raise SettingsError("; ".join(lines)) from None

@@ -1,0 +1,1 @@
+"""What the gateway keeps: patients and resources per provider, audit records, repairs."""

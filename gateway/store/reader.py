@@ -1,0 +1,108 @@
+"""Reading on the hot path: prepared driver statements, no ORM, no session.
+
+SQLite answers from the page cache in some tens of microseconds, so it is called in the event loop itself;
+PostgreSQL goes through a pool of asynchronous psycopg connections that keep their statements prepared.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import Select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.store.engine import database_url
+
+Row = tuple[Any, ...]
+
+
+class StoreUnavailable(Exception):
+    """The database does not answer. The client gets 503 and may try again."""
+
+
+class Reader(Protocol):
+    """Runs compiled selects. Statements are SQLAlchemy selects; the compiled text is cached per statement."""
+
+    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+        """All rows of a select. Raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: "Select[Any]", dialect: str) -> str:
+    chosen = sqlite.dialect(paramstyle="named") if dialect == "sqlite" else postgresql.dialect(paramstyle="pyformat")
+    return str(statement.compile(dialect=chosen))
+
+
+class SqliteReader:
+    """A read-only connection to an SQLite file, used in the event loop."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, cached_statements=256, timeout=1)
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA mmap_size=268435456")
+        return connection
+
+    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+        """See Reader."""
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection.execute(_compiled(statement, "sqlite"), parameters).fetchall()
+        except sqlite3.Error as fault:
+            await self.close()
+            raise StoreUnavailable from fault
+
+    async def close(self) -> None:
+        """See Reader."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresReader:
+    """A pool of autocommitting psycopg connections with prepared statements."""
+
+    def __init__(self, conninfo: str, size: int = 8) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+            conninfo, min_size=1, max_size=size, open=False, timeout=3, kwargs={"autocommit": True, "prepare_threshold": 1}
+        )
+        self._opened = asyncio.Lock()
+
+    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+        """See Reader."""
+        try:
+            if self._pool.closed:
+                async with self._opened:
+                    if self._pool.closed:
+                        await self._pool.open()
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_compiled(statement, "postgresql"), parameters)
+                return await cursor.fetchall()
+        except (psycopg.Error, PoolTimeout, OSError) as fault:
+            raise StoreUnavailable from fault
+
+    async def close(self) -> None:
+        """See Reader."""
+        if not self._pool.closed:
+            await self._pool.close()
+
+
+def open_reader(url_text: str) -> Reader:
+    """The reader for a database setting."""
+    url = database_url(url_text)
+    if url.get_backend_name() == "sqlite":
+        return SqliteReader(url.database or ":memory:")
+    return PostgresReader(url.set(drivername="postgresql").render_as_string(hide_password=False))

@@ -1,0 +1,98 @@
+"""The tables of the gateway itself (those of the authorization server are in :mod:`auth.store`).
+
+No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is encrypted with a key outside the database.
+``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+patient = Table(
+    "patient",
+    metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("patient_id", String(64), primary_key=True),
+    Column("source", String(60), nullable=False),
+    Column("person", String(64), nullable=False, comment="keyed pseudonym"),
+    Column("sealed_bsn", LargeBinary),
+    Column("birth_date", Date),
+    Index(None, "provider", "person", "fhir"),
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("provider", String(60), nullable=False),
+    Column("fhir", String(8), nullable=False),
+    Column("patient_id", String(64), nullable=False, comment="empty for what is shared, such as a Practitioner"),
+    Column("type", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of json"),
+    Column("json", LargeBinary, nullable=False),
+    Column("xml", LargeBinary, nullable=False),
+    Column("updated", DateTime(timezone=True), nullable=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    UniqueConstraint("provider", "fhir", "type", "id"),
+    Index(None, "provider", "fhir", "patient_id", "type"),
+)
+
+original = Table(
+    "original",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("received", DateTime(timezone=True), nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+repair = Table(
+    "repair",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("rule", String(60), nullable=False),
+    Column("expression", Text, nullable=False),
+)
+
+audit_record = Table(
+    "audit_record",
+    metadata,
+    Column("chain", String(36), primary_key=True, comment="one chain per process run"),
+    Column("sequence", Integer, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, index=True),
+    Column("person", String(64), nullable=False, index=True),
+    Column("provider", String(60), nullable=False),
+    Column("record", LargeBinary, nullable=False, comment="the record, canonical JSON"),
+    Column("mac", LargeBinary(32), nullable=False, comment="HMAC of the previous mac and the record"),
+)
