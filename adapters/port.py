@@ -9,7 +9,7 @@ What holds for all three methods:
 *   **One patient.** The patient is in the query and nowhere else. An adapter never returns anything of another patient;
     if the source did, the whole answer is refused with `WrongPatient`: half of a mixed answer cannot be trusted either.
 *   **One deadline.** ``deadline`` is an instant of ``time.monotonic()``. An adapter answers before it, with what it
-    has by then and a `Gap` for the rest. It never outlives it: not by a retry, not by a slow last byte, not by a thread.
+    has by then and a `Gap` for the rest. It never outlives it: not by a retry, not by a slow byte, not by a thread.
 *   **Bounded.** Memory is bounded by limits in the adapter's settings, never by what the source chooses to send.
 *   **Partial is normal.** A part that is missing is a `Gap`; a whole that is missing is an `AdapterError`. An empty
     ``resources`` without gaps means: asked, answered, nothing recorded.
@@ -17,8 +17,8 @@ What holds for all three methods:
     and what its ``_include`` parameters reach. It may hold more of the same patient: the gateway matches, sorts,
     includes and groups (``$lastn``) all answers with the same code. A parameter that the adapter does not
     understand is therefore left to the gateway, never a reason to leave data out.
-*   **Own words.** Ids and references are those of the source, stable over time; the gateway makes them unique, masks the
-    BSN and makes links absolute. Clinical values keep their digits and codes: what an adapter changes, it notes
+*   **Own words.** Ids and references are those of the source, stable over time; the gateway makes them unique, masks
+    the BSN and makes links absolute. Clinical values keep their digits and codes: what an adapter changes, it notes
     in ``trace``.
 *   **Cancellation** passes through: a cancelled call closes what it opened and raises ``asyncio.CancelledError``.
 *   **Silence.** No BSN and no clinical value in logs, URLs of log lines, or the public text of an error.
@@ -98,7 +98,7 @@ class Bsn:
 
 @dataclass(frozen=True, slots=True)
 class LocalId:
-    """The id of the patient in a source. ``source`` is the adapter's name, or None when the id holds for every source."""
+    """The id of the patient in a source. ``source`` is the adapter's name, or None when the id holds for all sources."""
 
     source: str | None
     id: str = field(repr=False)
@@ -202,8 +202,8 @@ class Reason(StrEnum):
 class Gap:
     """A part of the answer that is missing.
 
-    ``what`` names the part: a resource type, ``Type/id``, or a section name of the source. ``text`` is one plain sentence
-    for people outside, without patient data. ``retry_after`` is in seconds and set when asking again makes sense;
+    ``what`` names the part: a resource type, ``Type/id``, or a section name of the source. ``text`` is one plain
+    sentence for people outside, without patient data. ``retry_after`` is in seconds, set when asking again makes sense;
     ``available_from`` goes with ``delayed``.
     """
 
@@ -236,8 +236,8 @@ class Batch:
     """The answer to a query.
 
     ``source`` is the adapter's name. ``patients`` are the ids of the Patient resources under which this source knows
-    the person: every resource with a subject refers to one of them. ``fetched`` (UTC) is when the source was asked, also
-    when the answer came out of a cache of the adapter.
+    the person: every resource with a subject refers to one of them. ``fetched`` (UTC) is when the source was asked,
+    also when the answer came out of a cache of the adapter.
     """
 
     source: str
@@ -338,9 +338,10 @@ class Adapter(Protocol):
     async def find(self, query: AdapterQuery) -> Batch:
         """Collect what may answer one request row (``search-type`` or ``operation``).
 
-        Returns a `Batch`: all the resources of the patient that the search could match, with what ``_include`` reaches, in
-        the FHIR version of the query, and gaps for parts that failed. A person whom the source does not know gives an
-        empty batch with one gap, reason ``no-relation``. A row outside `capabilities` gives one gap ``not-offered``.
+        Returns a `Batch`: all the resources of the patient that the search could match, with what ``_include``
+        reaches, in the FHIR version of the query, and gaps for parts that failed. A person whom the source does not
+        know gives an empty batch with one gap, reason ``no-relation``. A row outside `capabilities` gives one gap
+        ``not-offered``.
 
         Raises `AdapterDown` (nothing could be fetched before the deadline), `AdapterGarbage` (what came cannot be
         read), `AdapterRefused` (the source does not let us in), `WrongPatient` (an incident; nothing is returned).
@@ -409,21 +410,21 @@ class AdapterError(Exception):
         return Gap(what, self.reason, self.text, self.retry_after)
 
 
-class AdapterDown(AdapterError):
+class AdapterDown(AdapterError):  # noqa: N818 - it names what happened
     """The source was not reached, did not answer in time, or broke off."""
 
 
-class AdapterGarbage(AdapterError):
+class AdapterGarbage(AdapterError):  # noqa: N818 - it names what happened
     """The source answered something that cannot be read, or more than the limits allow."""
 
 
-class AdapterRefused(AdapterError):
+class AdapterRefused(AdapterError):  # noqa: N818 - it names what happened
     """The source does not let the gateway in (login, certificate, rights)."""
 
 
-class WrongPatient(AdapterError):
+class WrongPatient(AdapterError):  # noqa: N818 - it names what happened
     """The source answered with data of another patient: nothing of the answer may leave, be stored or cached."""
 
 
-class AdapterMisconfigured(AdapterError):
+class AdapterMisconfigured(AdapterError):  # noqa: N818 - it names what happened
     """Settings or a mapping that cannot work; ``text`` names the place for the operator."""
