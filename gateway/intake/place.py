@@ -3,8 +3,9 @@
 A resource whose patient cannot be found is refused: a gateway that guesses here shows one patient another's data.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference, references
 
@@ -38,7 +39,7 @@ def place(resources: Iterable[Resource], stored: Callable[[Key], str | None] = l
     there. Returns a Placement; every resource is in exactly one of its two mappings.
     """
     given = {key_of(resource): resource for resource in resources}
-    targets = {key: [found for found in map(_target, references(resource)) if found] for key, resource in given.items()}
+    targets = {key: list(links(resource)) for key, resource in given.items()}
     patients: dict[Key, str] = {}
     refused: dict[Key, str] = {}
     for key, resource in given.items():
@@ -65,8 +66,22 @@ def key_of(resource: Resource) -> Key:
     return str(resource["resourceType"]), str(resource["id"])
 
 
-def _target(reference: dict[str, object]) -> Key | None:
-    return local_reference(str(reference["reference"]))
+def links(resource: Resource) -> Iterator[Key]:
+    """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
+    for reference in references(resource):
+        found = local_reference(reference["reference"])
+        if found:
+            yield found
+    yield from _attachments(resource)
+
+
+def _attachments(node: Any) -> Iterator[Key]:
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        if isinstance(value, dict) and isinstance(value.get("url"), str):
+            found = local_reference(value["url"])
+            if found and found[0] == "Binary":
+                yield found
+        yield from _attachments(value)
 
 
 def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None:
@@ -75,7 +90,7 @@ def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None
     for name in OWNER_ELEMENTS:
         value = resource.get(name)
         if isinstance(value, dict) and isinstance(value.get("reference"), str):
-            found = _target(value)
+            found = local_reference(value["reference"])
             if found and found[0] == "Patient":
                 return found[1]
     named = {id_ for type_, id_ in targets if type_ == "Patient"}

@@ -65,6 +65,16 @@ resource = Table(
     Index(None, "provider", "fhir", "patient_id", "type"),
 )
 
+link = Table(
+    "link",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("target_type", String(64), primary_key=True),
+    Column("target_id", String(64), primary_key=True),
+    Index(None, "target_type", "target_id"),
+    comment="what a resource points at: how a shared resource is reached from a patient's record",
+)
+
 original = Table(
     "original",
     metadata,

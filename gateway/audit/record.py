@@ -1,0 +1,41 @@
+"""What is recorded of one access (LOG-09): a frozen table of fields; what is not listed cannot be recorded.
+
+A record holds no BSN, no token and no clinical value: persons are keyed pseudonyms, resources are counted by type.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One answered or refused request.
+
+    ``action`` has the form subject:object:action (``pgo:resource:search``). ``at`` is UTC. ``person`` and ``actor`` are
+    pseudonyms, empty when not known. ``resources`` counts what left, by type. ``outcome`` is the HTTP status.
+    """
+
+    action: str
+    at: datetime
+    outcome: int
+    provider: str = ""
+    service: str = ""
+    interaction: str = ""
+    rule: str = ""
+    client: str = ""
+    person: str = ""
+    actor: str = ""
+    basis: str = ""
+    resources: tuple[tuple[str, int], ...] = ()
+    gaps: tuple[str, ...] = ()
+    request_id: str = ""
+    correlation_id: str = ""
+    reason: str = ""
+
+    def canonical(self) -> bytes:
+        """The bytes that are stored and chained: compact JSON, fields in the order of this class, empty ones left out."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown["at"] = self.at.astimezone(UTC).isoformat(timespec="milliseconds")
+        return msgspec.json.encode({name: value for name, value in shown.items() if value not in ("", ())})

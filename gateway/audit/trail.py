@@ -1,0 +1,128 @@
+"""Writing the audit trail by group commit, and checking it afterwards.
+
+Each process run writes one chain: the mac of a record is an HMAC over the previous mac and the record, with a key outside
+the database. Records of concurrent requests share a transaction; every request waits for the commit that holds its record.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.audit.record import AuditRecord
+from gateway.store.schema import audit_record
+
+GROUP = 256
+"""Most records in one transaction."""
+
+
+class AuditUnavailable(Exception):
+    """A record could not be made durable in time: the answer must not be given (503)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A break in a chain: where, and what is wrong."""
+
+    chain: str
+    sequence: int
+    text: str
+
+
+class Trail:
+    """The audit trail of this process. ``write`` returns when the record is durable."""
+
+    def __init__(self, engine: Engine, key: bytes, timeout: float = 5.0) -> None:
+        self._engine = engine
+        self._key = key
+        self._timeout = timeout
+        self.chain = str(uuid.uuid4())
+        self._sequence = 0
+        self._mac = hashlib.sha256(self.chain.encode()).digest()
+        self._queue: asyncio.Queue[tuple[AuditRecord, asyncio.Future[None]]] = asyncio.Queue(maxsize=10_000)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
+        self._task: asyncio.Task[None] | None = None
+
+    async def write(self, record: AuditRecord) -> None:
+        """Make a record durable. Raises AuditUnavailable when that fails or takes too long."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="audit")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((record, done))
+            async with asyncio.timeout(self._timeout):
+                await done
+        except (TimeoutError, asyncio.QueueFull) as fault:
+            raise AuditUnavailable from fault
+
+    async def close(self) -> None:
+        """Write what is waiting and stop."""
+        while not self._queue.empty():
+            await asyncio.sleep(0.01)
+        if self._task is not None:
+            self._task.cancel()
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < GROUP and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            fault: BaseException | None = None
+            try:
+                await loop.run_in_executor(self._thread, self._commit, [record for record, _ in group])
+            except SQLAlchemyError as failure:
+                fault = AuditUnavailable()
+                fault.__cause__ = failure
+            for _, done in group:
+                if not done.done():
+                    done.set_exception(fault) if fault else done.set_result(None)
+
+    def _commit(self, records: Sequence[AuditRecord]) -> None:
+        rows, sequence, mac = [], self._sequence, self._mac
+        for record in records:
+            body = record.canonical()
+            sequence, mac = sequence + 1, link(self._key, mac, body)
+            rows.append(
+                {
+                    "chain": self.chain,
+                    "sequence": sequence,
+                    "at": record.at,
+                    "person": record.person,
+                    "provider": record.provider,
+                    "record": body,
+                    "mac": mac,
+                }
+            )
+        with self._engine.begin() as connection:
+            connection.execute(insert(audit_record), rows)
+        # Only now: a group that failed leaves the chain where it was.
+        self._sequence, self._mac = sequence, mac
+
+
+def link(key: bytes, previous: bytes, record: bytes) -> bytes:
+    """The mac of a record in its chain."""
+    return hmac.digest(key, previous + record, "sha256")
+
+
+def verify(connection: Connection, key: bytes) -> Iterator[Fault]:
+    """Walk every chain and yield what does not fit: a record changed, added, or missing before another."""
+    chain, sequence, mac = "", 0, b""
+    rows = connection.execution_options(yield_per=1000).execute(
+        select(audit_record).order_by(audit_record.c.chain, audit_record.c.sequence)
+    )
+    for row in rows:
+        if row.chain != chain:
+            chain, sequence, mac = row.chain, 0, hashlib.sha256(row.chain.encode()).digest()
+        if row.sequence != sequence + 1:
+            yield Fault(chain, row.sequence, f"records {sequence + 1} to {row.sequence - 1} are missing")
+        elif not hmac.compare_digest(link(key, mac, row.record), row.mac):
+            yield Fault(chain, row.sequence, "the record or its mac was changed")
+        sequence, mac = row.sequence, row.mac

@@ -1,0 +1,46 @@
+"""Run an admitted request over a person's record until nothing more has to be loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.collect.held import Held
+from gateway.collect.record import Record
+from profiles.fhir.execute import run
+from profiles.fhir.search import Search
+
+ROUNDS = 8
+"""Most rounds of loading: a search, its includes, and their includes need three or four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes into a searchset, in order."""
+
+    matches: Sequence[Held]
+    included: Sequence[Held] = field(default=())
+
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """How many resources of each type leave, for the audit record."""
+        found: dict[str, int] = {}
+        for held in (*self.matches, *self.included):
+            found[held.type] = found.get(held.type, 0) + 1
+        return tuple(sorted(found.items()))
+
+
+async def search(record: Record, wanted: Search) -> Answer:
+    """The answer to a search. Raises StoreUnavailable, and SearchError for values that only show when run."""
+    for _ in range(ROUNDS):
+        found = run(wanted, record.of_type(wanted.type), record.find, record.of_type)
+        if not await record.load():
+            break
+    else:
+        found = run(wanted, record.of_type(wanted.type), record.find, record.of_type)
+    return Answer(tuple(found.matches), tuple(found.included))
+
+
+async def read(record: Record, type_: str, id_: str) -> Held | None:
+    """One resource by its id, or None when this person may not see it or it does not exist (ERR-44)."""
+    record.find(type_, id_)
+    await record.load()
+    held = record.find(type_, id_)
+    return held if held is not None and await record.visible(held) else None

@@ -1,0 +1,1 @@
+"""The HTTP edge: FHIR endpoints, errors, health, the OpenAPI document."""

@@ -1,0 +1,80 @@
+"""One HTTP exchange at the resource server: what is read from the request once, and how an answer is sent."""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from starlette.types import Scope, Send
+
+UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The request as far as every handler needs it. Header names are lower case bytes; the first value counts."""
+
+    scope: Scope
+    headers: dict[bytes, bytes]
+    doubled: frozenset[bytes]
+    request_id: str
+    correlation_id: str
+    traced: bool
+    started: datetime
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Exchange":
+        """Read the headers of a request. Trace ids that are not UUIDs are replaced by fresh ones (HDR-04)."""
+        headers: dict[bytes, bytes] = {}
+        doubled = set()
+        for name, value in scope["headers"]:
+            if name in headers:
+                doubled.add(name)
+            else:
+                headers[name] = value
+        request_id, correlation_id = headers.get(b"medmij-request-id", b""), headers.get(b"x-correlation-id", b"")
+        traced = bool(UUID.fullmatch(request_id) and UUID.fullmatch(correlation_id))
+        return cls(
+            scope=scope,
+            headers=headers,
+            doubled=frozenset(doubled),
+            request_id=request_id.decode() if UUID.fullmatch(request_id) else str(uuid.uuid4()),
+            correlation_id=correlation_id.decode() if UUID.fullmatch(correlation_id) else str(uuid.uuid4()),
+            traced=traced,
+            started=datetime.now(UTC),
+        )
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return str(self.scope["method"])
+
+    @property
+    def query(self) -> str:
+        """The query string as it came, undecoded."""
+        return bytes(self.scope.get("query_string", b"")).decode("latin-1")
+
+    def header(self, name: bytes) -> str | None:
+        """A header's first value, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+async def send_bytes(
+    exchange: Exchange, send: Send, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> None:
+    """Send a whole answer. Nothing is ever cached, and the request id is echoed (HDR-03, RES-13)."""
+    rows: Iterable[tuple[str, str]] = {
+        "content-type": content_type,
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "medmij-request-id": exchange.request_id,
+        "x-correlation-id": exchange.correlation_id,
+        **(headers or {}),
+    }.items()
+    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in rows]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})

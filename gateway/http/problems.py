@@ -1,0 +1,80 @@
+"""Errors at the edge: every refusal becomes an OperationOutcome in the asked format.
+
+Problem
+    what the client is told: status, issues, headers. Raised by handlers, or made here from the typed errors of the floors:
+
+    auth.bearer.BearerError         401, 400, 403   ERR-40..43
+    profiles.standards Refused      400, 404, 405   ERR-45, ERR-46
+    profiles.fhir SearchError       400             ERR-46
+    profiles.fhir NotAcceptable     406             ERR-47
+    profiles.fhir FormatError       400             a body that cannot be read
+    StoreUnavailable, Audit...      503             ERR-48
+    anything else                   500             no text to the client, all of it in the log
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from auth.bearer import BearerError
+from gateway.audit.trail import AuditUnavailable
+from gateway.store.reader import StoreUnavailable
+from profiles.fhir.errors import FormatError
+from profiles.fhir.mediatypes import NotAcceptable
+from profiles.fhir.outcome import Issue
+from profiles.fhir.search import SearchError
+from profiles.standards.admit import Refused
+
+log = logging.getLogger("gateway.http")
+
+
+@dataclass
+class Problem(Exception):
+    """A refusal as the client sees it."""
+
+    status: int
+    code: str
+    text: str
+    severity: str = "error"
+    expression: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def issue(self) -> Issue:
+        """The one issue of the OperationOutcome."""
+        return Issue(severity=self.severity, code=self.code, text=self.text, expression=self.expression)
+
+
+def challenge(error: str | None, description: str | None = None) -> Mapping[str, str]:
+    """The WWW-Authenticate header of RFC 6750; without an error when no token was sent (ERR-40)."""
+    parts = [f'error="{error}"'] if error else []
+    parts += [f'error_description="{description}"'] if error and description else []
+    return {"www-authenticate": "Bearer " + ", ".join(parts) if parts else "Bearer"}
+
+
+def problem_of(fault: Exception) -> Problem:
+    """The Problem that stands for a fault; unknown faults are logged here and lose their text."""
+    match fault:
+        case Problem():
+            return fault
+        case BearerError():
+            return Problem(
+                fault.status, "security", fault.description, headers=challenge(fault.error, fault.description)
+            )
+        case Refused():
+            headers = {"allow": "GET"} if fault.status == 405 else {}
+            return Problem(fault.status, fault.issue_code, fault.text, headers=headers)
+        case SearchError():
+            return Problem(400, fault.issue_code, fault.text)
+        case NotAcceptable():
+            headers = challenge("invalid_request", fault.text) if fault.wrong_version else {}
+            return Problem(406, "not-supported", fault.text, headers=headers)
+        case FormatError():
+            return Problem(400, "structure", str(fault), expression=fault.expression)
+        case StoreUnavailable() | AuditUnavailable():
+            log.error("store or audit unavailable: %s", type(fault.__cause__).__name__, exc_info=fault)
+            text = "The service is temporarily unavailable. Try again later."
+            return Problem(503, "transient", text, headers={"retry-after": "10"})
+        case _:
+            log.exception("unexpected fault", exc_info=fault)
+            return Problem(500, "exception", "An internal error occurred. It was logged under the correlation id.")
