@@ -1,0 +1,99 @@
+"""What changed between two copies of a list, in words that an operator can act on."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from auth.clients.model import (
+    AnyList,
+    ClientList,
+    ListedClient,
+    ListedProvider,
+    ListedService,
+    ProviderList,
+    ServiceNames,
+)
+
+
+def differences(old: AnyList | None, new: AnyList) -> tuple[str, ...]:
+    """Every change from `old` to `new`, one sentence each, in a fixed order; empty when the entries are equal.
+
+    A first copy (`old` is None) gives one sentence with the number of entries.
+    """
+    if old is None:
+        return (f"first copy, {len(new)} entries",)
+    if isinstance(old, ClientList) and isinstance(new, ClientList):
+        return _changes("client", old, new, _client)
+    if isinstance(old, ProviderList) and isinstance(new, ProviderList):
+        return _changes("provider", old, new, _provider)
+    if isinstance(old, ServiceNames) and isinstance(new, ServiceNames):
+        return _changes("name of service", old, new, lambda before, after: [f'was "{before}", now "{after}"'])
+    return _changes("host", old, new, lambda before, after: [])
+
+
+def _changes(
+    noun: str,
+    old: Mapping[str, object],
+    new: Mapping[str, object],
+    inside: Callable[..., Sequence[str]],
+) -> tuple[str, ...]:
+    gone = [f"{noun} {key} disappeared" for key in sorted(old.keys() - new.keys())]
+    come = [f"{noun} {key} appeared" for key in sorted(new.keys() - old.keys())]
+    changed = [
+        f"{noun} {key}: {sentence}"
+        for key in sorted(old.keys() & new.keys())
+        if old[key] != new[key]
+        for sentence in inside(old[key], new[key])
+    ]
+    return (*gone, *come, *changed)
+
+
+def _client(old: ListedClient, new: ListedClient) -> list[str]:
+    found: list[str] = []
+    if old.organisation != new.organisation:
+        found.append(f'organisation was "{old.organisation}", now "{new.organisation}"')
+    if new.services is None or old.services is None:
+        if old.services != new.services:
+            found.append("services no longer stated" if new.services is None else "services stated now")
+    else:
+        found += [f"service {service} removed" for service in sorted(old.services - new.services)]
+        found += [f"service {service} added" for service in sorted(new.services - old.services)]
+    found += [
+        f"notification endpoints of service {service} changed"
+        for service in sorted(old.notify.keys() | new.notify.keys())
+        if old.notify.get(service) != new.notify.get(service)
+    ]
+    return found
+
+
+def _provider(old: ListedProvider, new: ListedProvider) -> list[str]:
+    found: list[str] = []
+    if old.kind != new.kind:
+        found.append(f"kind was {old.kind}, now {new.kind}")
+    found += [
+        f"interface version {version} removed" for version in sorted(old.interfaces.keys() - new.interfaces.keys())
+    ]
+    found += [f"interface version {version} added" for version in sorted(new.interfaces.keys() - old.interfaces.keys())]
+    for version in sorted(old.interfaces.keys() & new.interfaces.keys()):
+        before, after = old.interfaces[version], new.interfaces[version]
+        found += [f"service {service} removed" for service in sorted(before.keys() - after.keys())]
+        found += [f"service {service} added" for service in sorted(after.keys() - before.keys())]
+        for service in sorted(before.keys() & after.keys()):
+            found += [f"service {service}: {sentence}" for sentence in _service(before[service], after[service])]
+    return found
+
+
+def _service(old: ListedService, new: ListedService) -> list[str]:
+    found: list[str] = []
+    if old.authorization_endpoint != new.authorization_endpoint:
+        found.append(f"authorization endpoint is now {new.authorization_endpoint}")
+    if old.token_endpoint != new.token_endpoint:
+        found.append(f"token endpoint is now {new.token_endpoint}")
+    if old.subscribe != new.subscribe:
+        found.append("subscriptions changed")
+    found += [f"system role {role} removed" for role in sorted(old.roles.keys() - new.roles.keys())]
+    found += [f"system role {role} added" for role in sorted(new.roles.keys() - old.roles.keys())]
+    found += [
+        f"resource endpoint of {role} is now {new.roles[role]}"
+        for role in sorted(old.roles.keys() & new.roles.keys())
+        if old.roles[role] != new.roles[role]
+    ]
+    return found
