@@ -6,9 +6,9 @@ The library's own entry point recovers silently from mistakes and ignores what f
 import re
 from typing import Any
 
-from antlr4 import CommonTokenStream, InputStream
-from antlr4.error.ErrorListener import ErrorListener
-from antlr4.tree.Tree import ParseTreeWalker
+from antlr4 import CommonTokenStream, InputStream  # type: ignore[import-untyped]
+from antlr4.error.ErrorListener import ErrorListener  # type: ignore[import-untyped]
+from antlr4.tree.Tree import ParseTreeWalker  # type: ignore[import-untyped]
 from fhirpathpy.parser.ASTPathListener import ASTPathListener
 from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
 from fhirpathpy.parser.generated.FHIRPathParser import FHIRPathParser
@@ -25,7 +25,8 @@ _ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "f": "\f"}
 
 
 class _Strict(ErrorListener):  # type: ignore[misc]
-    def syntaxError(self, recognizer: Any, symbol: Any, line: int, column: int, text: str, cause: Any) -> None:  # noqa: N802
+    def syntaxError(self, *details: Any) -> None:  # noqa: N802 (the library's name)
+        _recognizer, _symbol, _line, column, text, _cause = details
         raise FhirPathError(f"FHIRPath syntax error at character {column + 1}: {text}")
 
 

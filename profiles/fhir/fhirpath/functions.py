@@ -1,0 +1,314 @@
+"""The functions of FHIRPath: those that need types, scope or care of our own; the library does the rest.
+
+Each builder takes the compiled arguments and gives the compiled call.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from fhirpathpy.engine import util
+from fhirpathpy.engine.invocations import invocation_registry
+from fhirpathpy.engine.nodes import FP_DateTime, FP_Time
+
+from profiles.fhir.fhirpath.errors import FhirPathError
+from profiles.fhir.fhirpath.nodes import Node, children, descendants, member
+from profiles.fhir.fhirpath.state import MAX_TEXT, Evaluate, Items, Scope
+from profiles.fhir.fhirpath.values import as_text, identity, is_number, plain, truth, with_values
+
+Build = Callable[[list[Evaluate]], Evaluate]
+
+_SYSTEM_TYPES = {bool: "Boolean", int: "Integer", str: "String", FP_DateTime: "DateTime", FP_Time: "Time"}
+
+
+def _each(scope: Scope, focus: Items, criterion: Evaluate) -> list[tuple[Any, Items]]:
+    scope.state.spend(len(focus))
+    return [
+        (item, criterion(Scope(scope.state, [item], index, scope.total), [item])) for index, item in enumerate(focus)
+    ]
+
+
+def _where(args: list[Evaluate]) -> Evaluate:
+    criterion = args[0]
+    return lambda scope, focus: [item for item, answer in _each(scope, focus, criterion) if truth(answer)]
+
+
+def _all(args: list[Evaluate]) -> Evaluate:
+    criterion = args[0]
+    return lambda scope, focus: [all(truth(answer) for _, answer in _each(scope, focus, criterion))]
+
+
+def _exists(args: list[Evaluate]) -> Evaluate:
+    if not args:
+        return lambda scope, focus: [bool(focus)]
+    criterion = args[0]
+    return lambda scope, focus: [any(truth(answer) for _, answer in _each(scope, focus, criterion))]
+
+
+def _select(args: list[Evaluate]) -> Evaluate:
+    projection = args[0]
+    return lambda scope, focus: [one for _, answer in _each(scope, focus, projection) for one in answer]
+
+
+def _repeat(args: list[Evaluate]) -> Evaluate:
+    projection = args[0]
+
+    def repeat(scope: Scope, focus: Items) -> Items:
+        found: dict[tuple[str, Any], Any] = {}
+        level = focus
+        while level:
+            fresh = {identity(one): one for _, answer in _each(scope, level, projection) for one in answer}
+            level = [one for key, one in fresh.items() if key not in found]
+            found |= {key: one for key, one in fresh.items() if key not in found}
+        return list(found.values())
+
+    return repeat
+
+
+def _aggregate(args: list[Evaluate]) -> Evaluate:
+    def aggregate(scope: Scope, focus: Items) -> Items:
+        scope.state.spend(len(focus))
+        total = args[1](scope, scope.this) if len(args) > 1 else []
+        for index, item in enumerate(focus):
+            total = args[0](Scope(scope.state, [item], index, total), [item])
+        return total
+
+    return aggregate
+
+
+def _iif(args: list[Evaluate]) -> Evaluate:
+    def iif(scope: Scope, focus: Items) -> Items:
+        inner = Scope(scope.state, focus, scope.index, scope.total) if focus else scope
+        if truth(args[0](inner, focus)):
+            return args[1](inner, focus)
+        return args[2](inner, focus) if len(args) > 2 else []
+
+    return iif
+
+
+def _children(args: list[Evaluate]) -> Evaluate:
+    def below(scope: Scope, focus: Items) -> Items:
+        found = [one for item in focus if isinstance(item, Node) for one in children(item, scope.state.types)]
+        scope.state.spend(len(found))
+        return found
+
+    return below
+
+
+def _descendants(args: list[Evaluate]) -> Evaluate:
+    def below(scope: Scope, focus: Items) -> Items:
+        found = [one for item in focus if isinstance(item, Node) for one in descendants(item, scope.state.types)]
+        scope.state.spend(len(found))
+        return found
+
+    return below
+
+
+def _extension(args: list[Evaluate]) -> Evaluate:
+    def extension(scope: Scope, focus: Items) -> Items:
+        urls = {plain(url) for url in args[0](scope, scope.this)}
+        found = [
+            one for item in focus if isinstance(item, Node) for one in member(item, "extension", scope.state.types)
+        ]
+        return [one for one in found if isinstance(one.data, dict) and one.data.get("url") in urls]
+
+    return extension
+
+
+def _resolve(args: list[Evaluate]) -> Evaluate:
+    return lambda scope, focus: [one for one in map(scope.state.resolve, focus) if one is not None]
+
+
+def _has_value(args: list[Evaluate]) -> Evaluate:
+    return lambda scope, focus: [len(focus) == 1 and not isinstance(plain(focus[0]), dict | list | None)]
+
+
+def _get_value(args: list[Evaluate]) -> Evaluate:
+    return lambda scope, focus: [plain(one) for one in focus[:1] if not isinstance(plain(one), dict | list | None)]
+
+
+def _not(args: list[Evaluate]) -> Evaluate:
+    return lambda scope, focus: [not truth(focus)] if focus else []
+
+
+def _set_function(pick: Callable[[Items, Items], Items]) -> Build:
+    def build(args: list[Evaluate]) -> Evaluate:
+        return lambda scope, focus: pick(focus, args[0](scope, scope.this))
+
+    return build
+
+
+def distinct(items: Items) -> Items:
+    """The items without doubles, the first of each kept."""
+    return list({identity(item): item for item in reversed(items)}.values())[::-1] if len(items) > 1 else items
+
+
+def _within(items: Items, others: Items) -> Items:
+    keys = {identity(other) for other in others}
+    return [item for item in items if identity(item) in keys]
+
+
+def _without(items: Items, others: Items) -> Items:
+    keys = {identity(other) for other in others}
+    return [item for item in items if identity(item) not in keys]
+
+
+def _plain_function(function: Callable[[Items], Items]) -> Build:
+    return lambda args: lambda scope, focus: function(focus)
+
+
+def _count_argument(pick: Callable[[Items, int], Items]) -> Build:
+    def build(args: list[Evaluate]) -> Evaluate:
+        def call(scope: Scope, focus: Items) -> Items:
+            number = args[0](scope, scope.this)
+            if len(number) != 1 or not is_number(plain(number[0])):
+                raise FhirPathError("FHIRPath: a number is expected")
+            return pick(focus, max(0, int(plain(number[0]))))
+
+        return call
+
+    return build
+
+
+def _one(items: Items) -> Items:
+    if len(items) > 1:
+        raise FhirPathError("FHIRPath: single() on more than one item")
+    return items
+
+
+@lru_cache(maxsize=512)
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.DOTALL)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise FhirPathError(f"FHIRPath: not a regular expression: {error}") from None
+
+
+def _text_function(name: str, call: Callable[..., Any]) -> Build:
+    """A function of one text and text arguments; empty when any of them is."""
+
+    def build(args: list[Evaluate]) -> Evaluate:
+        def run(scope: Scope, focus: Items) -> Items:
+            inputs = [with_values(focus), *(with_values(arg(scope, scope.this)) for arg in args)]
+            if not all(inputs):
+                return []
+            texts = [plain(values[0]) for values in inputs]
+            if any(len(values) > 1 for values in inputs) or not all(isinstance(text, str) for text in texts):
+                raise FhirPathError(f"FHIRPath: {name}() needs a single text")
+            result = call(*texts)
+            if isinstance(result, str) and len(result) > MAX_TEXT:
+                raise FhirPathError(f"FHIRPath: {name}() gives too long a text")
+            return result if isinstance(result, list) else [result]
+
+        return run
+
+    return build
+
+
+def _replace_matches(text: str, pattern: str, substitution: str) -> str:
+    return _pattern(pattern).sub(re.sub(r"\$(\d)", r"\\\1", substitution.replace("\\", "\\\\")), text)
+
+
+def _to_string(items: Items) -> Items:
+    values = with_values(items)
+    return [as_text(values[0])] if len(values) == 1 and not isinstance(plain(values[0]), dict | list) else []
+
+
+def type_name(item: Any) -> str:
+    """The name of an item's type, FHIR's or System's."""
+    if isinstance(item, Node):
+        return item.path or "Element"
+    return _SYSTEM_TYPES.get(type(item), "Decimal" if is_number(item) else "Quantity")
+
+
+def is_type(scope: Scope, item: Any, wanted: str) -> bool:
+    """Whether an item is of a type or of a kind of it: ``Coding``, ``FHIR.Patient``, ``System.String``."""
+    name = wanted.rpartition(".")[2]
+    if not isinstance(item, Node):
+        return not wanted.startswith("FHIR.") and type_name(item).lower() == name.lower()
+    types = scope.state.types
+    return not wanted.startswith("System.") and types.named(name) in types.lineage(item.path or "Element")
+
+
+OWN: dict[str, tuple[int, int, Build]] = {
+    "where": (1, 1, _where),
+    "all": (1, 1, _all),
+    "exists": (0, 1, _exists),
+    "select": (1, 1, _select),
+    "repeat": (1, 1, _repeat),
+    "aggregate": (1, 2, _aggregate),
+    "iif": (2, 3, _iif),
+    "children": (0, 0, _children),
+    "descendants": (0, 0, _descendants),
+    "extension": (1, 1, _extension),
+    "resolve": (0, 0, _resolve),
+    "hasValue": (0, 0, _has_value),
+    "getValue": (0, 0, _get_value),
+    "not": (0, 0, _not),
+    "empty": (0, 0, _plain_function(lambda items: [not items])),
+    "count": (0, 0, _plain_function(lambda items: [len(items)])),
+    "first": (0, 0, _plain_function(lambda items: items[:1])),
+    "last": (0, 0, _plain_function(lambda items: items[-1:])),
+    "tail": (0, 0, _plain_function(lambda items: items[1:])),
+    "single": (0, 0, _plain_function(_one)),
+    "skip": (1, 1, _count_argument(lambda items, number: items[number:])),
+    "take": (1, 1, _count_argument(lambda items, number: items[:number])),
+    "distinct": (0, 0, _plain_function(distinct)),
+    "isDistinct": (0, 0, _plain_function(lambda items: [len(distinct(items)) == len(items)])),
+    "subsetOf": (1, 1, _set_function(lambda items, others: [not _without(items, others)])),
+    "supersetOf": (1, 1, _set_function(lambda items, others: [not _without(others, items)])),
+    "intersect": (1, 1, _set_function(lambda items, others: distinct(_within(items, others)))),
+    "exclude": (1, 1, _set_function(_without)),
+    "union": (1, 1, _set_function(lambda items, others: distinct(items + others))),
+    "combine": (1, 1, _set_function(lambda items, others: items + others)),
+    "trace": (0, 2, lambda args: lambda scope, focus: focus),
+    "toString": (0, 0, _plain_function(_to_string)),
+    "matches": (1, 1, _text_function("matches", lambda text, regex: _pattern(regex).search(text) is not None)),
+    "replaceMatches": (2, 2, _text_function("replaceMatches", _replace_matches)),
+    "replace": (2, 2, _text_function("replace", lambda text, old, new: text.replace(old, new))),
+    "startsWith": (1, 1, _text_function("startsWith", lambda text, part: text.startswith(part))),
+    "endsWith": (1, 1, _text_function("endsWith", lambda text, part: text.endswith(part))),
+    "contains": (1, 1, _text_function("contains", lambda text, part: part in text)),
+    "indexOf": (1, 1, _text_function("indexOf", lambda text, part: text.find(part))),
+    "split": (1, 1, _text_function("split", lambda text, part: text.split(part) if part else list(text))),
+    "upper": (0, 0, _text_function("upper", lambda text: text.upper())),
+    "lower": (0, 0, _text_function("lower", lambda text: text.lower())),
+    "trim": (0, 0, _text_function("trim", lambda text: text.strip())),
+    "length": (0, 0, _text_function("length", len)),
+    "today": (0, 0, lambda args: lambda scope, focus: [FP_DateTime(scope.state.now.date().isoformat())]),
+    "now": (0, 0, lambda args: lambda scope, focus: [FP_DateTime(scope.state.now.isoformat("T", "milliseconds"))]),
+}
+
+_BORROWED = frozenset({
+    "allTrue", "anyTrue", "allFalse", "anyFalse", "substring", "toChars", "join", "encode", "decode", "abs", "ceiling",
+    "exp", "floor", "ln", "log", "round", "sqrt", "truncate", "toInteger", "toBoolean", "toDecimal", "toDate",
+    "toDateTime", "toTime", "convertsToBoolean", "convertsToInteger", "convertsToDecimal", "convertsToString",
+    "convertsToDate", "convertsToDateTime", "convertsToTime", "avg", "sum", "min", "max",
+})  # fmt: skip
+
+
+def borrowed(name: str, args: list[Evaluate]) -> Evaluate:
+    """A function of the library on plain values; FhirPathError for a function that is not borrowed."""
+    if name not in _BORROWED:
+        raise FhirPathError(f"FHIRPath: the function {name}() is not supported")
+    entry = invocation_registry[name]
+    arities = entry.get("arity", {0: []})
+    if len(args) not in arities:
+        raise FhirPathError(f"FHIRPath: {name}() does not take {len(args)} arguments")
+    function = entry["fn"]
+
+    def call(scope: Scope, focus: Items) -> Items:
+        values = [plain(item) for item in with_values(focus)]
+        if not values and entry.get("nullable_input"):
+            return []
+        params = []
+        for arg in args:
+            given = [plain(item) for item in with_values(arg(scope, scope.this))]
+            if len(given) != 1:
+                return []
+            params.append(given[0])
+        result = function({}, values, *params)
+        return [] if result is None else list(util.arraify(result))
+
+    return call
