@@ -98,7 +98,7 @@ class Bsn:
 
 @dataclass(frozen=True, slots=True)
 class LocalId:
-    """The id of the patient in a source. ``source`` is the adapter's name, or None when the id holds for all sources."""
+    """The id of the patient in a source. ``source`` is the adapter's name, or None when it holds for all sources."""
 
     source: str | None
     id: str = field(repr=False)

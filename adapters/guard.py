@@ -1,0 +1,195 @@
+"""The patient guard: whose is this resource?
+
+Every adapter runs it over what its source sent, and the gateway over what every adapter sent. It knows per resource
+type which elements say who the patient is (the patient compartment of STU3 and R4, narrowed to the elements that name
+the subject), and which types belong to nobody. It fails closed: a type that it does not know must name a patient.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from adapters.port import Bsn, Gap, Reason, WrongPatient
+from profiles.fhir.tree import Resource, local_reference
+
+BSN_SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"
+"""The identifier system of the BSN in FHIR (STU3 and R4)."""
+
+BSN_SYSTEMS = frozenset({BSN_SYSTEM, "urn:oid:2.16.840.1.113883.2.4.6.3"})
+"""The same with the OID, which older systems write."""
+
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "Account": ("subject",),
+    "AllergyIntolerance": ("patient",),
+    "Appointment": ("participant.actor",),
+    "AppointmentResponse": ("actor",),
+    "BodySite": ("patient",),
+    "BodyStructure": ("patient",),
+    "Claim": ("patient",),
+    "Communication": ("subject",),
+    "CommunicationRequest": ("subject",),
+    "Consent": ("patient",),
+    "Coverage": ("beneficiary",),
+    "DetectedIssue": ("patient",),
+    "DeviceRequest": ("subject",),
+    "DeviceUseStatement": ("subject",),
+    "EpisodeOfCare": ("patient",),
+    "ExplanationOfBenefit": ("patient",),
+    "FamilyMemberHistory": ("patient",),
+    "Immunization": ("patient",),
+    "ImmunizationEvaluation": ("patient",),
+    "ImmunizationRecommendation": ("patient",),
+    "MedicationDispense": ("subject",),
+    "NutritionOrder": ("patient",),
+    "Person": ("link.target",),
+    "RelatedPerson": ("patient",),
+    "Schedule": ("actor",),
+    "SupplyDelivery": ("patient",),
+    "SupplyRequest": ("deliverTo", "requester"),
+    "Task": ("for",),
+    "VisionPrescription": ("patient",),
+}
+"""The elements that name the patient, for the types where it is not ``subject`` or ``patient``, or only one of them."""
+
+SHARED = frozenset(
+    {
+        "CodeSystem",
+        "HealthcareService",
+        "Location",
+        "Medication",
+        "MedicationKnowledge",
+        "NamingSystem",
+        "Organization",
+        "OrganizationAffiliation",
+        "PlanDefinition",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "Slot",
+        "Substance",
+        "ValueSet",
+    }
+)
+"""Types that are about nobody in particular."""
+
+MAYBE = frozenset({"Binary", "Device", "Group", "List", "Provenance"})
+"""Types that may name a patient and may do without; they are nobody's unless they say so."""
+
+
+class Whose(Enum):
+    """The verdict of the guard on one resource."""
+
+    OURS = "ours"
+    SHARED = "shared"
+    NOBODY = "nobody"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Who the patient is in this source: ids of Patient resources, the BSN when known, the source's base URL.
+
+    ``base`` (no closing slash) makes absolute references to the source itself count as local; an absolute
+    reference to anywhere else is never ours.
+    """
+
+    patients: frozenset[str]
+    bsn: Bsn | None = None
+    base: str | None = None
+
+    def whose(self, resource: Resource) -> Whose:
+        """Say whose a resource is: the patient's, nobody's by its type, nobody's by omission, or somebody else's."""
+        kind = resource.get("resourceType")
+        if kind == "Patient":
+            return Whose.OURS if resource.get("id") in self.patients else Whose.FOREIGN
+        if not isinstance(kind, str) or kind in SHARED:
+            return Whose.SHARED if isinstance(kind, str) else Whose.NOBODY
+        verdicts = [self._refers(resource, reference) for reference in subjects(resource)]
+        known = [verdict for verdict in verdicts if verdict is not None]
+        if not known:
+            return Whose.SHARED if kind in MAYBE and not verdicts else Whose.NOBODY
+        return Whose.OURS if all(known) else Whose.FOREIGN
+
+    def check(self, resources: Iterable[Resource]) -> tuple[list[Resource], list[Gap]]:
+        """Let the patient's and shared resources through; a gap for those that are nobody's.
+
+        Raises `WrongPatient` when a single one is somebody else's: nothing of such an answer can be trusted.
+        """
+        kept: list[Resource] = []
+        orphans: dict[str, int] = {}
+        for resource in resources:
+            verdict = self.whose(resource)
+            if verdict is Whose.FOREIGN:
+                kind = resource.get("resourceType", "resource")
+                raise WrongPatient("the source answered with data of another patient", cause=f"a {kind}")
+            if verdict is Whose.NOBODY:
+                orphans[str(resource.get("resourceType"))] = orphans.get(str(resource.get("resourceType")), 0) + 1
+            else:
+                kept.append(resource)
+        return kept, [
+            Gap(kind, Reason.INVALID_BLOCKED, f"{count} {kind} left out: it does not say which patient it is about")
+            for kind, count in orphans.items()
+        ]
+
+    def _refers(self, resource: Resource, reference: dict[str, Any]) -> bool | None:
+        """True: our patient; False: another patient; None: not a patient, or it cannot be told."""
+        literal = reference.get("reference")
+        logical = self._is_ours({"identifier": [reference.get("identifier")]})
+        if logical is False or not isinstance(literal, str):
+            return logical
+        if literal.startswith("#"):
+            return self._is_ours(_contained(resource, literal[1:]))
+        split = local_reference(literal)
+        if split is None:
+            return False if literal.startswith("urn:") else None
+        if split[0] != "Patient":
+            return None
+        return split[1] in self.patients and self._at_home(literal)
+
+    def _at_home(self, literal: str) -> bool:
+        if "://" not in literal:
+            return True
+        return self.base is not None and literal.startswith(f"{self.base}/Patient/")
+
+    def _is_ours(self, patient: Resource | None) -> bool | None:
+        """Compare by BSN: a contained patient, or a reference by identifier alone."""
+        numbers = set(bsns(patient)) if patient else set()
+        if not numbers:
+            return None
+        return self.bsn is not None and numbers == {self.bsn.reveal()}
+
+
+def subjects(resource: Resource) -> Iterator[dict[str, Any]]:
+    """Yield the references of a resource that say who it is about."""
+    for path in SUBJECTS.get(str(resource.get("resourceType")), ("subject", "patient")):
+        yield from _walk(resource, path.split("."))
+
+
+def bsns(patient: Resource) -> Iterator[str]:
+    """Yield the BSNs among the identifiers of a Patient."""
+    identifiers = patient.get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else ():
+        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
+            value = identifier.get("value")
+            if isinstance(value, str):
+                yield value
+
+
+def _walk(node: Any, path: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _walk(item, path)
+    elif isinstance(node, dict):
+        if not path:
+            yield node
+        elif path[0] in node:
+            yield from _walk(node[path[0]], path[1:])
+
+
+def _contained(resource: Resource, wanted: str) -> Resource | None:
+    contained = resource.get("contained")
+    for item in contained if isinstance(contained, list) else ():
+        if isinstance(item, dict) and item.get("id") == wanted and item.get("resourceType") == "Patient":
+            return item
+    return None
