@@ -1,7 +1,6 @@
 """What an operator can set: one TOML file, environment variables above it, defaults that run the demo.
 
-Every section is owned by the part that uses it; this module is their sum. The strict rules of production
-are in :mod:`gateway.strict`.
+Every section is owned by the part that uses it; this module is their sum. ``refusals`` holds what production refuses.
 """
 
 import os
@@ -12,8 +11,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from auth.settings import AuthSettings
+
 TEST_KEY = "test-only-key-do-not-use-in-production"
-"""The default of every key. Production refuses it."""
+"""The default of the audit key. Production refuses it."""
 
 
 class SettingsError(Exception):
@@ -24,16 +25,6 @@ class Section(BaseModel):
     """A settings section: unknown names are an error, so that a typing mistake is found at start."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Keys(Section):
-    """The keys that must live outside the database."""
-
-    pseudonym: SecretStr = Field(SecretStr(TEST_KEY), description="key of the pseudonyms that stand for a BSN")
-    sealing: tuple[SecretStr, ...] = Field(
-        (SecretStr(TEST_KEY),), description="keys that seal BSNs and received originals; the first one seals"
-    )
-    audit: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
 
 
 class Listen(Section):
@@ -70,6 +61,7 @@ class ProviderSettings(Section):
     phone: str = ""
     logo: str = Field("", description="file name of an SVG or PNG logo")
     level_floor: Literal["basis", "midden", "substantieel", "hoog"] = "midden"
+    representation: tuple[Literal["onbehalfof", "onbehalfofchild"], ...] = ()
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
 
 
@@ -77,19 +69,26 @@ class Settings(BaseSettings):
     """All settings of the gateway (docs/configuration.md is made from them)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="GATEWAY_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
-    mode: Literal["test", "production"] = Field("test", description="production refuses everything that is for tests only")
+    mode: Literal["test", "production"] = Field(
+        "test", description="production refuses everything that is for tests only"
+    )
     database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
     listen: Listen = Listen()
-    keys: Keys = Keys()
+    audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     limits: Limits = Limits()
     resource_server: ResourceServer = ResourceServer()
-    providers: dict[str, ProviderSettings] = Field({}, description="care providers by MedMij name; empty in test mode: the demo world's")
+    providers: dict[str, ProviderSettings] = Field(
+        {}, description="care providers by MedMij name; empty in test mode: the demo world's"
+    )
     lists: dict[str, Any] = Field({}, description="sources of the MedMij lists, see docs/lists.md")
-    login: dict[str, Any] = Field({}, description="login provider (OIDC), see docs/authorization.md")
-    auth: dict[str, Any] = Field({}, description="authorization server, see docs/authorization.md")
+    auth: AuthSettings = AuthSettings()
     tls: dict[str, Any] = Field({}, description="mutual TLS, see docs/mutual-tls.md")
     validation: dict[str, Any] = Field({}, description="validation policies, see docs/validation.md")
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
@@ -112,6 +111,30 @@ class Settings(BaseSettings):
         return (self.listen.base_url or f"http://{self.listen.host}:{self.listen.port}").rstrip("/")
 
 
+def refusals(settings: Settings) -> list[str]:
+    """Why these settings may not run in production, one line each; always empty in test mode."""
+    if settings.mode != "production":
+        return []
+    found = list(authorization(settings).problems())
+    if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
+        found.append("audit_key: needs a secret of at least 32 characters")
+    if not settings.base_url.startswith("https://"):
+        found.append("listen.base_url: must be https")
+    if not settings.providers:
+        found.append("providers: none configured")
+    return found
+
+
+def authorization(settings: Settings) -> AuthSettings:
+    """The section of the authorization server, with the mode and address of the whole."""
+    update: dict[str, Any] = {"mode": settings.mode}
+    if "base_url" not in settings.auth.model_fields_set:
+        update["base_url"] = settings.base_url
+    if "client_authentication" not in settings.auth.model_fields_set and settings.mode == "test":
+        update["client_authentication"] = "asserted"
+    return settings.auth.model_copy(update=update)
+
+
 def load(config: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings from ``config`` (else the file that GATEWAY_CONFIG names, else none) and the environment.
 
@@ -129,5 +152,7 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         settings = Settings(**content)
         return settings.model_copy(update=overrides) if overrides else settings
     except ValidationError as fault:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors(include_input=False, include_url=False)]
+        lines = [
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors(include_input=False, include_url=False)
+        ]
         raise SettingsError("; ".join(lines)) from None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from auth.crypto import valid_bsn
 from profiles.fhir.tree import Resource, local_reference
 
 BSN_SYSTEMS = frozenset({"http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3"})
@@ -41,17 +42,9 @@ def find_bsn(patient: Resource) -> str | None:
     for identifier in identifiers if isinstance(identifiers, list) else ():
         if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
             value = identifier.get("value")
-            if isinstance(value, str) and is_bsn(value):
+            if isinstance(value, str) and valid_bsn(value):
                 return value
     return None
-
-
-def is_bsn(text: str) -> bool:
-    """Nine digits that pass the eleven test."""
-    if len(text) != 9 or not (text.isascii() and text.isdigit()) or text == "000000000":
-        return False
-    weights = (9, 8, 7, 6, 5, 4, 3, 2, -1)
-    return sum(weight * int(digit) for weight, digit in zip(weights, text, strict=True)) % 11 == 0
 
 
 def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:

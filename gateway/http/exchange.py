@@ -63,7 +63,12 @@ class Exchange:
 
 
 async def send_bytes(
-    exchange: Exchange, send: Send, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+    exchange: Exchange,
+    send: Send,
+    status: int,
+    content_type: str,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Send a whole answer. Nothing is ever cached, and the request id is echoed (HDR-03, RES-13)."""
     rows: Iterable[tuple[str, str]] = {

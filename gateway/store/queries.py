@@ -25,7 +25,9 @@ _of_patient = and_(
 PATIENTS = select(patient.c.patient_id, patient.c.source, patient.c.birth_date, patient.c.person).where(_mine)
 """The patients that are this person: ``provider``, ``fhir``, ``person`` and ``patient_id`` (each may be empty)."""
 
-BY_TYPE = select(*HELD).select_from(patient.join(resource, _of_patient)).where(_mine, resource.c.type == bindparam("type"))
+BY_TYPE = (
+    select(*HELD).select_from(patient.join(resource, _of_patient)).where(_mine, resource.c.type == bindparam("type"))
+)
 """All resources of one type in a person's record."""
 
 

@@ -50,7 +50,9 @@ class SqliteReader:
         self._connection: sqlite3.Connection | None = None
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, cached_statements=256, timeout=1)
+        connection = sqlite3.connect(
+            self._path, check_same_thread=False, isolation_level=None, cached_statements=256, timeout=1
+        )
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA mmap_size=268435456")
         return connection
@@ -77,7 +79,12 @@ class PostgresReader:
 
     def __init__(self, conninfo: str, size: int = 8) -> None:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
-            conninfo, min_size=1, max_size=size, open=False, timeout=3, kwargs={"autocommit": True, "prepare_threshold": 1}
+            conninfo,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=3,
+            kwargs={"autocommit": True, "prepare_threshold": 1},
         )
         self._opened = asyncio.Lock()
 

@@ -1,7 +1,7 @@
 """Writing resources: one unit of work, versions kept, originals sealed. The caller commits."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from auth.crypto import KeyRing, Pseudonyms
 from gateway.collect.normalise import Repair
 from gateway.store.schema import link, original, patient, repair, resource
 from profiles.fhir.version import FhirVersion
@@ -47,7 +48,7 @@ class Conflict(Exception):
 class Writer:
     """Stores patients and resources of one provider and source inside the caller's transaction.
 
-    ``person_of`` makes the keyed pseudonym of a BSN, ``seal`` encrypts bytes under a context.
+    ``pseudonyms`` turns a BSN into the person's key, ``ring`` seals what may not be readable in the database.
     """
 
     def __init__(
@@ -55,26 +56,26 @@ class Writer:
         connection: Connection,
         provider: str,
         source: str,
-        person_of: Callable[[str], str],
-        seal: Callable[[bytes, str], bytes],
+        pseudonyms: Pseudonyms,
+        ring: KeyRing,
     ) -> None:
         self._db = connection
         self._provider = provider
         self._source = source
-        self._person_of = person_of
-        self._seal = seal
+        self._pseudonyms = pseudonyms
+        self._ring = ring
         self._now = datetime.now(UTC)
 
     def put_patient(self, entry: PatientEntry) -> None:
         """Make or refresh a patient. A patient without BSN gets a pseudonym of their own, until the BSN is known."""
         values: dict[str, Any] = {"source": self._source}
         if entry.bsn is not None:
-            sealed = self._seal(entry.bsn.encode(), "bsn")
-            values |= {"person": self._person_of(entry.bsn), "sealed_bsn": sealed}
+            sealed = self._ring.seal("bsn", entry.bsn.encode())
+            values |= {"person": self._pseudonyms.of(entry.bsn), "sealed_bsn": sealed}
         if entry.birth_date is not None:
             values["birth_date"] = entry.birth_date
         key = {"provider": self._provider, "fhir": entry.version.value, "patient_id": entry.patient_id}
-        local = self._person_of("|".join(("local", *key.values())))
+        local = self._pseudonyms.of("|".join(("local", *key.values())))
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(patient).values({"person": local, **key, **values})
         self._db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
@@ -119,7 +120,12 @@ class Writer:
                 update(resource)
                 .where(resource.c.pk == pk)
                 .values(
-                    version=number, digest=digest, json=received.json, xml=received.xml, updated=self._now, deleted=False
+                    version=number,
+                    digest=digest,
+                    json=received.json,
+                    xml=received.xml,
+                    updated=self._now,
+                    deleted=False,
                 )
             )
         self._keep(pk, number, received)
@@ -165,7 +171,7 @@ class Writer:
         return int(result.scalar_one())
 
     def _keep(self, pk: int, number: int, received: Received) -> None:
-        sealed = self._seal(received.original, "original")
+        sealed = self._ring.seal("original", received.original)
         self._db.execute(
             insert(original).values(
                 resource_pk=pk, version=number, received=self._now, format=received.format, sealed=sealed
@@ -182,5 +188,3 @@ class Writer:
 
 def _repair_row(pk: int, number: int, change: Repair) -> Mapping[str, object]:
     return {"resource_pk": pk, "version": number, "rule": change.rule, "expression": change.expression}
-
-

@@ -1,0 +1,47 @@
+# The three commands of the README, and what they need. Everything lives in .venv; nothing is installed elsewhere
+# except the Debian packages that the tests drive (Chromium, nginx), by tools/install-test-services.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
+
+.PHONY: run demo test check lint lock clean
+
+run: $(VENV)/.installed
+	$(BIN)/gateway demo serve --port $(PORT)
+
+demo: $(VENV)/.installed
+	$(BIN)/gateway demo visit
+
+test: $(VENV)/.installed-dev
+	tools/install-test-services
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -q -n 2 --dist worksteal
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Writes the lock files anew from the ranges in pyproject.toml; review the difference before you commit it.
+lock: $(VENV)/.installed-dev
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra build -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist var .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,61 @@
+"""What every command shares: the settings, opened resources, and how a fault ends the process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.settings import Settings, SettingsError, load
+from gateway.store.engine import open_engine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DONE, FINDINGS, USAGE = 0, 1, 2
+"""Exit codes: done, something was found, usage or configuration."""
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def fail(text: str, code: int = USAGE) -> NoReturn:
+    """End the command with one line on standard error."""
+    errors.print(f"gateway: {text}", highlight=False, markup=False, soft_wrap=True)
+    raise SystemExit(code)
+
+
+def with_settings(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command ``settings`` as its first argument, read from --config and the environment."""
+
+    @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with the settings.")
+    @wraps(command)
+    def wrapper(*args: Any, config: Path | None, **kwargs: Any) -> R:
+        try:
+            settings = load(config)
+        except SettingsError as fault:
+            fail(str(fault))
+        return command(settings, *args, **kwargs)
+
+    return wrapper
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Engine]:
+    """The database of the settings; a database that does not answer ends the command."""
+    try:
+        engine = open_engine(settings.database_url)
+    except ValueError as fault:
+        fail(str(fault))
+    try:
+        yield engine
+    except SQLAlchemyError as fault:
+        original = str(getattr(fault, "orig", fault)).strip().splitlines()
+        fail(f"database: {original[0] if original else type(fault).__name__}; was 'gateway db upgrade' run?")
+    finally:
+        engine.dispose()

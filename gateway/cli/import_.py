@@ -1,0 +1,62 @@
+"""gateway import: load FHIR files into the store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.progress import track
+
+from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.intake.load import Loader
+from gateway.intake.read import Item, Unreadable, files, read
+from gateway.keys import keys_of
+from gateway.providers import known_providers
+from gateway.settings import Settings
+from gateway.store.writer import Writer
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import catalogue
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
+@click.option("--source", default="import", show_default=True, help="Name of the source the data come from.")
+@click.option("--fhir", type=click.Choice(["stu3", "r4"]), help="FHIR release; left out: told from each file.")
+@with_settings
+def import_command(
+    settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None
+) -> None:
+    """Load resources, Bundles and NDJSON from files and folders; ids are kept.
+
+    What cannot be read, or placed with a patient, is refused with a line that says why; the rest is stored.
+    Exit code 0 when everything was stored, 1 when something was refused, 2 when nothing could be tried.
+    """
+    if provider not in known_providers(settings):
+        fail(f"unknown provider {provider}; known are {', '.join(sorted(known_providers(settings))) or 'none'}")
+    try:
+        names = list(files(paths))
+    except FileNotFoundError as fault:
+        fail(str(fault))
+    items: list[Item] = []
+    refused: list[tuple[str, str]] = []
+    version = FhirVersion.of(fhir) if fhir else None
+    for name in track(names, "Reading", console=errors, disable=not errors.is_terminal):
+        for found in read(name, version):
+            if isinstance(found, Unreadable):
+                refused.append((found.origin, found.text))
+            else:
+                items.append(found)
+    with database(settings) as engine, engine.begin() as connection:
+        pseudonyms, ring = keys_of(settings)
+        writer = Writer(connection, provider, source, pseudonyms, ring)
+        loaded = Loader(writer, catalogue().expected_profiles).load(items)
+    for origin, text in (*refused, *loaded.refused):
+        errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
+    repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(loaded.repairs.items()))
+    console.print(
+        f"{loaded.stored} stored, {loaded.unchanged} unchanged, {len(refused) + len(loaded.refused)} refused"
+        + (f"; repaired: {repairs}" if repairs else ""),
+        highlight=False,
+    )
+    if refused or loaded.refused:
+        raise SystemExit(FINDINGS)

@@ -1,0 +1,33 @@
+"""gateway standards: which information standards the gateway knows."""
+
+import json
+import sys
+
+import click
+from rich.table import Table
+
+from gateway.cli.context import console
+from profiles.standards.load import catalogue
+
+
+@click.group()
+def standards() -> None:
+    """The information standards that the gateway knows."""
+
+
+@standards.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def list_command(as_json: bool) -> None:
+    """List the standards with their data services and FHIR release."""
+    rows = sorted(catalogue().standards.values(), key=lambda standard: (standard.ring, standard.id))
+    if as_json:
+        listed = [
+            {"standard": row.id, "services": [service.id for service in row.services], "fhir": row.fhir.value}
+            for row in rows
+        ]
+        sys.stdout.write(json.dumps(listed, indent=2) + "\n")
+        return
+    table = Table("standard", "services", "FHIR", "requests", "title")
+    for row in rows:
+        table.add_row(row.id, ", ".join(s.id for s in row.services), row.fhir.value, str(len(row.rules)), row.title)
+    console.print(table)
