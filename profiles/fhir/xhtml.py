@@ -1,0 +1,128 @@
+"""The narrative of a resource: the one part of FHIR that is XML in both formats."""
+
+import re
+from html.entities import name2codepoint
+from typing import Any
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from profiles.fhir.errors import FormatError
+from profiles.fhir.jsonscan import MAX_DEPTH
+
+XHTML = "http://www.w3.org/1999/xhtml"
+_XML = "http://www.w3.org/XML/1998/namespace"
+_OWN_NAMESPACE = re.compile(rf"""<div\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*?xmlns\s*=\s*(?:"{XHTML}"|'{XHTML}')""")
+_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
+_XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+
+
+class Rewriter:
+    """Rebuilds a narrative from parser events, without prefixes, comments and processing instructions."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self._names: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins; ``name`` and the attributes are expanded names."""
+        local = local_name(name)
+        namespace = "" if self._names else f' xmlns="{XHTML}"'
+        shown = "".join(f" {attribute_name(key)}={_quoted(value)}" for key, value in attributes.items())
+        self.parts.append(f"<{local}{namespace}{shown}>")
+        self._names.append(local)
+
+    def text(self, text: str) -> None:
+        """Characters."""
+        self.parts.append(escape(text).replace("\r", "&#13;"))
+
+    def end(self) -> None:
+        """The innermost element ends."""
+        self.parts.append(f"</{self._names.pop()}>")
+
+
+def local_name(name: str) -> str:
+    """The local name of an expanded name in the XHTML namespace; FormatError for any other namespace."""
+    parts = name.split(" ")
+    if len(parts) < 2 or parts[0] != XHTML:
+        raise FormatError("the narrative holds an element that is not XHTML")
+    return parts[1]
+
+
+def attribute_name(name: str) -> str:
+    """The name of an attribute as written; FormatError for a namespace other than that of xml:lang."""
+    parts = name.split(" ")
+    if len(parts) == 1:
+        return name
+    if parts[0] != _XML:
+        raise FormatError("the narrative holds an attribute of another namespace")
+    return f"xml:{parts[1]}"
+
+
+def is_plain(name: str, attributes: dict[str, str]) -> bool:
+    """Whether an element of a narrative has no prefixes, so that its source text can be kept as it is."""
+    return name.count(" ") == 1 and not any(" " in key and not key.startswith(_XML) for key in attributes)
+
+
+def declares_namespace(source: str) -> bool:
+    """Whether the first start tag of the source declares the XHTML namespace itself."""
+    return _OWN_NAMESPACE.match(source) is not None
+
+
+def checked_div(div: Any) -> str:
+    """The narrative as it can stand in an XML document.
+
+    Takes the ``div`` text of JSON. HTML entities become characters and a missing namespace is added; anything that is
+    not one well-formed XHTML ``div`` raises FormatError.
+    """
+    if not isinstance(div, str):
+        raise FormatError("must be a string")
+    source = _ENTITY.sub(_character, div) if "&" in div else div
+    source = source.strip(" \t\r\n")
+    if source.startswith("<div") and not declares_namespace(source) and "xmlns" not in source[: source.find(">")]:
+        source = f'<div xmlns="{XHTML}"{source[4:]}'
+    if not source.startswith("<div"):
+        raise FormatError("the narrative is not a div")
+    _check(source)
+    return source
+
+
+def _character(entity: re.Match[str]) -> str:
+    name = entity.group(1)
+    known = name2codepoint.get(name)
+    return f"&#{known};" if known is not None and name not in _XML_ENTITIES else entity.group()
+
+
+def _check(source: str) -> None:
+    parser = expat.ParserCreate("utf-8", " ")
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if local_name(name) != "div" and depth == 1:
+            raise FormatError("the narrative is not a div")
+        if depth > MAX_DEPTH:
+            raise FormatError(f"the narrative is nested deeper than {MAX_DEPTH}")
+        for key in attributes:
+            if " " in key:
+                attribute_name(key)
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = _no_doctype
+    try:
+        parser.Parse(source.encode(), True)
+    except (expat.ExpatError, UnicodeEncodeError):
+        raise FormatError("the narrative is not well-formed XHTML") from None
+
+
+def _no_doctype(*_: Any) -> None:
+    raise FormatError("a document type declaration is not allowed")
+
+
+def _quoted(value: str) -> str:
+    return quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

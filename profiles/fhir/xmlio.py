@@ -1,0 +1,53 @@
+"""Resources from and to XML: strict and safe when reading, lossless both ways.
+
+Comments and processing instructions are ignored. Refused, besides what is not well-formed: document type
+declarations, other encodings than UTF-8, elements and attributes that the FHIR version does not know, text between
+elements, elements without content, a second occurrence of what may occur once, deep nesting and big documents.
+Primitive formats are not checked: that is validation.
+"""
+
+from typing import Any
+
+from profiles.fhir.errors import FormatError
+from profiles.fhir.jsonio import MAX_SIZE
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.fhir.xmlplan import FHIR, plans
+from profiles.fhir.xmlread import NotPlain, Reader
+from profiles.fhir.xmlwrite import Writer, escape
+
+__all__ = ["dump", "escape", "fragment", "parse"]
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+_BOM = b"\xef\xbb\xbf"
+
+
+def parse(data: bytes, version: FhirVersion, *, max_size: int = MAX_SIZE) -> Resource:
+    """Read one resource that came from outside; raises FormatError with line, column and path, and nothing else."""
+    if len(data) > max_size:
+        raise FormatError(f"the document is larger than {max_size} bytes")
+    data = data[3:] if data.startswith(_BOM) else data
+    _require_utf8(data)
+    try:
+        return Reader(plans(version), data).read()
+    except NotPlain:
+        return Reader(plans(version), data, rebuild=True).read()
+
+
+def dump(resource: Any, version: FhirVersion) -> bytes:
+    """Write a whole document; raises FormatError with a path for what XML cannot hold without loss."""
+    return (_DECLARATION + Writer(plans(version)).text(resource, f' xmlns="{FHIR}"')).encode()
+
+
+def fragment(resource: Any, version: FhirVersion) -> bytes:
+    """Write the resource as an element without namespace declaration, to be placed in a Bundle that has it."""
+    return Writer(plans(version)).text(resource).encode()
+
+
+def _require_utf8(data: bytes) -> None:
+    """Refuse other encodings before the parser looks at the document."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FormatError("the document is not UTF-8", line=line, column=1) from None

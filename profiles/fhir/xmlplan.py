@@ -1,0 +1,105 @@
+"""What the XML reader and writer must know of each type, compiled from the base facts once per type."""
+
+from enum import IntEnum
+from functools import cache
+
+from profiles.fhir.basetypes import INTEGERS, BaseFacts, TypeFacts, facts
+from profiles.fhir.version import FhirVersion
+
+FHIR = "http://hl7.org/fhir"
+XHTML = "http://www.w3.org/1999/xhtml"
+
+
+class Kind(IntEnum):
+    """How an element is written in XML."""
+
+    TEXT = 0
+    DECIMAL = 1
+    INTEGER = 2
+    BOOLEAN = 3
+    COMPLEX = 4
+    RESOURCE = 5
+    XHTML = 6
+    ATTRIBUTE = 7
+
+
+class Slot:
+    """One JSON property of a type: where it stands and how it is written."""
+
+    __slots__ = ("_plan", "close", "extras", "head", "kind", "many", "name", "open", "order", "plans", "type_name")
+
+    def __init__(self, plans: "Plans", name: str, type_name: str, kind: Kind, many: bool, order: int) -> None:
+        self.plans = plans
+        self.name = name
+        self.extras = "_" + name
+        self.type_name = type_name
+        self.kind = kind
+        self.many = many
+        self.order = order
+        self.head = f"<{name}"
+        self.open = f'<{name} value="'
+        self.close = f"</{name}>"
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> "Plan":
+        """The plan of a complex element."""
+        if self._plan is None:
+            self._plan = self.plans.plan(self.type_name)
+        return self._plan
+
+
+class Plan:
+    """The slots of one type, by JSON property and by the expanded name of the XML parser."""
+
+    __slots__ = ("attributes", "is_extension", "name", "read", "write")
+
+    def __init__(self, name: str, slots: list[Slot], is_extension: bool) -> None:
+        self.name = name
+        self.is_extension = is_extension
+        self.write = {slot.name: slot for slot in slots}
+        self.attributes = {slot.name for slot in slots if slot.kind is Kind.ATTRIBUTE}
+        self.read = {
+            f"{XHTML if slot.kind is Kind.XHTML else FHIR} {slot.name}": slot
+            for slot in slots
+            if slot.kind is not Kind.ATTRIBUTE
+        }
+
+
+class Plans:
+    """The plans of one release."""
+
+    def __init__(self, base: BaseFacts) -> None:
+        self.base = base
+        self._plans: dict[str, Plan] = {}
+        self.resources = frozenset(base.resource_types())
+        self.extension = Slot(self, "extension", "Extension", Kind.COMPLEX, many=True, order=0)
+
+    def plan(self, name: str) -> Plan:
+        """The plan of a type; KeyError when there is no such type."""
+        found = self._plans.get(name)
+        if found is None:
+            found = self._plans[name] = self._compile(self.base.types[name])
+        return found
+
+    def _compile(self, type_facts: TypeFacts) -> Plan:
+        attributes = type_facts.attributes()
+        slots = []
+        for order, (name, (element, type_name)) in enumerate(type_facts.properties.items()):
+            kind = Kind.ATTRIBUTE if name in attributes else self._kind(type_name)
+            slots.append(Slot(self, name, type_name, kind, element.many, order))
+        return Plan(type_facts.name, slots, type_facts.name == "Extension")
+
+    def _kind(self, type_name: str) -> Kind:
+        if type_name in ("boolean", "decimal", "xhtml"):
+            return Kind[type_name.upper()]
+        if type_name in INTEGERS:
+            return Kind.INTEGER
+        kinds = {"primitive": Kind.TEXT, "resource": Kind.RESOURCE}
+        return kinds.get(self.base.kind(type_name) or "", Kind.COMPLEX)
+
+
+@cache
+def plans(version: FhirVersion) -> Plans:
+    """The plans of a release."""
+    return Plans(facts(version))
