@@ -1,7 +1,7 @@
 """Relative dates and attached files in the data of the demo world, filled in on the day of loading.
 
-``{{today}}``, ``{{today-14d}}``, ``{{today-58y-3m}}``: a day. Steps are ``+`` or ``-``, a number and ``d``, ``w``, ``m`` or
-``y``, taken in the order written; a month that is too short gives its last day.
+``{{today}}``, ``{{today-14d}}``, ``{{today-58y-3m}}``: a day. Steps are ``+`` or ``-``, a number and ``d``, ``w``,
+``m`` or ``y``, taken in the order written; a month that is too short gives its last day.
 ``{{today-14d@08:30}}``: that day at that time in Amsterdam, with its offset. ``{{year-9y}}``: a year only.
 ``{{base64:F}}``, ``{{sha1:F}}`` and ``{{size:F}}``: the bytes of the file F of the world, their SHA-1 (both in base64)
 and their number; the last is a number when it is the whole text.
