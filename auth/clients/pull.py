@@ -1,0 +1,98 @@
+"""Brings new copies of the lists, on a schedule (LIST-02..LIST-06, SLA-05)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from auth.clients.copies import Copies
+from auth.clients.lists import Lists
+from auth.clients.model import AnyList, ListError, ListKind
+from auth.clients.notices import Notice, NoticeType, Notify
+from auth.clients.parse import parse
+from auth.clients.sources import FetchError, Source
+
+RETRY_SECONDS = 60
+LONGEST_INTERVAL = 900
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one refresh did, by list."""
+
+    confirmed: frozenset[ListKind]
+    failed: frozenset[ListKind]
+
+    @property
+    def complete(self) -> bool:
+        """Every list was delivered, valid and in sequence."""
+        return not self.failed
+
+
+class Puller:
+    """Fetches all lists from one source and offers them to `lists`.
+
+    Takes the lists in use, the source, the folder of copies (None: keep none, for a source that is a folder itself),
+    the interval in seconds (at most 900, LIST-03), the taker of notices, and `after`, called after each refresh with
+    the lists as they then are (for the self-check, IFV-04).
+    """
+
+    def __init__(
+        self,
+        lists: Lists,
+        source: Source,
+        copies: Copies | None = None,
+        *,
+        interval_seconds: float = 300,
+        notify: Notify = lambda notice: None,
+        after: Callable[[Lists], None] = lambda lists: None,
+    ) -> None:
+        self._lists = lists
+        self._source = source
+        self._copies = copies
+        self._interval = min(interval_seconds, LONGEST_INTERVAL)
+        self._notify = notify
+        self._after = after
+
+    def restore(self) -> None:
+        """Begin with the copies on disk, when there are any. Blocking; call it before serving."""
+        if self._copies is not None:
+            self._lists.restore(self._copies.load())
+
+    async def refresh(self) -> Outcome:
+        """Fetch, check and offer every list once. Never raises for a fault of the source or its documents."""
+        results = await asyncio.gather(*(self._one(kind) for kind in ListKind))
+        fetched = {content.kind: (content, data) for content, data in filter(None, results)}
+        confirmed = self._lists.offer(content for content, _ in fetched.values())
+        if self._copies is not None:
+            now = datetime.now(UTC)
+            for content in confirmed:
+                await asyncio.to_thread(self._copies.keep, content, fetched[content.kind][1], now)
+        self._lists.watch()
+        self._after(self._lists)
+        kinds = frozenset(content.kind for content in confirmed)
+        return Outcome(kinds, frozenset(ListKind) - kinds)
+
+    async def run(self) -> None:
+        """Refresh for ever, until the task is cancelled; sooner again after a fault. An unforeseen fault is logged."""
+        while True:
+            complete = False
+            try:
+                complete = (await self.refresh()).complete
+            except Exception:
+                _log.exception("the refresh of the lists failed in an unforeseen way")
+            pause = self._interval if complete else min(self._interval, RETRY_SECONDS)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - spreads load, hides nothing
+
+    async def _one(self, kind: ListKind) -> tuple[AnyList, bytes] | None:
+        try:
+            data = await self._source.fetch(kind)
+            return await asyncio.to_thread(parse, kind, data), data
+        except FetchError as error:
+            self._notify(Notice(NoticeType.FETCH_FAILED, kind, str(error)))
+        except ListError as error:
+            self._notify(Notice(NoticeType.INVALID, kind, error.text))
+        return None
