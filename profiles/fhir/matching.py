@@ -1,0 +1,274 @@
+"""Tests on values, one maker per kind of search parameter. Each is made once per query and run per resource.
+
+A maker takes the alternatives of one parameter (its OR list, as text) and gives a test on one node. It raises
+ValueError with a public text when an alternative cannot be read; the text never repeats the value.
+"""
+
+import operator
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from profiles.fhir.dates import in_utc, interval, span
+from profiles.fhir.tree import local_reference
+
+Test = Callable[[Any], bool]
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\([\\,|$])")
+
+
+def split(text: str, separator: str) -> list[str]:
+    """Split a search value at a separator that is not escaped with a backslash; escapes stay as they are."""
+    parts = re.split(rf"((?:\\.|[^\\{re.escape(separator)}])*)", text)
+    found = [""]
+    for part in parts:
+        if part == separator:
+            found.append("")
+        else:
+            found[-1] += part
+    return found
+
+
+def unescape(text: str) -> str:
+    r"""Take the backslashes of ``\,`` ``\|`` ``\$`` and ``\\`` away."""
+    return _ESCAPE.sub(r"\1", text)
+
+
+# Tokens: FHIR STU3 search, section 3.1.1.4.10.
+
+
+def token_test(alternatives: Sequence[str]) -> Test:
+    """Match ``code``, ``system|code``, ``system|`` and ``|code`` on every type that a token can be.
+
+    Coding and CodeableConcept compare system and code, Identifier and ContactPoint system and value, code and boolean
+    the text itself. The system of a plain code element is not in the data, so ``system|code`` never matches it.
+    """
+    pairs: set[tuple[str | None, str]] = set()
+    codes: set[str] = set()
+    systems: set[str] = set()
+    for alternative in alternatives:
+        parts = [unescape(part) for part in split(alternative, "|")]
+        if len(parts) > 2 or not any(parts):
+            raise ValueError("a token is written as code, system|code, system| or |code")
+        if len(parts) == 1:
+            codes.add(parts[0])
+        elif not parts[1]:
+            systems.add(parts[0])
+        else:
+            pairs.add((parts[0] or None, parts[1]))
+
+    def pair_matches(system: Any, code: Any) -> bool:
+        return (code is not None and (code in codes or (system, code) in pairs)) or (
+            system is not None and system in systems
+        )
+
+    def test(node: Any) -> bool:
+        if isinstance(node, dict):
+            codings = node.get("coding")
+            if isinstance(codings, list):
+                for coding in codings:
+                    if isinstance(coding, dict) and pair_matches(coding.get("system"), coding.get("code")):
+                        return True
+                return False
+            return pair_matches(node.get("system"), node["value"] if "value" in node else node.get("code"))
+        if isinstance(node, bool):
+            node = "true" if node else "false"
+        return isinstance(node, str) and pair_matches(None, node)
+
+    return test
+
+
+# References: FHIR STU3 search, section 3.1.1.4.11.
+
+
+def reference_test(alternatives: Sequence[str], targets: Collection[str]) -> Test:
+    """Match ``Type/id``, a bare id (of the types that the parameter points at) and an absolute URL."""
+    wanted: set[tuple[str | None, str]] = set()
+    literal: set[str] = set()
+    for alternative in (unescape(text) for text in alternatives):
+        if _ID.fullmatch(alternative):
+            wanted.add((None, alternative))
+            continue
+        local = local_reference(alternative)
+        if local is None and not alternative.startswith("urn:"):
+            raise ValueError("a reference is written as Type/id, id or an absolute URL")
+        if "://" in alternative or alternative.startswith("urn:"):
+            literal.add(_without_history(alternative))
+        if local is not None and ("://" in alternative or alternative.count("/") == 1):
+            if not _ID.fullmatch(local[1]):
+                raise ValueError("a reference is written as Type/id, id or an absolute URL")
+            wanted.add(local)
+        elif local is not None:
+            raise ValueError("a reference is written as Type/id, id or an absolute URL")
+    absolute_only = bool(literal)
+
+    def test(node: Any) -> bool:
+        text = node.get("reference") if isinstance(node, dict) else node
+        if not isinstance(text, str):
+            return False
+        if literal and _without_history(text) in literal:
+            return True
+        local = local_reference(text)
+        if local is None or (targets and local[0] not in targets):
+            return False
+        if "://" in text and absolute_only:
+            # Two absolute URLs are the same only when they are equal; that was looked at above.
+            return (None, local[1]) in wanted
+        return local in wanted or (None, local[1]) in wanted
+
+    return test
+
+
+def _without_history(text: str) -> str:
+    return text.split("/_history/", 1)[0]
+
+
+# Dates: FHIR STU3 search, section 3.1.1.4.7; the zone rule of spec/datasets.md section 1.
+
+_Compare = Callable[[datetime, datetime, datetime, datetime], bool]
+_COMPARISONS: dict[str, _Compare] = {
+    # target low, target high, asked low, asked high; all half open
+    "eq": lambda tl, th, pl, ph: pl <= tl and th <= ph,
+    "ne": lambda tl, th, pl, ph: not (pl <= tl and th <= ph),
+    "gt": lambda _tl, th, _pl, ph: th > ph,
+    "lt": lambda tl, _th, pl, _ph: tl < pl,
+    "ge": lambda _tl, th, pl, _ph: th > pl,
+    "le": lambda tl, _th, _pl, ph: tl < ph,
+    "sa": lambda tl, _th, _pl, ph: tl >= ph,
+    "eb": lambda _tl, th, pl, _ph: th <= pl,
+}
+
+
+def date_test(alternatives: Sequence[str]) -> Test:
+    """Match a date, dateTime, instant, Period or Timing against values with an optional prefix.
+
+    ``ge`` and ``le`` match a period that has any part from, or up to and including, the time asked.
+    """
+    tests = [_one_date(alternative) for alternative in alternatives]
+
+    def test(node: Any) -> bool:
+        if isinstance(node, dict) and isinstance(node.get("event"), list):
+            return any(single(moment) for moment in node["event"] for single in tests)
+        return any(single(node) for single in tests)
+
+    return test if len(tests) > 1 else tests[0]
+
+
+def _one_date(alternative: str) -> Test:
+    prefix, text = _prefixed(alternative)
+    asked = span(text)
+    if asked is None:
+        raise ValueError("a date is written as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with a zone")
+    compare = _COMPARISONS.get(prefix)
+    if compare is None:
+        raise ValueError(f"the prefix {prefix} is not supported; use eq, ne, gt, lt, ge, le, sa or eb")
+    zone = asked.zone
+    low, high = in_utc(asked.low, zone), in_utc(asked.high, zone)
+
+    def test(node: Any) -> bool:
+        found = interval(node, zone)
+        return found is not None and compare(found[0], found[1], low, high)
+
+    return test
+
+
+def _prefixed(alternative: str) -> tuple[str, str]:
+    found = _PREFIX.fullmatch(unescape(alternative))
+    assert found is not None  # noqa: S101 - the pattern matches every text
+    return found.group(1) or "eq", found.group(2)
+
+
+# Strings: FHIR STU3 search, section 3.1.1.4.8.
+
+
+def string_test(alternatives: Sequence[str], modifier: str | None) -> Test:
+    """Match the start of a text without regard to case and accents; ``exact`` and ``contains`` as in FHIR."""
+    wanted = [unescape(text) if modifier == "exact" else _folded(unescape(text)) for text in alternatives]
+
+    def test(node: Any) -> bool:
+        for text in _texts(node):
+            if modifier == "exact":
+                if text in wanted:
+                    return True
+            else:
+                folded = _folded(text)
+                if any(one in folded if modifier == "contains" else folded.startswith(one) for one in wanted):
+                    return True
+        return False
+
+    return test
+
+
+def _folded(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in parts if not unicodedata.combining(char))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """The text itself, or the parts of a HumanName or Address."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for key in ("text", "family", "given", "prefix", "suffix", "line", "city", "postalCode", "country"):
+            value = node.get(key)
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str):
+                    yield text
+
+
+# Quantities and uris.
+
+_NUMBERS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "ge": operator.ge,
+    "le": operator.le,
+}
+
+
+def quantity_test(alternatives: Sequence[str]) -> Test:
+    """Match ``[prefix]number``, ``[prefix]number|system|code`` and ``[prefix]number||code``.
+
+    Without a prefix the number stands for the range that its digits leave open: 5.40 is 5.395 up to 5.405.
+    """
+    tests = [_one_quantity(alternative) for alternative in alternatives]
+    return lambda node: any(test(node) for test in tests)
+
+
+def _one_quantity(alternative: str) -> Test:
+    parts = [unescape(part) for part in split(alternative, "|")]
+    prefix, number = _prefixed(parts[0])
+    if len(parts) not in (1, 3) or prefix not in (*_NUMBERS, "eq", "ne") or len(number) > 64:
+        raise ValueError("a quantity is written as number or number|system|code, with prefix eq, ne, gt, lt, ge or le")
+    try:
+        asked = Decimal(number)
+    except InvalidOperation as error:
+        raise ValueError("a quantity starts with a number") from error
+    exponent = asked.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > 64:
+        raise ValueError("a quantity starts with a number")
+    half = Decimal(5).scaleb(exponent - 1)
+    system, code = (parts[1], parts[2]) if len(parts) == 3 else ("", "")
+
+    def test(node: Any) -> bool:
+        value = node.get("value") if isinstance(node, dict) else None
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            return False
+        if (system and node.get("system") != system) or (code and code not in (node.get("code"), node.get("unit"))):
+            return False
+        if prefix in _NUMBERS:
+            return _NUMBERS[prefix](Decimal(value), asked)
+        return (asked - half <= value < asked + half) == (prefix == "eq")
+
+    return test
+
+
+def uri_test(alternatives: Sequence[str]) -> Test:
+    """Match a uri that is exactly the one asked."""
+    wanted = {unescape(text) for text in alternatives}
+    return lambda node: isinstance(node, str) and node in wanted
