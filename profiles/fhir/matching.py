@@ -24,13 +24,16 @@ _ESCAPE = re.compile(r"\\([\\,|$])")
 
 def split(text: str, separator: str) -> list[str]:
     """Split a search value at a separator that is not escaped with a backslash; escapes stay as they are."""
-    parts = re.split(rf"((?:\\.|[^\\{re.escape(separator)}])*)", text)
+    if "\\" not in text:
+        return text.split(separator)
     found = [""]
-    for part in parts:
-        if part == separator:
+    escaped = False
+    for char in text:
+        if char == separator and not escaped:
             found.append("")
-        else:
-            found[-1] += part
+            continue
+        found[-1] += char
+        escaped = char == "\\" and not escaped
     return found
 
 

@@ -89,7 +89,7 @@ def _decode(text: str, name: str) -> str:
 
 
 def write_query(pairs: Pairs) -> str:
-    """The query of a self link: names and values percent-encoded where RFC 3986 asks it; ``parse_query`` reads it back."""
+    """The query of a self link, percent-encoded where RFC 3986 asks it; ``parse_query`` reads it back."""
     return "&".join(f"{quote(name, safe=':.-_')}={quote(value, safe=':/,-._$@')}" for name, value in pairs)
 
 
@@ -136,8 +136,8 @@ def compile_search(
 ) -> Search:
     """Compile a search; the same query is compiled once and kept (bounded). ``operation`` is None or ``lastn``.
 
-    Repeated parameters must all match, the comma list inside one is a choice (FHIR search, section 3.1.1.4). SearchError
-    names what is not supported or cannot be read.
+    Repeated parameters must all match, the comma list inside one is a choice (FHIR search, section 3.1.1.4).
+    SearchError names what is not supported or cannot be read.
     """
     return _compiled(version, resource_type, tuple(pairs), operation)
 

@@ -1,4 +1,4 @@
-"""The search parameters the gateway knows, per FHIR version and resource type: data, in ``data/searchparams-*.toml``."""
+"""The search parameters the gateway knows, per FHIR version and type: data, in ``data/searchparams-*.toml``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class SearchParam:
     extract: Extract = field(compare=False, repr=False, default=lambda _resource: [])
 
 
-_COMMON: Mapping[str, str] = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated"}
+_COMMON = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated"}
 
 
 @cache
