@@ -41,7 +41,7 @@ class ElementFacts:
     @property
     def many(self) -> bool:
         """Whether the element is a list in JSON."""
-        return self.max != 1 and self.max != 0
+        return self.max not in (0, 1)
 
     def property_name(self, type_name: str) -> str:
         """The JSON property for a value of ``type_name``: ``value`` and ``Quantity`` give ``valueQuantity``."""

@@ -18,7 +18,7 @@ _PLAIN_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _SCHEMA_LOCATION = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 
 
-class NotPlain(Exception):  # noqa: N818 - asks for another reading, no fault
+class NotPlain(Exception):
     """A narrative uses prefixes or instructions: read again, and rebuild narratives from events."""
 
 
@@ -249,7 +249,7 @@ class Reader:
 
     def _path(self) -> str | None:
         """Where the reading stands, as a FHIRPath-like expression."""
-        parts = []
+        parts: list[str] = []
         for frame in self._stack:
             if frame.slot is None:
                 if not parts and frame.node is not None:

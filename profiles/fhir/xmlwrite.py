@@ -58,30 +58,7 @@ class Writer:
     def _children(self, node: dict[str, Any], plan: Plan, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise FormatError(f"nested deeper than {MAX_DEPTH}")
-        slots = plan.write
-        last = -1
-        ordered: list[tuple[Slot, Any, Any]] = []
-        sort = False
-        for key, value in node.items():
-            slot = slots.get(key)
-            if slot is None:
-                if key == "resourceType" and depth >= 0 and plan.name == value:
-                    continue
-                slot = slots.get(key[1:]) if key.startswith("_") else None
-                if slot is None or slot.kind >= Kind.COMPLEX:
-                    raise FormatError("unknown property", expression=key[:64])
-                if key[1:] in node:
-                    continue
-                ordered.append((slot, None, value))
-            elif slot.kind is Kind.ATTRIBUTE:
-                continue
-            else:
-                ordered.append((slot, value, node.get(slot.extras) if slot.kind < Kind.COMPLEX else None))
-            sort = sort or slot.order < last
-            last = slot.order
-        if sort:
-            ordered.sort(key=_order)
-        for slot, value, extras in ordered:
+        for slot, value, extras in _ordered(node, plan):
             try:
                 if slot.many:
                     self._list(slot, value, extras, depth)
@@ -160,6 +137,40 @@ class Writer:
         self._out.append(head + ">")
         self._list(self._plans.extension, extras["extension"], None, depth + 1)
         self._out.append(slot.close)
+
+
+def _ordered(node: dict[str, Any], plan: Plan) -> list[tuple[Slot, Any, Any]]:
+    """The child elements with their values and extras, in the order of the specification."""
+    slots = plan.write
+    last = -1
+    found: list[tuple[Slot, Any, Any]] = []
+    in_order = True
+    for key, value in node.items():
+        slot = slots.get(key)
+        if slot is None:
+            slot = _extras_slot(key, value, plan)
+            if slot is None or slot.name in node:
+                continue
+            found.append((slot, None, value))
+        elif slot.kind is Kind.ATTRIBUTE:
+            continue
+        else:
+            found.append((slot, value, node.get(slot.extras) if slot.kind < Kind.COMPLEX else None))
+        in_order = in_order and slot.order > last
+        last = slot.order
+    if not in_order:
+        found.sort(key=_order)
+    return found
+
+
+def _extras_slot(key: str, value: Any, plan: Plan) -> Slot | None:
+    """The slot that ``_name`` belongs to; None for resourceType, FormatError for an unknown property."""
+    slot = plan.write.get(key[1:]) if key.startswith("_") else None
+    if slot is not None and slot.kind < Kind.COMPLEX:
+        return slot
+    if key == "resourceType" and plan.name == value:
+        return None
+    raise FormatError("unknown property", expression=key[:64])
 
 
 def _order(entry: tuple[Slot, Any, Any]) -> int:

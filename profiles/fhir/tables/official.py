@@ -63,9 +63,7 @@ def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _line(
-    element: dict[str, Any], of_resource: bool, backbone: bool, table: FactsTable, value_sets: ValueSets
-) -> str:
+def _line(element: dict[str, Any], of_resource: bool, backbone: bool, table: FactsTable, value_sets: ValueSets) -> str:
     name, low, high = element["path"].rpartition(".")[2], element["min"], element["max"]
     if "contentReference" in element:
         content = element["contentReference"].rpartition("#")[2]

@@ -22,6 +22,6 @@ def as_text(table: FactsTable) -> str:
         facts = table["types"][name]
         elements = ",\n".join(f"    {json.dumps(line)}" for line in facts["elements"])
         head = f'"kind": {json.dumps(facts["kind"])}, "base": {json.dumps(facts["base"])}'
-        types.append(f"  {json.dumps(name)}: {{{head}, \"elements\": [\n{elements}]}}")
+        types.append(f'  {json.dumps(name)}: {{{head}, "elements": [\n{elements}]}}')
     opened = json.dumps(table["open"])
     return f'{{"open": {opened},\n"codes": {{\n{codes}}},\n"types": {{\n' + ",\n".join(types) + "}}\n"

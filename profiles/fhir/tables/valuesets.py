@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-class NotListable(Exception):  # noqa: N818 - an answer rather than a fault
+class NotListable(Exception):
     """The value set cannot be written out: a code system or filter that is not at hand."""
 
 
