@@ -1,0 +1,115 @@
+"""The OpenAPI UI at /docs: Swagger UI from our own host, with an Authorize button that works against the test mode."""
+
+import json
+import uuid
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+CLIENT = "openapi.demo.example"
+"""The OAuth client of the UI: an ordinary entry of the demo's client list."""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>MedMij gateway: API</title>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="icon" href="/docs/assets/favicon-32x32.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript. The document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+START = """"use strict";
+const ui = SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: -1,
+  tryItOutEnabled: true,
+  oauth2RedirectUrl: %(redirect)s,
+  requestInterceptor: (request) => {
+    request.headers["MedMij-Request-ID"] = crypto.randomUUID();
+    request.headers["X-Correlation-ID"] = %(correlation)s;
+    return request;
+  }
+});
+ui.initOAuth({
+  clientId: %(client)s,
+  scopes: %(scopes)s,
+  additionalQueryStringParams: {"MedMij-Request-ID": %(request)s, "X-Correlation-ID": %(correlation)s}
+});
+"""
+
+RETURN = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Signed in</title></head>
+<body><p>You can close this window.</p><script src="/docs/return.js"></script></body></html>
+"""
+
+RETURNED = """"use strict";
+const oauth2 = window.opener.swaggerUIRedirectOauth2;
+const answer = new URLSearchParams(window.location.search);
+const auth = oauth2.auth;
+if (answer.get("state") !== oauth2.state) {
+  oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: "The state of the answer is not ours."});
+} else if (answer.get("code")) {
+  delete oauth2.state;
+  auth.code = answer.get("code");
+  oauth2.callback({auth: auth, redirectUrl: oauth2.redirectUrl});
+} else {
+  const message = answer.get("error_description") || answer.get("error") || "no code";
+  oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: message});
+}
+window.close();
+"""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def routes(base_url: str, scopes: tuple[str, ...]) -> list[Route | Mount]:
+    """The page, its scripts, and the page to which the authorization server sends the browser back."""
+    headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-store"}
+
+    async def page(_request: Request) -> Response:
+        return HTMLResponse(PAGE, headers=headers)
+
+    async def start(_request: Request) -> Response:
+        values = {
+            "redirect": f"{base_url}/docs/oauth2-redirect",
+            "client": CLIENT,
+            "scopes": " ".join(scopes),
+            "request": str(uuid.uuid4()),
+            "correlation": str(uuid.uuid4()),
+        }
+        script = START % {name: json.dumps(value) for name, value in values.items()}
+        return Response(script, media_type="text/javascript", headers=headers)
+
+    async def returned(_request: Request) -> Response:
+        return HTMLResponse(RETURN, headers=headers)
+
+    async def return_script(_request: Request) -> Response:
+        return Response(RETURNED, media_type="text/javascript", headers=headers)
+
+    assets = Path(str(files("fastapi_swagger") / "resources"))
+    return [
+        Route("/docs", page),
+        Route("/docs/start.js", start),
+        Route("/docs/oauth2-redirect", returned),
+        Route("/docs/return.js", return_script),
+        Mount("/docs/assets", StaticFiles(directory=assets)),
+    ]

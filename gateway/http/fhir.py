@@ -1,0 +1,256 @@
+"""The FHIR endpoint of a provider and a data service: ``/{provider}/{service}/fhir/...``, as a plain ASGI application.
+
+The order is that of the agreement: trace ids, format, bearer token, service of the token, the request by the rows of the
+standard, the person's record, the answer. The audit record is durable before the first byte of the answer leaves.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from auth.bearer import Bearer
+from auth.grants import Grant
+from auth.ports import PeerOf
+from gateway.audit.record import AuditRecord
+from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.collect.answer import Answer, read, search
+from gateway.collect.record import Record, Whose
+from gateway.http.exchange import Exchange, send_bytes
+from gateway.http.problems import Problem, challenge, problem_of
+from gateway.settings import Settings
+from gateway.store.reader import Reader
+from profiles.fhir import jsonio, xmlio
+from profiles.fhir.bundle import BundleEntry, searchset
+from profiles.fhir.interactions import FhirRequest, Route, UnknownRoute, route
+from profiles.fhir.mediatypes import Format, content_type, negotiate
+from profiles.fhir.outcome import operation_outcome
+from profiles.fhir.search import parse_query, write_query
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.admit import admit
+from profiles.standards.capability import statement
+from profiles.standards.load import Catalogue
+from profiles.standards.model import Service, Standard
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the endpoint works with; one set per process."""
+
+    settings: Settings
+    catalogue: Catalogue
+    bearer: Bearer
+    reader: Reader
+    trail: Trail
+    peer_of: PeerOf
+    providers: Container[str]
+    software: str
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of a request so far; the audit record is made from it, however far it came."""
+
+    exchange: Exchange
+    provider: str
+    service_id: str
+    standard: Standard | None
+    service: Service | None
+    version: FhirVersion
+    format: Format = Format.JSON
+    grant: Grant | None = None
+    what: Route | None = None
+    rule: str = ""
+    counts: tuple[tuple[str, int], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready to leave."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    audited: bool = True
+
+
+class FhirEndpoint:
+    """The ASGI application behind every provider and data service."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._statements: dict[tuple[str, str, Format], bytes] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Every fault becomes an OperationOutcome in the asked format."""
+        exchange = Exchange.of(scope)
+        visit = self._visit(exchange, scope["path_params"])
+        reason = ""
+        try:
+            reply = await self._answer(visit)
+        except Exception as fault:
+            problem = problem_of(_at_edge(fault))
+            reply, reason = _refusal(visit, problem), problem.code
+        if reply.audited:
+            try:
+                await self._parts.trail.write(self._record(visit, reply.status, reason))
+            except AuditUnavailable as fault:
+                reply = _refusal(visit, problem_of(fault))
+        await send_bytes(exchange, send, reply.status, reply.content_type, reply.body, reply.headers)
+
+    def _visit(self, exchange: Exchange, path: Mapping[str, str]) -> Visit:
+        known = self._parts.catalogue.services.get(path["service"])
+        standard, service = known or (None, None)
+        version = standard.fhir if standard else FhirVersion.STU3
+        return Visit(exchange, path["provider"], path["service"], standard, service, version)
+
+    async def _answer(self, visit: Visit) -> Reply:
+        exchange, parts = visit.exchange, self._parts
+        pairs = self._read_form(visit)
+        if parts.settings.resource_server.trace_ids == "strict" and not exchange.traced:
+            raise Problem(400, "required", "The headers MedMij-Request-ID and X-Correlation-ID must hold UUIDs.")
+        what = visit.what = route(exchange.method, _rest(exchange))
+        if what.interaction == "capabilities" and visit.standard and visit.service:
+            return self._capabilities(visit, visit.standard, visit.service)
+        if b"authorization" in exchange.doubled or any(name == "access_token" for name, _ in pairs):
+            text = "The token belongs in one Authorization header, and nowhere else."
+            raise Problem(400, "security", text, headers=challenge("invalid_request"))
+        peer = parts.peer_of(exchange.scope)
+        visit.grant = grant = await parts.bearer.check(exchange.header(b"authorization"), peer)
+        standard = visit.standard
+        if standard is None or not grant.covers(visit.provider, visit.service_id) or grant.function == "subscribe":
+            text = "The token does not give access to this data service of this provider."
+            raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
+        request = FhirRequest(
+            version=visit.version,
+            interaction=what.interaction,
+            type=what.type,
+            id=what.id,
+            operation=what.operation,
+            query=tuple(pairs),
+            format=visit.format.value,
+            base=self._base(visit),
+        )
+        return await self._collect(visit, standard, request)
+
+    def _read_form(self, visit: Visit) -> list[tuple[str, str]]:
+        """The query, and the format of the answer: found first, so that every refusal has the asked format."""
+        exchange = visit.exchange
+        try:
+            pairs = parse_query(exchange.query)
+        except ValueError:
+            visit.format = negotiate(exchange.header(b"accept"), None, visit.version)
+            raise
+        asked = [value for name, value in pairs if name == "_format"]
+        visit.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, visit.version)
+        return pairs
+
+    async def _collect(self, visit: Visit, standard: Standard, request: FhirRequest) -> Reply:
+        admitted = admit(standard, request)
+        visit.rule = admitted.rule.id if admitted.rule else ""
+        record = Record(self._parts.reader, _whose(visit))
+        if request.interaction == "read" and request.type and request.id:
+            held = await read(record, request.type, request.id)
+            if held is None:
+                raise Problem(404, "not-found", "There is no such resource.")
+            visit.counts = ((held.type, 1),)
+            return _reply(visit, _document(held.body(visit.format), visit.format))
+        if admitted.search is None:
+            raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
+        answer = await search(record, admitted.search)
+        visit.counts = answer.counts()
+        return _reply(visit, _searchset(visit, request, answer))
+
+    def _capabilities(self, visit: Visit, standard: Standard, service: Service) -> Reply:
+        key = (visit.provider, visit.service_id, visit.format)
+        body = self._statements.get(key)
+        if body is None:
+            made = statement(standard, service, self._base(visit), self._parts.software)
+            body = self._statements[key] = _serialise(made, visit.format, visit.version)
+        return Reply(200, body, content_type(visit.format, visit.version), audited=False)
+
+    def _base(self, visit: Visit) -> str:
+        return f"{self._parts.settings.base_url}/{visit.provider}/{visit.service_id}/fhir"
+
+    def _record(self, visit: Visit, status: int, reason: str) -> AuditRecord:
+        grant, exchange = visit.grant, visit.exchange
+        known: dict[str, Any] = {}
+        if grant is not None:
+            known = {
+                "client": grant.client,
+                "person": grant.subject,
+                "actor": grant.actor or "",
+                "basis": grant.consent_id or "",
+            }
+        service = visit.service_id if visit.service else ""
+        return AuditRecord(
+            action=f"pgo:resource:{visit.what.interaction if visit.what else 'unknown'}",
+            at=exchange.started,
+            outcome=status,
+            provider=visit.provider if visit.provider in self._parts.providers else "",
+            service=service,
+            interaction=visit.what.interaction if visit.what else "",
+            rule=visit.rule,
+            resources=visit.counts if status == 200 else (),
+            request_id=exchange.request_id,
+            correlation_id=exchange.correlation_id,
+            reason=reason,
+            **known,
+        )
+
+
+def _at_edge(fault: Exception) -> Exception:
+    if isinstance(fault, UnknownRoute):
+        headers = {"allow": "GET"} if fault.status == 405 else {}
+        return Problem(fault.status, fault.issue_code, fault.text, headers=headers)
+    return fault
+
+
+def _rest(exchange: Exchange) -> str:
+    # A client that adds /fhir to an endpoint that has it already is understood (DESIGN 6).
+    rest = str(exchange.scope["path_params"].get("rest", ""))
+    return rest.removeprefix("fhir/") if rest != "fhir" else ""
+
+
+def _whose(visit: Visit) -> Whose:
+    grant = visit.grant
+    if grant is None:
+        raise RuntimeError("no grant")
+    # A static test token names a patient; every other token a person.
+    return Whose(visit.provider, visit.version, "" if grant.patient else grant.subject, grant.patient or "")
+
+
+def _searchset(visit: Visit, request: FhirRequest, answer: Answer) -> bytes:
+    path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
+    query = write_query(request.query)
+    entries = [
+        BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, held.body(visit.format))
+        for mode, part in (("match", answer.matches), ("include", answer.included))
+        for held in part
+    ]
+    return searchset(visit.format, visit.version, f"{path}?{query}" if query else path, entries)
+
+
+def _document(fragment: bytes, format_: Format) -> bytes:
+    """A resource on its own: an XML fragment gets its namespace and declaration."""
+    if format_ is Format.JSON:
+        return fragment
+    end = min(found for found in (fragment.find(b">"), fragment.find(b"/>"), fragment.find(b" ")) if found > 0)
+    head = b'<?xml version="1.0" encoding="UTF-8"?>'
+    return head + fragment[:end] + b' xmlns="http://hl7.org/fhir"' + fragment[end:]
+
+
+def _serialise(resource: Resource, format_: Format, version: FhirVersion) -> bytes:
+    return jsonio.dump(resource) if format_ is Format.JSON else xmlio.dump(resource, version)
+
+
+def _reply(visit: Visit, body: bytes) -> Reply:
+    return Reply(200, body, content_type(visit.format, visit.version))
+
+
+def _refusal(visit: Visit, problem: Problem) -> Reply:
+    body = _serialise(operation_outcome([problem.issue]), visit.format, visit.version)
+    return Reply(problem.status, body, content_type(visit.format, visit.version), problem.headers)

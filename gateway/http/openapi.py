@@ -1,0 +1,178 @@
+"""The OpenAPI document, made from the rows of the standards: what the routes serve and what is described never differ."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from profiles.standards.load import Catalogue
+from profiles.standards.model import RequestRule, Service, Standard
+
+JsonObject = dict[str, Any]
+
+TRACE = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": text,
+        "schema": {"type": "string", "format": "uuid"},
+    }
+    for name, text in (
+        ("MedMij-Request-ID", "unique per request"),
+        ("X-Correlation-ID", "the same from authorization to resource"),
+    )
+]
+FORMATS = ("application/fhir+json", "application/fhir+xml")
+REFUSALS = {
+    "400": "the request is not one of the standard, or cannot be read",
+    "401": "no token, or not a valid one",
+    "403": "the token is not for this service",
+    "406": "this format or FHIR version is not spoken here",
+    "503": "the store or a source does not answer; try again later",
+}
+
+
+def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -> JsonObject:
+    """An OpenAPI 3.1 document for every data service as ``provider`` offers it, with examples that run."""
+    paths: dict[str, JsonObject] = {}
+    tags = []
+    for standard in sorted(catalogue.standards.values(), key=lambda one: (one.ring, one.id)):
+        for service in standard.services:
+            tag = f"{service.id} {standard.title}"
+            tags.append({"name": tag, "description": f"FHIR {standard.fhir.number}. {service.name}."})
+            prefix = f"/{provider}/{service.id}/fhir"
+            paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, service)}
+            for path, rules in _by_path(standard).items():
+                paths[f"{prefix}{path}"] = {"get": _operation(tag, service, path, rules)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "MedMij gateway",
+            "version": version,
+            "description": "FHIR resource server and OAuth authorization server of a Dutch care institution. "
+            "Choose Authorize, log in as one of the fictitious persons, and try a request.",
+        },
+        "servers": [{"url": base_url}],
+        "tags": tags,
+        "security": [{"medmij": [provider]}],
+        "paths": paths,
+        "components": {"securitySchemes": {"medmij": _flow(base_url, provider)}, "schemas": _schemas()},
+    }
+
+
+def _by_path(standard: Standard) -> Mapping[str, list[RequestRule]]:
+    found: dict[str, list[RequestRule]] = {}
+    for rule in standard.rules:
+        if rule.interaction in ("search-type", "operation", "read"):
+            path = f"/{rule.type}"
+            path += f"/${rule.operation}" if rule.interaction == "operation" else ""
+            path += "/{id}" if rule.interaction == "read" else ""
+            found.setdefault(path, []).append(rule)
+    return found
+
+
+def _operation(tag: str, service: Service, path: str, rules: list[RequestRule]) -> JsonObject:
+    rows = "\n".join(f"- **{rule.name_nl}** ({rule.name_en}): `{_query(rule) or 'no parameters'}`" for rule in rules)
+    parameters = _path_parameters(path) + _parameters(rules) + TRACE
+    return {
+        "tags": [tag],
+        "operationId": f"{service.id}{path}".replace("/", "_").replace("$", ""),
+        "summary": ", ".join(dict.fromkeys(rule.name_en for rule in rules)),
+        "description": f"The requests that the standard knows here:\n\n{rows}",
+        "parameters": parameters,
+        "responses": _responses("a searchset on one page" if "{id}" not in path else "the resource"),
+    }
+
+
+def _metadata(tag: str, standard: Standard, service: Service) -> JsonObject:
+    return {
+        "tags": [tag],
+        "operationId": f"{service.id}_metadata",
+        "summary": f"CapabilityStatement (FHIR {standard.fhir.number})",
+        "security": [],
+        "responses": _responses("what can be asked here"),
+    }
+
+
+def _path_parameters(path: str) -> list[JsonObject]:
+    if "{id}" not in path:
+        return []
+    return [{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 64}}]
+
+
+def _parameters(rules: list[RequestRule]) -> list[JsonObject]:
+    """One entry per parameter; the values of the rows are examples, the first row's is the default."""
+    values: dict[str, list[str]] = {}
+    needed: dict[str, int] = {}
+    for rule in rules:
+        for name in dict.fromkeys(name for name, _ in _pairs(rule)):
+            needed[name] = needed.get(name, 0) + 1
+        for name, value in _pairs(rule):
+            values.setdefault(name, []).append(value)
+        for name in rule.optional_names():
+            values.setdefault(name, [])
+    found = []
+    for name, known in values.items():
+        required = needed.get(name) == len(rules) and not name.startswith("_")
+        examples = {value: {"value": value} for value in dict.fromkeys(known)}
+        schema: JsonObject = {"type": "string"}
+        if name.startswith("_include"):
+            schema = {"type": "array", "items": {"type": "string", "enum": list(examples)}}
+            examples = {}
+        parameter: JsonObject = {"name": name, "in": "query", "required": required, "schema": schema}
+        if name.startswith("_include"):
+            parameter |= {"style": "form", "explode": True}
+        found.append(parameter | ({"examples": examples} if examples else {}))
+    return found
+
+
+def _pairs(rule: RequestRule) -> Iterable[tuple[str, str]]:
+    yield from rule.required_pairs()
+    yield from rule.include_pairs()
+
+
+def _query(rule: RequestRule) -> str:
+    return "&".join(f"{name}={quote(value, safe=':/,-._$@|')}" for name, value in _pairs(rule))
+
+
+def _responses(text: str) -> JsonObject:
+    outcome = {"$ref": "#/components/schemas/OperationOutcome"}
+    found: JsonObject = {
+        "200": {"description": text, "content": {media: {"schema": {"type": "object"}} for media in FORMATS}}
+    }
+    for status, reason in REFUSALS.items():
+        found[status] = {"description": reason, "content": {media: {"schema": outcome} for media in FORMATS}}
+    return found
+
+
+def _schemas() -> JsonObject:
+    issue = {
+        "type": "object",
+        "required": ["severity", "code"],
+        "properties": {
+            "severity": {"type": "string"},
+            "code": {"type": "string"},
+            "details": {"type": "object", "properties": {"text": {"type": "string"}}},
+            "expression": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    outcome = {
+        "type": "object",
+        "required": ["resourceType", "issue"],
+        "properties": {"resourceType": {"const": "OperationOutcome"}, "issue": {"type": "array", "items": issue}},
+    }
+    return {"OperationOutcome": outcome}
+
+
+def _flow(base_url: str, provider: str) -> JsonObject:
+    return {
+        "type": "oauth2",
+        "description": "The MedMij flow; scope is the name of the care provider.",
+        "flows": {
+            "authorizationCode": {
+                "authorizationUrl": f"{base_url}/oauth/authorize",
+                "tokenUrl": f"{base_url}/oauth/token",
+                "scopes": {provider: "all data services of this provider that the person consents to"},
+            }
+        },
+    }

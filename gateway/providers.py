@@ -1,0 +1,73 @@
+"""The care providers of this gateway, as the authorization server asks for them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from auth.ports import Function, Level, Provider, Representation, ServiceInfo
+from gateway.settings import ProviderSettings, Settings
+from profiles.standards.load import catalogue
+
+ALL_SERVICES = "ziekenhuiszandoord"
+"""In test mode this provider offers every service that the gateway knows, so that any test set can be tried."""
+
+
+@lru_cache(maxsize=8)
+def _test_providers() -> Mapping[str, ProviderSettings]:
+    # Imported here: the demo world is test data, and production never reads it.
+    from gateway.demo.world import load
+
+    known = catalogue()
+    found = {}
+    for provider in load(datetime.now(UTC).date()).providers:
+        services = [service.id for name in provider.standards for service in known.standards[name].services]
+        if provider.name == ALL_SERVICES:
+            services = [service.id for standard in known.standards.values() for service in standard.services]
+        found[provider.name] = ProviderSettings(
+            display_name=provider.display,
+            services=tuple(dict.fromkeys(services)),
+            privacy_url=provider.privacy,
+            phone=provider.phone,
+            logo=f"/static/{provider.logo}",
+        )
+    return found
+
+
+def known_providers(settings: Settings) -> Mapping[str, ProviderSettings]:
+    """The configured providers; in test mode without any, those of the demo world."""
+    if settings.providers or settings.mode != "test":
+        return settings.providers
+    return _test_providers()
+
+
+class Registry:
+    """Implements ``auth.ports.Providers``: built once, looked up by name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._providers = {name: _provider(name, given) for name, given in known_providers(settings).items()}
+
+    def find(self, name: str) -> Provider | None:
+        """The provider with this MedMij name (without @medmij), or None."""
+        return self._providers.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """All provider names."""
+        return tuple(self._providers)
+
+
+def _provider(name: str, given: ProviderSettings) -> Provider:
+    known = catalogue()
+    services = {}
+    for id_ in given.services:
+        standard, service = known.service(id_)
+        services[id_] = ServiceInfo(id_, service.name, Function(service.function))
+    return Provider(
+        name=name,
+        display_name=given.display_name,
+        services=services,
+        logo=given.logo or None,
+        privacy_url=given.privacy_url or None,
+        phone=given.phone or None,
+        level_floor=Level[given.level_floor.upper()],
+        representation=frozenset(Representation(kind) for kind in given.representation),
+    )
