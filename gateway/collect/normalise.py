@@ -5,6 +5,7 @@ without ``display`` gets one from its target, and a resource that claims no prof
 Clinical values are never touched.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,25 +51,32 @@ def find_bsn(patient: Resource) -> str | None:
 def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:
     """Mask every BSN in place: identifiers with the BSN system, and ``known`` numbers wherever they stand in text."""
     repairs = []
-    numbers = set(known)
+    numbers = {number for number in known if number}
     for path, node in nodes(resource):
         if node.get("system") in BSN_SYSTEMS and isinstance(node.get("value"), str):
             numbers.add(node.pop("value"))
             node["_value"] = {**MASKED}
             repairs.append(Repair("bsn-masked", f"{path}.value"))
-    for path, node in nodes(resource):
-        for name, value in node.items():
-            if isinstance(value, str) and any(number and number in value for number in numbers):
-                for number in numbers:
-                    value = value.replace(number, "*" * len(number))
-                node[name] = value
-                repairs.append(Repair("bsn-masked", f"{path}.{name}"))
-            elif isinstance(value, list):
-                for index, item in enumerate(value):
-                    if isinstance(item, str) and item in numbers:
-                        value[index] = "*" * len(item)
-                        repairs.append(Repair("bsn-masked", f"{path}.{name}[{index}]"))
+    if numbers:
+        pattern = re.compile("|".join(map(re.escape, sorted(numbers))))
+        _star(resource, str(resource.get("resourceType", "")), pattern, repairs)
     return repairs
+
+
+def _star(node: Any, path: str, pattern: re.Pattern[str], repairs: list[Repair]) -> None:
+    """Put stars in place of what the pattern finds in any text below ``node``."""
+    places: list[tuple[Any, str]] = []
+    if isinstance(node, dict):
+        places = [(name, f"{path}.{name}") for name in node]
+    elif isinstance(node, list):
+        places = [(index, f"{path}[{index}]") for index in range(len(node))]
+    for place, below in places:
+        value = node[place]
+        if not isinstance(value, str):
+            _star(value, below, pattern, repairs)
+        elif pattern.search(value):
+            node[place] = pattern.sub(lambda found: "*" * len(found.group()), value)
+            repairs.append(Repair("bsn-masked", below))
 
 
 def resolve_urns(resource: Resource, by_url: Mapping[str, tuple[str, str]]) -> list[Repair]:

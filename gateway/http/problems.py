@@ -3,7 +3,8 @@
 Problem
     what the client is told: status, issues, headers. Raised by handlers, or made here from the typed errors of the floors:
 
-    auth.bearer.BearerError         401, 400, 403   ERR-40..43
+    auth.errors.BearerError         401, 400, 403   ERR-40..43
+    auth.bearer.PeerRefused         403             ERR-20
     profiles.standards Refused      400, 404, 405   ERR-45, ERR-46
     profiles.fhir SearchError       400             ERR-46
     profiles.fhir NotAcceptable     406             ERR-47
@@ -16,7 +17,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auth.bearer import BearerError
+from auth.bearer import PeerRefused
+from auth.errors import BearerError
 from profiles.fhir.mediatypes import NotAcceptable
 from profiles.fhir.outcome import Issue
 from profiles.fhir.search import SearchError
@@ -59,9 +61,10 @@ def problem_of(fault: Exception) -> Problem:
         case Problem():
             return fault
         case BearerError():
-            return Problem(
-                fault.status, "security", fault.description, headers=challenge(fault.error, fault.description)
-            )
+            text = fault.description or "This request needs an access token."
+            return Problem(fault.status, "security", text, headers={"www-authenticate": fault.challenge})
+        case PeerRefused():
+            return Problem(403, "security", "The client certificate is missing or not accepted.")
         case Refused():
             headers = {"allow": "GET"} if fault.status == 405 else {}
             return Problem(fault.status, fault.issue_code, fault.text, headers=headers)

@@ -4,6 +4,8 @@ Every one of them is bound to a provider and, through the join with ``patient``,
 cannot come out, whatever the type or id asked for.
 """
 
+from typing import Any
+
 from sqlalchemy import Select, and_, bindparam, or_, select
 
 from gateway.store.schema import link, patient, resource
@@ -31,12 +33,12 @@ BY_TYPE = (
 """All resources of one type in a person's record."""
 
 
-def by_ids(size: int) -> "Select[tuple[object, ...]]":
+def by_ids(size: int) -> Select[Any]:
     """A person's own and the shared resources of one type with ``size`` ids (``id_0`` ...), for includes and reads.
 
     Whether a shared one may be seen is for the caller to know: it is, when something of the person's points at it.
     """
-    ids = [bindparam(f"id_{index}") for index in range(size)]
+    ids: list[Any] = [bindparam(f"id_{index}") for index in range(size)]
     mine = select(patient.c.patient_id).where(_mine).scalar_subquery()
     return select(*HELD).where(
         resource.c.provider == bindparam("provider"),

@@ -6,18 +6,23 @@ PostgreSQL goes through a pool of asynchronous psycopg connections that keep the
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from sqlalchemy import Select
+from sqlalchemy import Dialect, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.engine import database_url
 
 Row = tuple[Any, ...]
+
+DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": postgresql.dialect(paramstyle="pyformat"),
+}
 
 
 class StoreUnavailable(Exception):
@@ -27,7 +32,7 @@ class StoreUnavailable(Exception):
 class Reader(Protocol):
     """Runs compiled selects. Statements are SQLAlchemy selects; the compiled text is cached per statement."""
 
-    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+    async def fetch(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Row]:
         """All rows of a select. Raises StoreUnavailable."""
         ...
 
@@ -37,8 +42,8 @@ class Reader(Protocol):
 
 
 @lru_cache(maxsize=256)
-def _compiled(statement: "Select[Any]", dialect: str) -> str:
-    chosen = sqlite.dialect(paramstyle="named") if dialect == "sqlite" else postgresql.dialect(paramstyle="pyformat")
+def _compiled(statement: Select[Any], dialect: str) -> str:
+    chosen = DIALECTS[dialect]
     return str(statement.compile(dialect=chosen))
 
 
@@ -57,7 +62,7 @@ class SqliteReader:
         connection.execute("PRAGMA mmap_size=268435456")
         return connection
 
-    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+    async def fetch(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Row]:
         """See Reader."""
         try:
             if self._connection is None:
@@ -88,7 +93,7 @@ class PostgresReader:
         )
         self._opened = asyncio.Lock()
 
-    async def fetch(self, statement: "Select[Any]", parameters: dict[str, Any]) -> Sequence[Row]:
+    async def fetch(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Row]:
         """See Reader."""
         try:
             if self._pool.closed:

@@ -1,0 +1,72 @@
+"""Finding the patient of each resource: through its own references, through others', or not at all."""
+
+from gateway.intake.place import place
+from profiles.fhir.tree import Resource
+
+ANNA, BERT = {"resourceType": "Patient", "id": "anna"}, {"resourceType": "Patient", "id": "bert"}
+
+
+def resource(type_: str, id_: str, **elements: object) -> Resource:
+    return {"resourceType": type_, "id": id_, **elements}
+
+
+def to(target: str) -> dict[str, str]:
+    return {"reference": target}
+
+
+def test_a_resource_goes_with_its_subject_even_when_it_names_others() -> None:
+    condition = resource("Condition", "c", subject=to("Patient/anna"), asserter=to("Patient/bert"))
+    assert place([ANNA, BERT, condition]).patients[("Condition", "c")] == "anna"
+
+
+def test_a_body_site_and_an_episode_follow_what_points_at_them_or_what_they_point_at() -> None:
+    procedure = resource(
+        "Procedure", "p", subject=to("Patient/anna"), bodySite=[{"extension": [{"valueReference": to("BodySite/b")}]}]
+    )
+    site = resource("BodySite", "b")
+    report = resource("DiagnosticReport", "d", context=to("EpisodeOfCare/e"))
+    episode = resource("EpisodeOfCare", "e", patient=to("Patient/anna"))
+    placed = place([ANNA, procedure, site, report, episode]).patients
+    assert placed[("BodySite", "b")] == "anna"
+    assert placed[("DiagnosticReport", "d")] == "anna"
+
+
+def test_a_pdf_goes_with_the_document_that_points_at_it() -> None:
+    document = resource(
+        "DocumentReference", "d", subject=to("Patient/anna"), content=[{"attachment": {"url": "Binary/pdf"}}]
+    )
+    assert place([ANNA, document, resource("Binary", "pdf")]).patients[("Binary", "pdf")] == "anna"
+
+
+def test_practitioners_and_medication_are_shared() -> None:
+    request = resource("MedicationRequest", "m", subject=to("Patient/anna"), medicationReference=to("Medication/x"))
+    placed = place([ANNA, request, resource("Medication", "x"), resource("Practitioner", "p")]).patients
+    assert placed[("Medication", "x")] == placed[("Practitioner", "p")] == ""
+
+
+def test_a_device_goes_with_the_patient_who_uses_it() -> None:
+    use = resource("DeviceUseStatement", "u", subject=to("Patient/anna"), device=to("Device/d"))
+    assert place([ANNA, use, resource("Device", "d")]).patients[("Device", "d")] == "anna"
+
+
+def test_what_cannot_be_placed_is_refused_with_a_reason() -> None:
+    lost = resource("Condition", "lost", code={"text": "onbekend"})
+    stranger = resource("Condition", "stranger", subject=to("Patient/nobody"))
+    torn = resource("Communication", "torn", about=[to("Patient/anna"), to("Patient/bert")])
+    refused = place([ANNA, BERT, lost, stranger, torn]).refused
+    assert "no patient found" in refused[("Condition", "lost")]
+    assert "Patient/nobody" in refused[("Condition", "stranger")]
+    assert "more than one patient" in refused[("Communication", "torn")]
+
+
+def test_something_of_two_patients_goes_to_neither() -> None:
+    one = resource("Procedure", "p1", subject=to("Patient/anna"), reasonReference=[to("Basic/x")])
+    two = resource("Procedure", "p2", subject=to("Patient/bert"), reasonReference=[to("Basic/x")])
+    placement = place([ANNA, BERT, one, two, resource("Basic", "x")])
+    assert ("Basic", "x") in placement.refused
+
+
+def test_a_patient_in_the_store_counts() -> None:
+    condition = resource("Condition", "c", subject=to("Patient/anna"))
+    placed = place([condition], lambda key: "anna" if key == ("Patient", "anna") else None)
+    assert placed.patients[("Condition", "c")] == "anna"
