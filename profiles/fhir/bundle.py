@@ -38,9 +38,10 @@ def searchset(
     bundle_id: str | None = None,
     last_updated: str | None = None,
 ) -> bytes:
-    """A Bundle of type searchset, which has the same form in STU3 and R4: one self link, ``total`` is the number of matches, entries in the given order.
+    """A Bundle of type searchset, which has the same form in STU3 and R4.
 
-    ``last_updated`` is an instant. Raises FormatError when a URL holds a character that XML cannot.
+    It has one self link, ``total`` is the number of matches, entries stand in the given order. ``last_updated`` is an
+    instant. Raises FormatError when a URL holds a character that XML cannot.
     """
     rows = list(entries)
     total = sum(row.mode == "match" for row in rows)

@@ -26,7 +26,9 @@ class Kind(IntEnum):
 class Slot:
     """One JSON property of a type: where it stands and how it is written."""
 
-    __slots__ = ("_plan", "close", "extras", "head", "kind", "many", "name", "open", "order", "plans", "type_name")
+    __slots__ = (
+        "_plan", "close", "extras", "head", "kind", "many", "name", "open", "order", "plans", "primitive", "type_name"
+    )  # fmt: skip
 
     def __init__(self, plans: "Plans", name: str, type_name: str, kind: Kind, many: bool, order: int) -> None:
         self.plans = plans
@@ -34,6 +36,7 @@ class Slot:
         self.extras = "_" + name
         self.type_name = type_name
         self.kind = kind
+        self.primitive = kind < Kind.COMPLEX
         self.many = many
         self.order = order
         self.head = f"<{name}"
@@ -58,7 +61,7 @@ class Plan:
         self.name = name
         self.is_extension = is_extension
         self.write = {slot.name: slot for slot in slots}
-        self.attributes = {slot.name for slot in slots if slot.kind is Kind.ATTRIBUTE}
+        self.attributes = tuple(slot.name for slot in slots if slot.kind is Kind.ATTRIBUTE)
         self.read = {
             f"{XHTML if slot.kind is Kind.XHTML else FHIR} {slot.name}": slot
             for slot in slots

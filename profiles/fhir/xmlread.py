@@ -15,6 +15,7 @@ from profiles.fhir.xmlplan import FHIR, Kind, Plan, Plans, Slot
 
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _PLAIN_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_TEXT, _COMPLEX, _RESOURCE = Kind.TEXT, Kind.COMPLEX, Kind.RESOURCE
 _SCHEMA_LOCATION = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 
 
@@ -109,11 +110,11 @@ class Reader:
     def _element(self, slot: Slot, node: Any, name: str, attributes: dict[str, str]) -> None:
         if not slot.many and (slot.name in node or slot.extras in node):
             raise FormatError(f"{slot.name} occurs more than once")
-        if slot.kind < Kind.COMPLEX:
+        if slot.primitive:
             self._primitive(slot, node, attributes)
-        elif slot.kind is Kind.COMPLEX:
+        elif slot.kind is _COMPLEX:
             self._complex(slot, node, attributes)
-        elif slot.kind is Kind.RESOURCE:
+        elif slot.kind is _RESOURCE:
             if attributes:
                 raise FormatError(f"unknown attribute on {slot.name}")
             self._stack.append(_Frame(slot, None, None, node))
@@ -123,7 +124,7 @@ class Reader:
 
     def _primitive(self, slot: Slot, node: dict[str, Any], attributes: dict[str, str]) -> None:
         value: Any = attributes.get("value")
-        if value is not None and slot.kind is not Kind.TEXT:
+        if value is not None and slot.kind is not _TEXT:
             value = _typed(slot.kind, value)
         extras = {"id": attributes["id"]} if "id" in attributes else None
         if len(attributes) != (value is not None) + (extras is not None):
@@ -141,7 +142,7 @@ class Reader:
 
     def _complex(self, slot: Slot, node: dict[str, Any], attributes: dict[str, str]) -> None:
         plan = slot.plan
-        if attributes and not attributes.keys() <= plan.attributes:
+        if attributes and not attributes.keys() <= set(plan.attributes):
             raise FormatError(f"unknown attribute on {slot.name}")
         child: dict[str, Any] = attributes
         if slot.many:

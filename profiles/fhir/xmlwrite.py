@@ -12,6 +12,8 @@ from profiles.fhir.xmlplan import Kind, Plan, Plans, Slot
 
 _SPECIAL = re.compile('[&<>"\n\r\t\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL_IN = _SPECIAL.search
+_TEXT, _COMPLEX, _ATTRIBUTE = Kind.TEXT, Kind.COMPLEX, Kind.ATTRIBUTE
 _ESCAPES = {ord(char): f"&#{ord(char)};" for char in "\n\r\t"} | str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 )
@@ -19,7 +21,7 @@ _ESCAPES = {ord(char): f"&#{ord(char)};" for char in "\n\r\t"} | str.maketrans(
 
 def escape(text: str) -> str:
     """Text as the value of an attribute in double quotes; FormatError for what XML cannot hold."""
-    if _SPECIAL.search(text) is None:
+    if _SPECIAL_IN(text) is None:
         return text
     if _FORBIDDEN.search(text):
         raise FormatError("a text holds a character that XML does not allow")
@@ -59,6 +61,9 @@ class Writer:
         if depth > MAX_DEPTH:
             raise FormatError(f"nested deeper than {MAX_DEPTH}")
         for slot, value, extras in _ordered(node, plan):
+            if slot.kind is _TEXT and type(value) is str and extras is None and not slot.many and not _SPECIAL_IN(value):
+                self._out.append(f'{slot.open}{value}"/>')  # the common case, without a call
+                continue
             try:
                 if slot.many:
                     self._list(slot, value, extras, depth)
@@ -84,7 +89,7 @@ class Writer:
 
     def _element(self, slot: Slot, value: Any, extras: Any, depth: int) -> None:
         kind = slot.kind
-        if kind < Kind.COMPLEX:
+        if slot.primitive:
             shown = None if value is None else _primitive(kind, value)
             if extras is None:
                 if shown is None:
@@ -92,7 +97,7 @@ class Writer:
                 self._out.append(f'{slot.open}{shown}"/>')
             else:
                 self._extended(slot, shown, extras, depth)
-        elif kind is Kind.COMPLEX:
+        elif kind is _COMPLEX:
             self._complex(slot, value, depth)
         elif kind is Kind.RESOURCE:
             self._out.append(slot.head + ">")
@@ -107,8 +112,8 @@ class Writer:
         out = self._out
         plan = slot.plan
         head = slot.head
-        for name in ("id", "url"):
-            if name in plan.attributes and name in value:
+        for name in plan.attributes:
+            if name in value:
                 head += f' {name}="{_attribute(value[name], name)}"'
         start = len(out)
         out.append(head + ">")
@@ -152,10 +157,10 @@ def _ordered(node: dict[str, Any], plan: Plan) -> list[tuple[Slot, Any, Any]]:
             if slot is None or slot.name in node:
                 continue
             found.append((slot, None, value))
-        elif slot.kind is Kind.ATTRIBUTE:
+        elif slot.kind is _ATTRIBUTE:
             continue
         else:
-            found.append((slot, value, node.get(slot.extras) if slot.kind < Kind.COMPLEX else None))
+            found.append((slot, value, node.get(slot.extras) if slot.primitive else None))
         in_order = in_order and slot.order > last
         last = slot.order
     if not in_order:
@@ -166,7 +171,7 @@ def _ordered(node: dict[str, Any], plan: Plan) -> list[tuple[Slot, Any, Any]]:
 def _extras_slot(key: str, value: Any, plan: Plan) -> Slot | None:
     """The slot that ``_name`` belongs to; None for resourceType, FormatError for an unknown property."""
     slot = plan.write.get(key[1:]) if key.startswith("_") else None
-    if slot is not None and slot.kind < Kind.COMPLEX:
+    if slot is not None and slot.primitive:
         return slot
     if key == "resourceType" and plan.name == value:
         return None
