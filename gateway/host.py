@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 
 from auth.events import Event
 from auth.ports import AccessEntry, Available, Person, Provider, Reason
+from gateway.store.engine import reading
 from gateway.store.queries import PATIENTS, TYPES
 from gateway.store.reader import Reader
 from gateway.store.schema import audit_record
@@ -67,7 +68,7 @@ class StoreHost:
         chain_log.info("%s", msgspec.json.encode(chain_event(event)).decode())
 
     def _access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
-        with self._engine.connect() as connection:
+        with reading(self._engine).connect() as connection:
             rows = connection.execute(
                 select(audit_record.c.record)
                 .where(audit_record.c.person == pseudonym)

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from gateway.audit.trail import verify
 from gateway.cli.context import FINDINGS, console, database, with_settings
 from gateway.settings import Settings
+from gateway.store.engine import reading
 from gateway.store.schema import audit_record
 
 
@@ -18,7 +19,7 @@ def audit() -> None:
 @with_settings
 def verify_command(settings: Settings) -> None:
     """Check that no record was changed, added or taken out. Exit code 1 when something does not fit."""
-    with database(settings) as engine, engine.connect() as connection:
+    with database(settings) as engine, reading(engine).connect() as connection:
         count = connection.execute(select(func.count()).select_from(audit_record)).scalar_one()
         chains = connection.execute(select(func.count(audit_record.c.chain.distinct()))).scalar_one()
         faults = list(verify(connection, settings.audit_key.get_secret_value().encode()))

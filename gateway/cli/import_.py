@@ -7,6 +7,7 @@ import click
 from rich.progress import track
 
 from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.intake.expect import Expectations
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, Unreadable, files, read
 from gateway.keys import keys_of
@@ -23,9 +24,7 @@ from profiles.standards.load import catalogue
 @click.option("--source", default="import", show_default=True, help="Name of the source the data come from.")
 @click.option("--fhir", type=click.Choice(["stu3", "r4"]), help="FHIR release; left out: told from each file.")
 @with_settings
-def import_command(
-    settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None
-) -> None:
+def import_command(settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None) -> None:
     """Load resources, Bundles and NDJSON from files and folders; ids are kept.
 
     What cannot be read, or placed with a patient, is refused with a line that says why; the rest is stored.
@@ -49,7 +48,7 @@ def import_command(
     with database(settings) as engine, engine.begin() as connection:
         pseudonyms, ring = keys_of(settings)
         writer = Writer(connection, provider, source, pseudonyms, ring)
-        loaded = Loader(writer, catalogue().expected_profiles).load(items)
+        loaded = Loader(writer, Expectations(catalogue())).load(items)
     for origin, text in (*refused, *loaded.refused):
         errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
     repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(loaded.repairs.items()))

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from profiles.fhir.execute import run
-from profiles.fhir.search import Search
-
 from gateway.collect.held import Held
 from gateway.collect.record import Record
+from profiles.fhir.execute import run
+from profiles.fhir.search import Search
 
 ROUNDS = 8
 """Most rounds of loading: a search, its includes, and their includes need three or four."""

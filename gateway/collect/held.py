@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from profiles.fhir.mediatypes import Format
-
 from profiles.fhir import jsonio, xmlio
+from profiles.fhir.mediatypes import Format
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from profiles.standards.admit import admit
+from profiles.standards.capability import statement
 from starlette.types import Receive, Scope, Send
 
 from auth.bearer import Bearer
@@ -29,8 +31,6 @@ from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.search import parse_query, write_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.standards.admit import admit
-from profiles.standards.capability import statement
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
 

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from gateway.store.engine import reading
+
 
 def routes(engine: Engine) -> list[Route]:
     """/health/live answers 200 as long as the process runs; /health/ready 200 when the store answers, else 503."""
@@ -27,5 +29,5 @@ def routes(engine: Engine) -> list[Route]:
 
 
 def _probe(engine: Engine) -> None:
-    with engine.connect() as connection:
+    with reading(engine).connect() as connection:
         connection.execute(text("select count(*) from (select 1 from audit_record limit 1) as probe"))

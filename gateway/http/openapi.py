@@ -63,11 +63,8 @@ def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -
 def _by_path(standard: Standard) -> Mapping[str, list[RequestRule]]:
     found: dict[str, list[RequestRule]] = {}
     for rule in standard.rules:
-        if rule.interaction in ("search-type", "operation", "read"):
-            path = f"/{rule.type}"
-            path += f"/${rule.operation}" if rule.interaction == "operation" else ""
-            path += "/{id}" if rule.interaction == "read" else ""
-            found.setdefault(path, []).append(rule)
+        if rule.method == "GET" and rule.answer != "refused":
+            found.setdefault(f"/{rule.path.lstrip('/')}", []).append(rule)
     return found
 
 
@@ -109,8 +106,8 @@ def _parameters(rules: list[RequestRule]) -> list[JsonObject]:
             needed[name] = needed.get(name, 0) + 1
         for name, value in _pairs(rule):
             values.setdefault(name, []).append(value)
-        for name in rule.optional_names():
-            values.setdefault(name, [])
+        for optional in rule.optional:
+            values.setdefault(optional.name, [])
     found = []
     for name, known in values.items():
         required = needed.get(name) == len(rules) and not name.startswith("_")
@@ -127,8 +124,8 @@ def _parameters(rules: list[RequestRule]) -> list[JsonObject]:
 
 
 def _pairs(rule: RequestRule) -> Iterable[tuple[str, str]]:
-    yield from rule.required_pairs()
-    yield from rule.include_pairs()
+    for one in rule.required:
+        yield one.name, one.value
 
 
 def _query(rule: RequestRule) -> str:

@@ -17,16 +17,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auth.bearer import PeerRefused
-from auth.errors import BearerError
-from profiles.fhir.mediatypes import NotAcceptable
-from profiles.fhir.outcome import Issue
-from profiles.fhir.search import SearchError
 from profiles.standards.admit import Refused
 
+from auth.bearer import PeerRefused
+from auth.errors import BearerError
 from gateway.audit.trail import AuditUnavailable
 from gateway.store.reader import StoreUnavailable
 from profiles.fhir.errors import FormatError
+from profiles.fhir.mediatypes import NotAcceptable
+from profiles.fhir.outcome import Issue
+from profiles.fhir.search import SearchError
 
 log = logging.getLogger("gateway.http")
 

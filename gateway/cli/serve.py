@@ -1,0 +1,45 @@
+"""gateway serve: run the service."""
+
+import click
+import uvicorn
+
+from gateway.app import create_app
+from gateway.cli.context import database, fail, with_settings
+from gateway.cli.db import upgrade
+from gateway.logs import configure
+from gateway.settings import Settings, refusals
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; overrides the settings.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; overrides the settings.")
+@with_settings
+def serve(settings: Settings, host: str | None, port: int | None) -> None:
+    """Serve the FHIR endpoints, the authorization server, health and the OpenAPI UI."""
+    run(listening(settings, host, port))
+
+
+def listening(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """The settings with the address of the command line."""
+    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"listen": settings.listen.model_copy(update=chosen)})
+
+
+def run(settings: Settings, *, demo: bool = False) -> None:
+    """Check, migrate in test mode, and serve until stopped."""
+    for line in refusals(settings):
+        fail(f"refused: {line}")
+    configure(settings)
+    if settings.mode == "test":
+        with database(settings) as engine:
+            upgrade(engine)
+    uvicorn.run(
+        create_app(settings, demo=demo),
+        host=settings.listen.host,
+        port=settings.listen.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=10,
+    )

@@ -1,0 +1,51 @@
+"""Which profile a resource without one should claim: what the rows of the standards expect, when they agree."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from profiles.fhir.search import SearchError, compile_search
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import Catalogue
+from profiles.standards.model import RequestRule
+
+
+class Expectations:
+    """The profiles that the rows of a catalogue expect."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def __call__(self, resource: Resource, version: FhirVersion) -> Sequence[str]:
+        """The canonical that every fitting row expects; none when no row fits, or rows expect different ones.
+
+        Rows that filter (``code=...``) go before rows that take every resource of a type.
+        """
+        type_ = str(resource.get("resourceType"))
+        found: dict[bool, set[str]] = {True: set(), False: set()}
+        for standard in self._catalogue.of_version(version):
+            for rule in standard.rules:
+                if rule.type == type_ and rule.method == "GET" and rule.profiles and _fits(rule, version, resource):
+                    found[bool(rule.query)] |= set(rule.profiles)
+            found[False] |= set(standard.reads.get(type_, ())) - found[True]
+        for canonicals in (found[True], found[False]):
+            if canonicals:
+                return tuple(canonicals) if len(canonicals) == 1 else ()
+        return ()
+
+
+def _fits(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
+    fixed = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
+    if any(one.is_open for one in rule.required) or rule.on_instance:
+        return False
+    return _matches(version, rule.type or "", fixed, resource)
+
+
+def _matches(version: FhirVersion, type_: str, pairs: tuple[tuple[str, str], ...], resource: Resource) -> bool:
+    try:
+        return _compiled(version, type_, pairs).matches(resource)
+    except SearchError:
+        return False
+
+
+_compiled = lru_cache(maxsize=512)(compile_search)

@@ -1,0 +1,49 @@
+"""Log lines: JSON on standard error, with every number that could be a BSN starred (IDN-07)."""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+from auth.crypto import valid_bsn
+from gateway.settings import Settings
+
+NINE_DIGITS = re.compile(r"(?<!\d)\d{9}(?!\d)")
+
+
+def starred(text: str) -> str:
+    """The text with every nine-digit number that passes the eleven test replaced by stars."""
+    return NINE_DIGITS.sub(lambda found: "*" * 9 if valid_bsn(found.group()) else found.group(), text)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time (UTC), level, logger, message, and the traceback of a fault."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        shown = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            shown["fault"] = self.formatException(record.exc_info)
+        return starred(json.dumps(shown, ensure_ascii=False))
+
+
+def configure(_settings: Settings) -> None:
+    """Send all logging to standard error as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    # These two write whole URLs, and a URL can hold a code.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)

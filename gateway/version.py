@@ -1,0 +1,5 @@
+"""The version of the installed gateway."""
+
+from importlib.metadata import version
+
+SOFTWARE = version("medmij-gateway")
