@@ -11,6 +11,7 @@ from typing import Protocol
 
 import httpx
 
+from auth.certificates import CertificateRefused
 from auth.clients.model import ListKind
 from auth.clients.parse import SIZE_LIMITS
 
@@ -61,16 +62,24 @@ class NodeSource:
     """The node of the registration (stelselnode).
 
     Takes the publication address, the value of `api` (VER-03), a function that builds the TLS context with our own
-    client certificate (called for each document, so that a renewed certificate is used at once), and the longest time
+    client certificate (called for each document, so that a renewed certificate is used at once), a check of the
+    node's certificate beyond the handshake (revocation, TLS-09) that raises CertificateRefused, and the longest time
     for one document. Redirects, compressed answers and proxies from the environment are not followed.
     """
 
     def __init__(
-        self, url: str, api: str, context: Callable[[], ssl.SSLContext], timeout_seconds: float = 30.0
+        self,
+        url: str,
+        api: str,
+        context: Callable[[], ssl.SSLContext],
+        *,
+        check_server: Callable[[bytes, str], None] = lambda der, host: None,
+        timeout_seconds: float = 30.0,
     ) -> None:
         self._url = url.rstrip("/") + "/"
         self._api = api
         self._context = context
+        self._check_server = check_server
         self._timeout = timeout_seconds
 
     @property
@@ -100,6 +109,7 @@ class NodeSource:
     async def _download(self, client: httpx.AsyncClient, kind: ListKind) -> bytes:
         data = bytearray()
         async with client.stream("GET", self._url + kind.file_name, params={"api": self._api}) as response:
+            self._check(response)
             if response.status_code != httpx.codes.OK:
                 raise FetchError(f"status {response.status_code}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -109,3 +119,13 @@ class NodeSource:
                 if len(data) > SIZE_LIMITS[kind]:
                     raise FetchError("the answer is too large")
         return bytes(data)
+
+    def _check(self, response: httpx.Response) -> None:
+        secured: ssl.SSLObject | None = response.extensions["network_stream"].get_extra_info("ssl_object")
+        der = secured.getpeercert(binary_form=True) if secured else None
+        if der is None:
+            raise FetchError("the connection is not TLS")
+        try:
+            self._check_server(der, response.url.host)
+        except CertificateRefused as error:
+            raise FetchError(f"the node's certificate: {error}") from None
