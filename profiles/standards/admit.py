@@ -1,0 +1,284 @@
+"""Which row of a standard allows a request. What no row allows is refused, and the refusal says what is offered.
+
+Never wider than the row: fixed values may be asked in any order and in part, includes may be left out, optional
+parameters may be added. Harmless on every search, because they only narrow, order or shape the answer: ``_id``,
+``_lastUpdated``, ``_sort``, ``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it is
+a page size, and there is one page: the whole set (spec/datasets.md section 2).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from profiles.fhir.interactions import FhirRequest
+from profiles.fhir.matching import split
+from profiles.fhir.search import IGNORED, Search, SearchError, compile_search, public_name
+from profiles.fhir.tree import local_reference
+from profiles.standards.model import INCLUDES, Parameter, RequestRule, Service, Standard
+
+GENERAL = IGNORED | {"_id", "_lastUpdated", "_sort", "_count"}
+PERSON = frozenset({"patient", "subject", "beneficiary"})
+"""Parameters that point at the person: not on MedMij services (IDN-06, RES-03)."""
+OFFERS_SHOWN = 24
+
+
+class Refused(Exception):  # noqa: N818 - it reads as what happens: the request is refused
+    """A request that the standard does not offer: HTTP status, OperationOutcome issue code and public text.
+
+    ERR-43 to ERR-46 of spec/medmij-agreement.md section 14. The text holds no value that the client sent.
+    """
+
+    def __init__(self, status: int, issue_code: str, text: str, parameter: str | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.issue_code = issue_code
+        self.text = text
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True)
+class PersonIdentifier:
+    """The patient as named in the query of an institution. Never shown, never in a link."""
+
+    system: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that a row allows."""
+
+    rule: RequestRule
+    search: Search | None
+    """The compiled search; None for reads and writes."""
+    query: tuple[tuple[str, str], ...]
+    """The query for the self link: as asked, without what identifies a person."""
+    person: PersonIdentifier | None = None
+    """The patient of the query, for standards where the query names the patient; else the token decides."""
+
+
+def admit(standard: Standard, request: FhirRequest, service: Service | None = None) -> Admitted:
+    """Find the row for a request; with ``service`` only among the rows of that service. Refused when there is none."""
+    rules = standard.rules_of(service)
+    if request.interaction == "capabilities":
+        return Admitted(_synthetic("capabilities", "metadata", None, ()), None, request.query)
+    if request.operation == "":
+        raise Refused(400, "invalid", "This is not a FHIR request: the name of the operation is missing.")
+    if request.interaction == "read":
+        return _admit_read(standard, rules, request)
+    if request.interaction not in ("search-type", "operation"):
+        return _admit_write(standard, rules, request)
+    offered = [
+        rule
+        for rule in rules
+        if rule.interaction == request.interaction
+        and rule.type == request.type
+        and rule.operation == request.operation
+        and rule.on_instance == (request.id is not None)
+        and rule.answer != "refused"
+    ]
+    if not offered:
+        raise _not_offered(standard, rules, request)
+    if request.id is not None:
+        return Admitted(offered[0], None, request.query)
+    return _admit_search(standard, offered, request)
+
+
+def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[str, ...]) -> RequestRule:
+    """A row for what every standard offers without saying so: metadata, and reads by id."""
+    return RequestRule(
+        id=name if resource_type is None else f"{name}-{resource_type}",
+        usecase="",
+        method="GET",
+        path=path,
+        interaction=name,
+        type=resource_type,
+        operation=None,
+        on_instance=resource_type is not None,
+        required=(),
+        optional=(),
+        profiles=profiles,
+        included_profiles={},
+        answer="one",
+        name_nl=resource_type or "Mogelijkheden",
+        name_en=resource_type or "Capabilities",
+        zibs=(),
+    )
+
+
+def _admit_read(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+    for name, _ in request.query:
+        if name not in IGNORED:
+            shown = public_name(name)
+            raise Refused(400, "not-supported", f"Parameter {shown} is not supported on reading one resource.", shown)
+    for rule in rules:
+        if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
+            return Admitted(rule, None, request.query)
+    if request.type in standard.reads and any(rule.method == "GET" for rule in rules):
+        rule = _synthetic("read", f"{request.type}/{{id}}", request.type, standard.reads[request.type])
+        return Admitted(rule, None, request.query)
+    raise _not_offered(standard, rules, request)
+
+
+def _admit_write(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+    for rule in rules:
+        if rule.interaction == request.interaction and rule.type == request.type and rule.answer != "refused":
+            return Admitted(rule, None, request.query)
+    raise _not_offered(standard, rules, request)
+
+
+def _not_offered(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Refused:
+    known = {rule.type for rule in rules} | set(standard.reads)
+    if request.type is not None and request.type not in known:
+        return Refused(404, "not-supported", "This resource type is not part of this data service.")
+    if request.interaction == "operation":
+        return Refused(404, "not-supported", f"This operation on {request.type} is not part of this data service.")
+    if request.interaction == "search-type":
+        return Refused(404, "not-supported", f"Searching {request.type} is not part of this data service.")
+    return Refused(405, "not-supported", "This interaction is not part of this data service.")
+
+
+# Searches
+
+
+@dataclass(frozen=True, slots=True)
+class _Misfit:
+    """Why a row does not fit: ``missing`` a required parameter, or a ``value`` that it does not offer."""
+
+    kind: str
+    parameter: str
+
+
+def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+    query = request.query
+    if standard.patient_from == "token":
+        _refuse_person(request)
+    names = {one.name for rule in offered for one in rule.parameters} | GENERAL
+    for name, _ in query:
+        if name not in names and name.partition(":")[0] not in INCLUDES:
+            shown = public_name(name)
+            raise Refused(
+                400, "not-supported", f"Search parameter {shown} is not supported here. {_offer(offered)}", shown
+            )
+    fitting: list[tuple[tuple[int, int], RequestRule]] = []
+    misfits: list[_Misfit] = []
+    for rule in offered:
+        misfit = _misfit(rule, query)
+        if misfit is None:
+            asked = sum(1 for name, _ in query if name.partition(":")[0] in INCLUDES)
+            fitting.append(((len(rule.required), asked - len(rule.includes)), rule))
+        else:
+            misfits.append(misfit)
+    if not fitting:
+        raise _misfit_refusal(offered, misfits)
+    rule = max(fitting, key=lambda one: one[0])[1]
+    person_names = {one.name for one in rule.required if one.is_person}
+    kept = tuple(pair for pair in query if pair[0] not in person_names)
+    counts = any(one.name == "_count" for one in rule.parameters)
+    try:
+        pairs = [pair for pair in kept if pair[0] not in IGNORED and (counts or pair[0] != "_count")]
+        search = compile_search(request.version, rule.type or "", pairs, rule.operation)
+    except SearchError as error:
+        raise Refused(400, error.issue_code, error.text, error.parameter) from error
+    return Admitted(rule, search, kept, _person(query, person_names))
+
+
+def _refuse_person(request: FhirRequest) -> None:
+    for name, _ in request.query:
+        base = re.split(r"[:.]", name, maxsplit=1)[0]
+        if base in PERSON or (base == "identifier" and request.type == "Patient"):
+            text = f"Leave out parameter {base}: the access token says whose data these are."
+            raise Refused(400, "not-supported", text, base)
+
+
+def _person(query: Sequence[tuple[str, str]], names: set[str]) -> PersonIdentifier | None:
+    for name, value in query:
+        if name in names:
+            system, _, identifier = value.partition("|")
+            return PersonIdentifier(system, identifier)
+    return None
+
+
+def _misfit_refusal(offered: Sequence[RequestRule], misfits: Sequence[_Misfit]) -> Refused:
+    """The refusal that helps most: a wrong value when the parameters were there, else what is missing."""
+    wrong = next((one for one in misfits if one.kind == "value"), None)
+    if wrong is not None:
+        text = f"The value of parameter {wrong.parameter} is not offered here. {_offer(offered)}"
+        return Refused(400, "not-supported" if wrong.parameter.startswith("_") else "value", text, wrong.parameter)
+    missing = misfits[0].parameter
+    return Refused(400, "required", f"Parameter {missing} is required. {_offer(offered)}", missing)
+
+
+def _offer(offered: Sequence[RequestRule]) -> str:
+    """What is offered, for people. Only text of our own rows."""
+    path = offered[0].path
+    queries = list(dict.fromkeys(rule.query for rule in offered))
+    shown = "; ".join(f"{path}?{query}" if query else path for query in queries[:OFFERS_SHOWN])
+    return f"Offered: {shown}." if len(queries) <= OFFERS_SHOWN else f"Offered, among others: {shown}."
+
+
+def _misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> _Misfit | None:
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        base = name.partition(":")[0]
+        if base in INCLUDES:
+            if not any(_covers(one, name, value) for one in rule.includes):
+                return _Misfit("value", base)
+        else:
+            given.setdefault(name, []).append(value)
+    for one in rule.required:
+        if not one.is_include and one.name not in given:
+            return _Misfit("missing", one.name)
+    for name, values in given.items():
+        rows = [one for one in rule.parameters if one.name == name]
+        if not rows:
+            if name not in GENERAL:
+                return _Misfit("value", public_name(name))
+        elif not all(any(_allows(one, value) for one in rows) or _together(rows, value) for value in values):
+            return _Misfit("value", name)
+        elif any(one in rule.required and not any(_allows(one, value) for value in values) for one in rows):
+            return _Misfit("value", name)
+    return None
+
+
+def _covers(offered: Parameter, name: str, value: str) -> bool:
+    """Whether an offered include covers an asked one: the same, or wider (no target type, iterating)."""
+    if offered.name != name and not (offered.name.partition(":")[0] == name and ":" in offered.name):
+        return False
+    return value == offered.value or value.startswith(offered.value + ":")
+
+
+def _allows(offered: Parameter, value: str) -> bool:
+    """Whether one asked value is within what a parameter of the row offers."""
+    alternatives = [part.strip() for part in split(value, ",")]
+    if offered.is_person:
+        system = offered.prefix.rstrip("|")
+        return re.fullmatch(re.escape(system) + r"\|[0-9]{9}", value, re.ASCII) is not None
+    if not offered.is_open or offered.values:
+        return set(alternatives) <= offered.alternatives
+    prefix = offered.prefix
+    if prefix.endswith("/"):
+        return all("/" not in one or _is_of(one, prefix.rstrip("/")) for one in alternatives)
+    # A date: the prefix of the row, on every alternative.
+    return all(one.startswith(prefix) for one in alternatives)
+
+
+def _is_of(reference: str, resource_type: str) -> bool:
+    local = local_reference(reference)
+    return local is not None and local[0] == resource_type
+
+
+def _together(rows: Sequence[Parameter], value: str) -> bool:
+    """Whether the fixed values of several rows of a parameter hold a value together, or a date uses another prefix."""
+    if any(one.is_open and one.prefix in _DATE_PREFIXES for one in rows):
+        return True
+    fixed = frozenset().union(*(one.alternatives for one in rows))
+    return {part.strip() for part in split(value, ",")} <= fixed
+
+
+_DATE_PREFIXES = ("ge", "le", "gt", "lt", "eq", "sa", "eb")
+
+
+def without_person(query: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """A query without what could identify a person, for logs and links of refused requests: names, no values."""
+    return tuple((public_name(name), "") for name, _ in query)
