@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from auth.clients.copies import Copies
 from auth.clients.lists import ALARM_AGE, CLOSING_AGE, Copy, Lists
@@ -31,6 +31,7 @@ _NAMES = {
     "providers": ListKind.PROVIDERS,
     "names": ListKind.NAMES,
 }
+S = TypeVar("S", bound=BaseModel)
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
@@ -109,7 +110,7 @@ class _Desk:
             self.lists.restore(self.copies.load())
         elif not node_only:
             asyncio.run(Puller(self.lists, self.source, None, notify=self.take).refresh())
-            self.notices = [notice for notice in self.notices if notice.alarm]
+            self.notices[:] = [notice for notice in self.notices if notice.alarm]
 
     def facts(self) -> list[dict[str, Any]]:
         """The notices for JSON."""
@@ -142,7 +143,7 @@ def tls_settings(settings: Settings) -> TlsSettings:
     return _section(TlsSettings, "tls", settings.tls)
 
 
-def _section(model: Any, name: str, content: Any) -> Any:
+def _section(model: type[S], name: str, content: object) -> S:
     if isinstance(content, model):
         return content
     try:

@@ -1,8 +1,9 @@
 """Database connections: a SQLAlchemy engine for everything that is not the hot path."""
 
+import sqlite3
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -25,7 +26,14 @@ def open_engine(text: str) -> Engine:
     url = database_url(text)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    return engine_for(text)
+    engine = engine_for(text)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _enforce_foreign_keys)
+    return engine
+
+
+def _enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def reading(engine: Engine) -> Engine:
