@@ -1,0 +1,53 @@
+"""Putting the demo world into a store, with its dates as of today."""
+
+from datetime import date
+
+from sqlalchemy import Engine
+
+from gateway.demo.world import Record, World, load
+from gateway.intake.expect import Expectations
+from gateway.intake.load import Loaded, Loader
+from gateway.intake.read import Item
+from gateway.keys import keys_of
+from gateway.settings import Settings
+from gateway.store.writer import PatientEntry, Writer
+from profiles.fhir import jsonio
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import catalogue
+
+
+def seed(engine: Engine, settings: Settings, day: date) -> World:
+    """Load the world as it is on ``day``; what is there already is brought up to date. One transaction.
+
+    Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
+    """
+    world = load(day)
+    pseudonyms, ring = keys_of(settings)
+    with engine.begin() as connection:
+        for provider in world.providers:
+            writer = Writer(connection, provider.name, provider.source, pseudonyms, ring)
+            for record in world.records:
+                if record.provider == provider.name and not record.resources:
+                    _known(writer, world, record)
+            resources = world.resources_of(provider.name)
+            loaded = Loader(writer, Expectations(catalogue())).load([_item(provider.name, one) for one in resources])
+            _check(loaded)
+    return world
+
+
+def _item(provider: str, resource: Resource) -> Item:
+    origin = f"{provider}: {resource.get('resourceType')}/{resource.get('id')}"
+    return Item(origin, FhirVersion.STU3, resource, jsonio.dump(resource), "json")
+
+
+def _known(writer: Writer, world: World, record: Record) -> None:
+    """A person with a treatment relation and nothing recorded."""
+    person = world.person(record.person)
+    writer.put_patient(PatientEntry(FhirVersion.STU3, f"{record.provider}-{person.id}", person.bsn, person.born))
+
+
+def _check(loaded: Loaded) -> None:
+    if loaded.refused:
+        origin, text = loaded.refused[0]
+        raise ValueError(f"{origin}: {text}")
