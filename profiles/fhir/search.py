@@ -220,7 +220,7 @@ def _filter(version: FhirVersion, resource_type: str, name: str, value: str) -> 
     base, dot, chained = name.partition(".")
     base, _, modifier = base.partition(":")
     param = parameter(version, resource_type, base)
-    if param is None or param.kind == "special":
+    if param is None or param.path == "unsupported()":
         raise SearchError(
             "not-supported", name, f"Search parameter {public_name(name)} is not supported on {resource_type}."
         )
@@ -273,6 +273,8 @@ _PLAIN: dict[str, Callable[[Sequence[str]], matching.Test]] = {
     "date": matching.date_test,
     "quantity": matching.quantity_test,
     "uri": matching.uri_test,
+    # The only special parameter with a path is period-of-use, which is asked as a date.
+    "special": matching.date_test,
 }
 
 

@@ -2,8 +2,8 @@
 
 Never wider than the row: fixed values may be asked in any order and in part, includes may be left out, optional
 parameters may be added. Harmless on every search, because they only narrow, order or shape the answer: ``_id``,
-``_lastUpdated``, ``_sort``, ``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it is
-a page size, and there is one page: the whole set (spec/datasets.md section 2).
+``_lastUpdated``, ``_sort``, ``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it
+is a page size, and there is one page: the whole set (spec/datasets.md section 2).
 """
 
 import re
@@ -22,7 +22,7 @@ PERSON = frozenset({"patient", "subject", "beneficiary"})
 OFFERS_SHOWN = 24
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happens: the request is refused
+class Refused(Exception):
     """A request that the standard does not offer: HTTP status, OperationOutcome issue code and public text.
 
     ERR-43 to ERR-46 of spec/medmij-agreement.md section 14. The text holds no value that the client sent.
@@ -114,7 +114,7 @@ def _admit_read(standard: Standard, rules: Sequence[RequestRule], request: FhirR
     for rule in rules:
         if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
             return Admitted(rule, None, request.query)
-    if request.type in standard.reads and any(rule.method == "GET" for rule in rules):
+    if request.type is not None and request.type in standard.reads and any(rule.method == "GET" for rule in rules):
         rule = _synthetic("read", f"{request.type}/{{id}}", request.type, standard.reads[request.type])
         return Admitted(rule, None, request.query)
     raise _not_offered(standard, rules, request)
@@ -203,8 +203,12 @@ def _misfit_refusal(offered: Sequence[RequestRule], misfits: Sequence[_Misfit]) 
     """The refusal that helps most: a wrong value when the parameters were there, else what is missing."""
     wrong = next((one for one in misfits if one.kind == "value"), None)
     if wrong is not None:
+        if wrong.parameter in INCLUDES:
+            includes = ", ".join(dict.fromkeys(str(one) for rule in offered for one in rule.includes)) or "none"
+            text = f"This value of parameter {wrong.parameter} is not offered here. Offered: {includes}."
+            return Refused(400, "not-supported", text, wrong.parameter)
         text = f"The value of parameter {wrong.parameter} is not offered here. {_offer(offered)}"
-        return Refused(400, "not-supported" if wrong.parameter.startswith("_") else "value", text, wrong.parameter)
+        return Refused(400, "value", text, wrong.parameter)
     missing = misfits[0].parameter
     return Refused(400, "required", f"Parameter {missing} is required. {_offer(offered)}", missing)
 
@@ -234,11 +238,16 @@ def _misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> _Misfit | No
         if not rows:
             if name not in GENERAL:
                 return _Misfit("value", public_name(name))
-        elif not all(any(_allows(one, value) for one in rows) or _together(rows, value) for value in values):
-            return _Misfit("value", name)
-        elif any(one in rule.required and not any(_allows(one, value) for value in values) for one in rows):
+        elif not _fits(rule, rows, values):
             return _Misfit("value", name)
     return None
+
+
+def _fits(rule: RequestRule, rows: Sequence[Parameter], values: Sequence[str]) -> bool:
+    """Whether every value asked of a parameter is offered, and what the row requires is among them."""
+    if not all(any(_allows(one, value) for one in rows) or _together(rows, value) for value in values):
+        return False
+    return all(any(_allows(one, value) for value in values) for one in rows if one in rule.required)
 
 
 def _covers(offered: Parameter, name: str, value: str) -> bool:

@@ -250,7 +250,10 @@ def _parameter(text: str, names: Mapping[str, str], values: Mapping[str, tuple[s
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
         raise ValueError(f"{text} is not name=value")
-    return Parameter(name, _full(value, names), values.get(name, ()) if "{" in _full(value, names) else ())
+    value = _full(value, names)
+    if unknown := set(re.findall(r"\{[^}]*\}?", value)) - model.PLACEHOLDERS:
+        raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))} in {text}")
+    return Parameter(name, value, values.get(name, ()) if "{" in value else ())
 
 
 @lru_cache(maxsize=1)
@@ -261,7 +264,7 @@ def _names() -> Mapping[str, str]:
 
 def _full(text: str, names: Mapping[str, str]) -> str:
     """Write ``{sct}`` and the like in full; other placeholders stay."""
-    return re.sub(r"\{([a-z\-]+)\}", lambda found: names.get(found[1], found[0]), text)
+    return re.sub(r"\{([a-z0-9\-]+)\}", lambda found: names.get(found[1], found[0]), text)
 
 
 def _profile(text: str, names: Mapping[str, str]) -> str:
@@ -298,7 +301,8 @@ def _reads(
         for include in rule.includes:
             one = read_include(version, include.name, include.value)
             targets = {one.source} if one.reverse else {one.target} if one.target is not None else one.param.targets
-            for target in targets:
+            # A Group is in the targets of many patient parameters, but is nobody's own data.
+            for target in targets - {"Group"}:
                 found.setdefault(target, {})
         for resource_type, profiles in rule.included_profiles.items():
             found.setdefault(resource_type, {}).update(dict.fromkeys(profiles))

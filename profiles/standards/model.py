@@ -18,6 +18,8 @@ PATIENT_FROM = ("token", "query", "task")
 """Where the patient of a request is found: in the access token, in the query (a BSN), in a task."""
 
 INCLUDES = ("_include", "_revinclude")
+PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}"})
+"""What a client fills in; the meaning of each is that of spec/datasets.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
