@@ -410,21 +410,21 @@ class AdapterError(Exception):
         return Gap(what, self.reason, self.text, self.retry_after)
 
 
-class AdapterDown(AdapterError):  # noqa: N818 - it names what happened
+class AdapterDown(AdapterError):
     """The source was not reached, did not answer in time, or broke off."""
 
 
-class AdapterGarbage(AdapterError):  # noqa: N818 - it names what happened
+class AdapterGarbage(AdapterError):
     """The source answered something that cannot be read, or more than the limits allow."""
 
 
-class AdapterRefused(AdapterError):  # noqa: N818 - it names what happened
+class AdapterRefused(AdapterError):
     """The source does not let the gateway in (login, certificate, rights)."""
 
 
-class WrongPatient(AdapterError):  # noqa: N818 - it names what happened
+class WrongPatient(AdapterError):
     """The source answered with data of another patient: nothing of the answer may leave, be stored or cached."""
 
 
-class AdapterMisconfigured(AdapterError):  # noqa: N818 - it names what happened
+class AdapterMisconfigured(AdapterError):
     """Settings or a mapping that cannot work; ``text`` names the place for the operator."""

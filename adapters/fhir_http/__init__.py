@@ -1,0 +1,1 @@
+"""An EHR that speaks FHIR (STU3 or R4), zib or not."""

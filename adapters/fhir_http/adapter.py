@@ -1,0 +1,205 @@
+"""The adapter for an EHR that speaks FHIR: from a request row to searches there, and back."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import httpx
+
+from adapters.fhir_http.asking import FHIR_ID, FHIR_TYPE, Asking
+from adapters.fhir_http.content import open_binary
+from adapters.fhir_http.login import make_login, make_tls
+from adapters.fhir_http.pages import Collected
+from adapters.fhir_http.patients import Known, Patients
+from adapters.fhir_http.repair import Matches, load_repairs
+from adapters.fhir_http.settings import FhirSettings
+from adapters.fhir_http.statement import Statement, read_statement
+from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
+from adapters.guard import Guard, Whose
+from adapters.port import (
+    AdapterGarbage,
+    AdapterQuery,
+    Availability,
+    AvailabilityQuery,
+    Batch,
+    Capabilities,
+    Content,
+    Coverage,
+    Gap,
+    Level,
+    LocalId,
+    PatientKey,
+    Reason,
+    ServiceKey,
+)
+from profiles.fhir.search import Search, SearchError, compile_search
+from profiles.fhir.tree import Resource
+
+LONGEST = 60
+"""Seconds without a byte after which a call ends whatever its deadline; the deadline of a question is shorter."""
+
+UNKNOWN_PERSON = "the source does not know this person"
+NOBODY = PatientKey(local_ids=(LocalId(None, "-"),))
+
+
+class FhirAdapter:
+    """One EHR. ``transport`` is for tests: an ASGI application in place of the network."""
+
+    def __init__(self, settings: FhirSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.capabilities = Capabilities(otherwise=Coverage(Level.PARTLY, "the source was not asked yet"))
+        self.repairs = load_repairs(settings.repairs, settings.repairs_file)
+        pool = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
+        secure = make_tls(settings.tls) if settings.url.startswith("https") else True
+        self._http = httpx.AsyncClient(
+            transport=transport, verify=secure, limits=pool, timeout=LONGEST, follow_redirects=False, trust_env=False
+        )
+        login = make_login(settings.login)
+        self._wire = Wire(
+            self._http,
+            settings.url,
+            settings.version,
+            settings.format == "xml",
+            login,
+            settings.limits,
+            settings.correlation_header,
+        )
+        self._patients = Patients(
+            self._wire, self.name, settings.patient_system, settings.patient_lookup, settings.patient_seconds
+        )
+        self._statement: Statement | None = None
+        self._statement_lock = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def probe(self, deadline: float) -> Capabilities:
+        """Fetch the CapabilityStatement anew and derive the coverage from it."""
+        self._statement = None
+        await self._known_statement(self._budget(AvailabilityQuery("", NOBODY, (), deadline)))
+        return self.capabilities
+
+    async def find(self, query: AdapterQuery) -> Batch:
+        """See `adapters.port.Adapter.find`."""
+        fetched = datetime.now(UTC)
+        budget = self._budget(query)
+        statement = await self._known_statement(budget)
+        refused = self._refuses(query, statement)
+        if refused is not None:
+            return Batch(self.name, (), fetched, gaps=(refused,))
+        known = await self._patients.find(query.patient, budget)
+        if not known.ids:
+            return Batch(self.name, (), fetched, gaps=(Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON),))
+        asking = self._asking(statement, known, budget)
+        if query.type == "Patient":
+            await asking.read_each([("Patient", one) for one in sorted(known.ids)])
+        else:
+            await asking.search(query.type, query.search)
+        search = compiled(query)
+        if search is not None:
+            await asking.include(search)
+        return self._batch(query, known, asking.into, fetched, search)
+
+    async def available(self, query: AvailabilityQuery) -> Availability:
+        """See `adapters.port.Adapter.available`."""
+        known = await self._patients.find(query.patient, self._budget(query))
+        if not known.ids:
+            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
+        offered = frozenset(service.id for service in query.services if self._offers(service))
+        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
+        return Availability(True, offered, reasons, known.birth_date, known.ids)
+
+    async def read(self, query: AdapterQuery) -> Batch | Content:
+        """See `adapters.port.Adapter.read`."""
+        fetched = datetime.now(UTC)
+        budget = self._budget(query)
+        nothing = Batch(self.name, (), fetched)
+        if query.version is not self.settings.version or not FHIR_TYPE.fullmatch(query.type):
+            return nothing
+        if query.id is None or not FHIR_ID.fullmatch(query.id):
+            return nothing
+        known = await self._patients.find(query.patient, budget)
+        if not known.ids:
+            return nothing
+        guard = self._guard(query, known)
+        statement = await self._known_statement(budget) if query.type == "Binary" else Statement()
+        asking = self._asking(statement, known, budget)
+        if query.type == "Binary":
+            await asking.search("DocumentReference", ())
+            documents, _ = guard.check(asking.into.resources("DocumentReference"))
+            return await open_binary(self._wire, self.name, query.id, documents, budget, fetched) or nothing
+        await asking.read_each([(query.type, query.id)])
+        found = asking.into.resources(query.type)
+        mine = [one for one in found if guard.whose(one) in (Whose.OURS, Whose.SHARED)]
+        notes = self.repairs.apply(mine, query, lambda _resource: True)
+        return Batch(self.name, mine, fetched, known.ids, tuple(asking.into.gaps), tuple(notes))
+
+    # -- the steps -----------------------------------------------------------------------------------------------------
+
+    def _budget(self, query: AdapterQuery | AvailabilityQuery) -> Budget:
+        return Budget(query, self.settings.limits.total_bytes)
+
+    def _asking(self, statement: Statement, known: Known, budget: Budget) -> Asking:
+        into = Collected(self.settings.limits.resources)
+        return Asking(self._wire, self.settings, statement, known.ids, self.repairs.withheld, budget, into)
+
+    def _guard(self, query: AdapterQuery, known: Known) -> Guard:
+        return Guard(known.ids, query.patient.bsn, self.settings.url)
+
+    def _offers(self, service: ServiceKey) -> bool:
+        return self.settings.services is None or service.id in self.settings.services
+
+    def _refuses(self, query: AdapterQuery, statement: Statement) -> Gap | None:
+        if query.version is not self.settings.version:
+            return Gap(query.type, Reason.NOT_OFFERED, "the source speaks another FHIR version")
+        if not FHIR_TYPE.fullmatch(query.type) or not statement.searches(query.type):
+            return Gap(query.type, Reason.NOT_OFFERED, "the source does not offer this resource type")
+        return None
+
+    async def _known_statement(self, budget: Budget) -> Statement:
+        if self.settings.statement == "ignored":
+            return Statement()
+        async with self._statement_lock:
+            if self._statement is None:
+                try:
+                    found = read_statement(await self._wire.fetch("metadata", budget), self.settings.version)
+                except (NotThere, BadRequest, AdapterGarbage) as error:
+                    if self.settings.statement == "required" or "version" in error.text:
+                        raise
+                    found = Statement()
+                self._statement = found
+                self.capabilities = found.capabilities(self.settings.version)
+        return self._statement
+
+    def _batch(
+        self, query: AdapterQuery, known: Known, into: Collected, fetched: datetime, search: Search | None
+    ) -> Batch:
+        resources, orphans = self._guard(query, known).check(into.resources(query.type))
+        notes = self.repairs.apply(resources, query, matcher(search, resources))
+        return Batch(self.name, resources, fetched, known.ids, (*into.gaps, *orphans), (*into.trace, *notes))
+
+
+def compiled(query: AdapterQuery) -> Search | None:
+    """The gateway's own reading of the search, for includes and claims: as much of it as can be read."""
+    operation = "lastn" if query.interaction == "operation" else None
+    readable = []
+    for pair in query.search:
+        try:
+            compile_search(query.version, query.type, (pair,), operation)
+        except SearchError:
+            continue
+        readable.append(pair)
+    try:
+        return compile_search(query.version, query.type, readable, operation)
+    except SearchError:
+        return None
+
+
+def matcher(search: Search | None, resources: Sequence[Resource]) -> Matches:
+    """Whether a resource answers the question."""
+    if search is None:
+        return lambda _resource: True
+    held = {(one.get("resourceType"), one.get("id")): one for one in resources}
+    return lambda resource: search.matches(resource, lambda kind, given: held.get((kind, given)))

@@ -1,0 +1,224 @@
+"""Repair rules: small changes to what the EHR says, as data, each with a note.
+
+A rule has a name, a text for the trace, and one deed: ``replace`` (one value of a named property by another, anywhere),
+``add`` (an element where it is absent and a condition holds), ``display`` (fill the display of a reference from its
+target) or ``claim`` (put the expected profile into ``meta.profile``). A rule that changes codes says with
+``withholds`` which search parameters can then no longer be left to the EHR.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from adapters.port import AdapterMisconfigured, AdapterQuery, RepairNote
+from profiles.fhir.tree import Resource, local_reference
+
+HERE = Path(__file__).parent / "repairs"
+
+Matches = Callable[[Resource], bool]
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class Replace(BaseModel):
+    """Replace values of the property ``key``, wherever it stands."""
+
+    model_config = _STRICT
+    key: str
+    values: dict[str, str]
+
+
+class Add(BaseModel):
+    """Put ``value`` at the top-level element ``at`` when it has none; appended to a list unless it is in it."""
+
+    model_config = _STRICT
+    at: str
+    value: Any
+    when: dict[str, str] = {}
+    """Conditions: a path of element names, and the value that must be found there."""
+
+
+class Rule(BaseModel):
+    """One repair rule; exactly one deed."""
+
+    model_config = _STRICT
+    rule: str
+    text: str
+    types: tuple[str, ...] = ()
+    withholds: frozenset[str] = frozenset()
+    replace: Replace | None = None
+    add: Add | None = None
+    display: dict[str, str] | None = None
+    claim: bool = False
+
+    @model_validator(mode="after")
+    def _one_deed(self) -> "Rule":
+        if sum((self.replace is not None, self.add is not None, self.display is not None, self.claim)) != 1:
+            raise ValueError("a rule has one of replace, add, display and claim")
+        return self
+
+    def covers(self, resource: Resource) -> bool:
+        """Whether the rule is meant for a resource of this type."""
+        return not self.types or resource.get("resourceType") in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """The rules in force, in order."""
+
+    rules: Sequence[Rule]
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """The search parameters that the EHR cannot answer rightly, because it has the values from before repair."""
+        return frozenset().union(*(rule.withholds for rule in self.rules))
+
+    def apply(self, resources: Sequence[Resource], query: AdapterQuery, matches: Matches) -> list[RepairNote]:
+        """Change resources in place; returns a note for every change."""
+        notes: list[RepairNote] = []
+        targets = {(item.get("resourceType"), item.get("id")): item for item in resources}
+        for rule in self.rules:
+            for resource in resources:
+                if not rule.covers(resource):
+                    continue
+                if rule.replace is not None:
+                    notes.extend(_replace(rule, rule.replace, resource))
+                elif rule.add is not None:
+                    notes.extend(_add(rule, rule.add, resource))
+                elif rule.display is not None:
+                    notes.extend(_display(rule, rule.display, resource, targets))
+                else:
+                    notes.extend(_claim(rule, resource, query, matches))
+        return notes
+
+
+def _note(rule: Rule, resource: Resource, expression: str, before: Any, after: Any) -> RepairNote:
+    name = f"{resource.get('resourceType')}/{resource.get('id')}"
+    return RepairNote(name, rule.rule, expression, rule.text, before, after)
+
+
+def _replace(rule: Rule, deed: Replace, resource: Resource) -> Iterator[RepairNote]:
+    for place, node in _objects(resource, str(resource.get("resourceType"))):
+        before = node.get(deed.key)
+        after = deed.values.get(before) if isinstance(before, str) else None
+        if after is not None:
+            node[deed.key] = after
+            yield _note(rule, resource, f"{place}.{deed.key}", before, after)
+
+
+def _add(rule: Rule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
+    if not all(value in list(_values(resource, path.split("."))) for path, value in deed.when.items()):
+        return
+    held = resource.get(deed.at)
+    if held is None:
+        resource[deed.at] = deed.value
+    elif isinstance(held, list) and isinstance(deed.value, list):
+        missing = [item for item in deed.value if item not in held]
+        if not missing:
+            return
+        resource[deed.at] = [*held, *missing]
+    else:
+        return
+    yield _note(rule, resource, f"{resource.get('resourceType')}.{deed.at}", held, resource[deed.at])
+
+
+def _display(
+    rule: Rule, deed: dict[str, str], resource: Resource, targets: dict[tuple[Any, Any], Resource]
+) -> Iterator[RepairNote]:
+    for place, node in _objects(resource, str(resource.get("resourceType"))):
+        literal = node.get("reference")
+        if not isinstance(literal, str) or node.get("display") is not None:
+            continue
+        target = targets.get(local_reference(literal) or ("", ""))
+        wanted = deed.get(str(target.get("resourceType"))) if target else None
+        text = _label(target.get(wanted)) if target and wanted else None
+        if text:
+            node["display"] = text
+            yield _note(rule, resource, f"{place}.display", None, text)
+
+
+def _claim(rule: Rule, resource: Resource, query: AdapterQuery, matches: Matches) -> Iterator[RepairNote]:
+    expected = query.profiles.get(str(resource.get("resourceType")), ())
+    held = resource.get("meta") if isinstance(resource.get("meta"), dict) else None
+    claimed = held.get("profile") if held is not None else None
+    before = list(claimed) if isinstance(claimed, list) else []
+    plain = {str(item).split("|", 1)[0] for item in before}
+    if not expected or plain.intersection(expected):
+        return
+    if resource.get("resourceType") == query.type and not matches(resource):
+        return
+    resource["meta"] = {**(held or {}), "profile": [*before, expected[0]]}
+    yield _note(rule, resource, f"{resource.get('resourceType')}.meta.profile", before, [*before, expected[0]])
+
+
+def _label(value: Any) -> str | None:
+    """What a person would call it: a plain name, a HumanName, or the text of a CodeableConcept."""
+    if isinstance(value, list):
+        value = next((item for item in value if isinstance(item, dict) and item.get("use") == "official"), value[:1])
+        value = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("text"), str):
+        return str(value["text"])
+    coding = value.get("coding")
+    if isinstance(coding, list):
+        return next((c["display"] for c in coding if isinstance(c, dict) and isinstance(c.get("display"), str)), None)
+    parts = [*_strings(value.get("prefix")), *_strings(value.get("given")), *_strings(value.get("family"))]
+    return " ".join(parts) or None
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+
+
+def _objects(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a resource with its place, without recursion: the depth is the source's to choose."""
+    stack = [(place, node)]
+    while stack:
+        where, current = stack.pop()
+        if isinstance(current, dict):
+            yield where, current
+            stack.extend((f"{where}.{key}", value) for key, value in reversed(list(current.items())))
+        elif isinstance(current, list):
+            stack.extend((f"{where}[{index}]", item) for index, item in reversed(list(enumerate(current))))
+
+
+def _values(node: Any, path: Sequence[str]) -> Iterator[Any]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _values(item, path)
+    elif not path:
+        yield node
+    elif isinstance(node, dict) and path[0] in node:
+        yield from _values(node[path[0]], path[1:])
+
+
+_RULES = TypeAdapter(tuple[Rule, ...])
+
+
+@cache
+def _read(path: Path) -> tuple[Rule, ...]:
+    try:
+        return _RULES.validate_python(yaml.safe_load(path.read_text("utf-8")) or ())
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise AdapterMisconfigured(f"repair rules {path.name}: {place}: {first['msg']}") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise AdapterMisconfigured(f"repair rules {path.name} cannot be read", cause=error) from error
+
+
+def load_repairs(names: Sequence[str], own: Path | None = None) -> Repairs:
+    """The rule sets of these names, the EHR's own rules first. Raises `AdapterMisconfigured`."""
+    known = {path.stem: path for path in HERE.glob("*.yaml")}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise AdapterMisconfigured(f"unknown repair rules {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    files = ([own] if own else []) + [known[name] for name in names]
+    return Repairs(tuple(rule for path in files for rule in _read(path)))

@@ -1,0 +1,145 @@
+"""What an EHR can do wrong, over a real connection: a typed gap or error, in time, in bounded memory (issue 6)."""
+
+import asyncio
+import resource
+import time
+from collections.abc import Iterator
+
+import pytest
+from contract.adapter_world import ANNA_KEY, record, serving
+
+from adapters.fhir_http.adapter import FhirAdapter
+from adapters.fhir_http.settings import FhirSettings
+from adapters.port import (
+    AdapterDown,
+    AdapterError,
+    AdapterGarbage,
+    AdapterQuery,
+    AdapterRefused,
+    Batch,
+    Reason,
+    WrongPatient,
+)
+from adapters.testing.fake_ehr import FakeEhr
+from adapters.testing.faults import Fault
+from profiles.fhir.version import FhirVersion
+
+DEADLINE = 1.5
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[tuple[FakeEhr, str]]:
+    ehr = FakeEhr(record(), slow=5.0)
+    with serving(ehr) as address:
+        yield ehr, f"{address}/fhir"
+
+
+def ask(world: tuple[FakeEhr, str], fault: Fault) -> tuple[Batch | AdapterError, float]:
+    ehr, url = world
+    ehr.fault = fault
+
+    async def whole() -> Batch | AdapterError:
+        adapter = FhirAdapter(FhirSettings(name="ehr", url=url, version=FhirVersion.STU3))
+        deadline = time.monotonic() + DEADLINE
+        query = AdapterQuery("p", ANNA_KEY, "bgz-3", "problem", "search-type", "Condition", FhirVersion.STU3, deadline)
+        try:
+            return await adapter.find(query)
+        except AdapterError as error:
+            return error
+        finally:
+            await adapter.aclose()
+
+    started = time.monotonic()
+    outcome = asyncio.run(whole())
+    return outcome, time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        (Fault.SLOW, AdapterDown, "in time"),
+        (Fault.HANG, AdapterDown, "in time"),
+        (Fault.DRIP, AdapterDown, "in time"),
+        (Fault.RESET, AdapterDown, "broke off"),
+        (Fault.DOWN, AdapterDown, "not available"),
+        (Fault.BUSY, AdapterDown, "not available"),
+        (Fault.REFUSES, AdapterRefused, "does not let"),
+        (Fault.GARBAGE, AdapterGarbage, "not FHIR"),
+        (Fault.TRUNCATED, AdapterGarbage, "not FHIR"),
+        (Fault.HTML, AdapterGarbage, "not FHIR"),
+        (Fault.NO_CONTENT, AdapterGarbage, "without content"),
+        (Fault.OTHER_VERSION, AdapterGarbage, "another FHIR version"),
+        (Fault.REDIRECT, AdapterGarbage, "another address"),
+        (Fault.HUGE, AdapterGarbage, "limit"),
+        (Fault.DEEP, AdapterGarbage, "not FHIR"),
+        (Fault.BAD_UTF8, AdapterGarbage, "not FHIR"),
+        (Fault.COMPRESSED, AdapterGarbage, "encoding"),
+        (Fault.WRONG_PATIENT, WrongPatient, "another patient"),
+    ],
+)
+def test_a_fault_is_a_typed_error_within_the_deadline(
+    world: tuple[FakeEhr, str], fault: Fault, kind: type[AdapterError], words: str
+) -> None:
+    """SC-H4: the gateway can say which part is missing, and why."""
+    outcome, seconds = ask(world, fault)
+    assert type(outcome) is kind
+    assert words in outcome.text
+    assert seconds < DEADLINE + 0.7
+    assert outcome.gap("Condition").reason is Reason.SOURCE_DOWN
+
+
+def test_the_time_at_which_to_ask_again_is_passed_on(world: tuple[FakeEhr, str]) -> None:
+    outcome, _ = ask(world, Fault.DOWN)
+    assert isinstance(outcome, AdapterDown)
+    assert outcome.retry_after == 30
+
+
+@pytest.mark.parametrize(
+    ("fault", "held", "words"),
+    [
+        (Fault.HALF, ["c1"], "only the first part was fetched: the source is not available"),
+        (Fault.FOREIGN_NEXT, ["c1", "c2"], "the source points to another address"),
+        (Fault.CIRCLE, ["c1", "c2"], "round in a circle"),
+        (Fault.TORN, [], "two different records under one id"),
+    ],
+)
+def test_half_an_answer_is_the_half_with_a_gap(
+    world: tuple[FakeEhr, str], fault: Fault, held: list[str], words: str
+) -> None:
+    outcome, _ = ask(world, fault)
+    assert isinstance(outcome, Batch)
+    assert [one["id"] for one in outcome.resources] == held
+    assert [gap for gap in outcome.gaps if words in gap.text]
+
+
+def test_identical_duplicates_are_kept_once_and_noted(world: tuple[FakeEhr, str]) -> None:
+    outcome, _ = ask(world, Fault.DUPLICATES)
+    assert isinstance(outcome, Batch)
+    assert [one["id"] for one in outcome.resources] == ["c1", "c2"]
+    assert [note.resource for note in outcome.trace if note.rule == "duplicates"] == ["Condition/c1", "Condition/c2"]
+
+
+def test_300_megabytes_do_not_stay_in_memory(world: tuple[FakeEhr, str]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ask(world, Fault.HUGE)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 100_000
+
+
+def test_nobody_is_there() -> None:
+    outcome, seconds = ask((FakeEhr(()), "http://127.0.0.1:9/fhir"), Fault.NONE)
+    assert isinstance(outcome, AdapterDown)
+    assert seconds < DEADLINE
+
+
+def test_after_the_fault_it_works_again(world: tuple[FakeEhr, str]) -> None:
+    ask(world, Fault.RESET)
+    outcome, _ = ask(world, Fault.NONE)
+    assert isinstance(outcome, Batch)
+    assert [one["id"] for one in outcome.resources] == ["c1", "c2"]
+
+
+def test_a_record_without_an_owner_is_left_out_with_a_gap(world: tuple[FakeEhr, str]) -> None:
+    outcome, _ = ask(world, Fault.ORPHAN)
+    assert isinstance(outcome, Batch)
+    assert [one["id"] for one in outcome.resources] == ["c1", "c2"]
+    assert [gap.reason for gap in outcome.gaps] == [Reason.INVALID_BLOCKED]
