@@ -63,7 +63,8 @@ def difference(wanted: object, found: object, path: str = "") -> str | None:
         if not isinstance(found, dict):
             return f"{path} is missing"
         for name, value in wanted.items():
-            fault = f"{path}.{name} is missing" if name not in found else difference(value, found[name], f"{path}.{name}")
+            place = f"{path}.{name}"
+            fault = difference(value, found[name], place) if name in found else f"{place} is missing"
             if fault:
                 return fault.lstrip(".")
         return None

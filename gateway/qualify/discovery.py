@@ -42,8 +42,8 @@ def find_sets(files: Files, start: str = "", roles: Sequence[str] = (), formats:
     """The sets below ``start``, with the scripts to run.
 
     ``roles`` are names of role folders; without them the scripts that test a server are chosen, but not the folders
-    that are alternatives to another role (``...-NoManifest``, ``...-Nictiz-only``) nor Prevalidation; those are named in
-    ``left_out``. ``formats`` keeps the scripts of these formats, and those that leave the format open.
+    that are alternatives to another role (``...-NoManifest``, ``...-Nictiz-only``) nor Prevalidation; those are named
+    in ``left_out``. ``formats`` keeps the scripts of these formats, and those that leave the format open.
     UnreadableScript when a file that calls itself a TestScript cannot be read.
     """
     found: dict[str, _Found] = {}

@@ -136,9 +136,12 @@ def encoded(url: str) -> str:
     head, mark, query = url.partition("?")
     parts = urlsplit(head)
     path = quote(unquote(parts.path), safe="/$:@!*'(),;=~")
-    pairs = (pair.partition("=") for pair in query.split("&")) if mark else ()
-    coded = "&".join(f"{quote(unquote(name), safe=':$')}{sign}{quote(unquote(value), safe=',')}" for name, sign, value in pairs)
+    coded = "&".join(_encoded_pair(*pair.partition("=")) for pair in query.split("&"))
     return f"{parts.scheme}://{parts.netloc}{path}{mark}{coded}"
+
+
+def _encoded_pair(name: str, sign: str, value: str) -> str:
+    return f"{quote(unquote(name), safe=':$')}{sign}{quote(unquote(value), safe=',')}"
 
 
 def method(operation: Operation) -> str:
@@ -171,5 +174,3 @@ def fixture_media(reference: str, data: bytes) -> str:
     """The media type of a fixture file, by its name or else its first character."""
     is_json = reference.lower().endswith(".json") or data.lstrip()[:1] == b"{"
     return MEDIA["json"] if is_json else MEDIA["xml"]
-
-

@@ -19,7 +19,17 @@ _DESCRIPTIVE = frozenset({
     "description", "useContext", "jurisdiction", "purpose", "copyright", "metadata", "meta", "text", "language",
     "implicitRules", "contained", "modifierExtension",
 })  # fmt: skip
-_SCRIPT = _DESCRIPTIVE | {"extension", "origin", "destination", "fixture", "profile", "variable", "setup", "test", "teardown"}
+_SCRIPT = _DESCRIPTIVE | {
+    "extension",
+    "origin",
+    "destination",
+    "fixture",
+    "profile",
+    "variable",
+    "setup",
+    "test",
+    "teardown",
+}
 _OPERATION = frozenset({
     "id", "type", "resource", "label", "description", "accept", "contentType", "destination", "encodeRequestUrl",
     "method", "origin", "params", "requestHeader", "requestId", "responseId", "sourceId", "targetId", "url",
