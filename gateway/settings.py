@@ -11,7 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from auth.clients.settings import ListSettings
 from auth.settings import AuthSettings
+from auth.tls import TlsSettings
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -87,9 +89,9 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"
     )
-    lists: dict[str, Any] = Field({}, description="sources of the MedMij lists, see docs/lists.md")
+    lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
-    tls: dict[str, Any] = Field({}, description="mutual TLS, see docs/mutual-tls.md")
+    tls: TlsSettings = TlsSettings()
     validation: dict[str, Any] = Field({}, description="validation policies, see docs/validation.md")
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
@@ -115,7 +117,7 @@ def refusals(settings: Settings) -> list[str]:
     """Why these settings may not run in production, one line each; always empty in test mode."""
     if settings.mode != "production":
         return []
-    found = list(authorization(settings).problems())
+    found = [*authorization(settings).problems(), *settings.tls.faults_in_production()]
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         found.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):
@@ -132,6 +134,8 @@ def authorization(settings: Settings) -> AuthSettings:
         update["base_url"] = settings.base_url
     if "client_authentication" not in settings.auth.model_fields_set and settings.mode == "test":
         update["client_authentication"] = "asserted"
+    if "login" not in settings.auth.model_fields_set:
+        update["login"] = settings.auth.login.model_copy(update={"issuer": f"{settings.base_url}/idp"})
     return settings.auth.model_copy(update=update)
 
 

@@ -94,6 +94,10 @@ class Record:
         """The ids of the Patient resources that are this person."""
         return [str(row[0]) for row in await self._reader.fetch(PATIENTS, self._who)]
 
+    async def persons(self) -> frozenset[str]:
+        """The pseudonyms behind those Patient resources."""
+        return frozenset(str(row[3]) for row in await self._reader.fetch(PATIENTS, self._who))
+
     async def visible(self, held: Held) -> bool:
         """Whether a resource may be read by its id: the person's own, or shared and pointed at from their record."""
         if held.patient_id:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from profiles.standards.admit import admit
-from profiles.standards.capability import statement
+from profiles.standards.capability import OAuthUrls, statement
 from starlette.types import Receive, Scope, Send
 
 from auth.bearer import Bearer
+from auth.crypto import Pseudonyms
 from auth.grants import Grant
 from auth.ports import PeerOf
 from gateway.audit.record import AuditRecord
@@ -23,12 +24,13 @@ from gateway.http.exchange import Exchange, send_bytes
 from gateway.http.problems import Problem, challenge, problem_of
 from gateway.settings import Settings
 from gateway.store.reader import Reader
+from gateway.version import RELEASED, SOFTWARE
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.bundle import BundleEntry, searchset
 from profiles.fhir.interactions import FhirRequest, Route, UnknownRoute, route
 from profiles.fhir.mediatypes import Format, content_type, negotiate
 from profiles.fhir.outcome import operation_outcome
-from profiles.fhir.search import parse_query, write_query
+from profiles.fhir.search import Pairs, parse_query, write_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue
@@ -45,8 +47,8 @@ class Parts:
     reader: Reader
     trail: Trail
     peer_of: PeerOf
+    pseudonyms: Pseudonyms
     providers: Container[str]
-    software: str
 
 
 @dataclass(slots=True)
@@ -149,8 +151,8 @@ class FhirEndpoint:
         return pairs
 
     async def _collect(self, visit: Visit, standard: Standard, request: FhirRequest) -> Reply:
-        admitted = admit(standard, request)
-        visit.rule = admitted.rule.id if admitted.rule else ""
+        admitted = admit(standard, request, visit.service)
+        visit.rule = admitted.rule.id
         record = Record(self._parts.reader, _whose(visit))
         if request.interaction == "read" and request.type and request.id:
             held = await read(record, request.type, request.id)
@@ -160,15 +162,21 @@ class FhirEndpoint:
             return _reply(visit, _document(held.body(visit.format), visit.format))
         if admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
-        answer = await search(record, admitted.search)
+        named = admitted.person and self._parts.pseudonyms.of(admitted.person.value)
+        if named and named not in await record.persons():
+            answer = Answer(())
+        else:
+            answer = await search(record, admitted.search)
         visit.counts = answer.counts()
-        return _reply(visit, _searchset(visit, request, answer))
+        return _reply(visit, _searchset(visit, request, admitted.query, answer))
 
     def _capabilities(self, visit: Visit, standard: Standard, service: Service) -> Reply:
         key = (visit.provider, visit.service_id, visit.format)
         body = self._statements.get(key)
         if body is None:
-            made = statement(standard, service, self._base(visit), self._parts.software)
+            base = self._parts.settings.base_url
+            oauth = OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")
+            made = statement(standard, service, self._base(visit), SOFTWARE, RELEASED, oauth)
             body = self._statements[key] = _serialise(made, visit.format, visit.version)
         return Reply(200, body, content_type(visit.format, visit.version), audited=False)
 
@@ -223,9 +231,9 @@ def _whose(visit: Visit) -> Whose:
     return Whose(visit.provider, visit.version, "" if grant.patient else grant.subject, grant.patient or "")
 
 
-def _searchset(visit: Visit, request: FhirRequest, answer: Answer) -> bytes:
+def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer) -> bytes:
     path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
-    query = write_query(request.query)
+    query = write_query(asked)
     entries = [
         BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, held.body(visit.format))
         for mode, part in (("match", answer.matches), ("include", answer.included))

@@ -6,8 +6,8 @@ The set's LoadResources script says which fixtures there are and with whose toke
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -109,27 +109,36 @@ def load_set(files: Files, start: str, tokens: Iterable[TokenRow], today: date) 
     A set without such a script gives all the fixtures of its ``_reference`` folders, with the token of the patient's
     row. UnloadableSet when there is nothing to load.
     """
-    rows = {row.token: row for row in tokens}
     scripts = list(_load_scripts(files, start))
     problems: list[str] = []
-    found: dict[tuple[FhirVersion, str, str], LoadItem] = {}
-    puts = (put for script in scripts for put in _puts(script)) if scripts else _all_fixtures(files, start)
-    used: dict[str, TokenRow] = {}
-    for put in puts:
+    found: dict[tuple[FhirVersion, str, str], tuple[LoadItem, str | None]] = {}
+    for put in (put for script in scripts for put in _puts(script)) if scripts else _all_fixtures(files, start):
         try:
-            item = _item(files, put, today, rows)
-        except (MissingFile, MissingVariable, FormatError, UnicodeDecodeError, ValueError) as error:
+            item = _item(files, put, today)
+        except (MissingFile, MissingVariable, FormatError, ValueError) as error:
             problems.append(f"{put.path}: {masked(str(error))}")
             continue
-        found[item.version, item.resource["resourceType"], item.resource["id"]] = item
-        if put.token:
-            used.setdefault(put.token, rows.get(put.token) or TokenRow(put.token, item.patient or ""))
+        found[item.version, item.resource["resourceType"], item.resource["id"]] = item, put.token
     if not found and not problems:
         raise UnloadableSet("no LoadResources script and no fixtures were found")
     patients = {id_ for _version, type_, id_ in found if type_ == "Patient"}
-    by_patient = {row.patient: row for row in (*rows.values(), *used.values()) if row.patient in patients}
-    bsn = {id_: row.bsn for id_, row in by_patient.items() if row.bsn}
-    return QualificationSet(list(found.values()), by_patient, bsn, problems)
+    owners = _owners(tokens, found.values(), patients)
+    items = [
+        replace(item, patient=owners[token].patient if token in owners else None) for item, token in found.values()
+    ]
+    by_patient = {row.patient: row for row in owners.values()}
+    return QualificationSet(items, by_patient, {id_: row.bsn for id_, row in by_patient.items() if row.bsn}, problems)
+
+
+def _owners(
+    tokens: Iterable[TokenRow], puts: Iterable[tuple[LoadItem, str | None]], patients: Collection[str]
+) -> dict[str, TokenRow]:
+    """Whose each token is: the row of a patient of this set, else the Patient that the token puts."""
+    owners = {row.token: row for row in reversed(list(tokens)) if row.patient in patients}
+    for item, token in puts:
+        if token and item.resource["resourceType"] == "Patient":
+            owners.setdefault(token, TokenRow(token, item.resource["id"]))
+    return owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,7 @@ def _all_fixtures(files: Files, start: str) -> Iterator[_Put]:
             yield _Put(name, version)
 
 
-def _item(files: Files, put: _Put, today: date, rows: Mapping[str, TokenRow]) -> LoadItem:
+def _item(files: Files, put: _Put, today: date) -> LoadItem:
     data = files.read(put.path)
     media = fixture_media(put.path, data)
     variables = dict(put.variables)
@@ -196,8 +205,7 @@ def _item(files: Files, put: _Put, today: date, rows: Mapping[str, TokenRow]) ->
         raise ValueError(content.fault)
     if not isinstance(content.resource.get("id"), str):
         raise ValueError("the fixture has no id")
-    row = rows.get(put.token or "")
-    return LoadItem(content.resource, put.version, original, media, put.path, row.patient if row else None)
+    return LoadItem(content.resource, put.version, original, media, put.path)
 
 
 def _bare(token: str) -> str:

@@ -6,7 +6,7 @@ cannot come out, whatever the type or id asked for.
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import Select, and_, bindparam, literal_column, or_, select
 
 from gateway.store.schema import link, patient, resource
 
@@ -46,7 +46,7 @@ def by_ids(size: int) -> Select[Any]:
         resource.c.type == bindparam("type"),
         resource.c.id.in_(ids),
         resource.c.deleted.is_(False),
-        or_(resource.c.patient_id == "", resource.c.patient_id.in_(mine)),
+        or_(resource.c.patient_id == literal_column("''"), resource.c.patient_id.in_(mine)),
     )
 
 

@@ -1,0 +1,163 @@
+"""The application: every part is made and connected here, and nowhere else."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from auth.bearer import Bearer
+from auth.certificates import PeerCheck
+from auth.clients.lists import Lists
+from auth.clients.notices import Notice
+from auth.clients.open import open_lists
+from auth.clients.pull import Puller
+from auth.router import AuthApp, build
+from auth.store import GRANT_SELECT, GrantRow
+from auth.tls import TlsSettings, peer_check
+from auth.transport import PeerGate, finder, peer_of
+from gateway.audit.trail import Trail
+from gateway.host import StoreHost
+from gateway.http import docs, health, openapi
+from gateway.http.fhir import FhirEndpoint, Parts
+from gateway.keys import keys_of
+from gateway.providers import ALL_SERVICES, Registry
+from gateway.settings import Settings, authorization
+from gateway.store.engine import open_engine
+from gateway.store.reader import Reader, open_reader
+from gateway.version import SOFTWARE
+from profiles.standards.load import catalogue
+
+DEMO_LISTS = Path(__file__).parent / "demo" / "lists"
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts of one process that have a life of their own."""
+
+    settings: Settings
+    engine: Engine
+    reader: Reader
+    trail: Trail
+    lists: Lists
+    puller: Puller
+    registry: Registry
+    auth: AuthApp
+
+    async def close(self) -> None:
+        """Finish what is under way and give back every connection."""
+        await self.trail.close()
+        await self.reader.close()
+        self.engine.dispose()
+
+
+def wire(settings: Settings) -> Wiring:
+    """Make the parts. Nothing is opened yet but files; the database is connected on first use."""
+    engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
+    registry = Registry(settings)
+    lists, puller = open_lists(
+        settings.lists, settings.tls, demo=DEMO_LISTS if settings.mode == "test" else None, notify=_notice
+    )
+    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    auth = build(
+        authorization(settings),
+        engine=engine,
+        lists=lists,
+        providers=registry,
+        host=StoreHost(engine, reader),
+        peer_of=peer_of,
+    )
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, auth)
+
+
+def create_app(settings: Settings, *, demo: bool = False) -> FastAPI:
+    """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
+    wiring = wire(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await wiring.puller.refresh()
+        fetching = asyncio.create_task(wiring.puller.run(), name="lists")
+        try:
+            yield
+        finally:
+            fetching.cancel()
+            await wiring.close()
+
+    app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.router.routes.extend(_routes(wiring))
+    if settings.mode == "test":
+        # Imported here: production never reads the demo.
+        from gateway.demo.app import routes as demo_routes
+
+        app.router.routes.extend(demo_routes(settings, visits=demo))
+    # Last: these paths begin with any provider's name.
+    endpoint = _endpoint(wiring)
+    for path in ("/{provider}/{service}/fhir", "/{provider}/{service}/fhir/{rest:path}"):
+        app.router.routes.append(Route(path, endpoint=endpoint))
+    app.add_middleware(
+        PeerGate,
+        find=finder(settings.tls),
+        check=_check(settings.tls),
+        whitelist=lambda: wiring.lists.whitelist,
+        back_channel=(lambda path: False) if settings.tls.peer == "none" else is_back_channel,
+        header=settings.tls.header,
+    )
+    return app
+
+
+def is_back_channel(path: str) -> bool:
+    """Whether a path is for other servers: tokens and FHIR. Screens, health and documentation are not (TLS-07)."""
+    return path.startswith(("/oauth/token", "/oauth/revoke")) or "/fhir" in path
+
+
+def _routes(wiring: Wiring) -> list[Route | Mount]:
+    settings = wiring.settings
+    provider = ALL_SERVICES if ALL_SERVICES in wiring.registry.names() else wiring.registry.names()[0]
+    described = openapi.document(catalogue(), provider, settings.base_url, SOFTWARE)
+
+    async def openapi_json(_request: Request) -> Response:
+        return JSONResponse(described)
+
+    return [
+        *wiring.auth.routes,
+        *health.routes(wiring.engine),
+        *docs.routes(settings.base_url, (provider,)),
+        Route("/openapi.json", openapi_json),
+    ]
+
+
+def _endpoint(wiring: Wiring) -> FhirEndpoint:
+    async def grant(digest: bytes) -> GrantRow | None:
+        rows = await wiring.reader.fetch(GRANT_SELECT, {"digest": digest})
+        return GrantRow(*rows[0]) if rows else None
+
+    pseudonyms, _ = keys_of(wiring.settings)
+    return FhirEndpoint(
+        Parts(
+            settings=wiring.settings,
+            catalogue=catalogue(),
+            bearer=Bearer(wiring.auth.parts, grant),
+            reader=wiring.reader,
+            trail=wiring.trail,
+            peer_of=peer_of,
+            pseudonyms=pseudonyms,
+            providers=frozenset(wiring.registry.names()),
+        )
+    )
+
+
+def _check(tls: TlsSettings) -> PeerCheck | None:
+    return None if tls.peer == "none" else peer_check(tls)
+
+
+def _notice(notice: Notice) -> None:
+    log.log(logging.WARNING if notice.alarm else logging.INFO, "lists: %s: %s", notice.kind.value, notice.text)
