@@ -20,6 +20,12 @@ INTEGERS = frozenset({"integer", "unsignedInt", "positiveInt"})
 XML_ATTRIBUTES = {"Extension": ("id", "url")}
 """Elements that are attributes in XML, by type; every other type than a resource has ``id`` only."""
 
+_SCRIPT_LINES = (
+    ("TestScript", "profile", "profile 0..* canonical(StructureDefinition)"),
+    ("TestScript.setup.action.assert", "sourceId", "stopTestOnFail 0..1 boolean"),
+)
+"""Type, element, and the line that takes its place or follows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ElementFacts:
@@ -152,5 +158,20 @@ class BaseFacts:
 @cache
 def facts(version: FhirVersion) -> BaseFacts:
     """The base facts of a release (read once per process)."""
+    return BaseFacts(version, _table(version))
+
+
+@cache
+def script_facts() -> BaseFacts:
+    """The facts of R4 with what the national TestScripts borrow from R5; for reading those scripts only."""
+    table = _table(FhirVersion.R4)
+    for type_name, name, line in _SCRIPT_LINES:
+        lines = table["types"][type_name]["elements"]
+        at = next(index for index, one in enumerate(lines) if one.startswith(f"{name} "))
+        lines[at : at + 1] = [line] if line.startswith(f"{name} ") else [lines[at], line]
+    return BaseFacts(FhirVersion.R4, table)
+
+
+def _table(version: FhirVersion) -> FactsTable:
     data = resources.files("profiles.fhir").joinpath("data", f"facts-{version.value}.json").read_bytes()
-    return BaseFacts(version, msgspec.json.decode(data, type=FactsTable))
+    return msgspec.json.decode(data, type=FactsTable)

@@ -12,11 +12,11 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.jsonio import MAX_SIZE
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.fhir.xmlplan import FHIR, plans
+from profiles.fhir.xmlplan import FHIR, Plans, plans, script_plans
 from profiles.fhir.xmlread import NotPlain, Reader
 from profiles.fhir.xmlwrite import Writer, escape
 
-__all__ = ["dump", "escape", "fragment", "parse"]
+__all__ = ["dump", "dump_script", "escape", "fragment", "parse", "parse_script"]
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 _BOM = b"\xef\xbb\xbf"
@@ -24,24 +24,42 @@ _BOM = b"\xef\xbb\xbf"
 
 def parse(data: bytes, version: FhirVersion, *, max_size: int = MAX_SIZE) -> Resource:
     """Read one resource that came from outside; raises FormatError with line, column and path, and nothing else."""
+    return _read(plans(version), data, max_size)
+
+
+def parse_script(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
+    """Read a TestScript of national qualification: R4 with two elements of R5. Raises FormatError."""
+    return _read(script_plans(), data, max_size)
+
+
+def dump_script(resource: Any) -> bytes:
+    """Write what ``parse_script`` reads."""
+    return _document(script_plans(), resource)
+
+
+def _read(known: Plans, data: bytes, max_size: int) -> Resource:
     if len(data) > max_size:
         raise FormatError(f"the document is larger than {max_size} bytes")
     data = data[3:] if data.startswith(_BOM) else data
     _require_utf8(data)
     try:
-        return Reader(plans(version), data).read()
+        return Reader(known, data).read()
     except NotPlain:
-        return Reader(plans(version), data, rebuild=True).read()
+        return Reader(known, data, rebuild=True).read()
 
 
 def dump(resource: Any, version: FhirVersion) -> bytes:
     """Write a whole document; raises FormatError with a path for what XML cannot hold without loss."""
-    return (_DECLARATION + Writer(plans(version)).text(resource, f' xmlns="{FHIR}"')).encode()
+    return _document(plans(version), resource)
 
 
 def fragment(resource: Any, version: FhirVersion) -> bytes:
     """Write the resource as an element without namespace declaration, to be placed in a Bundle that has it."""
     return Writer(plans(version)).text(resource).encode()
+
+
+def _document(known: Plans, resource: Any) -> bytes:
+    return (_DECLARATION + Writer(known).text(resource, f' xmlns="{FHIR}"')).encode()
 
 
 def _require_utf8(data: bytes) -> None:

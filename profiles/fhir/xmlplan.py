@@ -3,7 +3,7 @@
 from enum import IntEnum
 from functools import cache
 
-from profiles.fhir.basetypes import INTEGERS, BaseFacts, TypeFacts, facts
+from profiles.fhir.basetypes import INTEGERS, BaseFacts, TypeFacts, facts, script_facts
 from profiles.fhir.version import FhirVersion
 
 FHIR = "http://hl7.org/fhir"
@@ -106,3 +106,9 @@ class Plans:
 def plans(version: FhirVersion) -> Plans:
     """The plans of a release."""
     return Plans(facts(version))
+
+
+@cache
+def script_plans() -> Plans:
+    """The plans for the TestScripts of national qualification."""
+    return Plans(script_facts())

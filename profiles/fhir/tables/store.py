@@ -29,9 +29,10 @@ def read_corrections(version: FhirVersion) -> Corrections:
 
 def as_text(table: FactsTable | Corrections) -> str:
     """A table as it is committed: stable, one element or code list per line."""
+    members: dict[str, Any] = {**table}
     parts = []
-    for name, value in table.items():
-        shown = _types(value) if name == "types" else _members(value) if isinstance(value, dict) else _words(value)
+    for name, value in members.items():
+        shown = _types(value) if name == "types" else _members(value) if isinstance(value, dict) else json.dumps(value)
         parts.append(f"{json.dumps(name)}: {shown}")
     return "{" + ",\n".join(parts) + "}\n"
 
@@ -48,7 +49,3 @@ def _types(types: dict[str, TypeTable]) -> str:
 def _members(members: dict[str, Any]) -> str:
     shown = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(members.items())]
     return "{\n" + ",\n".join(shown) + "}"
-
-
-def _words(words: object) -> str:
-    return json.dumps(words)
