@@ -1,0 +1,37 @@
+"""gateway demo: the demo world, in the browser or in the terminal."""
+
+from datetime import UTC, datetime
+
+import click
+
+from gateway.cli.context import console, database, fail, with_settings
+from gateway.cli.db import upgrade
+from gateway.cli.serve import listening, run
+from gateway.demo.seed import seed
+from gateway.settings import Settings
+
+
+@click.group()
+def demo() -> None:
+    """The demo world: serve it, or visit it from the terminal."""
+
+
+@demo.command("serve")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+@with_settings
+def serve_command(settings: Settings, host: str | None, port: int | None) -> None:
+    """Serve the gateway with the demo world: three institutions, twelve persons, a test login and a demo PGO."""
+    if settings.mode != "test":
+        fail("the demo runs in test mode only")
+    settings = listening(settings, host, port)
+    with database(settings) as engine:
+        upgrade(engine)
+        seed(engine, settings, datetime.now(UTC).date())
+    base = settings.base_url
+    console.print(
+        f"\nThe gateway is starting. Open:\n\n  {base}/            start page\n  {base}/demo-pgo/   demo PGO: a visit as a "
+        f"patient\n  {base}/docs        API, to try out\n\nStop with Ctrl+C.\n",
+        highlight=False,
+    )
+    run(settings, demo=True)

@@ -1,0 +1,75 @@
+"""What test mode adds to the gateway: a start page, the test identity provider, and with the demo world its PGO."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Mount, Route
+
+from auth.login.testidp import TestPerson, TestProvider
+from gateway.demo import handbook
+from gateway.demo.world import FOLDER, World, load
+from gateway.settings import Settings, authorization
+from gateway.version import SOFTWARE
+
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-store"}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def routes(settings: Settings, *, visits: bool) -> list[Route | Mount]:
+    """The routes of test mode; ``visits`` adds the demo PGO."""
+    world = load(datetime.now(UTC).date())
+    pages = Environment(
+        loader=PackageLoader("gateway.demo"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    persons = _persons(world)
+    section = authorization(settings)
+
+    async def start(_request: Request) -> Response:
+        page = pages.get_template("start.html").render(
+            software=SOFTWARE, visits=visits, persons=persons if visits else [], documentation=handbook.HOME if handbook.available() else ""
+        )
+        return HTMLResponse(page, headers=HEADERS)
+
+    async def style(_request: Request) -> Response:
+        return FileResponse(TEMPLATES / "start.css", media_type="text/css")
+
+    async def logo(request: Request) -> Response:
+        known = {provider.name: provider.logo for provider in world.providers}
+        found = known.get(request.path_params["provider"])
+        if found is None:
+            return Response(status_code=404)
+        return FileResponse(FOLDER / found, media_type="image/svg+xml", headers=HEADERS)
+
+    idp = TestProvider(section.login, _test_persons(world), [f"{settings.base_url}/login/callback"])
+    found: list[Route | Mount] = [
+        Route("/", start),
+        Route("/demo/start.css", style),
+        Route("/static/{provider}/logo.svg", logo),
+        Mount("/idp", idp.app),
+    ]
+    if handbook.available():
+        found += handbook.routes(pages, HEADERS)
+    if visits:
+        from gateway.demo.pgo.app import app as pgo
+
+        found.append(Mount("/demo-pgo", pgo(settings.base_url)))
+    return found
+
+
+def _persons(world: World) -> list[dict[str, str]]:
+    names = {provider.name: provider.display for provider in world.providers}
+    shown = []
+    for person in world.persons:
+        known = [names[record.provider] for record in world.records if record.person == person.id]
+        shown.append(
+            {"name": person.name, "born": str(person.born), "providers": ", ".join(known), "story": person.story}
+        )
+    return shown
+
+
+def _test_persons(world: World) -> list[TestPerson]:
+    return [TestPerson(person.bsn, person.name, person.born, person.story) for person in world.persons]
