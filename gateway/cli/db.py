@@ -11,10 +11,13 @@ from gateway.cli.context import console, database, with_settings
 from gateway.settings import Settings
 
 
+SCRIPTS = Path(__file__).parents[1] / "migrations"
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the schema to the newest version; harmless when it is there already."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["engine"] = engine
     command.upgrade(config, "head")
 

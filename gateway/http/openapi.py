@@ -98,29 +98,34 @@ def _path_parameters(path: str) -> list[JsonObject]:
 
 
 def _parameters(rules: list[RequestRule]) -> list[JsonObject]:
-    """One entry per parameter; the values of the rows are examples, the first row's is the default."""
+    """One entry per parameter. Filled in beforehand is what the first row asks, so that the first try gives an answer."""
     values: dict[str, list[str]] = {}
-    needed: dict[str, int] = {}
     for rule in rules:
-        for name in dict.fromkeys(name for name, _ in _pairs(rule)):
-            needed[name] = needed.get(name, 0) + 1
         for name, value in _pairs(rule):
             values.setdefault(name, []).append(value)
         for optional in rule.optional:
-            values.setdefault(optional.name, [])
-    found = []
-    for name, known in values.items():
-        required = needed.get(name) == len(rules) and not name.startswith("_")
-        examples = {value: {"value": value} for value in dict.fromkeys(known)}
-        schema: JsonObject = {"type": "string"}
-        if name.startswith("_include"):
-            schema = {"type": "array", "items": {"type": "string", "enum": list(examples)}}
-            examples = {}
-        parameter: JsonObject = {"name": name, "in": "query", "required": required, "schema": schema}
-        if name.startswith("_include"):
-            parameter |= {"style": "form", "explode": True}
-        found.append(parameter | ({"examples": examples} if examples else {}))
-    return found
+            values.setdefault(optional.name, []).append(optional.value)
+    first = {name for name, _ in _pairs(rules[0])}
+    needed = {name for name in first if all(name in dict(_pairs(rule)) for rule in rules)}
+    make = {True: _include_parameter, False: _filter_parameter}
+    return [
+        make[name.startswith(("_include", "_revinclude"))](name, list(dict.fromkeys(known)), rules[0], name in needed)
+        for name, known in values.items()
+    ]
+
+
+def _include_parameter(name: str, known: list[str], first: RequestRule, _needed: bool) -> JsonObject:
+    chosen = [one.value for one in first.required if one.name == name]
+    schema = {"type": "array", "items": {"type": "string", "enum": known}, "default": chosen}
+    return {"name": name, "in": "query", "schema": schema, "style": "form", "explode": True}
+
+
+def _filter_parameter(name: str, known: list[str], first: RequestRule, needed: bool) -> JsonObject:
+    asked = name in {one.name for one in first.required}
+    examples = {value: {"value": value} for value in known}
+    if not asked:
+        examples = {"(leave out)": {"value": ""}} | examples
+    return {"name": name, "in": "query", "required": needed, "schema": {"type": "string"}, "examples": examples}
 
 
 def _pairs(rule: RequestRule) -> Iterable[tuple[str, str]]:

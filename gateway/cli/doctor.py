@@ -1,0 +1,134 @@
+"""gateway doctor: the preflight check (SC-H1)."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import click
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from rich.table import Table
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from auth.certificates import inspect
+from auth.clients.notices import Notice
+from auth.clients.open import NoSource, open_lists
+from auth.crl import Revocations
+from gateway.cli.context import FINDINGS, console, with_settings
+from gateway.cli.db import SCRIPTS
+from gateway.cli.lists import DEMO_LISTS
+from gateway.providers import known_providers
+from gateway.settings import Settings, refusals
+from gateway.store.engine import open_engine, reading
+from profiles.standards.load import catalogue
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the preflight: what was looked at, how it is, and what to do."""
+
+    what: str
+    level: Level
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that can be looked at without traffic from outside. Never raises."""
+    wrong = refusals(settings)
+    yield from (Finding("settings", "error", line) for line in wrong)
+    if not wrong:
+        yield Finding("settings", "ok", f"mode {settings.mode}, {settings.base_url}")
+    yield from _database(settings)
+    yield from _providers(settings)
+    yield from _lists(settings)
+    yield from _certificates(settings)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        engine = open_engine(settings.database_url)
+    except ValueError as fault:
+        yield Finding("database", "error", str(fault))
+        return
+    try:
+        current, wanted = _revisions(engine)
+        if current == wanted:
+            yield Finding("database", "ok", f"{engine.dialect.name}, schema {current}")
+        else:
+            yield Finding("database", "error", f"schema is {current or 'absent'}, not {wanted}: gateway db upgrade")
+    except SQLAlchemyError as fault:
+        yield Finding("database", "error", f"does not answer ({type(fault).__name__})")
+    finally:
+        engine.dispose()
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        free = shutil.disk_usage(Path(engine.url.database).parent).free // 2**20
+        yield Finding("disk", "ok" if free > 1024 else "warning", f"{free} MiB free beside the database")
+
+
+def _revisions(engine: Engine) -> tuple[str | None, str | None]:
+    with reading(engine).connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory(str(SCRIPTS)).get_current_head()
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    services = catalogue().services
+    for name, provider in known_providers(settings).items():
+        unknown = [id_ for id_ in provider.services if id_ not in services]
+        if unknown:
+            yield Finding(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
+        else:
+            yield Finding(f"provider {name}", "ok", f"{len(provider.services)} services")
+
+
+def _lists(settings: Settings) -> Iterator[Finding]:
+    notices: list[Notice] = []
+    try:
+        demo = DEMO_LISTS if settings.mode == "test" else None
+        lists, puller = open_lists(settings.lists, settings.tls, demo=demo, notify=notices.append)
+    except NoSource as fault:
+        yield Finding("lists", "error", str(fault))
+        return
+    asyncio.run(puller.refresh())
+    yield from (Finding(f"list {one.kind.value}", "error", one.text) for one in notices if one.alarm)
+    if lists.state.usable():
+        minutes = int(lists.state.age().total_seconds() // 60)
+        yield Finding("lists", "ok" if minutes < 60 else "warning", f"{minutes} minutes old")
+    else:
+        yield Finding("lists", "error", "absent or too old: no new authorization can start")
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    tls = settings.tls
+    known = (
+        ("back channel", tls.back_certificate, "back"),
+        ("front channel", tls.front_certificate, "front"),
+        ("trust", tls.trust, "trust"),
+    )
+    revocations = Revocations(tls.crls) if tls.crls else None
+    rows = inspect([(name, path, role) for name, path, role in known if path], revocations, datetime.now(UTC))  # type: ignore[misc]
+    for row in rows:
+        yield Finding(f"certificate {row.what}", row.severity, row.text)
+    if tls.peer == "none":
+        yield Finding("mutual TLS", "warning" if settings.mode == "test" else "error", "off: for tests only")
+
+
+@click.command()
+@with_settings
+def doctor(settings: Settings) -> None:
+    """Check settings, database, lists and certificates. Exit code 1 when something is wrong."""
+    found = list(examine(settings))
+    colours = {"ok": "green", "warning": "yellow", "error": "red"}
+    table = Table("what", "how", "")
+    for row in found:
+        table.add_row(row.what, f"[{colours[row.level]}]{row.level}[/]", row.text)
+    console.print(table)
+    if any(row.level == "error" for row in found):
+        raise SystemExit(FINDINGS)

@@ -1,0 +1,32 @@
+"""gateway openapi: the OpenAPI documents as files."""
+
+import json
+from pathlib import Path
+
+import click
+
+from gateway.cli.context import console, with_settings
+from gateway.http.openapi import document
+from gateway.providers import ALL_SERVICES
+from gateway.settings import Settings
+from gateway.version import SOFTWARE
+from profiles.standards.load import catalogue
+
+BASE_URL = "http://127.0.0.1:8080"
+"""The address in the exported document: that of the demo, so that its examples run."""
+
+
+def exported() -> str:
+    """The document as it stands in openapi/."""
+    described = document(catalogue(), ALL_SERVICES, BASE_URL, SOFTWARE)
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default="openapi", show_default=True)
+@with_settings
+def openapi(_settings: Settings, folder: Path) -> None:
+    """Write gateway.json, the description of every request of every standard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gateway.json").write_text(exported(), "utf-8")
+    console.print(f"{folder / 'gateway.json'} written", highlight=False)
