@@ -1,0 +1,385 @@
+"""From merged trees to shapes and checks: lazily, one structure at a time, shared where trees share nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from profiles.fhir import basetypes
+from profiles.fhir.version import FhirVersion
+from profiles.validation.definitions import Definitions, plain
+from profiles.validation.merge import (
+    HL7,
+    MISSING,
+    BrokenDefinition,
+    Merger,
+    Node,
+    Tree,
+    TypeRef,
+)
+from profiles.validation.rules.bindings import binding_check
+from profiles.validation.rules.cardinality import list_check, prohibited, single_check
+from profiles.validation.rules.extensions import extension_check
+from profiles.validation.rules.fixed import fixed_check, pattern_check
+from profiles.validation.rules.formats import FORMATS, format_check
+from profiles.validation.rules.invariants import invariant_check
+from profiles.validation.rules.lengths import bounds_check, length_check
+from profiles.validation.rules.nested import nested_check
+from profiles.validation.rules.references import reference_check
+from profiles.validation.rules.slicing import Discriminators, Slice, Slicer, sliced_list, sliced_single
+from profiles.validation.rules.systems import system_check
+from profiles.validation.schema import Check, Hit, Hits, Shape
+from profiles.validation.terminology import Terminology
+
+ELEMENTS: Final = frozenset({"Element", "BackboneElement"})
+SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
+
+
+class Compiler:
+    """Compiles structures of one set of definitions; keeps what it made."""
+
+    def __init__(
+        self, version: FhirVersion, definitions: Definitions, merger: Merger, terminology: Terminology
+    ) -> None:
+        self.version = version
+        self.merger = merger
+        self.terminology = terminology
+        self.definitions = definitions
+        self._facts = basetypes.facts(version)
+        self._discriminators = Discriminators(merger, terminology)
+        self._structures: dict[str, Shape] = {}
+        self._nodes: dict[int, tuple[Node, Shape]] = {}
+        self._singles: dict[tuple[int, int], tuple[Node, Check]] = {}
+
+    def structure(self, url: str) -> Shape:
+        """The shape of a structure by canonical URL; BrokenDefinition when it cannot be had."""
+        url = plain(url)
+        shape = self._structures.get(url)
+        if shape is None:
+            tree = self.merger.tree(url)
+            resource = self._facts.is_resource(tree.type)
+            shape = self._structures[url] = Shape(tree.type, url, tree.root, resource=resource)
+            self._fill(shape, tree.root, tree.root, tree)
+        return shape
+
+    def type_shape(self, code: str) -> Shape:
+        """The shape of a type by its code."""
+        return self.structure(code if ":" in code else HL7 + code)
+
+    def _fill(self, shape: Shape, root: Node, node: Node, tree: Tree | None) -> None:
+        """Compile the children and the invariants of a node into a shape that was made (and registered) before."""
+        bit = 1
+        required = []
+        for name, child in self.merger.view(node).items():
+            needed = self._properties(shape, name, child, bit)
+            if needed is not None:
+                required.append((bit, needed))
+                shape.required |= bit
+            bit <<= 1
+        shape.required_nodes = tuple(required)
+        checks = [invariant_check(one, node, self.version) for one in root.constraints.values()]
+        if shape.name in SYSTEMS:
+            checks.append(system_check(node, SYSTEMS[shape.name]))
+        shape.invariants = tuple(check for check in checks if check is not None)
+
+    def _properties(self, shape: Shape, name: str, node: Node, bit: int) -> Node | None:
+        """Enter the JSON properties of an element; gives the definition that demands it, if one does."""
+        bare = name.removesuffix("[x]")
+        required = node if node.min > 0 and node.max != 0 else None
+        if not node.choice:
+            self._enter(shape, bare, bare, node, self._ref(node), bit, 0)
+            return required
+        typed = {one.types[0].code: one for one in node.slices.values() if len(one.types) == 1}
+        closed = bool(node.slicing and node.slicing.rules == "closed" and typed)
+        for ref in node.types:
+            key = bare + ref.code[:1].upper() + ref.code[1:]
+            one = typed.get(ref.code)
+            if one is None and closed:
+                shape.props[key] = (prohibited(node), bit, (key, bare), bit)
+                continue
+            chosen = node if one is None else one
+            inner = ref if one is None else one.types[0]
+            self._enter(shape, key, bare, chosen, inner, bit, bit)
+        needed = next((one for one in typed.values() if one.min > 0), None)
+        if needed is not None:
+            for ref in node.types:
+                if ref.code != needed.types[0].code:
+                    key = bare + ref.code[:1].upper() + ref.code[1:]
+                    shape.props[key] = (_other_type(needed), bit, (key, bare), bit)
+        return needed or required
+
+    def _ref(self, node: Node) -> TypeRef:
+        if node.content is not None:
+            return TypeRef(node.content)
+        return node.types[0] if node.types else TypeRef("Element")
+
+    def _enter(self, shape: Shape, key: str, name: str, node: Node, ref: TypeRef, bit: int, group: int) -> None:
+        segment = (key, name)
+        primitive = ref.code in FORMATS
+        if node.max == 0:
+            check = prohibited(node)
+            shape.props[key] = (check, bit, segment, group)
+            if primitive:
+                shape.props["_" + key] = (check, bit, segment, group)
+            return
+        one = self.single(node, ref)
+        if node.many:
+            slicer = self._slicer(node, ref)
+            check = list_check(one, node, primitive=primitive) if slicer is None else sliced_list(one, node, slicer)
+        else:
+            slicer = self._slicer(node, ref)
+            check = single_check(one if slicer is None else sliced_single(one, slicer), node)
+        shape.props[key] = (check, bit, segment, group)
+        if primitive and ref.code != "xhtml":
+            shape.props["_" + key] = (self._sibling(node, ref), bit, segment, group)
+
+    def _sibling(self, node: Node, ref: TypeRef) -> Check:
+        """A check for what stands beside a primitive: an id and extensions."""
+        inner = self._primitive_shape(node, ref).check
+        if not node.many:
+            return inner
+
+        def check(value: Any, context: Any) -> Hits | None:
+            if type(value) is not list:
+                return [Hit("type.array", node, {"value": value})]
+            hits: Hits = []
+            for index, item in enumerate(value):
+                found = inner(item, context) if item is not None else [Hit("type.null", node)]
+                for hit in found or ():
+                    hit.path.append(index)
+                    hits.append(hit)
+            return hits or None
+
+        return check
+
+    def _primitive_shape(self, node: Node, ref: TypeRef) -> Shape:
+        """The shape of ``_name``: the children of the primitive without its value."""
+        children = self.merger.view(node)
+        if node.children is None or "extension" not in children:
+            return self._element()
+        known = self._nodes.get(id(node))
+        if known is not None:
+            return known[1]
+        shape = Shape("Element", "", node)
+        self._nodes[id(node)] = (node, shape)
+        bit = 1
+        for name in ("id", "extension"):
+            if name in children:
+                self._properties(shape, name, children[name], bit)
+                bit <<= 1
+        return shape
+
+    def _element(self) -> Shape:
+        return self.type_shape("Element")
+
+    def single(self, node: Node, ref: TypeRef) -> Check:
+        """A check for one value of an element, of one of its types."""
+        key = (id(node), hash(ref))
+        known = self._singles.get(key)
+        if known is None:
+            known = self._singles[key] = (node, self._single(node, ref))
+        return known[1]
+
+    def _single(self, node: Node, ref: TypeRef) -> Check:
+        code = ref.code
+        if code in FORMATS:
+            return _sequence([format_check(code, node), *self._extras(node, ref, None)], stop=True)
+        if self._is_resource(code):
+            return nested_check(node, {one.code: one.profiles for one in node.types})
+        shape = self._shape_for(node, ref)
+        checks: list[Check] = [shape.check]
+        others = [url for url in ref.profiles if plain(url) not in (shape.url, node.expanded)]
+        if code == "Extension" and not ref.profiles:
+            return _sequence(
+                [extension_check(node, shape.check, self._extension_shape), *self._extras(node, ref, shape)]
+            )
+        if others:
+            checks.append(self._any_of(node, others))
+        return _sequence([*checks, *self._extras(node, ref, shape)])
+
+    def _is_resource(self, code: str) -> bool:
+        return code in ("Resource", "DomainResource") or self._facts.is_resource(code)
+
+    def _shape_for(self, node: Node, ref: TypeRef) -> Shape:
+        if ref.code.startswith("#"):
+            return self._content_shape(ref.code)
+        if node.children is not None and (len(node.types) == 1 or not node.choice):
+            return self._own_shape(node, ref)
+        if len(ref.profiles) == 1:
+            try:
+                return self.structure(ref.profiles[0])
+            except BrokenDefinition:
+                pass
+        return self.type_shape(ref.code)
+
+    def _own_shape(self, node: Node, ref: TypeRef) -> Shape:
+        known = self._nodes.get(id(node))
+        if known is not None:
+            return known[1]
+        name = node.id.rpartition(":")[0] or node.id if ref.code in ELEMENTS else ref.code
+        shape = Shape(ref.code if ref.code not in ELEMENTS else name.partition(":")[0], node.expanded or "", node)
+        self._nodes[id(node)] = (node, shape)
+        root = node
+        if ref.code not in ELEMENTS:
+            try:
+                root = self.merger.tree(node.expanded).root if node.expanded else self.merger.type_tree(ref.code).root
+            except BrokenDefinition:
+                root = node
+        self._fill(shape, root, node, None)
+        return shape
+
+    def _content_shape(self, reference: str) -> Shape:
+        known = self._structures.get(reference)
+        if known is None:
+            node = self.merger.content(reference)
+            if node is None:
+                return self._element()
+            known = self._structures[reference] = Shape(reference.rpartition("#")[2], "", node)
+            self._fill(known, node, node, None)
+        return known
+
+    def _any_of(self, node: Node, urls: list[str]) -> Check:
+        known = [url for url in urls if self._known(url)]
+
+        def check(value: Any, context: Any) -> Hits | None:
+            if not known:
+                return None
+            if len(known) == 1:
+                return self.structure(known[0]).check(value, context)
+            best: Hits | None = None
+            for url in known:
+                found = self.structure(url).check(value, context)
+                if not any(hit.severity == "error" for hit in found or ()):
+                    return found
+                best = found if best is None or len(found or ()) < len(best) else best
+            return best
+
+        return check
+
+    def _known(self, url: str) -> bool:
+        try:
+            self.structure(url)
+        except BrokenDefinition:
+            return False
+        return True
+
+    def _extension_shape(self, url: str) -> Shape | None:
+        try:
+            tree = self.merger.tree(url)
+        except BrokenDefinition:
+            return None
+        return self.structure(url) if tree.type == "Extension" else None
+
+    def _extras(self, node: Node, ref: TypeRef, shape: Shape | None) -> list[Check]:
+        """What an element demands on top of its type."""
+        code = ref.code
+        found: list[Check | None] = []
+        if node.fixed is not MISSING:
+            found.append(fixed_check(node.fixed, node))
+        if node.pattern is not MISSING:
+            found.append(pattern_check(node.pattern, node))
+        if node.max_length is not None:
+            found.append(length_check(node.max_length, node))
+        if node.bounds != (None, None):
+            found.append(bounds_check(*node.bounds, node))
+        found.append(binding_check(node, code, self.terminology))
+        if code in ("Reference", "canonical") and ref.targets and code == "Reference":
+            found.append(reference_check(node, ref.targets, self.merger.kind_of, self._facts.is_resource))
+        done = shape.node.constraints if shape is not None else {}
+        root = self._type_constraints(ref)
+        for key, one in node.constraints.items():
+            if key not in root and (shape is None or shape.node is node or key not in done):
+                if shape is not None and shape.node is node and key in self._root_constraints(node, ref):
+                    continue
+                found.append(invariant_check(one, node, self.version))
+        return [check for check in found if check is not None]
+
+    def _type_constraints(self, ref: TypeRef) -> Mapping[str, Any]:
+        if ref.code.startswith("#"):
+            return {}
+        try:
+            return self.merger.type_tree(ref.code).root.constraints
+        except BrokenDefinition:
+            return {}
+
+    def _root_constraints(self, node: Node, ref: TypeRef) -> Mapping[str, Any]:
+        if ref.code in ELEMENTS or ref.code.startswith("#"):
+            return node.constraints
+        try:
+            return self.merger.tree(node.expanded).root.constraints if node.expanded else {}
+        except BrokenDefinition:
+            return {}
+
+    def _slicer(self, node: Node, ref: TypeRef) -> Slicer | None:
+        if not node.slices or node.choice:
+            return None
+        slicing = node.slicing
+        rows = slicing.discriminators if slicing else ()
+        if ref.code == "Extension":
+            urls: dict[str, int] = {}
+            slices: list[Slice] = []
+            for name, one in node.slices.items():
+                url = self._extension_url(one)
+                if url is not None:
+                    urls[url] = len(slices)
+                    slices.append(Slice(name, one, (), self._member(one)))
+            return Slicer(node, tuple(slices), urls) if slices else None
+        found = []
+        for name, one in node.slices.items():
+            tests = tuple(self._discriminators.make(kind, path, one) for kind, path in rows)
+            found.append(Slice(name, one, tests, self._member(one), self._slicer(one, self._ref(one))))
+        return Slicer(node, tuple(found))
+
+    def _member(self, node: Node) -> Check:
+        if node.max == 0:
+            return lambda value, context: None
+        return self.single(node, self._ref(node))
+
+    def _extension_url(self, node: Node) -> str | None:
+        for ref in node.types:
+            if ref.profiles:
+                url = plain(ref.profiles[0])
+                try:
+                    fixed = self.merger.tree(url).root.children or {}
+                    value = fixed["url"].fixed
+                    return value if isinstance(value, str) else url
+                except (BrokenDefinition, KeyError):
+                    return url
+        url_node = (node.children or {}).get("url")
+        return url_node.fixed if url_node is not None and isinstance(url_node.fixed, str) else None
+
+
+def _other_type(node: Node) -> Check:
+    """A check for a choice of which the profile demands another type."""
+    wanted = node.types[0].code
+    return lambda value, context: [Hit("type.wanted", node, {"allowed": wanted})]
+
+
+def _sequence(checks: list[Check], *, stop: bool = False) -> Check:
+    """One check that runs several; with ``stop`` the rest is left out when the first finds something."""
+    if len(checks) == 1:
+        return checks[0]
+    if len(checks) == 2:
+        one, two = checks
+
+        def both(value: Any, context: Any) -> Hits | None:
+            first = one(value, context)
+            if first and stop:
+                return first
+            second = two(value, context)
+            return second if not first else (first + second if second else first)
+
+        return both
+    every = tuple(checks)
+
+    def run(value: Any, context: Any) -> Hits | None:
+        hits: Hits | None = None
+        for check in every:
+            found = check(value, context)
+            if found:
+                hits = found if hits is None else hits + found
+                if stop and hits is found and check is every[0]:
+                    return hits
+        return hits
+
+    return run

@@ -1,0 +1,124 @@
+"""What one validation knows while it walks: the resource, what contains it, and what references can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from profiles.fhir.tree import local_reference
+from profiles.validation.expressions import STEPS, Env
+
+if TYPE_CHECKING:
+    from profiles.validation.schema import Hits, Shape
+
+Resolver = Callable[[str], "Mapping[str, Any] | None"]
+MAX_NESTED = 12
+
+
+class Context:
+    """The state of one validation; made for one resource and thrown away."""
+
+    __slots__ = (
+        "_conforms",
+        "bundle",
+        "check_resource",
+        "container",
+        "depth",
+        "env",
+        "external",
+        "resource",
+        "shape_of",
+    )
+
+    def __init__(
+        self,
+        root: Any,
+        check_resource: Callable[[Any, Sequence[str], Context], Hits | None],
+        shape_of: Callable[[str], Shape | None],
+        member: Callable[[Any, str], bool | None],
+        external: Resolver | None = None,
+    ) -> None:
+        self.resource: Any = root
+        self.container: Any = root
+        self.bundle: dict[str, Any] = {}
+        self.depth = 0
+        self.check_resource = check_resource
+        self.shape_of = shape_of
+        self.external = external
+        self.env = Env(root, root, root, self.resolve, member)
+        self._conforms: dict[tuple[int, str], bool] = {}
+
+    def enter(self, resource: Any, *, contained: bool) -> tuple[Any, Any]:
+        """Step into a nested resource; give the result to `leave`."""
+        before = (self.resource, self.container)
+        self.resource = resource
+        if not contained:
+            self.container = resource
+        self.env.resource = self.env.context = resource
+        self.env.root = self.container
+        self.env.steps = STEPS
+        self.depth += 1
+        return before
+
+    def leave(self, before: tuple[Any, Any]) -> None:
+        """Step back out."""
+        self.resource, self.container = before
+        self.env.resource = self.env.context = self.resource
+        self.env.root = self.container
+        self.depth -= 1
+
+    def contained(self, fragment: str) -> Any:
+        """The contained resource with this id, in the resource that holds us."""
+        rows = self.container.get("contained") if isinstance(self.container, dict) else None
+        if isinstance(rows, list):
+            for row in rows:
+                if isinstance(row, dict) and row.get("id") == fragment:
+                    return row
+        return None
+
+    def index_bundle(self, bundle: Mapping[str, Any]) -> None:
+        """Make the entries of a Bundle reachable by full URL and by ``Type/id``."""
+        entries = bundle.get("entry")
+        for entry in entries if isinstance(entries, list) else ():
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if not isinstance(resource, dict):
+                continue
+            full = entry.get("fullUrl")
+            if isinstance(full, str):
+                self.bundle[full] = resource
+            if isinstance(resource.get("id"), str):
+                self.bundle.setdefault(f"{resource.get('resourceType')}/{resource['id']}", resource)
+
+    def resolve(self, reference: str) -> Any:
+        """The resource that a reference points at, when it can be reached from here; else None."""
+        if reference.startswith("#"):
+            return self.contained(reference[1:]) if len(reference) > 1 else self.container
+        if self.bundle:
+            found = self.bundle.get(reference)
+            if found is None and (local := local_reference(reference)) is not None:
+                found = self.bundle.get(f"{local[0]}/{local[1]}")
+            if found is not None:
+                return found
+        return self.external(reference) if self.external is not None else None
+
+    def conforms(self, resource: Any, url: str) -> bool:
+        """Whether a value meets a profile (no errors); what is being looked at already counts as meeting it."""
+        key = (id(resource), url)
+        known = self._conforms.get(key)
+        if known is not None:
+            return known
+        shape = self.shape_of(url)
+        if shape is None or self.depth > MAX_NESTED:
+            return True
+        self._conforms[key] = True
+        if shape.resource:
+            contained = resource is not self.bundle.get(f"{resource.get('resourceType')}/{resource.get('id')}")
+            before = self.enter(resource, contained=contained)
+            try:
+                hits = shape.check(resource, self)
+            finally:
+                self.leave(before)
+        else:
+            hits = shape.check(resource, self)
+        self._conforms[key] = result = not any(hit.severity == "error" for hit in hits or ())
+        return result

@@ -1,0 +1,167 @@
+"""The validator: one set of definitions, one evaluator; from plain data to a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from profiles.fhir.version import FhirVersion
+from profiles.validation.basefacts import BaseTrees
+from profiles.validation.compiler import Compiler
+from profiles.validation.context import MAX_NESTED, Context, Resolver
+from profiles.validation.definitions import Definitions, plain
+from profiles.validation.findings import Report, report_of
+from profiles.validation.merge import BrokenDefinition, Merger
+from profiles.validation.packages import PackageError, choose, default_cache, install, installed, open_package
+from profiles.validation.rules.bundles import bundle_hits
+from profiles.validation.rules.claims import chosen
+from profiles.validation.schema import Hit, Hits, Shape
+from profiles.validation.terminology import Server, Terminology
+
+CACHE_SIZE = 20_000
+
+
+class Validator:
+    """Validates resources of one FHIR release against base types and profiles; never raises on any data."""
+
+    def __init__(
+        self, version: FhirVersion, definitions: Definitions | None = None, server: Server | None = None
+    ) -> None:
+        self.version = version
+        self.definitions = definitions or Definitions()
+        self.terminology = Terminology(self.definitions, server)
+        base = BaseTrees(version)
+        self.merger = Merger(self.definitions, base)
+        self.compiler = Compiler(version, self.definitions, self.merger, self.terminology)
+        self._is_resource = base.facts.is_resource
+        self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
+        self._verdicts: OrderedDict[bytes, Report] = OrderedDict()
+
+    @property
+    def label(self) -> str:
+        """Names the definitions in use; part of the key of cached verdicts."""
+        return f"{self.version.value}:{self.definitions.label}"
+
+    def knows(self, profile: str) -> bool:
+        """Whether a profile can be validated against here."""
+        return not isinstance(self._lookup(plain(profile)), str)
+
+    def prepare(self, profiles: Iterable[str]) -> None:
+        """Compile profiles ahead of time."""
+        for profile in profiles:
+            self._lookup(plain(profile))
+
+    def validate(self, resource: Any, profiles: Sequence[str] = (), resolve: Resolver | None = None) -> Report:
+        """Validate a resource against its type, the profiles given and those it claims in meta.profile.
+
+        ``resolve`` finds referenced resources outside the resource. Anything may be given: what is no resource gets a
+        finding that says so.
+        """
+        hits: Hits
+        zib = ""
+        used: tuple[str, ...] = ()
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+            hits = [Hit("resource.none", None)]
+        elif not self._is_resource(resource["resourceType"]):
+            hits = [Hit("resource.type", None, {"value": resource["resourceType"][:80]})]
+        else:
+            context = Context(resource, self._check_resource, self._shape, self.terminology.member, resolve)
+            if resource["resourceType"] == "Bundle":
+                context.index_bundle(resource)
+            try:
+                shapes, hits = chosen(resource, profiles, resource["resourceType"], self._lookup)
+                used = tuple(shape.url for shape in shapes)
+                zib = self._zib(used)
+                for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
+                    hits = hits + (shape.check(resource, context) or [])
+                if resource["resourceType"] == "Bundle":
+                    hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node)
+            except RecursionError:
+                hits = [Hit("resource.deep", None)]
+        return report_of(hits, resource, zib, used)
+
+    def validate_cached(self, content: bytes, resource: Any, profiles: Sequence[str] = ()) -> Report:
+        """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions."""
+        key = hashlib.sha256(
+            b"\0".join([self.label.encode(), *(one.encode() for one in profiles), b"", content])
+        ).digest()
+        report = self._verdicts.get(key)
+        if report is not None:
+            self._verdicts.move_to_end(key)
+            return report
+        report = self._verdicts[key] = self.validate(resource, profiles)
+        while len(self._verdicts) > CACHE_SIZE:
+            self._verdicts.popitem(last=False)
+        return report
+
+    def _check_resource(self, resource: Any, profiles: Sequence[str], context: Context) -> Hits | None:
+        kind = resource.get("resourceType")
+        if not isinstance(kind, str):
+            return [Hit("resource.none", None)]
+        if not self._is_resource(kind):
+            return [Hit("resource.type", None, {"value": kind[:80]})]
+        if context.depth > MAX_NESTED:
+            return [Hit("resource.deep", None)]
+        shapes, hits = chosen(resource, profiles, kind, self._lookup)
+        for shape in shapes or [self.compiler.type_shape(kind)]:
+            hits = hits + (shape.check(resource, context) or [])
+        return hits
+
+    def _shape(self, url: str) -> Shape | None:
+        found = self._lookups.get(plain(url)) or self._lookup(plain(url))
+        return None if isinstance(found, str) else found[0]
+
+    def _lookup(self, url: str) -> tuple[Shape, tuple[str, ...], str] | str:
+        found = self._lookups.get(url)
+        if found is None:
+            found = self._find(url)
+            if not isinstance(found, str) or len(self._lookups) < 10_000:
+                self._lookups[url] = found
+        return found
+
+    def _find(self, url: str) -> tuple[Shape, tuple[str, ...], str] | str:
+        try:
+            tree = self.merger.tree(url)
+            return self.compiler.structure(url), tree.chain, tree.type
+        except BrokenDefinition as problem:
+            return "unknown" if self.definitions.structure(url) is None else str(problem)
+        except (RecursionError, TypeError, ValueError, AttributeError, KeyError) as problem:
+            return f"{url} cannot be compiled ({type(problem).__name__})"
+
+    def _zib(self, used: tuple[str, ...]) -> str:
+        for url in used:
+            zib = self.merger.tree(url).root.zib
+            if zib is not None:
+                return zib.name_nl
+        return ""
+
+
+def validator(
+    version: FhirVersion, packages: Sequence[Path | str] | None = None, server: Server | None = None
+) -> Validator:
+    """A validator for a release.
+
+    ``packages``: package folders, ``.tgz`` files (put into the package cache first) and ``name[@version]`` from the
+    cache; None means everything in the cache for this release, an empty sequence means base facts only.
+    Raises PackageError when one is not there.
+    """
+    if packages is None:
+        return Validator(version, Definitions(choose(installed(default_cache()), version)), server)
+    found = []
+    names = []
+    for one in packages:
+        path = Path(one)
+        if path.suffix == ".tgz" and path.is_file():
+            found.append(install(path.read_bytes(), default_cache()))
+        elif (path.is_dir() and (path / "package.json").is_file()) or (path / "package" / "package.json").is_file():
+            found.append(open_package(path))
+        elif isinstance(one, str):
+            names.append(one)
+        else:
+            raise PackageError(f"{one} is not a package")
+    if names:
+        found.extend(choose(installed(default_cache()), version, names))
+    return Validator(version, Definitions(found), server)

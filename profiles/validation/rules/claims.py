@@ -1,0 +1,47 @@
+"""Rule: which profiles a resource is held against: asked for, claimed in meta.profile, and known here."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from profiles.validation.definitions import plain
+from profiles.validation.schema import Hit, Hits, Shape
+
+Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
+"""A profile by URL: its shape, its chain (itself first) and its type; or the reason why it cannot be used."""
+
+
+def claimed(resource: dict[str, Any]) -> list[str]:
+    """The profiles in meta.profile."""
+    meta = resource.get("meta")
+    rows = meta.get("profile") if isinstance(meta, dict) else None
+    return [row for row in rows if isinstance(row, str)] if isinstance(rows, list) else []
+
+
+def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lookup) -> tuple[list[Shape], Hits]:
+    """The shapes to hold a resource against, and what is wrong with the choice itself.
+
+    A profile from which another one in the list derives is left out. An unknown profile that was asked for is an
+    error; one that is only claimed makes the resource not checkable here.
+    """
+    hits: Hits = []
+    found: dict[str, tuple[Shape, tuple[str, ...]]] = {}
+    claims = claimed(resource)
+    for url in dict.fromkeys([*map(plain, asked), *map(plain, claims)]):
+        wanted = url in map(plain, asked)
+        answer = lookup(url)
+        if isinstance(answer, str):
+            key = "profile.broken" if answer != "unknown" else "profile.unknown"
+            hit = Hit(key if wanted else f"{key}.claimed", None, {"profile": url, "reason": answer})
+            hit.severity = "error" if wanted else "information"
+            if not wanted:
+                hit.path = [("profile", "profile"), ("meta", "meta")]
+            hits.append(hit)
+        elif answer[2] != kind:
+            hit = Hit("profile.type", None, {"profile": url, "allowed": answer[2], "value": kind})
+            if not wanted:
+                hit.path = [("profile", "profile"), ("meta", "meta")]
+            hits.append(hit)
+        else:
+            found[url] = answer[:2]
+    ancestors = {url for _, chain in found.values() for url in chain[1:]}
+    return [shape for url, (shape, _) in found.items() if url not in ancestors], hits

@@ -1,0 +1,40 @@
+"""Rule: fixed values are equal, patterns are contained (https://hl7.org/fhir/R4/elementdefinition.html)."""
+
+from typing import Any
+
+from profiles.validation.expressions import same
+from profiles.validation.merge import Node
+from profiles.validation.schema import Check, Hit, Hits
+
+
+def contains(value: Any, pattern: Any) -> bool:
+    """Whether a value holds everything that the pattern says; each listed item must be met by some item."""
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(key in value and contains(value[key], pattern[key]) for key in pattern)
+    if isinstance(pattern, list):
+        return isinstance(value, list) and all(any(contains(item, one) for item in value) for one in pattern)
+    return same(value, pattern)
+
+
+def fixed_check(fixed: Any, node: Node) -> Check:
+    """A check that a value is exactly the fixed one."""
+    if isinstance(fixed, str):
+
+        def text(value: Any, context: Any) -> Hits | None:
+            return None if value == fixed else [Hit("fixed.value", node, {"allowed": fixed, "value": value})]
+
+        return text
+
+    def check(value: Any, context: Any) -> Hits | None:
+        return None if same(value, fixed) else [Hit("fixed.value", node, {"allowed": fixed, "value": value})]
+
+    return check
+
+
+def pattern_check(pattern: Any, node: Node) -> Check:
+    """A check that a value contains the pattern."""
+
+    def check(value: Any, context: Any) -> Hits | None:
+        return None if contains(value, pattern) else [Hit("pattern.value", node, {"allowed": pattern, "value": value})]
+
+    return check

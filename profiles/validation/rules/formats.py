@@ -1,0 +1,163 @@
+"""Rule: the value of a primitive has the form of its type (https://hl7.org/fhir/R4/datatypes.html#primitive)."""
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from profiles.validation.merge import Node
+from profiles.validation.schema import Check, Hit, Hits
+
+_ZONE = r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
+_YEAR = r"(?:[1-9]\d\d\d|0(?!000)\d\d\d)"
+_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+
+_DATE = re.compile(rf"{_YEAR}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?").fullmatch
+_DATETIME = re.compile(rf"{_YEAR}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:T{_CLOCK}{_ZONE})?)?)?").fullmatch
+_INSTANT = re.compile(rf"{_YEAR}-{_DAY}T{_CLOCK}{_ZONE}").fullmatch
+_TIME = re.compile(_CLOCK).fullmatch
+_CODE = re.compile(r"[^\s]+(?: [^\s]+)*").fullmatch
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
+_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+").fullmatch
+_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*").fullmatch
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
+
+MAX_CODE: Final = 4_000
+
+
+def _day_exists(text: str) -> bool:
+    if len(text) >= 10 and text[8:10] > "28":
+        return int(text[8:10]) <= monthrange(int(text[:4]), int(text[5:7]))[1]
+    return True
+
+
+def is_string(value: Any) -> bool:
+    """Text that is not empty and holds no control characters."""
+    return (
+        type(value) is str
+        and value != ""
+        and (value.isprintable() or (_CONTROL(value) is None and not value.isspace()))
+    )
+
+
+def is_code(value: Any) -> bool:
+    """A code: no leading, trailing or doubled white space."""
+    return type(value) is str and 0 < len(value) <= MAX_CODE and _CODE(value) is not None
+
+
+def is_uri(value: Any) -> bool:
+    """A URI, as loosely as the standard has it: text without white space; a urn:oid or urn:uuid must be well-formed."""
+    if type(value) is not str or not value or " " in value or not value.isprintable():
+        return False
+    if value.startswith("urn:oid:"):
+        return _OID(value) is not None
+    return not value.startswith("urn:uuid:") or _UUID(value) is not None
+
+
+def is_date(value: Any) -> bool:
+    """A year, month or day that exists."""
+    return type(value) is str and _DATE(value) is not None and _day_exists(value)
+
+
+def is_datetime(value: Any) -> bool:
+    """A year, month, day, or moment with seconds and time zone."""
+    return type(value) is str and _DATETIME(value) is not None and _day_exists(value)
+
+
+def is_instant(value: Any) -> bool:
+    """A moment with seconds and time zone."""
+    return type(value) is str and _INSTANT(value) is not None and _day_exists(value)
+
+
+def is_decimal(value: Any) -> bool:
+    """A JSON number."""
+    kind = type(value)
+    return kind is int or (kind is Decimal and value.is_finite()) or (kind is float and value == value)
+
+
+def _integer(low: int, high: int = 2_147_483_647) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def is_base64(value: Any) -> bool:
+    """Base64, white space allowed."""
+    if type(value) is not str or not value:
+        return False
+    if _BASE64(value) is None:
+        return False
+    return sum(map(len, value.split())) % 4 == 0
+
+
+def is_xhtml(value: Any) -> bool:
+    """A narrative: starts with a div of XHTML and holds no script (the small part of the rules that plain text shows)."""
+    if type(value) is not str:
+        return False
+    text = value.lstrip()
+    if text.startswith("<?xml"):
+        text = text.partition("?>")[2].lstrip()
+    return text.startswith("<div") and text.rstrip().endswith(">") and "<script" not in value.lower()
+
+
+FORMATS: Final[dict[str, Callable[[Any], bool]]] = {
+    "boolean": lambda value: type(value) is bool,
+    "integer": _integer(-2_147_483_648),
+    "unsignedInt": _integer(0),
+    "positiveInt": _integer(1),
+    "decimal": is_decimal,
+    "string": is_string,
+    "markdown": is_string,
+    "code": is_code,
+    "id": lambda value: type(value) is str and _ID(value) is not None,
+    "uri": is_uri,
+    "url": is_uri,
+    "canonical": is_uri,
+    "oid": lambda value: type(value) is str and _OID(value) is not None,
+    "uuid": lambda value: type(value) is str and _UUID(value) is not None,
+    "date": is_date,
+    "dateTime": is_datetime,
+    "instant": is_instant,
+    "time": lambda value: type(value) is str and _TIME(value) is not None,
+    "base64Binary": is_base64,
+    "xhtml": is_xhtml,
+}
+
+
+def format_check(code: str, node: Node) -> Check:
+    """A check that a value has the form of a primitive type."""
+    good = FORMATS[code]
+
+    def check(value: Any, context: Any) -> Hits | None:
+        if good(value):
+            return None
+        if value is None:
+            return [Hit("type.null", node)]
+        return [Hit(f"format.{code}", node, {"type": code, "value": value})]
+
+    return check
+
+
+def compare_dates(left: str, right: str) -> int | None:
+    """Order two dates or moments of any precision; what the lesser precision leaves open counts as equal."""
+    a, b = _moment(left), _moment(right)
+    if a is None or b is None:
+        return None
+    if isinstance(a[0], float) and isinstance(b[0], float) and a[1] == b[1] == 6:
+        return (a[0] > b[0]) - (a[0] < b[0])
+    width = min(len(left.partition("T")[0]), len(right.partition("T")[0]))
+    if left[:width] != right[:width]:
+        return 1 if left[:width] > right[:width] else -1
+    return 0
+
+
+def _moment(text: str) -> tuple[float | None, int] | None:
+    if "T" not in text:
+        return (None, 3) if is_date(text) else None
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp(), 6
+    except (ValueError, OverflowError):
+        return None

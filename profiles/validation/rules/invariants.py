@@ -1,0 +1,145 @@
+"""Rule: invariants of the base types and of profiles hold.
+
+Expressions are compiled by `profiles.validation.expressions`; what that does not cover goes to the general FHIRPath
+engine; what neither can run is "not checkable". A handful that sit on every element or need the container are written
+by hand, because the published expressions are slow (dom-3 is quadratic) or say less than the standard's text.
+
+An invariant that comes to nothing (empty) fails in a profile; in the base specification it holds, because several
+published base expressions (obs-7, con-4) come to nothing on instances that the text of the rule allows.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from profiles.fhir.version import FhirVersion
+from profiles.validation.expressions import (
+    BudgetExceeded,
+    Closure,
+    Env,
+    Unsupported,
+    compile_expression,
+    truth,
+)
+from profiles.validation.merge import Constraint, Node
+from profiles.validation.schema import Check, Hit, Hits
+
+Predicate = Callable[[Any, Any], bool]
+
+SKIP: Final = frozenset({"ele-1", "ext-1", "dom-1", "dom-6", "txt-1", "txt-2", "txt-3"})
+"""Checked by structure (ele-1, ext-1), by format (txt-*), withdrawn in practice (dom-1: text in contained resources is
+only advised against since R4), or advice about narrative (dom-6)."""
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    rows = value.get("contained") if isinstance(value, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _dom2(value: Any, context: Any) -> bool:
+    return all("contained" not in row for row in _rows(value))
+
+
+def _dom3(value: Any, context: Any) -> bool:
+    rows = _rows(value)
+    if not rows:
+        return True
+    used: set[str] = set()
+    back = False
+    stack: list[Any] = [(value, False)]
+    while stack:
+        item, nested = stack.pop()
+        if isinstance(item, dict):
+            for key, child in item.items():
+                if isinstance(child, str):
+                    if child.startswith("#"):
+                        used.add(child[1:])
+                        back = back or (nested and child == "#")
+                else:
+                    stack.append((child, nested or key == "contained"))
+        elif isinstance(item, list):
+            stack.extend((child, nested) for child in item)
+    return all(not isinstance(row.get("id"), str) or row["id"] in used or back for row in rows)
+
+
+def _meta(value: Any, *names: str) -> bool:
+    return not any(isinstance(row.get("meta"), dict) and name in row["meta"] for row in _rows(value) for name in names)
+
+
+def _ref1(value: Any, context: Any) -> bool:
+    reference = value.get("reference") if type(value) is dict else None
+    if not isinstance(reference, str) or not reference.startswith("#") or reference == "#":
+        return True
+    return context.contained(reference[1:]) is not None
+
+
+BY_HAND: Final[dict[str, Predicate]] = {
+    "dom-2": _dom2,
+    "dom-3": _dom3,
+    "dom-4": lambda value, _: _meta(value, "versionId", "lastUpdated"),
+    "dom-5": lambda value, _: _meta(value, "security"),
+    "ref-1": _ref1,
+}
+
+
+@lru_cache(maxsize=4096)
+def _closure(expression: str, version: FhirVersion) -> Closure | None:
+    try:
+        return compile_expression(expression)
+    except Unsupported:
+        return _general(expression, version)
+
+
+def _general(expression: str, version: FhirVersion) -> Closure | None:
+    """The general FHIRPath engine for what the compiler does not cover; None when it refuses the expression too."""
+    try:
+        from profiles.fhir import fhirpath
+    except ImportError:
+        return None
+    try:
+        compiled = fhirpath.compile(expression)
+    except fhirpath.FhirPathError:
+        return None
+
+    def run(focus: list[Any], env: Env) -> list[Any]:
+        try:
+            return list(compiled.evaluate(focus[0], version=version, variables={"resource": env.resource}))
+        except fhirpath.FhirPathError as problem:
+            raise BudgetExceeded from problem
+
+    return run
+
+
+def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) -> Check | None:
+    """A check for one invariant; None when it is checked elsewhere or is mere best practice."""
+    key = constraint.key
+    if key in SKIP or constraint.best_practice or not constraint.expression:
+        return None
+    severity = "error" if constraint.severity == "error" else "warning"
+    params = {"constraint": key, "human": constraint.human}
+    if key in BY_HAND:
+        predicate = BY_HAND[key]
+
+        def by_hand(value: Any, context: Any) -> Hits | None:
+            return None if predicate(value, context) else [Hit("invariant.failed", node, params, severity)]
+
+        return by_hand
+    closure = _closure(constraint.expression, version)
+    lenient = constraint.base
+
+    def check(value: Any, context: Any) -> Hits | None:
+        if closure is None:
+            return [Hit("invariant.unchecked", node, params, "information")]
+        try:
+            answer = truth(closure([value], context.env))
+        except BudgetExceeded:
+            return [Hit("invariant.unchecked", node, params, "information")]
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError, ArithmeticError):
+            return None if severity == "warning" else [Hit("invariant.unchecked", node, params, "information")]
+        return (
+            None
+            if answer is True or (answer is None and lenient)
+            else [Hit("invariant.failed", node, params, severity)]
+        )
+
+    return check

@@ -1,0 +1,53 @@
+"""Rule: references point at an allowed type, and, when the target can be reached, at a resource that meets the profile."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from profiles.fhir.tree import local_reference
+from profiles.validation.merge import HL7, Node
+from profiles.validation.schema import Check, Hit, Hits
+
+ANY: Final = frozenset({"Resource", "DomainResource", "Any"})
+
+
+def reference_check(
+    node: Node, targets: tuple[str, ...], type_of: Callable[[str], str | None], known: Callable[[str], bool]
+) -> Check | None:
+    """A check for the targets of a reference; None when every target is allowed.
+
+    ``type_of`` gives the resource type of a profile (None when unknown), ``known`` tells whether a resource type exists.
+    """
+    types: dict[str, list[str]] = {}
+    for target in targets:
+        kind = target[len(HL7) :] if target.startswith(HL7) and target[len(HL7) :].isalpha() else type_of(target)
+        base = target == HL7 + str(kind)
+        if kind is None or kind in ANY:
+            return None
+        found = types.setdefault(kind, [])
+        if base:
+            found.append("")
+        else:
+            found.append(target)
+    if not types:
+        return None
+    allowed = ", ".join(sorted(types))
+
+    def check(value: Any, context: Any) -> Hits | None:
+        text = value.get("reference") if type(value) is dict else None
+        if type(text) is not str:
+            return None
+        resource = context.resolve(text) if text[:1] == "#" or context.bundle or context.external else None
+        if resource is None:
+            local = local_reference(text)
+            if local is None or local[0] in types or not known(local[0]):
+                return None
+            return [Hit("reference.type", node, {"allowed": allowed, "value": local[0]})]
+        kind = resource.get("resourceType")
+        profiles = types.get(str(kind))
+        if profiles is None:
+            return [Hit("reference.type", node, {"allowed": allowed, "value": str(kind)})]
+        if "" in profiles or any(context.conforms(resource, profile) for profile in profiles):
+            return None
+        return [Hit("reference.profile", node, {"allowed": ", ".join(profiles), "value": text[:200]}, "warning")]
+
+    return check

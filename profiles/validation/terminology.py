@@ -1,0 +1,251 @@
+"""Which codes belong to a value set: a chain of sources that may answer yes, no, or "cannot tell here".
+
+First the codes that the value set lists, then the code systems that came with the packages (whole, or filtered by
+hierarchy), then a terminology service when one is configured, then "cannot tell". Only a code that a local source can
+decide about is ever called wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from profiles.validation.definitions import Definitions, plain
+
+Server = Callable[[str, str, str], "bool | None"]
+"""A terminology service: value set URL, system, code -> in it or not, or None when it did not answer in time."""
+
+MAX_CONCEPTS = 200_000
+MAX_IMPORTS = 16
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The part of a value set that lies in one code system: known codes, and whether there are more than we know."""
+
+    codes: frozenset[str]
+    open: bool = False
+
+    def __or__(self, other: Extent) -> Extent:
+        return Extent(self.codes | other.codes, self.open or other.open)
+
+
+@dataclass(frozen=True)
+class CodeSystem:
+    """A code system with its codes and their parents."""
+
+    url: str
+    codes: frozenset[str]
+    complete: bool
+    parents: Mapping[str, frozenset[str]]
+    folded: frozenset[str] | None = None
+
+    def below(self, top: str, *, itself: bool) -> frozenset[str]:
+        """The codes under a concept (and the concept itself, if wanted)."""
+        found = {top} & self.codes
+        grew = True
+        while grew:
+            more = {code for code, parents in self.parents.items() if code not in found and parents & found}
+            grew = bool(more)
+            found |= more
+        return frozenset(found if itself else found - {top})
+
+
+class ValueSet:
+    """A compiled value set."""
+
+    def __init__(self, url: str, extents: Mapping[str, Extent], server: Server | None = None, title: str = "") -> None:
+        self.url = url
+        self.title = title
+        self.extents = dict(extents)
+        self._server = server
+        self._codes = {system: extent.codes for system, extent in self.extents.items()}
+
+    def has(self, system: Any, code: Any) -> bool | None:
+        """Whether a code is in the set; None when no source here can tell."""
+        known = self._codes.get(system) if isinstance(system, str) else None
+        if known is not None and code in known:
+            return True
+        if not isinstance(code, str):
+            return False
+        if system is None:
+            return None if any(code in codes for codes in self._codes.values()) else self._rest(None)
+        return self._rest(self.extents.get(system), str(system), code)
+
+    def _rest(self, extent: Extent | None, system: str = "", code: str = "") -> bool | None:
+        if extent is None:
+            extent = self.extents.get("")
+            if extent is None:
+                return None if not system and any(one.open for one in self.extents.values()) else False
+        if not extent.open:
+            return False
+        return self._server(self.url, system, code) if self._server is not None and system else None
+
+    def codes(self) -> frozenset[str] | None:
+        """All codes when every one is known, for elements that hold a bare code; else None."""
+        if any(extent.open for extent in self.extents.values()):
+            return None
+        return frozenset(code for extent in self.extents.values() for code in extent.codes)
+
+    def sample(self, count: int = 8) -> list[str]:
+        """Some of the known codes, for messages."""
+        return sorted(code for extent in self.extents.values() for code in extent.codes)[:count]
+
+
+class Terminology:
+    """Value sets and code systems of a set of definitions, compiled when first asked for."""
+
+    def __init__(self, definitions: Definitions, server: Server | None = None) -> None:
+        self._definitions = definitions
+        self._server = server
+        self._sets: dict[str, ValueSet | None] = {}
+        self._systems: dict[str, CodeSystem | None] = {}
+
+    def value_set(self, canonical: str) -> ValueSet | None:
+        """The value set by canonical URL; None when it is not here (or is no value set)."""
+        url = plain(canonical)
+        if url not in self._sets:
+            extents, title = self._extents(url, ())
+            self._sets[url] = None if extents is None else ValueSet(url, extents, self._server, title)
+        return self._sets[url]
+
+    def member(self, item: Any, canonical: str) -> bool | None:
+        """FHIRPath memberOf() for a code, Coding or CodeableConcept."""
+        found = self.value_set(canonical)
+        if found is None:
+            return None
+        if isinstance(item, str):
+            codes = found.codes()
+            return None if codes is None else item in codes
+        if not isinstance(item, dict):
+            return False
+        codings = item.get("coding", [item] if "code" in item else [])
+        answers = [found.has(one.get("system"), one.get("code")) for one in codings if isinstance(one, dict)]
+        return True if True in answers else (None if None in answers else False)
+
+    def code_system(self, canonical: str) -> CodeSystem | None:
+        """The code system by URL, when its content came with a package."""
+        url = plain(canonical)
+        if url not in self._systems:
+            data = self._definitions.find("CodeSystem", url)
+            self._systems[url] = None if data is None else _code_system(url, data)
+            self._definitions.forget("CodeSystem", url)
+        return self._systems[url]
+
+    def _extents(self, url: str, busy: tuple[str, ...]) -> tuple[dict[str, Extent] | None, str]:
+        if url in busy or len(busy) > MAX_IMPORTS:
+            return None, ""
+        data = self._definitions.find("ValueSet", url)
+        if data is None:
+            return None, ""
+        title = str(data.get("title") or data.get("name") or "")
+        try:
+            compose = data.get("compose") or {}
+            total: dict[str, Extent] = {}
+            for include in compose.get("include", ()):
+                _merge(total, self._include(include, (*busy, url)))
+            if not compose.get("include"):
+                _merge(total, _expansion(data.get("expansion") or {}))
+            for exclude in compose.get("exclude", ()):
+                _remove(total, self._include(exclude, (*busy, url)))
+        except (TypeError, AttributeError, KeyError, ValueError):
+            return None, title
+        finally:
+            self._definitions.forget("ValueSet", url)
+        return total, title
+
+    def _include(self, include: Mapping[str, Any], busy: tuple[str, ...]) -> dict[str, Extent]:
+        system = include.get("system")
+        own: dict[str, Extent] | None = None
+        if isinstance(system, str):
+            own = {system: self._system_part(system, include)}
+        imports = include.get("valueSet", ())
+        for canonical in [imports] if isinstance(imports, str) else imports:
+            extents, _ = self._extents(plain(canonical), busy)
+            other = {"": Extent(frozenset(), open=True)} if extents is None else extents
+            own = other if own is None else _intersection(own, other)
+        return own or {}
+
+    def _system_part(self, system: str, include: Mapping[str, Any]) -> Extent:
+        concepts = include.get("concept")
+        if concepts:
+            return Extent(frozenset(str(row["code"]) for row in concepts if "code" in row))
+        known = self.code_system(system)
+        if known is None or not known.complete:
+            return Extent(known.codes if known is not None and not include.get("filter") else frozenset(), open=True)
+        codes = known.codes
+        for row in include.get("filter", ()):
+            operation, value = row.get("op"), str(row.get("value"))
+            if row.get("property") == "concept" and operation in ("is-a", "descendent-of", "="):
+                codes &= known.below(value, itself=operation != "descendent-of") if operation != "=" else {value}
+            else:
+                return Extent(frozenset(), open=True)
+        return Extent(frozenset(codes))
+
+
+def _merge(total: dict[str, Extent], more: Mapping[str, Extent]) -> None:
+    for system, extent in more.items():
+        total[system] = total[system] | extent if system in total else extent
+
+
+def _remove(total: dict[str, Extent], less: Mapping[str, Extent]) -> None:
+    for system, extent in less.items():
+        if system in total:
+            before = total[system]
+            total[system] = Extent(before.codes - extent.codes, before.open)
+
+
+def _intersection(one: Mapping[str, Extent], other: Mapping[str, Extent]) -> dict[str, Extent]:
+    found = {}
+    for system in one.keys() & other.keys():
+        a, b = one[system], other[system]
+        both = a.codes & b.codes | (a.codes if b.open else frozenset()) | (b.codes if a.open else frozenset())
+        found[system] = Extent(frozenset(both), a.open and b.open)
+    if "" in other:
+        return {system: Extent(frozenset(), open=True) for system in one}
+    return found
+
+
+def _expansion(expansion: Mapping[str, Any]) -> dict[str, Extent]:
+    found: dict[str, set[str]] = {}
+    queue = list(expansion.get("contains", ()))
+    while queue:
+        row = queue.pop()
+        if "code" in row and not row.get("abstract"):
+            found.setdefault(str(row.get("system", "")), set()).add(str(row["code"]))
+        queue.extend(row.get("contains", ()))
+    return {system: Extent(frozenset(codes)) for system, codes in found.items()}
+
+
+def _code_system(url: str, data: Mapping[str, Any]) -> CodeSystem | None:
+    codes: set[str] = set()
+    parents: dict[str, set[str]] = {}
+    try:
+        for code, parent, concept in _concepts(data.get("concept") or ()):
+            codes.add(code)
+            above = parents.setdefault(code, set())
+            if parent is not None:
+                above.add(parent)
+            for row in concept.get("property", ()):
+                if row.get("code") in ("subsumedBy", "parent", "partOf"):
+                    above.add(str(row.get("valueCode") or row.get("valueString")))
+    except (TypeError, AttributeError, KeyError):
+        return None
+    complete = data.get("content") == "complete" and bool(codes) and len(codes) < MAX_CONCEPTS
+    folded = None if data.get("caseSensitive", True) else frozenset(code.casefold() for code in codes)
+    frozen = {code: frozenset(above) for code, above in parents.items() if above}
+    return CodeSystem(url, frozenset(codes), complete, frozen, folded)
+
+
+def _concepts(rows: Any) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+    queue: list[tuple[Mapping[str, Any], str | None]] = [(row, None) for row in rows]
+    count = 0
+    while queue:
+        concept, parent = queue.pop()
+        code = str(concept["code"])
+        count += 1
+        if count > MAX_CONCEPTS:
+            return
+        yield code, parent, concept
+        queue.extend((child, code) for child in concept.get("concept", ()))
