@@ -51,7 +51,9 @@ class Loader:
         doubled = [item for item in items if by_key[key_of(item.resource)] is not item]
         result.refused += [(item.origin, "the same type and id occur again later") for item in doubled]
         placement = place(
-            [item.resource for item in by_key.values()], lambda key: self.writer.patient_of(version, *key)
+            [item.resource for item in by_key.values()],
+            lambda key: self.writer.patient_of(version, *key),
+            {key: item.patient for key, item in by_key.items() if item.patient},
         )
         numbers = self._patients(version, by_key, placement)
         for key, item in by_key.items():

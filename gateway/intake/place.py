@@ -32,11 +32,15 @@ class Placement:
     refused: Mapping[Key, str] = field(default_factory=dict)
 
 
-def place(resources: Iterable[Resource], stored: Callable[[Key], str | None] = lambda _key: None) -> Placement:
+def place(
+    resources: Iterable[Resource],
+    stored: Callable[[Key], str | None] = lambda _key: None,
+    hints: Mapping[Key, str] | None = None,
+) -> Placement:
     """Place resources that come together.
 
     ``stored`` says to which patient (empty: shared) a resource belongs that is already in the store, None when it is not
-    there. Returns a Placement; every resource is in exactly one of its two mappings.
+    there. ``hints`` names a patient for resources that nothing else places (who sent them knows). Returns a Placement; every resource is in exactly one of its two mappings.
     """
     given = {key_of(resource): resource for resource in resources}
     targets = {key: list(links(resource)) for key, resource in given.items()}
@@ -56,6 +60,8 @@ def place(resources: Iterable[Resource], stored: Callable[[Key], str | None] = l
     for key in given.keys() - patients.keys() - refused.keys():
         if key[0] in SHARED_TYPES:
             patients[key] = ""
+        elif hints and key in hints:
+            patients[key] = hints[key]
         else:
             refused[key] = "no patient found: it refers to none, and nothing of a patient refers to it"
     return Placement(patients, refused)

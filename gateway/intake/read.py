@@ -25,6 +25,8 @@ class Item:
     format: str
     urls: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """For an entry of a Bundle: type and id behind each fullUrl of that Bundle."""
+    patient: str | None = None
+    """The id of the patient whose resource it is, when who sent it says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,44 @@
+"""Where qualification sets go: their fixtures into the store, their tokens into the authorization server (test mode)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from gateway.cli.tokens import TOKENS, issue
+from gateway.intake.expect import Expectations
+from gateway.intake.load import Loaded, Loader
+from gateway.intake.read import Item
+from gateway.keys import keys_of
+from gateway.qualify.loadset import LoadItem
+from gateway.settings import Settings
+from gateway.store.writer import Writer
+from profiles.standards.load import catalogue
+
+
+class StoreSink:
+    """Implements ``gateway.qualify.ports.Sink`` on a database. ``bsn`` gives the BSN of a patient id whose own is masked."""
+
+    def __init__(self, engine: Engine, settings: Settings, bsn: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._bsn = bsn
+
+    def store(self, resources: Sequence[LoadItem], provider: str, source: str) -> Loaded:
+        """Store the fixtures in one transaction; what cannot be placed is in the result."""
+        items = [
+            Item(one.origin, one.version, one.resource, one.original, _short(one.media), patient=one.patient)
+            for one in resources
+        ]
+        pseudonyms, ring = keys_of(self._settings)
+        with self._engine.begin() as connection:
+            writer = Writer(connection, provider, source, pseudonyms, ring)
+            return Loader(writer, Expectations(catalogue()), self._bsn.get).load(items)
+
+    def tokens(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Accept the tokens from now on."""
+        issue(self._engine, self._settings, TOKENS.validate_python(list(rows)))
+
+
+def _short(media: str) -> str:
+    return "xml" if "xml" in media else "json"
