@@ -24,5 +24,6 @@ class FormatError(ValueError):
 
     def at(self, prefix: str) -> "FormatError":
         """The same error below another element: ``prefix`` goes before the expression."""
-        below = f"{prefix}.{self.expression}" if self.expression else prefix
+        below = self.expression or ""
+        below = prefix + below if below.startswith("[") or not below else f"{prefix}.{below}"
         return FormatError(self.text, expression=below, line=self.line, column=self.column)

@@ -87,7 +87,8 @@ def content_type(fmt: Format, version: FhirVersion) -> str:
 
 
 def _from_parameter(text: str, version: FhirVersion) -> Format:
-    media, parameters = _media_type(text.strip().replace("fhir ", "fhir+").replace(" fhir", "+fhir"))
+    media, parameters = _media_type(text)
+    media = media.replace(" ", "+")
     found = FORMATS.get(media) or _WILD.get(media)
     if found is None:
         raise NotAcceptable("_format asks for a format that is not supported; use json or xml")

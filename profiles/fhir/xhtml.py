@@ -12,6 +12,7 @@ from profiles.fhir.jsonscan import MAX_DEPTH
 XHTML = "http://www.w3.org/1999/xhtml"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _OWN_NAMESPACE = re.compile(rf"""<div\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*?xmlns\s*=\s*(?:"{XHTML}"|'{XHTML}')""")
+_DIV = re.compile(r"<div[\s/>]")
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
@@ -78,10 +79,10 @@ def checked_div(div: Any) -> str:
         raise FormatError("must be a string")
     source = _ENTITY.sub(_character, div) if "&" in div else div
     source = source.strip(" \t\r\n")
-    if source.startswith("<div") and not declares_namespace(source) and "xmlns" not in source[: source.find(">")]:
-        source = f'<div xmlns="{XHTML}"{source[4:]}'
-    if not source.startswith("<div"):
+    if _DIV.match(source) is None:
         raise FormatError("the narrative is not a div")
+    if not declares_namespace(source) and "xmlns" not in source[: source.find(">")]:
+        source = f'<div xmlns="{XHTML}"{source[4:]}'
     _check(source)
     return source
 
@@ -99,8 +100,7 @@ def _check(source: str) -> None:
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if local_name(name) != "div" and depth == 1:
-            raise FormatError("the narrative is not a div")
+        local_name(name)
         if depth > MAX_DEPTH:
             raise FormatError(f"the narrative is nested deeper than {MAX_DEPTH}")
         for key in attributes:

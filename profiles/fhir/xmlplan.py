@@ -55,11 +55,11 @@ class Slot:
 class Plan:
     """The slots of one type, by JSON property and by the expanded name of the XML parser."""
 
-    __slots__ = ("attributes", "is_extension", "name", "read", "write")
+    __slots__ = ("attributes", "is_resource", "name", "read", "write")
 
-    def __init__(self, name: str, slots: list[Slot], is_extension: bool) -> None:
+    def __init__(self, name: str, slots: list[Slot], is_resource: bool) -> None:
         self.name = name
-        self.is_extension = is_extension
+        self.is_resource = is_resource
         self.write = {slot.name: slot for slot in slots}
         self.attributes = tuple(slot.name for slot in slots if slot.kind is Kind.ATTRIBUTE)
         self.read = {
@@ -91,7 +91,7 @@ class Plans:
         for order, (name, (element, type_name)) in enumerate(type_facts.properties.items()):
             kind = Kind.ATTRIBUTE if name in attributes else self._kind(type_name)
             slots.append(Slot(self, name, type_name, kind, element.many, order))
-        return Plan(type_facts.name, slots, type_facts.name == "Extension")
+        return Plan(type_facts.name, slots, type_facts.kind == "resource")
 
     def _kind(self, type_name: str) -> Kind:
         if type_name in ("boolean", "decimal", "xhtml"):

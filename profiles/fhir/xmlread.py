@@ -63,13 +63,15 @@ class Reader:
             reason = f"not well-formed XML ({expat.ErrorString(error.code)})"
             raise FormatError(reason, expression=self._path(), line=error.lineno, column=error.offset + 1) from None
         except FormatError as error:
-            line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
-            path = ".".join(part for part in (self._path(), error.expression) if part)
-            raise FormatError(error.text, expression=path or None, line=line, column=column) from None
+            raise error if error.line else self._located(error) from None
         for node, name in self._emptied:
             if name in node and all(value is None for value in node[name]):
                 del node[name]
         return self._root
+
+    def _located(self, error: FormatError) -> FormatError:
+        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+        return FormatError(error.text, expression=self._path(), line=line, column=column)
 
     def _listen(self) -> None:
         self._parser.StartElementHandler = self._start
@@ -92,20 +94,23 @@ class Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         stack = self._stack
-        if not stack:
-            self._resource(name, attributes, None)
-            return
-        frame = stack[-1]
-        if frame.plan is None:
-            self._inside_plain(frame, name, attributes)
-            return
-        slot = frame.plan.read.get(name) or frame.plan.read.get(_without_prefix(name))
-        if slot is None:
-            self._unknown(name)
-        else:
+        try:
             if len(stack) >= MAX_DEPTH:
                 raise FormatError(f"nested deeper than {MAX_DEPTH}")
-            self._element(slot, frame.node, name, attributes)
+            if not stack:
+                self._resource(name, attributes, None)
+                return
+            frame = stack[-1]
+            if frame.plan is None:
+                self._inside_plain(frame, name, attributes)
+                return
+            slot = frame.plan.read.get(name) or frame.plan.read.get(_without_prefix(name))
+            if slot is None:
+                self._unknown(name)
+            else:
+                self._element(slot, frame.node, name, attributes)
+        except FormatError as error:  # located here: the parser has moved on when the error comes out of it
+            raise self._located(error) from None
 
     def _element(self, slot: Slot, node: Any, name: str, attributes: dict[str, str]) -> None:
         if not slot.many and (slot.name in node or slot.extras in node):
@@ -174,8 +179,6 @@ class Reader:
         namespace, _, local = _without_prefix(name).partition(" ")
         if namespace != FHIR or local not in self._plans.resources:
             raise FormatError("expected a resource of this FHIR version in the namespace http://hl7.org/fhir")
-        if len(self._stack) >= MAX_DEPTH:
-            raise FormatError(f"nested deeper than {MAX_DEPTH}")
         if any(_without_prefix(key) != _SCHEMA_LOCATION for key in attributes):
             raise FormatError("unknown attribute on a resource")
         node: dict[str, Any] = {"resourceType": local}
@@ -240,8 +243,10 @@ class Reader:
 
     def _source(self) -> str:
         start, stop = self._div_start, self._parser.CurrentByteIndex
-        source = self._data[start : self._data.index(b">", stop) + 1].decode().replace("\r\n", "\n").replace("\r", "\n")
-        if start == stop or not declares_namespace(source):
+        if self._data.startswith(b"</div", stop):  # else an empty element, which ends here
+            stop = self._data.index(b">", stop) + 1
+        source = self._data[start:stop].decode().replace("\r\n", "\n").replace("\r", "\n")
+        if not declares_namespace(source):
             raise NotPlain
         return source
 

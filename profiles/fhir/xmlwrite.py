@@ -44,7 +44,7 @@ class Writer:
         if not isinstance(resource, dict):
             raise FormatError("a resource is an object")
         name = resource.get("resourceType")
-        if name not in self._plans.resources:
+        if not isinstance(name, str) or name not in self._plans.resources:
             raise FormatError("resourceType is not a resource of this FHIR version")
         start = len(self._out)
         self._out.append(f"<{name}{namespace}>")
@@ -61,7 +61,13 @@ class Writer:
         if depth > MAX_DEPTH:
             raise FormatError(f"nested deeper than {MAX_DEPTH}")
         for slot, value, extras in _ordered(node, plan):
-            if slot.kind is _TEXT and type(value) is str and extras is None and not slot.many and not _SPECIAL_IN(value):
+            if (
+                slot.kind is _TEXT
+                and type(value) is str
+                and extras is None
+                and not slot.many
+                and not _SPECIAL_IN(value)
+            ):
                 self._out.append(f'{slot.open}{value}"/>')  # the common case, without a call
                 continue
             try:
@@ -85,7 +91,7 @@ class Writer:
             try:
                 self._element(slot, value, extra, depth)
             except FormatError as error:
-                raise FormatError(error.text, expression=f"[{index}].{error.expression or ''}".rstrip(".")) from None
+                raise error.at(f"[{index}]") from None
 
     def _element(self, slot: Slot, value: Any, extras: Any, depth: int) -> None:
         kind = slot.kind
@@ -173,7 +179,7 @@ def _extras_slot(key: str, value: Any, plan: Plan) -> Slot | None:
     slot = plan.write.get(key[1:]) if key.startswith("_") else None
     if slot is not None and slot.primitive:
         return slot
-    if key == "resourceType" and plan.name == value:
+    if key == "resourceType" and plan.is_resource and plan.name == value:
         return None
     raise FormatError("unknown property", expression=key[:64])
 
