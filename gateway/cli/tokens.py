@@ -1,80 +1,12 @@
 """gateway tokens: access tokens without a flow, for test sets (test mode only)."""
 
-import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from sqlalchemy import Engine
 
-from auth.crypto import digest, valid_bsn
-from auth.store import Store
 from gateway.cli.context import console, database, fail, with_settings
-from gateway.keys import keys_of
 from gateway.settings import Settings
-
-LIFETIME = timedelta(days=3650)
-CLIENT = "pgo.demo.example"
-"""The client to whom tokens without a client are issued."""
-
-
-class StaticToken(BaseModel):
-    """One entry of a token file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    token: Annotated[str, Field(min_length=16, max_length=400)]
-    provider: str
-    services: Annotated[list[str], Field(min_length=1)]
-    bsn: str | None = None
-    patient: str | None = None
-    client: str = CLIENT
-
-
-TOKENS = TypeAdapter(list[StaticToken])
-
-
-class TokenFileError(Exception):
-    """A token file that cannot be used; the text names the entry, never a token or BSN."""
-
-
-def read_tokens(content: bytes) -> list[StaticToken]:
-    """Read a token file. Raises TokenFileError."""
-    try:
-        tokens = TOKENS.validate_python(json.loads(content))
-    except ValidationError as fault:
-        first = fault.errors(include_input=False, include_url=False)[0]
-        raise TokenFileError(f"entry {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except ValueError:
-        raise TokenFileError("not JSON") from None
-    for index, token in enumerate(tokens):
-        if token.bsn is None and token.patient is None:
-            raise TokenFileError(f"entry {index}: bsn or patient is needed")
-        if token.bsn is not None and not valid_bsn(token.bsn):
-            raise TokenFileError(f"entry {index}: bsn does not pass the eleven test")
-    return tokens
-
-
-def issue(engine: Engine, settings: Settings, tokens: list[StaticToken]) -> None:
-    """Keep the tokens, as digests, for ten years."""
-    pseudonyms, ring = keys_of(settings)
-    store, now = Store(engine), datetime.now(UTC)
-    for token in tokens:
-        # A token by patient id alone still needs a person for the audit record: one that stands for that patient.
-        subject = pseudonyms.of(token.bsn or f"patient|{token.provider}|{token.patient}")
-        store.issue_static(
-            digest=digest(token.token),
-            provider=token.provider,
-            services=token.services,
-            subject=subject,
-            sealed_bsn=ring.seal("bsn", token.bsn.encode()) if token.bsn else None,
-            patient=token.patient,
-            client=token.client,
-            now=now,
-            expires=now + LIFETIME,
-        )
+from gateway.statictokens import TokenFileError, issue, read_tokens
 
 
 @click.group()

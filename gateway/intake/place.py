@@ -52,7 +52,11 @@ def place(
         except ValueError as fault:
             refused[key] = str(fault)
             continue
-        if owner is not None and ("Patient", owner) not in given and stored(("Patient", owner)) is None:
+        owner = _context_patient(resource, given, stored) or owner
+        known = owner is None or ("Patient", owner) in given or stored(("Patient", owner)) is not None
+        if not known and hints and key in hints:
+            patients[key] = hints[key]
+        elif not known:
             refused[key] = f"refers to Patient/{owner}, which is neither in this import nor in the store"
         elif owner is not None:
             patients[key] = owner
@@ -103,6 +107,26 @@ def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None
     if len(named) > 1:
         raise ValueError("refers to more than one patient, and no element says whose record it is")
     return named.pop() if named else None
+
+
+def _context_patient(
+    resource: Resource, given: Mapping[Key, Resource], stored: Callable[[Key], str | None]
+) -> str | None:
+    """The patient of the episode of care in whose context something was recorded.
+
+    What a midwife records of a newborn has the child as its subject and stands in the mother's record (PWD).
+    """
+    for element, type_ in (("context", "EpisodeOfCare"), ("context", "Encounter"), ("encounter", "Encounter")):
+        value = resource.get(element)
+        found = local_reference(str(value.get("reference"))) if isinstance(value, dict) else None
+        if not found or found[0] != type_:
+            continue
+        if type_ == "EpisodeOfCare":
+            return _own_patient(found, given[found], list(links(given[found]))) if found in given else stored(found)
+        for target in links(given[found]) if found in given else ():
+            if target[0] == "EpisodeOfCare":
+                return _own_patient(target, given[target], []) if target in given else stored(target)
+    return None
 
 
 def _spread(

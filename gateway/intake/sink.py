@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.cli.tokens import TOKENS, issue
 from gateway.intake.expect import Expectations
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
 from gateway.keys import keys_of
 from gateway.qualify.loadset import LoadItem
 from gateway.settings import Settings
+from gateway.statictokens import TOKENS, issue
 from gateway.store.writer import Writer
 from profiles.standards.load import catalogue
 

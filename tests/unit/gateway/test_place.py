@@ -70,3 +70,19 @@ def test_a_patient_in_the_store_counts() -> None:
     condition = resource("Condition", "c", subject=to("Patient/anna"))
     placed = place([condition], lambda key: "anna" if key == ("Patient", "anna") else None)
     assert placed.patients[("Condition", "c")] == "anna"
+
+
+def test_what_is_recorded_of_a_newborn_in_the_mothers_episode_stands_in_her_record() -> None:
+    child = {"resourceType": "Patient", "id": "child"}
+    episode = resource("EpisodeOfCare", "e", patient=to("Patient/anna"))
+    visit = resource("Encounter", "v", subject=to("Patient/anna"), episodeOfCare=[to("EpisodeOfCare/e")])
+    weight = resource("Observation", "w", subject=to("Patient/child"), context=to("EpisodeOfCare/e"))
+    score = resource("Observation", "s", subject=to("Patient/unborn"), context=to("Encounter/v"))
+    placed = place([ANNA, child, episode, visit, weight, score]).patients
+    assert placed[("Observation", "w")] == placed[("Observation", "s")] == "anna"
+    assert placed[("Patient", "child")] == "child"
+
+
+def test_a_hint_places_what_nothing_else_does() -> None:
+    task = resource("Task", "t")
+    assert place([ANNA, task], hints={("Task", "t"): "anna"}).patients[("Task", "t")] == "anna"
