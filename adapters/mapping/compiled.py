@@ -1,0 +1,204 @@
+"""A mapping, compiled once: sections that turn rows into resources, and count what they could not."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from adapters.guard import SHARED, SUBJECTS
+from adapters.mapping import coverage, formula
+from adapters.mapping.file import Children, MappingFile, Section, Zib, read_mapping
+from adapters.mapping.functions import functions
+from adapters.mapping.template import CHILDREN, Compiler, Part, RecordError, TemplateError
+from adapters.mapping.terms import Terms
+from adapters.port import AdapterMisconfigured, Capabilities, Coverage, Gap, Level, Reason, WrongPatient
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+_ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
+
+PATIENT_COLUMN = "patient_id"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What could not be mapped, by place and reason; never a value."""
+
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def gaps(self, section: "CompiledSection") -> list[Gap]:
+        """One gap per section that lost records."""
+        lost = sum(self.failed.values())
+        if not lost:
+            return []
+        (place, text), _ = self.failed.most_common(1)[0]
+        words = f"{lost} {section.type} could not be delivered ({place}: {text})"
+        return [Gap(section.type, Reason.INVALID_BLOCKED, words)]
+
+
+@dataclass(frozen=True)
+class CompiledSection:
+    """One section. ``run`` takes rows as they stream in; ``children`` are small and already fetched."""
+
+    name: str
+    type: str
+    query: str
+    profile: str | None
+    rows: frozenset[tuple[str, str]]
+    partly: str | None
+    shared: bool
+    children: Mapping[str, Children]
+    zib: Zib | None
+    template: Mapping[str, Any]
+    body: Part
+    id_of: Part
+    columns: frozenset[str]
+
+    def run(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        patient: str,
+        children: Mapping[str, Mapping[Any, Sequence[Mapping[str, Any]]]],
+        tally: Tally,
+        only: str | None = None,
+    ) -> Iterator[Resource]:
+        """Turn rows into resources. ``only`` is the one id that is wanted; other rows are not worked out.
+
+        Raises `WrongPatient` for a row of another patient; rows that cannot be mapped are counted in ``tally``.
+        """
+        for row in rows:
+            self.check_owner(row, patient)
+            try:
+                made = self._resource(row, children, only)
+            except RecordError as error:
+                tally.failed[(error.place, error.text)] += 1
+                continue
+            if made is not None:
+                yield made
+
+    def check_owner(self, row: Mapping[str, Any], patient: str) -> None:
+        """Raises `WrongPatient` unless the row says that it is this patient's (or the section is shared)."""
+        if not self.shared and str(row[PATIENT_COLUMN]) != patient:
+            raise WrongPatient("the source answered with data of another patient", cause=f"section {self.name}")
+
+    def _resource(
+        self, row: Mapping[str, Any], children: Mapping[str, Mapping[Any, Any]], only: str | None
+    ) -> Resource | None:
+        given = self.id_of.compute(row)
+        if not isinstance(given, str) or not _ID.fullmatch(given):
+            raise RecordError(f"{self.type}.id", "no usable id")
+        if only is not None and given != only:
+            return None
+        if self.children:
+            found = {name: index.get(row.get(self.children[name].by), ()) for name, index in children.items()}
+            row = {**row, CHILDREN: found}
+        meta = {"meta": {"profile": [self.profile]}} if self.profile else {}
+        return {"resourceType": self.type, "id": given, **meta, **(self.body.compute(row) or {})}
+
+    @cached_property
+    def elements(self) -> Mapping[str, bool]:
+        """Per zib element whether the template fills it."""
+        if self.zib is None:
+            return {}
+        filled = dict.fromkeys(self.zib.elements, True)
+        return filled | dict.fromkeys(self.zib.missing, False)
+
+
+@dataclass(frozen=True)
+class ZibMapping:
+    """A compiled mapping."""
+
+    name: str
+    version: FhirVersion
+    patient_query: str
+    sections: tuple[CompiledSection, ...]
+
+    def answering(self, standard: str, rule: str, resource_type: str) -> tuple[CompiledSection, ...]:
+        """The sections for a request row: those that name it, else those of the type that name no row at all."""
+        named = tuple(one for one in self.sections if (standard, rule) in one.rows and one.type == resource_type)
+        return named or tuple(one for one in self.sections if one.type == resource_type and not one.rows)
+
+    def of_type(self, resource_type: str) -> tuple[CompiledSection, ...]:
+        """All sections of a type."""
+        return tuple(one for one in self.sections if one.type == resource_type)
+
+    def capabilities(self) -> Capabilities:
+        """The coverage per request row, from the sections."""
+        rows: dict[tuple[str, str], Coverage] = {}
+        for section in self.sections:
+            level = Level.PARTLY if section.partly else Level.DELIVERABLE
+            for row in section.rows:
+                rows[row] = Coverage(level, section.partly or "")
+        types = {(self.version, one.type): Coverage(Level.DELIVERABLE) for one in self.sections if not one.rows}
+        return Capabilities(rows, types, Coverage(Level.NO, "not in the mapping"))
+
+
+def load_mapping(path: Path) -> ZibMapping:
+    """Read and compile a mapping file. Raises `AdapterMisconfigured` that names the place."""
+    read = read_mapping(path)
+    try:
+        return compile_mapping(read)
+    except TemplateError as error:
+        raise AdapterMisconfigured(f"mapping {path.name}: {error}") from None
+
+
+def compile_mapping(read: MappingFile) -> ZibMapping:
+    """Compile a mapping. Raises `TemplateError`."""
+    known = functions(Terms(read.terms, read.systems))
+    maps = frozenset(read.terms)
+    sections = [
+        _compile(name, section, Compiler(known, maps, frozenset(section.children)))
+        for name, section in read.sections.items()
+    ]
+    return ZibMapping(read.mapping, read.version, read.patient.query, tuple(sections))
+
+
+def _compile(name: str, section: Section, compiler: Compiler) -> CompiledSection:
+    place = f"sections.{name}"
+    body = dict(section.resource)
+    given = body.pop("id", None)
+    if given is None:
+        raise TemplateError(place, "a resource needs an id")
+    _check_subject(section, place)
+    for element, path in (section.zib.elements if section.zib else {}).items():
+        if not coverage.reaches(section.resource, path.split(".")):
+            raise TemplateError(f"{place}.zib.elements", f"{element}: there is no {path} in the resource")
+    return CompiledSection(
+        name,
+        section.type,
+        section.query,
+        section.profile,
+        frozenset((row.split("/")[0], row.split("/")[1]) for row in section.rows),
+        section.partly,
+        section.shared,
+        section.children,
+        section.zib,
+        section.resource,
+        compiler.part(body, section.type),
+        compiler.part(given, f"{section.type}.id"),
+        frozenset(_columns(section.resource)),
+    )
+
+
+def _columns(node: Any) -> Iterator[str]:
+    """The columns that the formulas of a template read."""
+    if isinstance(node, str) and node.startswith("="):
+        yield from formula.columns(formula.parse(node[1:]))
+    for item in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _columns(item)
+
+
+def _check_subject(section: Section, place: str) -> None:
+    """A resource of a patient says whose it is; a shared one is of a type that is about nobody."""
+    if section.shared:
+        if section.type not in SHARED and section.type != "Device":
+            raise TemplateError(place, f"{section.type} is about a patient and cannot be shared")
+        return
+    if section.type in SHARED or section.type in ("Patient", "Binary", "Device"):
+        return
+    names = {path.split(".")[0] for path in SUBJECTS.get(section.type, ("subject", "patient"))}
+    if not names.intersection(section.resource):
+        raise TemplateError(place, f"the resource does not say whose it is ({' or '.join(sorted(names))})")

@@ -1,0 +1,54 @@
+"""Mapping coverage: which zib elements are mapped, and how often they are filled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from profiles.fhir.tree import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ElementCoverage:
+    """One zib element of one section: mapped or not, why not, and in how many of how many records it is filled."""
+
+    section: str
+    zib: str
+    element: str
+    mapped: bool
+    reason: str = ""
+    filled: int | None = None
+    records: int | None = None
+
+
+def reaches(template: Any, path: Sequence[str]) -> bool:
+    """Whether a template has something at a path; a formula on the way counts, it gives the whole element."""
+    if isinstance(template, str) and template.startswith("="):
+        return True
+    if isinstance(template, list):
+        return any(reaches(item, path) for item in template)
+    if not path:
+        return True
+    if not isinstance(template, Mapping):
+        return False
+    return path[0] in template and reaches(template[path[0]], path[1:])
+
+
+def has(node: Any, path: Sequence[str]) -> bool:
+    """Whether a resource has a value at a path."""
+    if isinstance(node, list):
+        return any(has(item, path) for item in node)
+    if not path:
+        return node is not None
+    return isinstance(node, dict) and path[0] in node and has(node[path[0]], path[1:])
+
+
+def measure(
+    section: str, zib: str, elements: Mapping[str, str], missing: Mapping[str, str], resources: Iterable[Resource] = ()
+) -> list[ElementCoverage]:
+    """The coverage of one section, over records when there are any."""
+    held = list(resources)
+    found = []
+    for element, path in elements.items():
+        filled = sum(has(one, path.split(".")) for one in held) if held else None
+        found.append(ElementCoverage(section, zib, element, True, "", filled, len(held) if held else None))
+    return found + [ElementCoverage(section, zib, element, False, why) for element, why in missing.items()]

@@ -1,0 +1,1 @@
+"""A relational EHR: views or tables, and a declarative mapping."""

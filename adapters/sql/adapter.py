@@ -1,0 +1,230 @@
+"""The adapter for a relational EHR: the sections of its mapping, run over the rows of one patient."""
+
+import base64
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, date, datetime
+
+from adapters.guard import Guard
+from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, Tally, load_mapping
+from adapters.mapping.coverage import ElementCoverage, measure
+from adapters.port import (
+    AdapterGarbage,
+    AdapterMisconfigured,
+    AdapterQuery,
+    Availability,
+    AvailabilityQuery,
+    Batch,
+    Capabilities,
+    Content,
+    Gap,
+    PatientKey,
+    Reason,
+    ServiceKey,
+)
+from adapters.sql.database import Conversation, Database, Row, grouped
+from adapters.sql.settings import SqlSettings
+from profiles.fhir.tree import Resource, local_reference, references
+
+UNKNOWN_PERSON = "the source does not know this person"
+PIECE = 65_536
+
+
+class SqlAdapter:
+    """One database with one mapping."""
+
+    def __init__(self, settings: SqlSettings) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.mapping = load_mapping(settings.mapping)
+        self.capabilities: Capabilities = self.mapping.capabilities()
+        self._database = Database(settings.url.get_secret_value(), settings.connections, settings.limits)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+    async def probe(self, deadline: float) -> Capabilities:
+        """Ask every query for its columns. Raises `AdapterMisconfigured` naming a section that cannot work."""
+        await self._database.run(deadline, self._check_columns)
+        return self.capabilities
+
+    async def find(self, query: AdapterQuery) -> Batch:
+        """See `adapters.port.Adapter.find`."""
+        fetched = datetime.now(UTC)
+        sections = self.mapping.answering(query.standard, query.rule, query.type)
+        if query.version is not self.mapping.version or not sections:
+            gap = Gap(query.type, Reason.NOT_OFFERED, "the source does not offer this")
+            return Batch(self.name, (), fetched, gaps=(gap,))
+        return await self._database.run(query.deadline, lambda talk: self._find(talk, query, sections, fetched))
+
+    async def available(self, query: AvailabilityQuery) -> Availability:
+        """See `adapters.port.Adapter.available`."""
+        known = await self._database.run(query.deadline, lambda talk: self._known(talk, query.patient))
+        if not known:
+            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
+        offered = frozenset(service.id for service in query.services if self._offers(service))
+        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
+        born = {day for day in known.values() if day is not None}
+        return Availability(True, offered, reasons, born.pop() if len(born) == 1 else None, frozenset(known))
+
+    async def read(self, query: AdapterQuery) -> Batch | Content:
+        """See `adapters.port.Adapter.read`."""
+        fetched = datetime.now(UTC)
+        sections = self.mapping.of_type(query.type)
+        if query.version is not self.mapping.version or not sections or query.id is None:
+            return Batch(self.name, (), fetched)
+        found = await self._database.run(query.deadline, lambda talk: self._read(talk, query, sections))
+        resources, patients = found
+        if query.type == "Binary" and resources:
+            return self._content(resources[0], fetched)
+        return Batch(self.name, resources, fetched, patients)
+
+    async def coverage(self, query: AdapterQuery | None = None) -> list[ElementCoverage]:
+        """Mapping coverage per zib element; with a query, also how often its sections fill each element."""
+        held: dict[str, list[Resource]] = {}
+        if query is not None:
+            sections = self.mapping.answering(query.standard, query.rule, query.type)
+            batch = await self.find(query)
+            held = {one.name: [r for r in batch.resources if r["resourceType"] == one.type] for one in sections}
+        return [
+            element
+            for section in self.mapping.sections
+            if section.zib is not None and (query is None or section.name in held)
+            for element in measure(
+                section.name, section.zib.name, section.zib.elements, section.zib.missing, held.get(section.name, ())
+            )
+        ]
+
+    # -- in the thread -------------------------------------------------------------------------------------------------
+
+    def _find(
+        self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection], fetched: datetime
+    ) -> Batch:
+        known = self._known(talk, query.patient)
+        if not known:
+            gap = Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON)
+            return Batch(self.name, (), fetched, gaps=(gap,))
+        gaps: list[Gap] = []
+        resources: list[Resource] = []
+        for section in sections:
+            self._collect(talk, section, known, resources, gaps)
+        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
+            self._include(talk, known, resources, gaps)
+        kept, orphans = Guard(frozenset(known), query.patient.bsn).check(_once(resources, gaps))
+        return Batch(self.name, kept, fetched, frozenset(known), (*gaps, *orphans))
+
+    def _include(
+        self, talk: Conversation, known: dict[str, date | None], resources: list[Resource], gaps: list[Gap]
+    ) -> None:
+        """Add what the resources refer to and is not there yet."""
+        held = {(one["resourceType"], one["id"]) for one in resources}
+        wanted = {local for node in references(resources) if (local := local_reference(node["reference"]))} - held
+        for kind in sorted({kind for kind, _ in wanted}):
+            for section in self.mapping.of_type(kind):
+                more: list[Resource] = []
+                self._collect(talk, section, known, more, gaps)
+                resources += [one for one in more if (kind, one["id"]) in wanted]
+
+    def _collect(
+        self,
+        talk: Conversation,
+        section: CompiledSection,
+        known: dict[str, date | None],
+        into: list[Resource],
+        gaps: list[Gap],
+        only: str | None = None,
+    ) -> None:
+        tally = Tally()
+        for patient in sorted(known):
+            parameters = {"patient": patient}
+            children = {
+                name: grouped(_owned(section, talk.rows(child.query, parameters), patient), child.by)
+                for name, child in section.children.items()
+            }
+            at_once = 1 if section.type == "Binary" else 500
+            rows = talk.rows(section.query, parameters, at_once)
+            into.extend(section.run(rows, patient, children, tally, only))
+        gaps += tally.gaps(section)
+
+    def _read(
+        self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection]
+    ) -> tuple[list[Resource], frozenset[str]]:
+        known = self._known(talk, query.patient)
+        found: list[Resource] = []
+        for section in sections if known else ():
+            self._collect(talk, section, known, found, [], query.id)
+        kept, _ = Guard(frozenset(known), query.patient.bsn).check(found)
+        return _once(kept, []), frozenset(known)
+
+    def _known(self, talk: Conversation, patient: PatientKey) -> dict[str, date | None]:
+        """The patient's ids here with the birth date."""
+        local = patient.local_id(self.name)
+        if local is not None:
+            return {local: patient.birth_date}
+        if patient.bsn is None:
+            return {}
+        rows = talk.rows(self.mapping.patient_query, {"bsn": patient.bsn.reveal()})
+        return {str(row[PATIENT_COLUMN]): _date(row.get("birth_date")) for row in rows}
+
+    def _check_columns(self, talk: Conversation) -> None:
+        if PATIENT_COLUMN not in talk.columns(self.mapping.patient_query, "bsn"):
+            raise AdapterMisconfigured(f"mapping {self.mapping.name}: patient: the query gives no {PATIENT_COLUMN}")
+        for section in self.mapping.sections:
+            held = set(talk.columns(section.query, "patient"))
+            needed = set() if section.shared else {PATIENT_COLUMN}
+            needed |= {child.by for child in section.children.values()}
+            for child in section.children.values():
+                held_by_child = set(talk.columns(child.query, "patient"))
+                missing = {PATIENT_COLUMN, child.by} - held_by_child
+                held |= held_by_child
+                _complain(self.mapping.name, section.name, missing)
+            _complain(self.mapping.name, section.name, (needed | section.columns) - held)
+
+    def _offers(self, service: ServiceKey) -> bool:
+        return self.settings.services is None or service.id in self.settings.services
+
+    def _content(self, binary: Resource, fetched: datetime) -> Content:
+        data = base64.b64decode(str(binary.get("content", binary.get("data", ""))))
+        if len(data) > self.settings.limits.content_bytes:
+            raise AdapterGarbage("the source sends more data than the limit allows")
+        kind = str(binary.get("contentType", "application/octet-stream"))
+        return Content(self.name, binary["id"], kind, _pieces(data), fetched, len(data))
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), PIECE):
+        yield data[start : start + PIECE]
+
+
+def _owned(section: CompiledSection, rows: Iterator[Row], patient: str) -> Iterator[Row]:
+    for row in rows:
+        section.check_owner(row, patient)
+        yield row
+
+
+def _once(resources: Sequence[Resource], gaps: list[Gap]) -> list[Resource]:
+    """Each type and id once; two different ones under one id are both left out, with a gap."""
+    held: dict[tuple[str, str], Resource] = {}
+    torn: set[tuple[str, str]] = set()
+    for one in resources:
+        key = (one["resourceType"], one["id"])
+        if held.setdefault(key, one) != one:
+            torn.add(key)
+    for kind, given in sorted(torn):
+        text = "the source has two different records under one id; neither is delivered"
+        gaps.append(Gap(f"{kind}/{given}", Reason.INVALID_BLOCKED, text))
+    return [one for key, one in held.items() if key not in torn]
+
+
+def _complain(mapping: str, section: str, missing: set[str]) -> None:
+    if missing:
+        raise AdapterMisconfigured(f"mapping {mapping}: {section}: the query gives no {', '.join(sorted(missing))}")
+
+
+def _date(value: object) -> date | None:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None

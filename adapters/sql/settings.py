@@ -1,0 +1,33 @@
+"""Settings of a source of type ``sql``."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from adapters.settings import AdapterSettings
+
+
+class SqlSettings(AdapterSettings):
+    """``type = "sql"``: which database, which mapping. Only reading rights are needed, and only reading is done."""
+
+    type: Literal["sql"] = "sql"
+
+    url: SecretStr
+    """``sqlite:///path`` or ``postgresql://user:password@host/database``."""
+
+    mapping: Path
+    """The mapping file (docs/mapping.md)."""
+
+    connections: int = Field(default=8, ge=1, le=100)
+    """Queries at the same time; more wait their turn."""
+
+    services: tuple[str, ...] | None = None
+    """The data services that this source's data are made available for; all that are asked when left out."""
+
+    @field_validator("url")
+    @classmethod
+    def _a_known_database(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("a sqlite:/// or postgresql:// address is expected")
+        return value
