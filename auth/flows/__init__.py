@@ -1,0 +1,1 @@
+"""The flows of the authorization server, one file per half."""

@@ -1,0 +1,70 @@
+"""The availability and receivability tests, with age and representation: what a person may do here and now.
+
+Used when a person authorises and again, without the person, at every refresh (LTC-06).
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import anyio
+
+from auth.ages import deciding_rule, today
+from auth.parts import Parts
+from auth.ports import Available, Person, Provider, Reason, Representation
+
+
+class SourceDown(Exception):
+    """The provider's system did not answer in time (AVL-03)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is left of the asked services, and why nothing is."""
+
+    services: frozenset[str]
+    reason: Reason | None = None
+    birth_date: date | None = field(default=None, repr=False)
+
+
+def age_refuses(parts: Parts, birth_date: date, acting: Representation | None) -> bool:
+    """True when no age rule allows this today (AVL-04)."""
+    return deciding_rule(birth_date, today(parts.clock()), acting) is None
+
+
+async def deliverable(
+    parts: Parts,
+    provider: Provider,
+    person: Person,
+    actor: Person | None,
+    services: frozenset[str],
+    function: str,
+    acting: Representation | None,
+) -> Verdict:
+    """Ask the provider's system and apply the age rules. Raises SourceDown when it does not answer."""
+    offered = services & provider.services.keys()
+    if not offered:
+        return Verdict(frozenset(), Reason.NOT_OFFERED)
+    if person.birth_date is not None and age_refuses(parts, person.birth_date, acting):
+        return Verdict(frozenset(), Reason.AGE, person.birth_date)
+    found = await _asked(parts, provider, person, actor, offered, function)
+    birth_date = found.birth_date or person.birth_date
+    left = found.services & offered
+    if not left:
+        return Verdict(frozenset(), found.reason or Reason.NO_RELATION, birth_date)
+    if birth_date is None:
+        passes = parts.settings.unknown_birth_date == "pass"
+        return Verdict(left if passes else frozenset(), None if passes else Reason.AGE)
+    if age_refuses(parts, birth_date, acting):
+        return Verdict(frozenset(), Reason.AGE, birth_date)
+    return Verdict(left, None, birth_date)
+
+
+async def _asked(
+    parts: Parts, provider: Provider, person: Person, actor: Person | None, services: frozenset[str], function: str
+) -> Available:
+    ask = parts.host.receivability if function == "share" else parts.host.availability
+    try:
+        with anyio.fail_after(parts.settings.availability_seconds):
+            return await ask(provider, person, services, actor)
+    except Exception as error:
+        raise SourceDown("the source did not answer") from error

@@ -1,0 +1,198 @@
+"""The OpenID Connect client towards a login bridge: code flow, PKCE, nonce, a fresh login; carried by authlib."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+
+from auth.login.claims import identity
+from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable
+from auth.settings import OidcSettings
+
+_CANCELLED = frozenset({"access_denied", "login_cancelled", "cancelled"})
+_DOWN = frozenset({"temporarily_unavailable", "server_error"})
+_MAX_METADATA = 200_000
+_KEY_TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {"ES": ECKey, "Ed": OKPKey, "RS": RSAKey, "PS": RSAKey}
+
+
+class OidcLogin:
+    """`Login` over OpenID Connect. One per process; holds only the provider's public metadata."""
+
+    def __init__(self, settings: OidcSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._metadata: tuple[float, dict[str, Any]] | None = None
+        self._keys: tuple[float, KeySet] | None = None
+
+    async def start(self, ask: LoginAsk) -> LoginStart:
+        """Build the authentication request. Raises LoginUnavailable."""
+        metadata = await self._discovered()
+        kept = {"nonce": secrets.token_urlsafe(24), "verifier": secrets.token_urlsafe(48)}
+        extra = {"representation": self._representation(ask)} if ask.representation else {}
+        async with self._client(ask.callback) as client:
+            url, _ = client.create_authorization_url(
+                metadata["authorization_endpoint"],
+                state=ask.state,
+                code_verifier=kept["verifier"],
+                nonce=kept["nonce"],
+                prompt="login",
+                max_age=0,
+                acr_values=" ".join(name for name, level in self._settings.levels.items() if level >= ask.level),
+                ui_locales=ask.language,
+                **extra,
+            )
+        return LoginStart(url, kept)
+
+    async def finish(
+        self, answer: Mapping[str, str], kept: Mapping[str, str], ask: LoginAsk, now: datetime
+    ) -> Identity:
+        """Exchange the code and verify the ID token. Raises LoginCancelled, LoginFailed or LoginUnavailable."""
+        if (error := answer.get("error")) is not None:
+            if error in _DOWN:
+                raise LoginUnavailable(error)
+            raise LoginCancelled if error in _CANCELLED else LoginFailed("error-response")
+        if answer.get("iss", self._settings.issuer) != self._settings.issuer:
+            raise LoginFailed("other-issuer")
+        if not answer.get("code") or not kept:
+            raise LoginFailed("no-code")
+        token = await self._exchanged(answer["code"], kept["verifier"], ask.callback)
+        id_token = token.get("id_token")
+        if not isinstance(id_token, str):
+            raise LoginFailed("no-id-token")
+        claims = await self._verified(id_token, kept["nonce"], token.get("access_token"), now)
+        return identity(claims, self._settings, id_token, now)
+
+    # --- the provider ----------------------------------------------------------------------------------------------
+
+    async def _discovered(self) -> dict[str, Any]:
+        if self._metadata is not None and time.monotonic() - self._metadata[0] < self._settings.jwks_seconds:
+            return self._metadata[1]
+        found = await self._get(f"{self._settings.issuer}/.well-known/openid-configuration")
+        needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        if found.get("issuer") != self._settings.issuer or not all(isinstance(found.get(name), str) for name in needed):
+            raise LoginUnavailable("the provider's metadata do not fit")
+        self._metadata = (time.monotonic(), found)
+        return found
+
+    async def _key_set(self, *, renewed: bool) -> KeySet:
+        now = time.monotonic()
+        if self._keys is not None and now - self._keys[0] < (5 if renewed else self._settings.jwks_seconds):
+            return self._keys[1]
+        metadata = await self._discovered()
+        try:
+            keys = KeySet.import_key_set(await self._get(metadata["jwks_uri"]))  # type: ignore[arg-type]
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise LoginUnavailable("the provider's keys cannot be read") from error
+        self._keys = (now, keys)
+        return keys
+
+    async def _get(self, url: str) -> dict[str, Any]:
+        try:
+            async with httpx.AsyncClient(transport=self._transport, timeout=self._settings.timeout_seconds) as client:
+                response = await client.get(self._inside(url), headers={"Accept": "application/json"})
+                response.raise_for_status()
+                if len(response.content) > _MAX_METADATA:
+                    raise LoginUnavailable("the provider's answer is too large")
+                found = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise LoginUnavailable("the provider does not answer") from error
+        if not isinstance(found, dict):
+            raise LoginUnavailable("the provider's answer does not fit")
+        return found
+
+    def _inside(self, url: str) -> str:
+        """The same URL as this server reaches it."""
+        inner = self._settings.internal_issuer
+        return url if inner is None else url.replace(self._settings.issuer, inner, 1)
+
+    # --- code and token --------------------------------------------------------------------------------------------
+
+    async def _exchanged(self, code: str, verifier: str, callback: str) -> dict[str, Any]:
+        metadata = await self._discovered()
+        endpoint = metadata["token_endpoint"]
+        try:
+            async with self._client(callback, endpoint) as client:
+                token = await client.fetch_token(self._inside(endpoint), code=code, code_verifier=verifier)
+        except httpx.HTTPError as error:
+            raise LoginUnavailable("the provider does not answer") from error
+        except (AuthlibBaseError, ValueError) as error:
+            raise LoginFailed("code-refused") from error
+        return dict(token)
+
+    async def _verified(self, id_token: str, nonce: str, access_token: object, now: datetime) -> Mapping[str, Any]:
+        token = await self._signed(id_token)
+        claims = CodeIDToken(
+            token.claims,
+            token.header,
+            options={
+                "iss": {"essential": True, "value": self._settings.issuer},
+                "aud": {"essential": True, "value": self._settings.client_id},
+            },
+            params={
+                "nonce": nonce,
+                "client_id": self._settings.client_id,
+                "access_token": access_token,
+                "max_age": self._settings.max_age_seconds,
+            },
+        )
+        try:
+            claims.validate(now=int(now.timestamp()), leeway=self._settings.clock_leeway_seconds)
+        except (JoseError, AuthlibBaseError, TypeError) as error:
+            raise LoginFailed("id-token-claims") from error
+        return dict(claims)
+
+    async def _signed(self, id_token: str) -> Any:
+        """Verify the signature; an unknown key is looked up once more, at most every five seconds."""
+        for renewed in (False, True):
+            try:
+                return jwt.decode(
+                    id_token, await self._key_set(renewed=renewed), algorithms=list(self._settings.id_token_algorithms)
+                )
+            except (JoseError, ValueError) as error:
+                failure = error
+        raise LoginFailed("id-token-signature") from failure
+
+    def _client(self, callback: str, token_endpoint: str | None = None) -> Any:
+        settings = self._settings
+        method: str = "none"
+        secret: Any = None
+        if settings.private_key_file is not None:
+            method, secret = "private_key_jwt", _private_key(settings)
+        elif settings.client_secret is not None:
+            method, secret = "client_secret_basic", settings.client_secret.get_secret_value()
+        client = AsyncOAuth2Client(
+            client_id=settings.client_id,
+            client_secret=secret,
+            token_endpoint_auth_method=method,
+            redirect_uri=callback,
+            scope=" ".join(settings.scopes),
+            code_challenge_method="S256",
+            timeout=settings.timeout_seconds,
+            transport=self._transport,
+        )
+        if settings.private_key_file is not None:
+            headers = {"kid": settings.private_key_id} if settings.private_key_id else None
+            client.register_client_auth_method(
+                PrivateKeyJWT(token_endpoint, headers=headers, alg=settings.signing_algorithm)
+            )
+        return client
+
+    def _representation(self, ask: LoginAsk) -> str:
+        return next((name for name, kind in self._settings.representations.items() if kind == ask.representation), "")
+
+
+def _private_key(settings: OidcSettings) -> RSAKey | ECKey | OKPKey:
+    pem = Path(settings.private_key_file or "").read_bytes()
+    kind: type[RSAKey | ECKey | OKPKey] = _KEY_TYPES[settings.signing_algorithm[:2]]
+    return kind.import_key(pem)

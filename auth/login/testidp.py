@@ -1,0 +1,214 @@
+"""An OpenID Connect provider in the box, for tests and the demo: fictitious persons, no passwords, real protocol.
+
+An ASGI application of its own with its own signing key, reached over HTTP like any provider. Production never starts
+it: the settings refuse a login issuer without https, and the gateway mounts this in test mode only.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from auth.crypto import valid_bsn
+from auth.pages.catalogue import Texts, choose_language
+from auth.pages.static import static_file
+from auth.ports import Level
+from auth.settings import OidcSettings
+
+_CODE_SECONDS, _LOGIN_SECONDS, _MOST = 60, 900, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TestPerson:
+    """A fictitious person that can be chosen on the login page."""
+
+    __test__ = False
+
+    bsn: str
+    name: str
+    birth_date: date | None = None
+    about: str = ""
+    represents: tuple[str, ...] = ()
+    """Citizen numbers of the persons for whom this person may act."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    query: dict[str, str]
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    claims: dict[str, Any]
+    redirect_uri: str
+    challenge: str
+    made: float = field(default_factory=time.monotonic)
+
+
+class TestProvider:
+    """The provider: pages, codes, ID tokens."""
+
+    __test__ = False
+
+    def __init__(
+        self, settings: OidcSettings, persons: Sequence[TestPerson], callbacks: Sequence[str], key: ECKey | None = None
+    ) -> None:
+        self._settings = settings
+        self._persons = {person.bsn: person for person in persons}
+        self._callbacks = frozenset(callbacks)
+        self._key = key or ECKey.generate_key("P-256", {"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
+        self._pending: dict[str, _Pending] = {}
+        self._codes: dict[str, _Code] = {}
+        self._pages = Environment(
+            loader=PackageLoader("auth.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self.app = Starlette(
+            routes=[
+                Route("/.well-known/openid-configuration", self.metadata),
+                Route("/jwks", self.keys),
+                Route("/authorize", self.authorize),
+                Route("/login", self.login, methods=["POST"]),
+                Route("/token", self.token, methods=["POST"]),
+                Route("/style.css", self.style),
+            ]
+        )
+
+    async def metadata(self, _request: Request) -> Response:
+        """Discovery document."""
+        issuer = self._settings.issuer
+        return JSONResponse(
+            {
+                "issuer": issuer,
+                "authorization_endpoint": f"{issuer}/authorize",
+                "token_endpoint": f"{issuer}/token",
+                "jwks_uri": f"{issuer}/jwks",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+                "code_challenge_methods_supported": ["S256"],
+                "acr_values_supported": list(self._settings.levels),
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+            }
+        )
+
+    async def keys(self, _request: Request) -> Response:
+        """Public signing keys."""
+        return JSONResponse(KeySet([self._key]).as_dict(private=False))
+
+    async def authorize(self, request: Request) -> Response:
+        """The login page."""
+        query = dict(request.query_params)
+        if query.get("redirect_uri") not in self._callbacks or query.get("client_id") != self._settings.client_id:
+            return HTMLResponse("Unknown client or callback", 400)
+        if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
+            return self._back(query, {"error": "invalid_request"})
+        if len(self._pending) > _MOST:
+            self._pending.clear()
+        ticket = secrets.token_urlsafe(24)
+        self._pending[ticket] = _Pending(query, time.monotonic())
+        return self._page(ticket, query)
+
+    async def login(self, request: Request) -> Response:
+        """The person chose: back with a code, or with a cancellation."""
+        form = await request.form()
+        pending = self._pending.pop(str(form.get("ticket", "")), None)
+        if pending is None or time.monotonic() - pending.started > _LOGIN_SECONDS:
+            return HTMLResponse("This login has expired", 400)
+        query = pending.query
+        if form.get("action") == "cancel":
+            return self._back(query, {"error": "access_denied"})
+        bsn = str(form.get("typed") or form.get("bsn") or "").strip()
+        levels = {int(level): name for name, level in self._settings.levels.items()}
+        level = levels.get(int(str(form.get("level") or int(Level.MIDDEN))))
+        if not valid_bsn(bsn) or level is None:
+            return self._page(self._again(pending), query, wrong=True, status=400)
+        claims = self._claims(bsn, level, query, str(form.get("for") or ""))
+        code = secrets.token_urlsafe(32)
+        if len(self._codes) > _MOST:
+            self._codes.clear()
+        self._codes[code] = _Code(claims, query["redirect_uri"], query.get("code_challenge", ""))
+        return self._back(query, {"code": code})
+
+    async def style(self, _request: Request) -> Response:
+        """The same style sheet as the gateway's own pages."""
+        return Response(static_file("style.css"), media_type="text/css")
+
+    async def token(self, request: Request) -> Response:
+        """Code against ID token."""
+        form = await request.form()
+        found = self._codes.pop(str(form.get("code", "")), None)
+        verifier = str(form.get("code_verifier", ""))
+        if (
+            found is None
+            or time.monotonic() - found.made > _CODE_SECONDS
+            or form.get("redirect_uri") != found.redirect_uri
+            or create_s256_code_challenge(verifier) != found.challenge
+        ):
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        now = int(time.time())
+        claims = {**found.claims, "iss": self._settings.issuer, "aud": self._settings.client_id, "iat": now}
+        header = {"alg": "ES256", "kid": self._key.kid}
+        id_token = jwt.encode(header, {**claims, "exp": now + 120}, self._key)
+        answer = {"access_token": secrets.token_urlsafe(24), "token_type": "Bearer", "id_token": id_token}
+        return JSONResponse({**answer, "expires_in": 120}, headers={"Cache-Control": "no-store"})
+
+    def _claims(self, bsn: str, level: str, query: dict[str, str], represented: str) -> dict[str, Any]:
+        names = self._settings.claims
+        subject = represented if represented and valid_bsn(represented) else bsn
+        person = self._persons.get(subject)
+        claims: dict[str, Any] = {
+            "sub": secrets.token_hex(16),
+            "auth_time": int(time.time()),
+            "nonce": query.get("nonce", ""),
+            names.bsn: subject,
+            names.level: level,
+        }
+        if person is not None and person.birth_date is not None:
+            claims[names.birth_date] = person.birth_date.isoformat()
+        if subject != bsn:
+            claims["act"] = {"bsn": bsn}
+            claims[names.representation] = query.get("representation") or "voluntary"
+        return claims
+
+    def _again(self, pending: _Pending) -> str:
+        ticket = secrets.token_urlsafe(24)
+        self._pending[ticket] = pending
+        return ticket
+
+    def _page(self, ticket: str, query: dict[str, str], *, wrong: bool = False, status: int = 200) -> Response:
+        base = urlsplit(self._settings.issuer).path
+        html = self._pages.get_template("testidp.html").render(
+            action=f"{base}/login",
+            ticket=ticket,
+            persons=list(self._persons.values()),
+            levels=[(int(level), level.name.capitalize()) for level in Level],
+            chosen_level=int(Level.MIDDEN),
+            representation=query.get("representation"),
+            wrong=wrong,
+            t=Texts(choose_language(query.get("ui_locales"), None)),
+            style=f"{base}/style.css",
+        )
+        parts = urlsplit(query["redirect_uri"])
+        policy = (
+            f"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+            f"form-action 'self' {parts.scheme}://{parts.netloc}"
+        )
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        return HTMLResponse(html, status, headers=headers)
+
+    def _back(self, query: dict[str, str], answer: dict[str, str]) -> Response:
+        pairs = {**answer, "state": query.get("state", ""), "iss": self._settings.issuer}
+        return RedirectResponse(f"{query['redirect_uri']}?{urlencode(pairs)}", 302)

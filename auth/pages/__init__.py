@@ -1,0 +1,1 @@
+"""What people see: routes, typed contexts, templates, style and the message catalogue."""

@@ -1,0 +1,163 @@
+"""What each template may use: one typed, documented context per page."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page shows around its content."""
+
+    language: str
+    provider: str
+    logo: str | None
+    dva: str
+    phone: str
+    trace_id: str
+    session_id: str
+    other_language: str | None
+    """URL of the same page in the other language; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Before login: where the person is going (UI-05)."""
+
+    template: ClassVar[str] = "landing.html"
+    title: ClassVar[str] = "landing.title"
+    visit: str
+    csrf: str
+    function: str
+    representing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Is stopping meant (UI-06)?"""
+
+    template: ClassVar[str] = "cancel.html"
+    title: ClassVar[str] = "cancel.title"
+    visit: str
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The choice: consent, confirmation, subscription or its end (UI-08 to UI-11)."""
+
+    template: ClassVar[str] = "consent.html"
+    kind: str
+    """Section of the catalogue: consent, confirm, subscribe or unsubscribe."""
+    visit: str
+    csrf: str
+    services: tuple[str, ...]
+    privacy_url: str | None
+    replaces: bool
+    representing: bool
+    days: int | None
+
+    @property
+    def title(self) -> str:
+        """Key of the title."""
+        return f"{self.kind}.title"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why the flow stopped; only the person is told (UI-13)."""
+
+    template: ClassVar[str] = "refused.html"
+    title: str
+    visit: str
+    reason: str
+    """Key of the explanation."""
+    has_client: bool
+    contact_phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something failed, or the request was wrong (UI-12)."""
+
+    template: ClassVar[str] = "fault.html"
+    kind: str
+    """Suffix of the keys: empty, `_request`, `_session` or `_busy`."""
+    link: str | None
+    """Back to the client, with an OAuth error; None when the client or its redirect URI is not valid."""
+
+    @property
+    def title(self) -> str:
+        """Key of the title."""
+        return f"fault.title{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class ManageLanding:
+    """Before login to "Mijn toestemmingen"."""
+
+    template: ClassVar[str] = "manage_landing.html"
+    title: ClassVar[str] = "manage.title"
+    visit: str
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLine:
+    """One lasting consent of the person."""
+
+    family: str
+    client: str
+    provider: str
+    services: tuple[str, ...]
+    given: str
+    used: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLine:
+    """One line of the access log."""
+
+    time: str
+    client: str
+    provider: str
+    what: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One earlier choice."""
+
+    time: str
+    client: str
+    provider: str
+    outcome: str
+    """Key of the outcome."""
+    duration: str | None
+    """Key of the duration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manage:
+    """Mijn toestemmingen: see, end, and who collected what."""
+
+    template: ClassVar[str] = "manage.html"
+    title: ClassVar[str] = "manage.title"
+    visit: str
+    csrf: str
+    consents: tuple[ConsentLine, ...]
+    accesses: tuple[AccessLine, ...]
+    history: tuple[HistoryLine, ...]
+    ended: str | None
+    """Name of the client whose consent was ended just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """Logged out."""
+
+    template: ClassVar[str] = "bye.html"
+    title: ClassVar[str] = "manage.bye_title"
+
+
+Context = Landing | Cancel | Consent | Refused | Fault | ManageLanding | Manage | Bye

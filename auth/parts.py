@@ -1,0 +1,62 @@
+"""The parts that every flow works with, wired once by auth.router."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import anyio.to_thread
+
+from auth.crypto import KeyRing, Pseudonyms
+from auth.events import Event, EventType
+from auth.login.port import Login
+from auth.ports import Host, Lists, PeerOf, Person, Providers
+from auth.settings import AuthSettings
+from auth.store import Store, milliseconds
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Settings, ports and stores. Nothing here holds the state of a request."""
+
+    settings: AuthSettings
+    store: Store
+    lists: Lists
+    providers: Providers
+    host: Host
+    login: Login
+    peer_of: PeerOf
+    ring: KeyRing
+    pseudonyms: Pseudonyms
+    clock: Callable[[], datetime]
+    threads: anyio.CapacityLimiter
+    text_version: str
+    """Which texts the pages show, for the consent register (CONS-01)."""
+
+    async def run(self, work: Callable[..., T], *args: Any, **named: Any) -> T:
+        """Run blocking work in a worker thread."""
+        return await anyio.to_thread.run_sync(functools.partial(work, *args, **named), limiter=self.threads)
+
+    def now(self) -> int:
+        """The moment in milliseconds, as it is stored."""
+        return milliseconds(self.clock())
+
+    def person(self, bsn: str, **known: Any) -> Person:
+        """A person by number, with the pseudonym."""
+        return Person(pseudonym=self.pseudonyms.of(bsn), bsn=bsn, **known)
+
+    def note(self, event: EventType, *, trace_id: str | None, session_id: str | None, **fields: Any) -> None:
+        """Tell the host that something happened. A failing host never blocks the exchange (LOG-08)."""
+        self.host.note(
+            Event(
+                type=event,
+                time=self.clock(),
+                trace_id=trace_id,
+                session_id=session_id,
+                server_id=self.settings.node_name,
+                **fields,
+            )
+        )

@@ -1,0 +1,149 @@
+"""Builds the authorization server from its settings and ports: Starlette routes, and what the resource server uses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from auth.bearer import ANY_CLIENT, Bearer, Fetch
+from auth.crypto import KeyRing, Pseudonyms, digest
+from auth.flows.endpoint import BackChannel
+from auth.flows.visit import Visits
+from auth.login.port import Login
+from auth.pages.catalogue import TEXT_VERSION
+from auth.pages.manage import ManageConsents
+from auth.pages.presenter import Presenter
+from auth.pages.routes import FrontChannel
+from auth.pages.static import MEDIA_TYPES, static_file
+from auth.parts import Parts
+from auth.ports import Host, Lists, PeerOf, Providers
+from auth.settings import AuthSettings
+from auth.store import Store, utc_now
+
+_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AuthApp:
+    """The wired authorization server."""
+
+    front_routes: list[BaseRoute]
+    """Pages and the authorization endpoint: no client certificate (TLS-07)."""
+    back_routes: list[BaseRoute]
+    """Token and revocation endpoint: mutual TLS."""
+    parts: Parts
+    bearer: Bearer
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All routes, for a deployment on one host name."""
+        return [*self.front_routes, *self.back_routes]
+
+    def issue_static(
+        self,
+        token: str,
+        provider: str,
+        services: Sequence[str],
+        *,
+        bsn: str | None = None,
+        patient: str | None = None,
+        client: str = ANY_CLIENT,
+        lifetime: timedelta = timedelta(days=365),
+    ) -> None:
+        """Keep a ready-made token (`gateway tokens load`). Test mode only: raises RuntimeError elsewhere."""
+        parts = self.parts
+        if parts.settings.mode != "test":
+            raise RuntimeError("static tokens exist in test mode only")
+        now = parts.clock()
+        parts.store.issue_static(
+            digest=digest(token),
+            provider=provider,
+            services=services,
+            subject=parts.pseudonyms.of(bsn) if bsn else f"patient:{digest(patient or '').hex()[:56]}",
+            sealed_bsn=parts.ring.seal("bsn", bsn.encode("ascii")) if bsn else None,
+            patient=patient,
+            client=client,
+            now=now,
+            expires=now + lifetime,
+        )
+
+    def purge(self) -> dict[str, int]:
+        """Delete what is past its retention; returns counts per table. For a daily job."""
+        return self.parts.store.purge(self.parts.clock(), timedelta(days=self.parts.settings.retention_days))
+
+
+def build(
+    settings: AuthSettings,
+    *,
+    engine: Engine,
+    lists: Lists,
+    providers: Providers,
+    host: Host,
+    login: Login,
+    peer_of: PeerOf,
+    fetch: Fetch | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> AuthApp:
+    """Wire the authorization server. `fetch` replaces the bearer look-up (see auth.store.GRANT_SELECT)."""
+    current, keys = settings.seal_ring()
+    parts = Parts(
+        settings=settings,
+        store=Store(engine),
+        lists=lists,
+        providers=providers,
+        host=host,
+        login=login,
+        peer_of=peer_of,
+        ring=KeyRing(current, keys),
+        pseudonyms=Pseudonyms(settings.pseudonym_bytes()),
+        clock=clock,
+        threads=anyio.CapacityLimiter(_THREADS),
+        text_version=TEXT_VERSION,
+    )
+    visits, presenter = Visits(parts), Presenter(parts)
+    front, back = FrontChannel(parts, visits, presenter), BackChannel(parts)
+    manage = ManageConsents(parts, visits, presenter, front)
+    front.manage = manage
+    return AuthApp(_front_routes(settings, front, manage), _back_routes(back), parts, Bearer(parts, fetch))
+
+
+def _front_routes(settings: AuthSettings, front: FrontChannel, manage: ManageConsents) -> list[BaseRoute]:
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    routes: list[BaseRoute] = [
+        Route("/oauth/authorize", front.authorize, methods=every),
+        Route("/oauth/static/{name}", _static),
+        Route("/oauth/visit/{visit}", front.screen),
+        Route("/oauth/visit/{visit}/continue", front.proceed, methods=["POST"]),
+        Route("/oauth/visit/{visit}/cancel", front.cancel, methods=["POST"]),
+        Route("/oauth/visit/{visit}/stop", front.stop, methods=["POST"]),
+        Route("/oauth/visit/{visit}/decide", front.decide, methods=["POST"]),
+        Route("/oauth/visit/{visit}/leave", front.leave),
+        Route("/oauth/visit/{visit}/end", manage.end, methods=["POST"]),
+        Route("/oauth/visit/{visit}/logout", manage.logout, methods=["POST"]),
+        Route("/login/callback", front.callback),
+        Route("/consents", manage.open),
+    ]
+    if settings.legacy_dialect:
+        routes.append(Route("/oauth/{provider}/authorize", front.authorize, methods=every))
+    return routes
+
+
+def _back_routes(back: BackChannel) -> list[BaseRoute]:
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return [
+        Route("/oauth/token", back.token, methods=every),
+        Route("/oauth/revoke", back.revoke, methods=every),
+    ]
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in MEDIA_TYPES:
+        return Response(status_code=404)
+    headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return Response(static_file(name), media_type=MEDIA_TYPES[name], headers=headers)

@@ -1,0 +1,183 @@
+"""The section of the configuration that the authorization server owns (defaults run the demo)."""
+
+import base64
+import binascii
+import hashlib
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from auth.ports import Level
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClaimNames(_Section):
+    """Which claims of the login carry what; a dot walks into an object. Differs per login bridge."""
+
+    bsn: str = "bsn"
+    level: str = "acr"
+    birth_date: str = "birthdate"
+    actor_bsn: str = "act.bsn"
+    """Citizen number of the representative, when somebody acts for somebody else (RFC 8693 `act`)."""
+    representation: str = "representation"
+    """Kind of representation that was used: a value of `representations`."""
+
+
+class OidcSettings(_Section):
+    """The OpenID Connect client towards the login bridge (IDN-01)."""
+
+    issuer: str = "http://127.0.0.1:8080/idp"
+    internal_issuer: str | None = None
+    """Base URL for calls from server to server when it differs from what browsers use (tests, split networks)."""
+    client_id: str = "medmij-gateway"
+    client_secret: SecretStr | None = None
+    private_key_file: str | None = None
+    """PEM file; when set, the client signs its assertions (private_key_jwt) in place of using a secret."""
+    private_key_id: str | None = None
+    signing_algorithm: str = "ES256"
+    scopes: tuple[str, ...] = ("openid",)
+    claims: ClaimNames = ClaimNames()
+    levels: dict[str, Level] = {
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": Level.BASIS,
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract": Level.MIDDEN,
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard": Level.SUBSTANTIEEL,
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI": Level.HOOG,
+    }
+    """Values of the level claim, and of `acr_values` in the request."""
+    representations: dict[str, Literal["onbehalfof", "onbehalfofchild"]] = {
+        "voluntary": "onbehalfof",
+        "parental": "onbehalfofchild",
+    }
+    id_token_algorithms: tuple[str, ...] = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
+    max_age_seconds: int = Field(default=300, ge=10, le=900)
+    """How long ago the person may have authenticated; a fresh login is asked every time (AUTH-18)."""
+    clock_leeway_seconds: int = Field(default=30, ge=0, le=120)
+    timeout_seconds: float = Field(default=5.0, gt=0, le=30)
+    jwks_seconds: int = Field(default=300, ge=10, le=86400)
+
+
+class AuthSettings(_Section):
+    """All settings of `auth`. Raises one clear line when production would be unsafe."""
+
+    mode: Literal["test", "production"] = "test"
+    base_url: str = "http://127.0.0.1:8080"
+    """Front-channel base URL as browsers see it; also the issuer (`iss`). No slash at the end."""
+    node: str | None = None
+    """Host name of this node in the chain log; default: the host of `base_url`."""
+    dva_name: str = "MedMij Gateway"
+    dva_phone: str = "000 - 000 00 00"
+
+    legacy_dialect: bool = False
+    """Dialect L: bare service ids on a path per provider (VER-05)."""
+    representation: bool = False
+    """The optional extension of section 19; a provider must switch it on as well (REP-07)."""
+    issuer_parameter: bool = False
+    """Add `iss` to authorization responses (RFC 9207). Off: exactly `code` and `state` (AUTH-13)."""
+    pkce: Literal["honour", "ignore"] = "honour"
+    correlation: Literal["strict", "lenient"] = "lenient"
+    """What a differing X-Correlation-ID at the token endpoint does: refuse, or log (TOKEN-02)."""
+    missing_services: Literal["deny", "allow"] | None = None
+    """Dialect C and a client without services on the list (LIST-17); None: allow in test, deny in production."""
+    always_refresh_token: bool = False
+    """Client quirk (TOKEN-15): a one-off consent gets a refresh token that dies with the access token."""
+    accept_refresh_code: bool = False
+    """Client quirk (TOKEN-16): read grant type `refresh_code` as `refresh_token`."""
+    peer_match: Literal["exact", "organisation"] = "exact"
+    """May another node of the same organisation use a token (RES-06)."""
+    client_authentication: Literal["mtls", "asserted"] = "mtls"
+    """`asserted` believes client_id without a certificate: test mode only (demo over plain HTTP)."""
+    local_redirects: dict[str, tuple[str, ...]] = {}
+    """Test mode only: exact redirect URIs per client that are allowed although they are not https on the host."""
+    unknown_birth_date: Literal["refuse", "pass"] = "refuse"
+    """When neither the login nor the provider's system knows the birth date."""
+
+    code_seconds: int = Field(default=600, ge=60, le=900)
+    access_seconds: int = Field(default=900, ge=60, le=900)
+    session_seconds: int = Field(default=900, ge=60, le=3600)
+    idle_days: int = Field(default=183, ge=1, le=366)
+    retry_seconds: int = Field(default=30, ge=0, le=120)
+    availability_seconds: float = Field(default=5.0, gt=0, le=30)
+    retention_days: int = Field(default=1827, ge=1)
+    """How long consents and ended grants are kept (CONS-05, LOG-12: five years)."""
+
+    max_query: Annotated[int, Field(ge=2048, le=65536)] = 8192
+    max_body: Annotated[int, Field(ge=2048, le=65536)] = 16384
+    secure_cookies: bool = True
+    image_sources: tuple[str, ...] = ()
+    """Origins of provider logos, for the Content-Security-Policy."""
+
+    pseudonym_key: SecretStr | None = None
+    """Base64 of 32 bytes: the key under which the citizen number becomes a pseudonym. Never changes."""
+    seal_keys: dict[str, SecretStr] = {}
+    """Key ring: id -> base64 of 32 bytes. Sealing uses `seal_with`, opening any of them (IDN-07)."""
+    seal_with: str | None = None
+    login: OidcSettings = OidcSettings()
+
+    @field_validator("base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("base_url must be an http(s) URL without query or fragment")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _safe(self) -> "AuthSettings":
+        for problem in self.problems():
+            raise ValueError(problem)
+        return self
+
+    def problems(self) -> list[str]:
+        """What makes these settings unfit, one line each; empty when they are fine."""
+        found: list[str] = []
+        for name, secret in [("pseudonym_key", self.pseudonym_key), *self.seal_keys.items()]:
+            if secret is not None and len(_decoded(secret)) != 32:
+                found.append(f"auth: key {name} must be base64 of exactly 32 bytes")
+        if self.seal_with is not None and self.seal_with not in self.seal_keys:
+            found.append("auth: seal_with names a key that seal_keys does not hold")
+        if self.mode == "production":
+            refused = {
+                "base_url must be https": not self.base_url.startswith("https://"),
+                "login.issuer must be https": not self.login.issuer.startswith("https://"),
+                "pseudonym_key must be set": self.pseudonym_key is None,
+                "seal_keys and seal_with must be set": not self.seal_keys or self.seal_with is None,
+                "secure_cookies must be on": not self.secure_cookies,
+                "client_authentication must be mtls": self.client_authentication != "mtls",
+                "local_redirects must be empty": bool(self.local_redirects),
+            }
+            found += [f"auth: {what} in production" for what, wrong in refused.items() if wrong]
+        return found
+
+    @property
+    def node_name(self) -> str:
+        """Host name of this node in the chain log (LOG-02)."""
+        return self.node or urlsplit(self.base_url).hostname or "localhost"
+
+    @property
+    def allows_missing_services(self) -> bool:
+        """LIST-17 resolved for the mode."""
+        return (self.missing_services or ("allow" if self.mode == "test" else "deny")) == "allow"
+
+    def pseudonym_bytes(self) -> bytes:
+        """The key for pseudonyms; in test mode a fixed, public one stands in."""
+        if self.pseudonym_key is not None:
+            return _decoded(self.pseudonym_key)
+        return hashlib.sha256(b"test mode: pseudonyms").digest()
+
+    def seal_ring(self) -> tuple[str, dict[str, bytes]]:
+        """(id of the key to seal with, all keys); in test mode a fixed, public one stands in."""
+        if self.seal_keys:
+            ring = {name: _decoded(secret) for name, secret in self.seal_keys.items()}
+            return self.seal_with or next(iter(ring)), ring
+        return "test", {"test": hashlib.sha256(b"test mode: seals").digest()}
+
+
+def _decoded(secret: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(secret.get_secret_value(), validate=True)
+    except binascii.Error:
+        return b""
