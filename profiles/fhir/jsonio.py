@@ -19,7 +19,14 @@ from profiles.fhir.tree import Resource
 MAX_SIZE = 50_000_000
 """Default limit of a document in bytes."""
 
-_SUSPECT_ESCAPE = re.compile(r"\\u(?:00[01]|[dD][89a-fA-F]|[fF]{3}[eEfF])")
+MAX_LOCATED = 1_000_000
+"""Longest text in which the exact place of a fault is looked for; in a longer one that would cost too much."""
+
+_ESCAPES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
+    r"|\\[^u]"
+    r"|(\\u(?:00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F])|[dD][89a-fA-F]|[fF]{3}[eEfF]))"  # what XML cannot hold
+)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -30,12 +37,16 @@ def parse(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
     text = _text(data)
     try:
         found = _STRICT.decode(text)
-    except (ValueError, RecursionError):
-        raise find_fault(text) from None
-    if _is_suspect(text) or _is_deeper(found, text):
-        fault = find_fault(text)
-        if fault.line is not None:
-            raise fault
+    except json.JSONDecodeError as error:
+        raise _located(FormatError("not JSON", line=error.lineno, column=error.colno), text) from None
+    except FormatError as error:
+        raise _located(error, text) from None
+    except RecursionError:
+        raise _located(FormatError(f"nested deeper than {MAX_DEPTH}"), text) from None
+    if _holds_forbidden(text):
+        raise _located(FormatError("a string with a character that FHIR does not allow"), text)
+    if _is_deeper(found, text):
+        raise _located(FormatError(f"nested deeper than {MAX_DEPTH}"), text)
     if not isinstance(found, dict):
         raise FormatError("a resource is a JSON object", line=1, column=1)
     return found
@@ -71,11 +82,16 @@ def _constant(name: str) -> Any:
     raise FormatError(f"{name} is not a JSON number")
 
 
-def _is_suspect(text: str) -> bool:
-    """Whether the text may hold a character that we refuse; raw control characters are refused by the decoder."""
+def _located(error: FormatError, text: str) -> FormatError:
+    """The error with its exact place, unless the text is long."""
+    return error if len(text) > MAX_LOCATED else find_fault(text) or error
+
+
+def _holds_forbidden(text: str) -> bool:
+    """Whether a string holds a character that we refuse; raw control characters are refused by the decoder."""
     if "\ufffe" in text or "\uffff" in text:
         return True
-    return "\\u" in text and _SUSPECT_ESCAPE.search(text) is not None
+    return "\\u" in text and any(match[1] for match in _ESCAPES.finditer(text))
 
 
 def _is_deeper(found: Any, text: str) -> bool:

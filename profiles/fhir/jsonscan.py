@@ -27,13 +27,13 @@ class _Container:
     expects: str = field(default="first")  # first, item, colon, value, separator
 
 
-def find_fault(text: str) -> FormatError:
-    """The first fault of the text; an error without a line when there is none."""
+def find_fault(text: str) -> FormatError | None:
+    """The first fault of the text; None when there is none."""
     try:
         _Scan(text).run()
     except FormatError as fault:
         return fault
-    return FormatError("the document cannot be read")
+    return None
 
 
 class _Scan:

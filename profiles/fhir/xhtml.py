@@ -4,41 +4,16 @@ import re
 from html.entities import name2codepoint
 from typing import Any
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from profiles.fhir.errors import FormatError
 from profiles.fhir.jsonscan import MAX_DEPTH
 
 XHTML = "http://www.w3.org/1999/xhtml"
-_XML = "http://www.w3.org/XML/1998/namespace"
+XML = "http://www.w3.org/XML/1998/namespace"
 _OWN_NAMESPACE = re.compile(rf"""<div\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*?xmlns\s*=\s*(?:"{XHTML}"|'{XHTML}')""")
 _DIV = re.compile(r"<div[\s/>]")
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
-
-
-class Rewriter:
-    """Rebuilds a narrative from parser events, without prefixes, comments and processing instructions."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self._names: list[str] = []
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins; ``name`` and the attributes are expanded names."""
-        local = local_name(name)
-        namespace = "" if self._names else f' xmlns="{XHTML}"'
-        shown = "".join(f" {attribute_name(key)}={_quoted(value)}" for key, value in attributes.items())
-        self.parts.append(f"<{local}{namespace}{shown}>")
-        self._names.append(local)
-
-    def text(self, text: str) -> None:
-        """Characters."""
-        self.parts.append(escape(text).replace("\r", "&#13;"))
-
-    def end(self) -> None:
-        """The innermost element ends."""
-        self.parts.append(f"</{self._names.pop()}>")
 
 
 def local_name(name: str) -> str:
@@ -54,14 +29,9 @@ def attribute_name(name: str) -> str:
     parts = name.split(" ")
     if len(parts) == 1:
         return name
-    if parts[0] != _XML:
+    if parts[0] != XML:
         raise FormatError("the narrative holds an attribute of another namespace")
     return f"xml:{parts[1]}"
-
-
-def is_plain(name: str, attributes: dict[str, str]) -> bool:
-    """Whether an element of a narrative has no prefixes, so that its source text can be kept as it is."""
-    return name.count(" ") == 1 and not any(" " in key and not key.startswith(_XML) for key in attributes)
 
 
 def declares_namespace(source: str) -> bool:
@@ -122,7 +92,3 @@ def _check(source: str) -> None:
 
 def _no_doctype(*_: Any) -> None:
     raise FormatError("a document type declaration is not allowed")
-
-
-def _quoted(value: str) -> str:
-    return quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

@@ -12,8 +12,9 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.jsonio import MAX_SIZE
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.fhir.xmldiv import NotPlain
 from profiles.fhir.xmlplan import FHIR, Plans, plans, script_plans
-from profiles.fhir.xmlread import NotPlain, Reader
+from profiles.fhir.xmlread import Reader
 from profiles.fhir.xmlwrite import Writer, escape
 
 __all__ = ["dump", "dump_script", "escape", "fragment", "parse", "parse_script"]

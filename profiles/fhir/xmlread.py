@@ -9,18 +9,13 @@ from xml.parsers import expat
 
 from profiles.fhir.errors import FormatError
 from profiles.fhir.jsonscan import MAX_DEPTH
-from profiles.fhir.numbers import JSON_NUMBER, read_decimal, read_integer
-from profiles.fhir.xhtml import Rewriter, declares_namespace, is_plain, local_name
+from profiles.fhir.numbers import JSON_INTEGER, JSON_NUMBER, read_decimal, read_integer
+from profiles.fhir.xmldiv import NarrativeReader
 from profiles.fhir.xmlplan import FHIR, Kind, Plan, Plans, Slot
 
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-_PLAIN_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _TEXT, _COMPLEX, _RESOURCE = Kind.TEXT, Kind.COMPLEX, Kind.RESOURCE
 _SCHEMA_LOCATION = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
-
-
-class NotPlain(Exception):
-    """A narrative uses prefixes or instructions: read again, and rebuild narratives from events."""
 
 
 class _Frame:
@@ -41,18 +36,15 @@ class Reader:
     def __init__(self, plans: Plans, data: bytes, *, rebuild: bool = False) -> None:
         self._plans = plans
         self._data = data
-        self._rebuild = rebuild
         self._stack: list[_Frame] = []
         self._root: dict[str, Any] = {}
         self._emptied: list[tuple[dict[str, Any], str]] = []
-        self._div_start = 0
-        self._div_depth = 0
-        self._rewriter = Rewriter()
         self._parser = parser = expat.ParserCreate("utf-8", " ")
         parser.namespace_prefixes = True
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._doctype
         parser.XmlDeclHandler = self._declaration
+        self._narratives = NarrativeReader(parser, data, rebuild=rebuild)
         self._listen()
 
     def read(self) -> dict[str, Any]:
@@ -90,8 +82,6 @@ class Reader:
         if not text.isspace():
             raise FormatError("text is not allowed here")
 
-    # elements of FHIR
-
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         stack = self._stack
         try:
@@ -125,7 +115,7 @@ class Reader:
             self._stack.append(_Frame(slot, None, None, node))
         else:
             self._stack.append(_Frame(slot, None, None, node))
-            self._start_div(name, attributes)
+            self._narratives.begin(name, attributes, len(self._stack), self._narrative)
 
     def _primitive(self, slot: Slot, node: dict[str, Any], attributes: dict[str, str]) -> None:
         value: Any = attributes.get("value")
@@ -200,58 +190,17 @@ class Reader:
                 self._stack.append(frame)
                 raise FormatError("an element without a value or content")
 
+    def _narrative(self, div: str) -> None:
+        frame = self._stack.pop()
+        if frame.slot is not None:
+            frame.parent[frame.slot.name] = div
+        self._listen()
+
     def _unknown(self, name: str) -> None:
         namespace, _, local = _without_prefix(name).partition(" ")
         if namespace == FHIR:
             raise FormatError(f"unknown element {local[:64]}")
         raise FormatError("an element outside the namespace http://hl7.org/fhir")
-
-    # narrative
-
-    def _start_div(self, name: str, attributes: dict[str, str]) -> None:
-        self._div_start = self._parser.CurrentByteIndex
-        self._div_depth = 0
-        self._rewriter = Rewriter()
-        self._parser.StartElementHandler = self._div_open
-        self._parser.EndElementHandler = self._div_close
-        self._parser.CharacterDataHandler = self._rewriter.text if self._rebuild else None
-        if not self._rebuild:
-            self._parser.ProcessingInstructionHandler = self._not_plain
-        self._div_open(name, attributes)
-
-    def _div_open(self, name: str, attributes: dict[str, str]) -> None:
-        self._div_depth += 1
-        if self._div_depth + len(self._stack) > MAX_DEPTH:
-            raise FormatError(f"nested deeper than {MAX_DEPTH}")
-        if self._rebuild:
-            self._rewriter.start(name, attributes)
-        elif not is_plain(name, attributes):
-            raise NotPlain
-        else:
-            local_name(name)
-
-    def _div_close(self, _name: str) -> None:
-        self._div_depth -= 1
-        if self._rebuild:
-            self._rewriter.end()
-        if self._div_depth:
-            return
-        frame = self._stack.pop()
-        if frame.slot is not None:
-            frame.parent[frame.slot.name] = "".join(self._rewriter.parts) if self._rebuild else self._source()
-        self._listen()
-
-    def _source(self) -> str:
-        start, stop = self._div_start, self._parser.CurrentByteIndex
-        if self._data.startswith(b"</div", stop):  # else an empty element, which ends here
-            stop = self._data.index(b">", stop) + 1
-        source = self._data[start:stop].decode().replace("\r\n", "\n").replace("\r", "\n")
-        if not declares_namespace(source):
-            raise NotPlain
-        return source
-
-    def _not_plain(self, *_: Any) -> None:
-        raise NotPlain
 
     def _path(self) -> str | None:
         """Where the reading stands, as a FHIRPath-like expression."""
@@ -279,7 +228,7 @@ def _typed(kind: Kind, value: str) -> Any:
         return {"true": True, "false": False}.get(value, value)
     if kind is Kind.INTEGER:
         return read_integer(value) if _INTEGER.fullmatch(value) else value
-    if _PLAIN_INTEGER.fullmatch(value):
+    if JSON_INTEGER.fullmatch(value):
         return read_integer(value)
     return read_decimal(value) if JSON_NUMBER.fullmatch(value) else value
 

@@ -70,6 +70,27 @@ def test_nesting_up_to_the_limit_is_read() -> None:
     jsonio.parse(b'{"x":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b', "y":[' + b"[]," * 200 + b"[]]}")
 
 
+@pytest.mark.parametrize(
+    "tail", [b']", "a":1}', b']", "b":NaN}', b']", "b":"\\ud800"}', b']", "b":' + b"[" * 101 + b"]" * 101 + b"}"]
+)
+def test_a_fault_in_a_big_document_is_refused_without_a_long_search(tail: bytes) -> None:
+    with pytest.raises(FormatError):
+        jsonio.parse(b'{"a":"[' + b"x" * 1_000_000 + tail)
+
+
+@pytest.mark.parametrize(
+    "text", ["\\\\ud800", "\\ud83d\\ude00", "\\u000a\\u0009", "\\\\\\ufffd", "\\uD83D\\uDE00\\\\u0000"]
+)
+def test_escapes_that_look_forbidden_but_are_not(text: str) -> None:
+    assert jsonio.parse(b'{"a":"%s"}' % text.encode())
+
+
+@pytest.mark.parametrize("text", ["\\ud83d\\n\\ude00", "\\\\\\u0000", "\\ude00", "\\ud83d\\ud83d\\ude00", "\\ufffE"])
+def test_escapes_that_are_forbidden(text: str) -> None:
+    with pytest.raises(FormatError, match="character that FHIR does not allow"):
+        jsonio.parse(b'{"a":"%s"}' % text.encode())
+
+
 def test_a_document_over_the_limit_is_refused() -> None:
     with pytest.raises(FormatError, match="larger than 10 bytes"):
         jsonio.parse(b'{"id":"12345"}', max_size=10)
