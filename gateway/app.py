@@ -11,21 +11,21 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 
-from auth.bearer import Bearer
 from auth.certificates import PeerCheck
 from auth.clients.lists import Lists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
+from auth.login.oidc import OidcLogin
 from auth.router import AuthApp, build
 from auth.store import GRANT_SELECT, GrantRow
 from auth.tls import TlsSettings, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.host import StoreHost
-from gateway.http import docs, health, openapi
+from gateway.http import docs, health, openapi, validate
 from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.keys import keys_of
 from gateway.providers import ALL_SERVICES, Registry
@@ -67,13 +67,21 @@ def wire(settings: Settings) -> Wiring:
         settings.lists, settings.tls, demo=DEMO_LISTS if settings.mode == "test" else None, notify=_notice
     )
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    section = authorization(settings)
+
+    async def grant(digest: bytes) -> GrantRow | None:
+        rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
+        return GrantRow(*rows[0]) if rows else None
+
     auth = build(
-        authorization(settings),
+        section,
         engine=engine,
         lists=lists,
         providers=registry,
         host=StoreHost(engine, reader),
+        login=OidcLogin(section.login),
         peer_of=peer_of,
+        fetch=grant,
     )
     return Wiring(settings, engine, reader, trail, lists, puller, registry, auth)
 
@@ -119,7 +127,7 @@ def is_back_channel(path: str) -> bool:
     return path.startswith(("/oauth/token", "/oauth/revoke")) or "/fhir" in path
 
 
-def _routes(wiring: Wiring) -> list[Route | Mount]:
+def _routes(wiring: Wiring) -> list[BaseRoute]:
     settings = wiring.settings
     provider = ALL_SERVICES if ALL_SERVICES in wiring.registry.names() else wiring.registry.names()[0]
     described = openapi.document(catalogue(), provider, settings.base_url, SOFTWARE)
@@ -130,22 +138,19 @@ def _routes(wiring: Wiring) -> list[Route | Mount]:
     return [
         *wiring.auth.routes,
         *health.routes(wiring.engine),
+        *validate.routes(settings),
         *docs.routes(settings.base_url, (provider,)),
         Route("/openapi.json", openapi_json),
     ]
 
 
 def _endpoint(wiring: Wiring) -> FhirEndpoint:
-    async def grant(digest: bytes) -> GrantRow | None:
-        rows = await wiring.reader.fetch(GRANT_SELECT, {"digest": digest})
-        return GrantRow(*rows[0]) if rows else None
-
     pseudonyms, _ = keys_of(wiring.settings)
     return FhirEndpoint(
         Parts(
             settings=wiring.settings,
             catalogue=catalogue(),
-            bearer=Bearer(wiring.auth.parts, grant),
+            bearer=wiring.auth.bearer,
             reader=wiring.reader,
             trail=wiring.trail,
             peer_of=peer_of,

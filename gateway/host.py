@@ -33,7 +33,7 @@ class StoreHost:
     async def availability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
-        """The services for which the person's record holds at least one resource of the standard's own types (AVL-01)."""
+        """The services for which the person's record holds a resource of the standard's own types (AVL-01)."""
         held: dict[FhirVersion, set[str]] = {}
         birth_date: date | None = None
         known = False

@@ -59,7 +59,7 @@ def _provider(name: str, given: ProviderSettings) -> Provider:
     known = catalogue()
     services = {}
     for id_ in given.services:
-        standard, service = known.service(id_)
+        _, service = known.service(id_)
         services[id_] = ServiceInfo(id_, service.name, Function(service.function))
     return Provider(
         name=name,

@@ -35,7 +35,7 @@ class AuditRecord:
     reason: str = ""
 
     def canonical(self) -> bytes:
-        """The bytes that are stored and chained: compact JSON, fields in the order of this class, empty ones left out."""
+        """The bytes that are stored and chained: compact JSON, in the order of the fields, empty ones left out."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
         shown["at"] = self.at.astimezone(UTC).isoformat(timespec="milliseconds")
         return msgspec.json.encode({name: value for name, value in shown.items() if value not in ("", ())})

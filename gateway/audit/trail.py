@@ -1,7 +1,8 @@
 """Writing the audit trail by group commit, and checking it afterwards.
 
-Each process run writes one chain: the mac of a record is an HMAC over the previous mac and the record, with a key outside
-the database. Records of concurrent requests share a transaction; every request waits for the commit that holds its record.
+Each process run writes one chain: the mac of a record is an HMAC over the previous mac and the record, with a key
+outside the database. Records of concurrent requests share a transaction; every request waits for the commit that holds
+its record.
 """
 
 import asyncio
@@ -63,9 +64,8 @@ class Trail:
 
     async def close(self) -> None:
         """Write what is waiting and stop."""
-        while not self._queue.empty():
-            await asyncio.sleep(0.01)
         if self._task is not None:
+            await self._queue.join()
             self._task.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
@@ -82,6 +82,7 @@ class Trail:
                 fault = AuditUnavailable()
                 fault.__cause__ = failure
             for _, done in group:
+                self._queue.task_done()
                 if not done.done():
                     done.set_exception(fault) if fault else done.set_result(None)
 

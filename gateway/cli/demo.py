@@ -30,8 +30,11 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
         seed(engine, settings, datetime.now(UTC).date())
     base = settings.base_url
     console.print(
-        f"\nThe gateway is starting. Open:\n\n  {base}/            start page\n  {base}/demo-pgo/   demo PGO: a visit as a "
-        f"patient\n  {base}/docs        API, to try out\n\nStop with Ctrl+C.\n",
+        f"\nThe gateway is starting. Open:\n\n"
+        f"  {base}/            start page\n"
+        f"  {base}/demo-pgo/   demo PGO: a visit as a patient\n"
+        f"  {base}/docs        API, to try out\n\n"
+        f"Stop with Ctrl+C.\n",
         highlight=False,
     )
     run(settings, demo=True)

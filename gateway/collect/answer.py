@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from gateway.collect.held import Held
 from gateway.collect.record import Record
@@ -35,7 +36,7 @@ async def search(record: Record, wanted: Search) -> Answer:
             break
     else:
         found = run(wanted, record.of_type(wanted.type), record.find, record.of_type)
-    return Answer(tuple(found.matches), tuple(found.included))
+    return Answer(cast(tuple[Held, ...], found.matches), cast(tuple[Held, ...], found.included))
 
 
 async def read(record: Record, type_: str, id_: str) -> Held | None:

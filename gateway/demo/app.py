@@ -14,7 +14,9 @@ from gateway.demo.world import FOLDER, World, load
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
 
-POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-store"}
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -30,7 +32,10 @@ def routes(settings: Settings, *, visits: bool) -> list[Route | Mount]:
 
     async def start(_request: Request) -> Response:
         page = pages.get_template("start.html").render(
-            software=SOFTWARE, visits=visits, persons=persons if visits else [], documentation=handbook.HOME if handbook.available() else ""
+            software=SOFTWARE,
+            visits=visits,
+            persons=persons if visits else [],
+            documentation=handbook.HOME if handbook.available() else "",
         )
         return HTMLResponse(page, headers=HEADERS)
 

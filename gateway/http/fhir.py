@@ -1,15 +1,13 @@
 """The FHIR endpoint of a provider and a data service: ``/{provider}/{service}/fhir/...``, as a plain ASGI application.
 
-The order is that of the agreement: trace ids, format, bearer token, service of the token, the request by the rows of the
-standard, the person's record, the answer. The audit record is durable before the first byte of the answer leaves.
+The order is that of the agreement: format, trace ids, bearer token, service of the token, the request by the rows of
+the standard, the person's record, the answer. The audit record is durable before the first byte of the answer leaves.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from profiles.standards.admit import admit
-from profiles.standards.capability import OAuthUrls, statement
 from starlette.types import Receive, Scope, Send
 
 from auth.bearer import Bearer
@@ -19,6 +17,7 @@ from auth.ports import PeerOf
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.collect.answer import Answer, read, search
+from gateway.collect.held import Held
 from gateway.collect.record import Record, Whose
 from gateway.http.exchange import Exchange, send_bytes
 from gateway.http.problems import Problem, challenge, problem_of
@@ -26,13 +25,15 @@ from gateway.settings import Settings
 from gateway.store.reader import Reader
 from gateway.version import RELEASED, SOFTWARE
 from profiles.fhir import jsonio, xmlio
-from profiles.fhir.bundle import BundleEntry, searchset
+from profiles.fhir.bundle import BundleEntry, Mode, searchset
 from profiles.fhir.interactions import FhirRequest, Route, UnknownRoute, route
-from profiles.fhir.mediatypes import Format, content_type, negotiate
+from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.search import Pairs, parse_query, write_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.standards.admit import admit
+from profiles.standards.capability import OAuthUrls, statement
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
 
@@ -94,7 +95,7 @@ class FhirEndpoint:
         try:
             reply = await self._answer(visit)
         except Exception as fault:
-            problem = problem_of(_at_edge(fault))
+            problem = problem_of(_at_edge(fault, self._parts.settings.resource_server.wrong_version_status))
             reply, reason = _refusal(visit, problem), problem.code
         if reply.audited:
             try:
@@ -210,10 +211,14 @@ class FhirEndpoint:
         )
 
 
-def _at_edge(fault: Exception) -> Exception:
+def _at_edge(fault: Exception, wrong_version: int) -> Exception:
     if isinstance(fault, UnknownRoute):
         headers = {"allow": "GET"} if fault.status == 405 else {}
         return Problem(fault.status, fault.issue_code, fault.text, headers=headers)
+    if isinstance(fault, NotAcceptable) and fault.wrong_version:
+        # RFC 9110 says 406; clients are known that were built against a server that says 400.
+        asked = challenge("invalid_request", fault.text)
+        return Problem(wrong_version, "not-supported", fault.text, headers=asked)
     return fault
 
 
@@ -234,9 +239,10 @@ def _whose(visit: Visit) -> Whose:
 def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer) -> bytes:
     path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
     query = write_query(asked)
+    parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", answer.matches), ("include", answer.included))
     entries = [
         BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, held.body(visit.format))
-        for mode, part in (("match", answer.matches), ("include", answer.included))
+        for mode, part in parts
         for held in part
     ]
     return searchset(visit.format, visit.version, f"{path}?{query}" if query else path, entries)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the rows of the standards: what the routes serve and what is described never differ."""
+"""The OpenAPI document, made from the rows of the standards: what is served and what is described never differ."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -98,7 +98,7 @@ def _path_parameters(path: str) -> list[JsonObject]:
 
 
 def _parameters(rules: list[RequestRule]) -> list[JsonObject]:
-    """One entry per parameter. Filled in beforehand is what the first row asks, so that the first try gives an answer."""
+    """One entry per parameter, filled in with what the first row asks, so that the first try gives an answer."""
     values: dict[str, list[str]] = {}
     for rule in rules:
         for name, value in _pairs(rule):

@@ -1,7 +1,7 @@
 """Errors at the edge: every refusal becomes an OperationOutcome in the asked format.
 
 Problem
-    what the client is told: status, issues, headers. Raised by handlers, or made here from the typed errors of the floors:
+    what the client is told: status, issue, headers. Raised by handlers, or made here from the floors' typed errors:
 
     auth.errors.BearerError         401, 400, 403   ERR-40..43
     auth.bearer.PeerRefused         403             ERR-20
@@ -17,8 +17,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from profiles.standards.admit import Refused
-
 from auth.bearer import PeerRefused
 from auth.errors import BearerError
 from gateway.audit.trail import AuditUnavailable
@@ -27,6 +25,7 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.mediatypes import NotAcceptable
 from profiles.fhir.outcome import Issue
 from profiles.fhir.search import SearchError
+from profiles.standards.admit import Refused
 
 log = logging.getLogger("gateway.http")
 
@@ -71,8 +70,7 @@ def problem_of(fault: Exception) -> Problem:
         case SearchError():
             return Problem(400, fault.issue_code, fault.text)
         case NotAcceptable():
-            headers = challenge("invalid_request", fault.text) if fault.wrong_version else {}
-            return Problem(406, "not-supported", fault.text, headers=headers)
+            return Problem(406, "not-supported", fault.text)
         case FormatError():
             return Problem(400, "structure", str(fault), expression=fault.expression)
         case StoreUnavailable() | AuditUnavailable():

@@ -28,8 +28,8 @@ class Loaded:
 class Loader:
     """Loads items of one provider and source.
 
-    ``expected`` gives the canonicals that a resource without profile should claim; ``known_bsn`` the BSN of a patient id
-    whose own resource masks it (test sets bring them in a table).
+    ``expected`` gives the canonicals that a resource without profile should claim; ``known_bsn`` the BSN of a patient
+    id whose own resource masks it (test sets bring them in a table).
     """
 
     writer: Writer

@@ -1,4 +1,4 @@
-"""Where qualification sets go: their fixtures into the store, their tokens into the authorization server (test mode)."""
+"""Where qualification sets go: fixtures into the store, tokens into the authorization server (test mode only)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from profiles.standards.load import catalogue
 
 
 class StoreSink:
-    """Implements ``gateway.qualify.ports.Sink`` on a database. ``bsn`` gives the BSN of a patient id whose own is masked."""
+    """Implements ``gateway.qualify.ports.Sink``. ``bsn`` maps patient ids to the numbers that their identifiers mask."""
 
     def __init__(self, engine: Engine, settings: Settings, bsn: Mapping[str, str]) -> None:
         self._engine = engine

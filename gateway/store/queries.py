@@ -1,7 +1,7 @@
 """The selects of the read path, written once and prepared by the driver.
 
-Every one of them is bound to a provider and, through the join with ``patient``, to one person: a resource of somebody else
-cannot come out, whatever the type or id asked for.
+Every one of them is bound to a provider and, through the join with ``patient``, to one person: a resource of somebody
+else cannot come out, whatever the type or id asked for.
 """
 
 from typing import Any

@@ -82,7 +82,7 @@ class Writer:
 
     def patient_of(self, version: FhirVersion, type_: str, id_: str) -> str | None:
         """The patient (empty: shared) to whom a stored resource belongs; None when it is not in the store."""
-        found = self._db.execute(
+        return self._db.execute(
             select(resource.c.patient_id).where(
                 resource.c.provider == self._provider,
                 resource.c.fhir == version.value,
@@ -90,7 +90,6 @@ class Writer:
                 resource.c.id == id_,
             )
         ).scalar_one_or_none()
-        return found
 
     def put(self, received: Received) -> bool:
         """Store a resource; True when it is new or changed, False when the same bytes were there already.
