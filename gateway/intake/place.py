@@ -40,9 +40,9 @@ def place(
     """Place resources that come together.
 
     ``stored`` says to which patient (empty: shared) a resource belongs that is already in the store, None when it is
-    ``stored`` says to which patient (empty: shared) a resource belongs that is already in the store, None when it is
     not there. ``hints`` names a patient for resources that nothing else places: who sent them knows. Returns a
     Placement; every resource is in exactly one of its two mappings.
+    """
     given = {key_of(resource): resource for resource in resources}
     targets = {key: list(links(resource)) for key, resource in given.items()}
     patients: dict[Key, str] = {}

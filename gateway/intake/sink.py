@@ -17,7 +17,7 @@ from profiles.standards.load import catalogue
 
 
 class StoreSink:
-    """Implements ``gateway.qualify.ports.Sink``. ``bsn`` maps patient ids to the numbers that their identifiers mask."""
+    """Implements ``gateway.qualify.ports.Sink``. ``bsn`` maps patient ids to the numbers that are masked there."""
 
     def __init__(self, engine: Engine, settings: Settings, bsn: Mapping[str, str]) -> None:
         self._engine = engine
