@@ -97,7 +97,7 @@ def children_of(item: Any) -> Items:
     if not isinstance(item, dict):
         return []
     found: Items = []
-    for key, value in item.items():
+    for key in item:
         if key == "resourceType" or (key[0:1] == "_" and key[1:] in item):
             continue
         found.extend(step([item], key.lstrip("_")))
@@ -123,9 +123,8 @@ def _joined(value: Any, sibling: Any, out: Items) -> None:
 def step(focus: Items, name: str) -> Items:
     """The children of that name of every item; a choice is found by the name without its type."""
     out: Items = []
-    for item in focus:
-        if type(item) is Prim:
-            item = item.element
+    for one in focus:
+        item = one.element if type(one) is Prim else one
         if not isinstance(item, dict):
             continue
         value = item.get(name)
@@ -143,7 +142,7 @@ def step(focus: Items, name: str) -> Items:
         if sibling is not None:
             _joined(value, sibling, out)
         elif type(value) is list:
-            out.extend([one for one in value if one is not None])
+            out.extend([each for each in value if each is not None])
         else:
             out.append(value)
     return out

@@ -207,7 +207,7 @@ def _zib(element: Mapping[str, Any]) -> ZibElement | None:
     ]
     if not concepts:
         return None
-    newest = max(concepts, key=lambda pair: pair[0][-6:])[1]
+    newest = max(concepts, key=lambda pair: ("basicelements" not in pair[0], pair[0][-6:]))[1]
     concept = newest["map"].partition("NL-CM:")[2].split()[0].rstrip(",;.")
     english = str(newest.get("comment", "")).split(".")[0].split("(")[0].strip()
     if not english or len(english) > 60 or " " in english:

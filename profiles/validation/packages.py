@@ -170,7 +170,7 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
 def install(data: bytes, cache: Path) -> Package:
     """Put a package archive into the cache and return it; an existing copy of the same version is replaced.
 
-    Only plain files directly in ``package/`` are taken: no links, no paths that lead elsewhere, nothing over the limits.
+    Only plain files directly in ``package/`` are taken: no links, no paths elsewhere, nothing over the limits.
     PackageError when the archive is not a package.
     """
     if len(data) > MAX_ARCHIVE:
@@ -217,7 +217,7 @@ def version_key(text: str) -> tuple[Any, ...]:
 
 
 def satisfies(version: str, wanted: str) -> bool:
-    """Whether a version fits what a package or a person asks: exact, ``2.0.x``, ``^2.0``, ``~2.1``, ``latest``, ``*``."""
+    """Whether a version is what was asked for: exact, ``2.0.x``, ``^2.0``, ``~2.1``, ``latest`` or ``*``."""
     wanted = wanted.strip()
     if wanted in ("", "*", "latest", "dev", "current") or version == wanted:
         return True

@@ -69,12 +69,12 @@ class Shape:
         for key, item in value.items():
             prop = props.get(key)
             if prop is None:
-                found: Hits | None = self._unknown(key, item, value)
+                found: Hits | None = self._unknown(key)
             else:
                 check, bit, segment, group = prop
                 if group:
-                    if chosen & bit and not self._twin(key, value):
-                        hits = [*(hits or ()), Hit("type.choice", self.node, {"element": segment[1], "value": key})]
+                    if chosen & bit:
+                        hits = self._chosen_twice(key, value, hits)
                     chosen |= bit
                 seen |= bit
                 found = check(item, context)
@@ -89,6 +89,9 @@ class Shape:
             hits = (hits or []) + self._missing(missing)
         if not value or (len(value) == 1 and not self.resource and "id" in value):
             hits = [*(hits or ()), Hit("type.empty", self.node)]
+        return self._invariants(value, context, hits) if self.invariants else hits
+
+    def _invariants(self, value: Any, context: Context, hits: Hits | None) -> Hits | None:
         for invariant in self.invariants:
             found = invariant(value, context)
             if found:
@@ -105,22 +108,20 @@ class Shape:
                 hits.append(hit)
         return hits
 
-    def _unknown(self, key: Any, item: Any, value: dict[str, Any]) -> Hits | None:
-        if key == "resourceType" and self.resource:
-            return None
-        if key == "fhir_comments":
+    def _unknown(self, key: Any) -> Hits | None:
+        if (key == "resourceType" and self.resource) or key == "fhir_comments":
             return None
         hit = Hit("unknown.element", self.node, {"element": str(key)[:80], "type": self.name})
         hit.path.append((str(key), str(key)))
         return [hit]
 
-    def _twin(self, key: str, value: dict[str, Any]) -> bool:
-        """Whether the choice was seen only because ``_valueString`` stands beside ``valueString``."""
+    def _chosen_twice(self, key: str, value: dict[str, Any], hits: Hits | None) -> Hits | None:
+        """Complain about a second type, unless it is only ``_valueString`` beside ``valueString``."""
+        _, bit, segment, _ = self.props[key]
         bare = key.lstrip("_")
-        group = self.props[key][1]
-        return all(
-            other.lstrip("_") == bare for other in value if other in self.props and self.props[other][1] == group
-        )
+        if all(other.lstrip("_") == bare for other in value if other in self.props and self.props[other][1] == bit):
+            return hits
+        return [*(hits or ()), Hit("type.choice", self.node, {"element": segment[1], "value": key})]
 
 
 def _without_null(hits: Hits, key: str, value: dict[str, Any]) -> Hits:

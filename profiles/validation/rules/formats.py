@@ -1,5 +1,6 @@
 """Rule: the value of a primitive has the form of its type (https://hl7.org/fhir/R4/datatypes.html#primitive)."""
 
+import math
 import re
 from calendar import monthrange
 from collections.abc import Callable
@@ -74,8 +75,9 @@ def is_instant(value: Any) -> bool:
 
 def is_decimal(value: Any) -> bool:
     """A JSON number."""
-    kind = type(value)
-    return kind is int or (kind is Decimal and value.is_finite()) or (kind is float and value == value)
+    if type(value) is int:
+        return True
+    return math.isfinite(value) if isinstance(value, Decimal | float) else False
 
 
 def _integer(low: int, high: int = 2_147_483_647) -> Callable[[Any], bool]:
@@ -92,7 +94,7 @@ def is_base64(value: Any) -> bool:
 
 
 def is_xhtml(value: Any) -> bool:
-    """A narrative: starts with a div of XHTML and holds no script (the small part of the rules that plain text shows)."""
+    """A narrative: a div of XHTML without script (the part of the rules that plain text shows)."""
     if type(value) is not str:
         return False
     text = value.lstrip()

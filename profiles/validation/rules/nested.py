@@ -9,7 +9,7 @@ ANY: Final = frozenset({"Resource", "DomainResource"})
 
 
 def nested_check(node: Node, allowed: dict[str, tuple[str, ...]]) -> Check:
-    """A check for an element that holds a whole resource: of an allowed type, and right by its own and given profiles."""
+    """A check for an element that holds a whole resource: of an allowed type, and right itself."""
     contained = node.name == "contained"
     anything = not allowed or any(code in ANY for code in allowed)
     everywhere = next((profiles for code, profiles in allowed.items() if code in ANY), ())

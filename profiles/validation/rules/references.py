@@ -1,4 +1,4 @@
-"""Rule: references point at an allowed type, and, when the target can be reached, at a resource that meets the profile."""
+"""Rule: references point at an allowed type and, when the target can be reached, at one that meets the profile."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,7 +15,7 @@ def reference_check(
 ) -> Check | None:
     """A check for the targets of a reference; None when every target is allowed.
 
-    ``type_of`` gives the resource type of a profile (None when unknown), ``known`` tells whether a resource type exists.
+    ``type_of`` gives the resource type of a profile (None when unknown), ``known`` whether a resource type exists.
     """
     types: dict[str, list[str]] = {}
     for target in targets:

@@ -1,4 +1,4 @@
-"""Rule: identifiers and codes of known (mostly Dutch) systems have the form of that system; a BSN passes the eleven test."""
+"""Rule: identifiers and codes of known (mostly Dutch) systems have their form; a BSN passes the eleven test."""
 
 import re
 import tomllib

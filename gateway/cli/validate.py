@@ -1,0 +1,204 @@
+"""gateway validate: check FHIR resources in files, folders or on standard input against profiles."""
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from profiles.fhir import jsonio
+from profiles.fhir.errors import FormatError
+from profiles.fhir.version import FhirVersion
+from profiles.validation.definitions import Definitions
+from profiles.validation.evaluate import Validator
+from profiles.validation.findings import Report, as_outcome, as_text
+from profiles.validation.htmlreport import as_html
+from profiles.validation.inputs import unreadable, validate_text
+from profiles.validation.packages import PackageError, choose, default_cache, installed
+
+SUFFIXES = (".json", ".xml")
+DONE, FINDINGS, USAGE = 0, 1, 2
+
+Named = tuple[str, Report]
+
+
+class Validators:
+    """The validators of a run, one per release, made when first needed."""
+
+    def __init__(self, cache_dir: Path | None, packages: tuple[str, ...]) -> None:
+        self._cache = cache_dir or default_cache()
+        self._packages = packages
+        self.get = cache(self._make)
+
+    def _make(self, version: FhirVersion) -> Validator:
+        return Validator(version, Definitions(choose(installed(self._cache), version, self._packages)))
+
+
+def _fail(text: str) -> None:
+    click.echo(f"gateway: {text}", err=True)
+    raise SystemExit(USAGE)
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@click.option(
+    "--fhir",
+    "release",
+    type=click.Choice(["stu3", "r4", "3", "4"]),
+    help="FHIR release; without it, told by the profiles.",
+)
+@click.option("--profile", "profiles", multiple=True, help="Profile (canonical URL) to hold every resource against.")
+@click.option("--package-cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of FHIR packages.")
+@click.option(
+    "--package", "packages", multiple=True, help="Use this package (name[@version]) and what it needs; repeatable."
+)
+@click.option("--format", "form", type=click.Choice(["text", "ndjson", "outcome", "html"]), default="text")
+@click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the messages.")
+@click.option(
+    "--ndjson", is_flag=True, help='Read lines {"id","fhir","profile","resource"} and answer each with a line.'
+)
+def validate(
+    paths: tuple[str, ...],
+    release: str | None,
+    profiles: tuple[str, ...],
+    package_cache: Path | None,
+    packages: tuple[str, ...],
+    form: str,
+    lang: str,
+    ndjson: bool,
+) -> None:
+    """Validate FHIR resources (JSON or XML) in PATHS: files, folders, or - for standard input.
+
+    Exit code 0: nothing wrong; 1: something is wrong; 2: a path or option is.
+    """
+    version = FhirVersion.of(release) if release else None
+    validators = Validators(package_cache, packages)
+    try:
+        if ndjson:
+            worst = _ndjson(_streams(paths), validators, version, profiles, lang)
+        elif not paths:
+            raise click.UsageError("give files, folders or - to validate")
+        else:
+            worst = _documents(paths, validators, version, profiles, form, lang)
+    except PackageError as problem:
+        _fail(str(problem))
+    raise SystemExit(FINDINGS if worst else DONE)
+
+
+def _streams(paths: tuple[str, ...]) -> Iterator[IO[bytes]]:
+    for path in paths or ("-",):
+        if path == "-":
+            yield sys.stdin.buffer
+        elif not Path(path).is_file():
+            _fail(f"{path}: no such file")
+        else:
+            with Path(path).open("rb") as stream:
+                yield stream
+
+
+def _ndjson(
+    streams: Iterator[IO[bytes]],
+    validators: Validators,
+    version: FhirVersion | None,
+    profiles: tuple[str, ...],
+    lang: str,
+) -> bool:
+    """Answer line by line, in order, each flushed before the next is read; True when something was wrong."""
+    out, encode = sys.stdout.buffer, msgspec.json.Encoder().encode
+    worst = False
+    for stream in streams:
+        for line in stream:
+            if not line.strip():
+                continue
+            ident, report = _answer(line, validators, version, profiles)
+            worst = worst or report.verdict == "wrong"
+            out.write(encode(report.as_ndjson(ident, lang)) + b"\n")
+            out.flush()
+    return worst
+
+
+def _answer(
+    line: bytes, validators: Validators, version: FhirVersion | None, profiles: tuple[str, ...]
+) -> tuple[Any, Report]:
+    ident: Any = None
+    try:
+        row = jsonio.parse(line)
+        ident = row.get("id")
+        release = row.get("fhir")
+        if release is not None:
+            version = FhirVersion.of(str(release))
+        wanted = row.get("profile") or ()
+        asked = [wanted] if isinstance(wanted, str) else [one for one in wanted if isinstance(one, str)]
+        return ident, validators.get(version or FhirVersion.STU3).validate(row.get("resource"), [*profiles, *asked])
+    except FormatError as problem:
+        return ident, unreadable(problem)
+    except (ValueError, TypeError) as problem:
+        return ident, unreadable(FormatError(str(problem)))
+
+
+def _documents(
+    paths: tuple[str, ...],
+    validators: Validators,
+    version: FhirVersion | None,
+    profiles: tuple[str, ...],
+    form: str,
+    lang: str,
+) -> bool:
+    files = list(_files(paths))
+    console = Console(stderr=True)
+    counts = {"ok": 0, "wrong": 0, "unchecked": 0}
+    kept: list[Named] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal or len(files) < 2) as progress:
+        for name, data in progress.track(_read(files), total=len(files), description=""):
+            report = validate_text(data, validators.get, version, profiles)
+            counts[report.verdict] += 1
+            if form == "html":
+                kept.append((name, report))
+            else:
+                click.echo(_shown(name, report, form, lang))
+    if form == "html":
+        click.echo(as_html(kept, lang), nl=False)
+    if form == "text" and len(files) > 1:
+        words = "{ok} goed, {wrong} fout, {unchecked} niet volledig te controleren"
+        click.echo(
+            (words if lang == "nl" else "{ok} right, {wrong} wrong, {unchecked} not fully checkable").format(**counts)
+        )
+    return counts["wrong"] > 0
+
+
+def _shown(name: str, report: Report, form: str, lang: str) -> str:
+    if form == "ndjson":
+        return msgspec.json.encode(report.as_ndjson(name, lang)).decode()
+    if form == "outcome":
+        return jsonio.dump(as_outcome(report, lang)).decode()
+    return as_text(report, name, lang)
+
+
+def _files(paths: tuple[str, ...]) -> Iterator[Path | None]:
+    for text in paths:
+        path = Path(text)
+        if text == "-":
+            yield None
+        elif path.is_dir():
+            yield from sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+        elif path.is_file():
+            yield path
+        else:
+            _fail(f"{text}: no such file or folder")
+
+
+def _read(files: list[Path | None]) -> Iterator[tuple[str, bytes]]:
+    for path in files:
+        if path is None:
+            yield "-", sys.stdin.buffer.read()
+        else:
+            yield str(path), path.read_bytes()
+
+
+if __name__ == "__main__":
+    validate()
