@@ -30,8 +30,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
     """The two paths of the operation."""
     operation = ValidateOperation(settings)
     return [
-        Route("/fhir/{version}/$validate", operation, methods=["POST"]),
-        Route("/fhir/{version}/{type}/$validate", operation, methods=["POST"]),
+        Route("/fhir/{version}/$validate", operation.answer, methods=["POST"]),
+        Route("/fhir/{version}/{type}/$validate", operation.answer, methods=["POST"]),
     ]
 
 
@@ -47,18 +47,18 @@ class ValidateOperation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """One validation."""
-        version, answer = FhirVersion.STU3, Format.JSON
+        version, format_ = FhirVersion.STU3, Format.JSON
         try:
             version = _version(request.path_params["version"])
-            answer = negotiate(request.headers.get("accept"), request.query_params.get("_format"), version)
+            format_ = negotiate(request.headers.get("accept"), request.query_params.get("_format"), version)
             outcome, status = await self._outcome(request, version), 200
         except Exception as fault:
             problem = problem_of(fault)
             outcome, status = operation_outcome([problem.issue]), problem.status
-        body = jsonio.dump(outcome) if answer is Format.JSON else xmlio.dump(outcome, version)
-        return Response(body, status, {"content-type": content_type(answer, version), "cache-control": "no-store"})
+        body = jsonio.dump(outcome) if format_ is Format.JSON else xmlio.dump(outcome, version)
+        return Response(body, status, {"content-type": content_type(format_, version), "cache-control": "no-store"})
 
     async def _outcome(self, request: Request, version: FhirVersion) -> Resource:
         data = await _body(request, self._settings.limits.body_bytes)
