@@ -65,7 +65,7 @@ def test_a_client_without_service_block_states_no_services(release: int) -> None
 def test_a_client_may_state_its_services(release: int) -> None:
     """LIST-16."""
     found = read_clients(docs.clients([docs.client(services=["48", "65"])], release=release))
-    assert found[docs.PGO].services == {"48", "65"}
+    assert found[docs.PGO].services == frozenset({"48", "65"})
 
 
 def test_a_provider_of_the_current_list_has_interfaces_services_and_roles() -> None:

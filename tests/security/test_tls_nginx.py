@@ -1,0 +1,295 @@
+"""Mutual TLS ended by a real nginx with the configuration that we ship, used as it is.
+
+Needs the program `nginx` (Debian package nginx); without it these tests fail, since nothing else proves the files.
+"""
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from security.pki import DAY, Identity, Pki
+from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, serving
+
+from auth.tls import TlsSettings
+
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx"
+
+
+def _nginx() -> str:
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    assert found, "nginx is needed: apt-get install nginx"
+    return found
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Proxy:
+    """nginx in front of a world of its own."""
+
+    def __init__(self, pki: Pki, folder: Path, upstream: int) -> None:
+        self.port = _free_port()
+        front, front_key = pki.issuing.issue(FRONT).write(folder, "front")
+        back, back_key = pki.issuing.issue(BACK).write(folder, "back")
+        values = {
+            "GATEWAY_UPSTREAM": f"127.0.0.1:{upstream}",
+            "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
+            "GATEWAY_NGINX": SHIPPED,
+            "GATEWAY_FRONT_HOST": FRONT,
+            "GATEWAY_FRONT_CERTIFICATE": front,
+            "GATEWAY_FRONT_KEY": front_key,
+            "GATEWAY_BACK_HOST": BACK,
+            "GATEWAY_BACK_CERTIFICATE": back,
+            "GATEWAY_BACK_KEY": back_key,
+            "GATEWAY_TRUST": pki.trust,
+            "GATEWAY_LOG": folder,
+        }
+        template = (SHIPPED / "gateway.conf.template").read_text()
+        (folder / "gateway.conf").write_text(re.sub(r"\$\{(GATEWAY_\w+)\}", lambda m: str(values[m[1]]), template))
+        user = "user root root;\n" if os.geteuid() == 0 else ""  # the folders of pytest are for their owner only
+        temporary = "".join(
+            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (folder / "nginx.conf").write_text(
+            f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n"
+            f"events {{ worker_connections 64; }}\nhttp {{\n{temporary}include {folder}/gateway.conf;\n}}\n"
+        )
+        self._command = [_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+
+    def __enter__(self) -> "Proxy":
+        checked = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+        assert "warn" not in checked.stderr, checked.stderr
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.02)
+        raise AssertionError("nginx did not start")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def settings(pki: Pki) -> TlsSettings:
+    return TlsSettings(peer="proxy", trust=pki.trust, crls=pki.crls)
+
+
+@pytest.fixture(scope="module")
+def stage(
+    pki: Pki, settings: TlsSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, Proxy, int]]:
+    """The application, nginx in front of it, and the application's own port."""
+    world = World(settings)
+    with (
+        serving(world.app, proxy_headers=True) as upstream,
+        Proxy(pki, tmp_path_factory.mktemp("nginx"), upstream) as proxy,
+    ):
+        yield world, proxy, upstream
+
+
+@pytest.fixture
+def world(stage: tuple[World, Proxy, int]) -> Iterator[World]:
+    stage[0].refused.clear()
+    yield stage[0]
+    stage[0].publish(PGO, OTHER)
+
+
+@pytest.fixture
+def proxy(stage: tuple[World, Proxy, int], world: World) -> Proxy:
+    return stage[1]
+
+
+def refused(found: httpx.Response) -> bool:
+    """ERR-20, to the letter."""
+    return found.status_code == 403 and found.content == b'{"error":"invalid_client"}'
+
+
+def test_a_listed_peer_gets_through_with_its_name(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
+    """TLS-08, TLS-10, TOKEN-06."""
+    found = get(proxy.port, BACK, client_context(pki, pki.issuing.issue(PGO), tmp_path)).json()
+    assert found["peer"] == [PGO]
+    assert HEADER not in found["headers"]
+
+
+def test_without_a_certificate_the_application_refuses_and_tells(
+    pki: Pki, world: World, proxy: Proxy, tmp_path: Path
+) -> None:
+    """TLS-13, ERR-20, CT-72."""
+    assert refused(get(proxy.port, BACK, client_context(pki, None, tmp_path)))
+    assert world.refused == [("/oauth/token", "no client certificate", None)]
+
+
+REFUSED: dict[str, Callable[[Pki], Identity]] = {
+    "expired": lambda pki: pki.issuing.issue(PGO, begins=-9 * DAY, ends=-DAY),
+    "another hierarchy": lambda pki: pki.stranger.issue(PGO),
+    "not on the whitelist": lambda pki: pki.issuing.issue("pgo.onbekend.example"),
+    "wildcard": lambda pki: pki.issuing.issue("*.mijndossierboom.example"),
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_certificate_is_refused_and_told(
+    pki: Pki, world: World, proxy: Proxy, tmp_path: Path, make: Callable[[Pki], Identity]
+) -> None:
+    """TLS-05, TLS-08, TLS-09, CT-73, CT-74."""
+    assert refused(get(proxy.port, BACK, client_context(pki, make(pki), tmp_path)))
+    assert len(world.refused) == 1
+
+
+def test_a_bad_certificate_with_a_body_is_refused(pki: Pki, world: World, proxy: Proxy, tmp_path: Path) -> None:
+    """CT-74 as a token request: nothing of its body goes further."""
+    context = client_context(pki, pki.stranger.issue(PGO), tmp_path)
+    with httpx.Client(verify=context, trust_env=False) as client:
+        url = f"https://127.0.0.1:{proxy.port}/oauth/token"
+        body = {"grant_type": "authorization_code", "code": "c" * 20_000}
+        found = client.post(url, headers={"Host": BACK}, data=body, extensions={"sni_hostname": BACK})
+    assert refused(found)
+    assert len(world.refused) == 1
+
+
+def test_a_revoked_certificate_is_refused(pki: Pki, settings: TlsSettings, tmp_path: Path) -> None:
+    """TLS-09, CT-74: nginx knows nothing of revocation, the application does."""
+    identity = pki.issuing.issue(PGO)
+    pki.revoke(identity)
+    world = World(settings)
+    with serving(world.app) as upstream, Proxy(pki, tmp_path, upstream) as proxy:
+        assert refused(get(proxy.port, BACK, client_context(pki, identity, tmp_path)))
+    pki.revoke()
+    assert world.refused == [("/oauth/token", "the certificate: revoked", None)]
+
+
+def test_a_host_removed_by_the_next_list_is_refused(pki: Pki, world: World, proxy: Proxy, tmp_path: Path) -> None:
+    """CT-75."""
+    context = client_context(pki, pki.issuing.issue(PGO), tmp_path)
+    assert get(proxy.port, BACK, context).status_code == 200
+    world.publish(OTHER)
+    assert refused(get(proxy.port, BACK, context))
+
+
+NAMES = [HEADER, HEADER.upper(), HEADER.replace("-", "_")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("host", [BACK, FRONT])
+def test_a_forged_header_from_outside_is_replaced(pki: Pki, proxy: Proxy, tmp_path: Path, host: str, name: str) -> None:
+    """TLS-10, CT-76: through nginx on both channels, with and without a certificate of one's own."""
+    forged = [(name, pki.issuing.issue(OTHER).header)]
+    assert refused(get(proxy.port, host, client_context(pki, None, tmp_path), headers=forged))
+    if host == BACK:
+        mine = client_context(pki, pki.issuing.issue(PGO), tmp_path)
+        found = get(proxy.port, BACK, mine, headers=forged).json()
+        assert found["peer"] == [PGO]
+        assert HEADER not in found["headers"]
+
+
+def test_screens_are_served_without_a_certificate(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
+    """TLS-07, TLS-14."""
+    found = get(proxy.port, FRONT, client_context(pki, pki.issuing.issue(PGO), tmp_path), "/oauth/authorize")
+    assert found.json()["peer"] is None
+    assert "max-age" in found.headers["strict-transport-security"]
+
+
+def test_the_back_channel_cannot_be_reached_over_the_front_channel(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
+    """TLS-07: neither by its path nor by asking for one name in TLS and another in HTTP."""
+    context = client_context(pki, pki.issuing.issue(PGO), tmp_path)
+    assert refused(get(proxy.port, FRONT, context))
+    with httpx.Client(verify=context, trust_env=False) as client:
+        url = f"https://127.0.0.1:{proxy.port}/oauth/token"
+        found = client.get(url, headers={"Host": BACK}, extensions={"sni_hostname": FRONT})
+    assert found.status_code == 421
+
+
+def test_other_names_are_not_answered(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
+    with pytest.raises(httpx.ConnectError):
+        get(proxy.port, "other.example", client_context(pki, None, tmp_path))
+
+
+def test_a_header_from_elsewhere_than_the_proxy_is_ignored(pki: Pki, settings: TlsSettings) -> None:
+    """TLS-10, CT-76: the address of the connection decides, not what forwarding headers say of it."""
+    elsewhere = World(settings.model_copy(update={"proxies": ("192.0.2.0/24",)}))
+    forged = {HEADER: pki.issuing.issue(PGO).header, "X-Forwarded-For": "192.0.2.1"}
+    with serving(elsewhere.app, proxy_headers=True) as port:
+        assert refused(httpx.get(f"http://127.0.0.1:{port}/oauth/token", headers=forged, trust_env=False))
+    assert elsewhere.refused == [("/oauth/token", "no client certificate", None)]
+
+
+def test_what_the_proxy_sends_is_checked_all_the_same(pki: Pki, stage: tuple[World, Proxy, int], world: World) -> None:
+    """TLS-09: a proxy with a wrong setting lets nobody in. The test speaks to the application as a proxy would."""
+    good = pki.issuing.issue(PGO).header
+    wrong = [
+        [(HEADER, pki.stranger.issue(PGO).header)],
+        [(HEADER, good), (HEADER, good)],
+        [(HEADER, "%ff%fe")],
+        [(HEADER, "x" * 15_000)],
+        [(HEADER, good[:300])],
+    ]
+    with httpx.Client(trust_env=False) as client:
+        url = f"http://127.0.0.1:{stage[2]}/oauth/token"
+        assert client.get(url, headers=[(HEADER, good)]).status_code == 200
+        for headers in wrong:
+            assert refused(client.get(url, headers=headers))
+    assert len(world.refused) == len(wrong)
+
+
+def _handshake(port: int, version: ssl.TLSVersion, suites: str | None = None) -> tuple[str | None, str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    if suites:
+        context.set_ciphers(suites)
+    with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw, server_hostname=BACK) as tls:
+        cipher = tls.cipher()
+        assert cipher is not None
+        return tls.version(), cipher[0]
+
+
+def test_versions_and_suites_of_the_guideline(proxy: Proxy) -> None:
+    """TLS-02 to TLS-04."""
+    assert _handshake(proxy.port, ssl.TLSVersion.TLSv1_3)[0] == "TLSv1.3"
+    assert _handshake(proxy.port, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+@pytest.mark.parametrize(
+    ("version", "suites"),
+    [
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA384"),
+        (ssl.TLSVersion.TLSv1_2, "AES256-GCM-SHA384"),
+    ],
+    ids=["TLS 1.1", "CBC", "RSA key exchange"],
+)
+def test_old_versions_and_weak_suites_are_refused(proxy: Proxy, version: ssl.TLSVersion, suites: str) -> None:
+    """TLS-02, TLS-04, CT-104."""
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        _handshake(proxy.port, version, suites)
+
+
+def test_the_log_of_nginx_holds_no_query(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
+    """LOG-02, CT-101: codes and states stay out of it."""
+    get(proxy.port, BACK, client_context(pki, pki.issuing.issue(PGO), tmp_path), "/oauth/token?code=geheim")
+    get(proxy.port, FRONT, client_context(pki, None, tmp_path), "/oauth/authorize?state=geheim")
+    logs = "".join(path.read_text() for path in Path(proxy._command[2]).glob("*.log"))
+    assert "/oauth/authorize" in logs
+    assert "geheim" not in logs

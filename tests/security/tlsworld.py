@@ -1,0 +1,101 @@
+"""A small application behind the gate, served by uvicorn on real sockets, and a client with certificates."""
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from security.pki import Identity, Pki
+from unit.auth_lists import listdocs as docs
+
+from auth.clients.lists import Lists
+from auth.clients.model import ListKind
+from auth.clients.parse import parse
+from auth.tls import TlsSettings, peer_check
+from auth.transport import PeerGate, TlsProtocol, finder, peer_of
+
+PGO, OTHER = docs.PGO, docs.MAP
+FRONT, BACK = "medmij.zandoord.example", "medmij-bc.zandoord.example"
+HEADER = "x-gateway-client-certificate"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answers who the peer is and which headers of interest the application saw."""
+    peer = peer_of(scope)
+    headers = [name.decode() for name, _ in scope["headers"]]
+    body = json.dumps({"peer": peer.hostnames, "headers": headers, "path": scope["path"]}).encode()
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+@dataclass
+class World:
+    """The lists, the refusals that were told, and the gated application."""
+
+    settings: TlsSettings
+    lists: Lists = field(default_factory=Lists)
+    refused: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.publish(PGO, OTHER)
+        check = peer_check(self.settings) if self.settings.peer != "none" else None
+        self.app = PeerGate(
+            echo,
+            find=finder(self.settings),
+            check=check,
+            whitelist=lambda: self.lists.whitelist,
+            back_channel=lambda path: not path.startswith("/oauth/authorize"),
+            refused=lambda path, reason, trace: self.refused.append((path, reason, trace)),
+            header=self.settings.header,
+        )
+
+    def publish(self, *hosts: str) -> None:
+        """The next whitelist."""
+        number = self.lists.whitelist.heading.number + 1
+        self.lists.offer([parse(ListKind.WHITELIST, docs.whitelist(hosts, number=str(number)))])
+
+
+@contextmanager
+def serving(app: Any, context: ssl.SSLContext | None = None, **config: Any) -> Iterator[int]:
+    """Serve on a free port of the loopback address; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port: int = listener.getsockname()[1]
+    factory = {"ssl_context_factory": lambda config, default: context} if context else {}
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=TlsProtocol, log_level="error", lifespan="off", **{**factory, **config})
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def client_context(pki: Pki, identity: Identity | None, folder: Path) -> ssl.SSLContext:
+    """A client that trusts the hierarchy of the test and shows this certificate, with its chain."""
+    context = ssl.create_default_context(cafile=str(pki.trust))
+    if identity is not None:
+        context.load_cert_chain(*identity.write(folder, f"client-{identity.certificate.serial_number}"))
+    return context
+
+
+def get(port: int, host: str, context: ssl.SSLContext, path: str = "/oauth/token", **options: Any) -> httpx.Response:
+    """One request to `host`, which is this machine, on a connection of its own."""
+    headers = [("Host", host), *options.pop("headers", [])]
+    with httpx.Client(verify=context, trust_env=False) as client:
+        url = f"https://127.0.0.1:{port}{path}"
+        return client.get(url, headers=headers, extensions={"sni_hostname": host}, **options)
