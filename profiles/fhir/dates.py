@@ -42,15 +42,20 @@ def span(text: str) -> Span | None:
             return Span(datetime(int(year), int(month), 1), _next_month(int(year), int(month)), None)  # noqa: DTZ001
         low = datetime(int(year), int(month), int(day))  # noqa: DTZ001
         if hour is None:
-            return Span(low, low + timedelta(days=1), None)
+            return Span(low, _after(low, timedelta(days=1)), None)
         # A leap second counts as the second before it: datetime cannot hold it.
         low = low.replace(hour=int(hour), minute=int(minute), second=min(int(second or 0), 59))
         if fraction:
             low += timedelta(microseconds=int(fraction[1:7].ljust(6, "0")))
         width = timedelta(microseconds=1) if fraction else timedelta(seconds=1) if second else timedelta(minutes=1)
-        return Span(low, low + width, _zone(zone))
-    except (ValueError, OverflowError):
+        return Span(low, _after(low, width), _zone(zone))
+    except ValueError:
         return None
+
+
+def _after(moment: datetime, width: timedelta) -> datetime:
+    """9999-12-31 is how some systems write "no end": it may not overflow."""
+    return moment + width if moment < OPEN_END - width else OPEN_END
 
 
 def _next_month(year: int, month: int) -> datetime:

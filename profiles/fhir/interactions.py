@@ -64,7 +64,7 @@ def route(method: str, path: str) -> Route:
     """Look up the interaction of a method and a path below the FHIR base (decoded, without query).
 
     HEAD counts as GET. UnknownRoute: 400 for a path that is no FHIR path (``DocumentReference/$``), 405 for a method
-    that the path does not have.
+    that the path does not have, 404 for what is FHIR but served nowhere (``_history``, ``_search``).
     """
     method = "GET" if method == "HEAD" else method
     path = path.strip("/")
@@ -75,6 +75,6 @@ def route(method: str, path: str) -> Route:
         if method not in methods:
             raise UnknownRoute(405, "not-supported", "This method is not supported here.")
         return Route(methods[method], **found.groupdict())
-    if re.match(r"[A-Z]", path) is None:
+    if re.match(r"[A-Z]", path) is None or "/_" in path:
         raise UnknownRoute(404, "not-supported", "This address is not served here.")
     raise UnknownRoute(400, "invalid", "This is not a FHIR request: write Type, Type/id or Type/$operation.")

@@ -66,9 +66,11 @@ def token_test(alternatives: Sequence[str]) -> Test:
             pairs.add((parts[0] or None, parts[1]))
 
     def pair_matches(system: Any, code: Any) -> bool:
-        return (code is not None and (code in codes or (system, code) in pairs)) or (
-            system is not None and system in systems
-        )
+        if not isinstance(system, str | None):
+            return False
+        if isinstance(code, str) and (code in codes or (system, code) in pairs):
+            return True
+        return system is not None and system in systems
 
     def test(node: Any) -> bool:
         if isinstance(node, dict):
@@ -90,39 +92,41 @@ def token_test(alternatives: Sequence[str]) -> Test:
 
 
 def reference_test(alternatives: Sequence[str], targets: Collection[str]) -> Test:
-    """Match ``Type/id``, a bare id (of the types that the parameter points at) and an absolute URL."""
-    wanted: set[tuple[str | None, str]] = set()
-    literal: set[str] = set()
-    for alternative in (unescape(text) for text in alternatives):
+    """Match ``Type/id``, a bare id (of the types that the parameter points at) and an absolute URL.
+
+    An absolute URL matches the same stored absolute URL, and a stored relative reference with its type and id:
+    relative references are ours.
+    """
+    local: set[tuple[str, str]] = set()
+    ids: set[str] = set()
+    absolute: set[str] = set()
+    absolute_local: set[tuple[str, str]] = set()
+    for alternative in map(unescape, alternatives):
+        found = local_reference(alternative)
         if _ID.fullmatch(alternative):
-            wanted.add((None, alternative))
-            continue
-        local = local_reference(alternative)
-        if local is None and not alternative.startswith("urn:"):
+            ids.add(alternative)
+        elif alternative.startswith("urn:"):
+            absolute.add(alternative)
+        elif found is None or _ID.fullmatch(found[1]) is None or "?" in alternative:
             raise ValueError("a reference is written as Type/id, id or an absolute URL")
-        if "://" in alternative or alternative.startswith("urn:"):
-            literal.add(_without_history(alternative))
-        if local is not None and ("://" in alternative or alternative.count("/") == 1):
-            if not _ID.fullmatch(local[1]):
-                raise ValueError("a reference is written as Type/id, id or an absolute URL")
-            wanted.add(local)
-        elif local is not None:
+        elif "://" in alternative:
+            absolute.add(_without_history(alternative))
+            absolute_local.add(found)
+        elif _without_history(alternative).count("/") == 1:
+            local.add(found)
+        else:
             raise ValueError("a reference is written as Type/id, id or an absolute URL")
-    absolute_only = bool(literal)
 
     def test(node: Any) -> bool:
         text = node.get("reference") if isinstance(node, dict) else node
         if not isinstance(text, str):
             return False
-        if literal and _without_history(text) in literal:
+        if absolute and _without_history(text) in absolute:
             return True
-        local = local_reference(text)
-        if local is None or (targets and local[0] not in targets):
+        found = local_reference(text)
+        if found is None or (targets and found[0] not in targets):
             return False
-        if "://" in text and absolute_only:
-            # Two absolute URLs are the same only when they are equal; that was looked at above.
-            return (None, local[1]) in wanted
-        return local in wanted or (None, local[1]) in wanted
+        return found in local or found[1] in ids or ("://" not in text and found in absolute_local)
 
     return test
 

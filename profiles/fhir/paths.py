@@ -141,7 +141,7 @@ def _duration(holders: list[Any]) -> timedelta | None:
                 if not isinstance(extension, dict) or extension.get("url") not in _DURATIONS:
                     continue
                 quantity = extension.get("valueDuration")
-                unit = _UNITS.get(quantity.get("code", "")) if isinstance(quantity, dict) else None
+                unit = _UNITS.get(str(quantity.get("code"))) if isinstance(quantity, dict) else None
                 amount = quantity.get("value") if isinstance(quantity, dict) else None
                 if unit is not None and isinstance(amount, int | Decimal) and 0 <= amount < 100_000:
                     return unit * float(amount)

@@ -128,9 +128,13 @@ def _admit_write(standard: Standard, rules: Sequence[RequestRule], request: Fhir
 
 
 def _not_offered(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Refused:
-    known = {rule.type for rule in rules} | set(standard.reads)
+    known = {rule.type for rule in rules}
+    if any(rule.method == "GET" for rule in rules):
+        known |= set(standard.reads)
     if request.type is not None and request.type not in known:
         return Refused(404, "not-supported", "This resource type is not part of this data service.")
+    if request.interaction == "read":
+        return Refused(404, "not-supported", f"Reading {request.type} is not part of this data service.")
     if request.interaction == "operation":
         return Refused(404, "not-supported", f"This operation on {request.type} is not part of this data service.")
     if request.interaction == "search-type":
@@ -166,7 +170,8 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
         misfit = _misfit(rule, query)
         if misfit is None:
             asked = sum(1 for name, _ in query if name.partition(":")[0] in INCLUDES)
-            fitting.append(((len(rule.required), asked - len(rule.includes)), rule))
+            filters = sum(1 for one in rule.required if not one.is_include)
+            fitting.append(((filters, asked - len(rule.includes)), rule))
         else:
             misfits.append(misfit)
     if not fitting:

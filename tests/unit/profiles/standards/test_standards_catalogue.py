@@ -1,0 +1,214 @@
+"""The standards load, are consistent, and hold the facts of the specification."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from shared import shared
+
+from profiles.fhir.version import FhirVersion
+from profiles.standards import load
+from profiles.standards.checks import check, check_standard
+from profiles.standards.load import StandardError, UnknownService, catalogue, read_standard
+from profiles.standards.model import RequestRule, Standard
+
+CATALOGUE = catalogue()
+
+
+def facts() -> dict[str, Any]:
+    with shared("spec", "datasets.yaml").open(encoding="utf-8") as file:
+        return dict(yaml.safe_load(file)["standards"])
+
+
+def as_fact(rule: RequestRule) -> tuple[object, ...]:
+    """A row in the form of datasets.yaml. The manner of writing of the profiles of what comes along differs: sets."""
+    included = {kind: set(profiles) for kind, profiles in rule.included_profiles.items()}
+    return (
+        rule.method,
+        "/" + rule.path,
+        [str(one) for one in rule.required],
+        [str(one) for one in rule.optional],
+        list(rule.profiles),
+        included,
+    )
+
+
+def test_every_standard_of_the_specification_is_a_folder_and_no_other() -> None:
+    assert set(CATALOGUE.standards) == set(facts())
+
+
+@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+def test_every_interaction_of_the_specification_is_a_row_with_the_same_facts(standard: Standard) -> None:
+    known = facts()[standard.id]
+    assert (standard.title, standard.ring, standard.capability) == (
+        known["title"],
+        known["ring"],
+        known.get("capability"),
+    )
+    assert standard.fhir is FhirVersion.of(known["fhir"])
+    expected = {}
+    seen: Counter[str] = Counter()
+    for usecase, content in known["usecases"].items():
+        for one in content["interactions"]:
+            seen[one["id"]] += 1
+            row = one["id"] if seen[one["id"]] == 1 else f"{one['id']}-{seen[one['id']]}"
+            included = {
+                kind: {profiles} if isinstance(profiles, str) else set(profiles)
+                for kind, profiles in one.get("included", {}).items()
+            }
+            expected[usecase, row] = (
+                one["method"],
+                one["path"],
+                one.get("params", []),
+                one.get("optional_params", []),
+                one.get("profiles", []),
+                included,
+            )
+    assert {(rule.usecase, rule.id): as_fact(rule) for rule in standard.rules} == expected
+
+
+@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+def test_packages_and_service_numbers_agree_with_the_specification(standard: Standard) -> None:
+    known = facts()[standard.id]
+    numbers = {str(number).split()[0] for number in known["gegevensdienst"]} - {"unknown"}
+    assert numbers <= {service.id for service in standard.services if not service.test}
+    for name, version in known["packages"].items():
+        if version.replace(".", "").isdigit() and name in standard.packages:
+            assert standard.packages[name] == version
+    roles = {str(role).split()[0] for role in known["systeemrol"]} - {"unknown"}
+    assert roles <= {role for service in standard.services for role in service.roles}
+
+
+@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+def test_every_named_package_can_be_had(standard: Standard) -> None:
+    for name, version in standard.packages.items():
+        assert shared("packages", f"{name}-{version}.tgz").is_file()
+
+
+def test_the_rows_are_consistent() -> None:
+    assert check(CATALOGUE) == []
+
+
+def test_services_are_found_by_number() -> None:
+    standard, service = CATALOGUE.service("48")
+    assert (standard.id, service.function, service.roles) == ("bgz-3", "collect", ("MM-3.0-BZB-FHIR",))
+    assert CATALOGUE.service("50")[0].id == "ggz-2"
+    assert CATALOGUE.service("65")[0].id == "geboortezorg-1"
+    assert CATALOGUE.service("51")[0].id == "pdfa-3"
+    assert CATALOGUE.service("63")[0].fhir is FhirVersion.R4
+    with pytest.raises(UnknownService):
+        CATALOGUE.service("1")
+
+
+def test_collecting_and_sharing_are_different_services() -> None:
+    pdfa = CATALOGUE.standards["pdfa-3"]
+    collect, share = pdfa.services
+    assert {rule.method for rule in pdfa.rules_of(collect)} == {"GET"}
+    assert {rule.method for rule in pdfa.rules_of(share)} == {"POST"}
+
+
+def test_every_text_for_patients_is_short_and_dutch_names_are_there() -> None:
+    for standard in CATALOGUE.standards.values():
+        for rule in standard.rules:
+            assert rule.name_nl
+            assert rule.name_en
+            assert len(rule.name_nl) <= 50
+        for service in standard.services:
+            assert len(service.about.split()) <= 25
+
+
+def test_loading_is_quick_and_done_once() -> None:
+    load._catalogue.cache_clear()
+    started = time.process_time()
+    first = catalogue()
+    assert time.process_time() - started < 0.5  # 0.02 s as measured; the limit allows a busy machine
+    assert catalogue() is first
+
+
+def test_profiles_that_cannot_be_had_are_not_claimed() -> None:
+    standard = CATALOGUE.standards["bgz-msz-2"]
+    assert standard.claims(standard.rule("problem")) == ("http://nictiz.nl/fhir/StructureDefinition/zib-Problem",)
+
+
+STANDARD = """
+id = "dental-1"
+title = "Dental care"
+nl = "Mondzorg"
+en = "Dental care"
+fhir = "STU3"
+[[service]]
+id = "9901"
+test = true
+name = "Mondzorg"
+about = "Gegevens van uw tandarts."
+en = "Dental care"
+usecases = ["serve"]
+"""
+ROW = (
+    '[[request]]\nid = "problem"\nnl = "Problemen"\nen = "Problems"\nget = "Condition"\nprofiles = ["N:zib-Problem"]\n'
+)
+
+
+def folder(tmp_path: Path, standard: str = STANDARD, requests: str = ROW) -> Path:
+    path = tmp_path / "dental-1"
+    path.mkdir()
+    (path / "standard.toml").write_text(standard, encoding="utf-8")
+    (path / "requests.toml").write_text(requests, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("standard", "requests", "message"),
+    [
+        (STANDARD.replace("dental-1", "other"), ROW, "differs from the name of the folder"),
+        (STANDARD.replace("STU3", "R9"), ROW, "unknown FHIR version"),
+        (STANDARD.replace('nl = "Mondzorg"\n', "", 1), ROW, "nl is missing"),
+        (STANDARD.replace('"Mondzorg"', "3", 1), ROW, "nl must be str"),
+        ("ring = true\n" + STANDARD, ROW, "ring must be int"),
+        ("colour = 1\n" + STANDARD, ROW, "unknown key colour"),
+        (STANDARD.replace('"serve"', '"nothing"'), ROW, "unknown use cases nothing"),
+        (STANDARD.replace('"9901"', '"99 01"'), ROW, "not a service id"),
+        (STANDARD + 'function = "sell"\n', ROW, "must be one of collect, share"),
+        (STANDARD, "", "no .*request.* rows"),
+        (STANDARD, "[[request", "requests.toml"),
+        (STANDARD, ROW + ROW, "request 2: id problem exists already"),
+        (STANDARD, ROW + "colour = 1\n", "request 1 .problem.: unknown key colour"),
+        (STANDARD, ROW.replace("get", "delete"), "exactly one of get, post and put"),
+        (STANDARD, ROW.replace('"Condition"', '"condition"'), "no request that a row can offer"),
+        (STANDARD, ROW + 'query = ["code"]\n', "code is not name=value"),
+        (STANDARD, ROW + 'query = ["code={sct|1"]\n', "unknown placeholder"),
+        (STANDARD, ROW + 'query = ["code={loink}|1"]\n', "unknown placeholder {loink}"),
+        (STANDARD, ROW + 'query = ["_include=Condition:nothing"]\n', "this include is not supported"),
+        (STANDARD, ROW + 'answer = "some"\n', "answer is some"),
+        (STANDARD, ROW + "zibs = [1]\n", "zibs must be a list of texts"),
+    ],
+)
+def test_a_mistake_in_a_folder_is_told_with_file_and_row(
+    tmp_path: Path, standard: str, requests: str, message: str
+) -> None:
+    with pytest.raises(StandardError, match=message) as wrong:
+        read_standard(folder(tmp_path, standard, requests))
+    assert str(tmp_path) in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("requests", "line"),
+    [
+        (ROW.replace('profiles = ["N:zib-Problem"]\n', ""), "problem: names no profile"),
+        (ROW + 'query = ["colour=red"]\n', "problem: colour: Search parameter colour is not supported"),
+        (ROW + 'optional = ["onset-date=xx{date}"]\n', "problem: onset-date"),
+        (ROW + 'query = ["patient={identifier}"]\n', "problem: its own request is refused"),
+        (ROW.replace("N:", "X:"), "profile X:zib-Problem is not a canonical"),
+    ],
+)
+def test_the_checks_find_what_loads_but_does_not_work(tmp_path: Path, requests: str, line: str) -> None:
+    lines = check_standard(read_standard(folder(tmp_path, requests=requests)))
+    assert any(line in one for one in lines), lines
+
+
+def test_two_standards_cannot_have_the_same_service(tmp_path: Path) -> None:
+    with pytest.raises(StandardError, match="service 48 is offered by bgz-3 already"):
+        catalogue(extra=[folder(tmp_path, STANDARD.replace("9901", "48"))])
