@@ -89,7 +89,16 @@ def build(
     fetch: Fetch | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> AuthApp:
-    """Wire the authorization server. `fetch` replaces the bearer look-up (see auth.store.GRANT_SELECT)."""
+    """Wire the authorization server.
+
+    `engine` comes from `auth.store.engine_for(url)` (or any engine on which `auth.store.prepare_sqlite` was used);
+    the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`; in the demo its issuer is
+    `TestProvider(settings.login, persons, [base_url + "/login/callback"]).app`, mounted where that issuer says.
+    `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).
+
+    A demo over plain HTTP needs `secure_cookies=False`, `client_authentication="asserted"` and its own callback in
+    `local_redirects`; production settings refuse all three.
+    """
     current, keys = settings.seal_ring()
     parts = Parts(
         settings=settings,

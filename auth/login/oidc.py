@@ -2,6 +2,7 @@
 
 import secrets
 import time
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import httpx
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -19,6 +19,11 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from auth.login.claims import identity
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable
 from auth.settings import OidcSettings
+
+with warnings.catch_warnings():
+    # Authlib announces httpx2; both libraries do what is needed here.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 _CANCELLED = frozenset({"access_denied", "login_cancelled", "cancelled"})
 _DOWN = frozenset({"temporarily_unavailable", "server_error"})

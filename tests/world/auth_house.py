@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import anyio
 import httpx
-import psycopg
 from sqlalchemy import Engine, delete
 from starlette.applications import Starlette
 
@@ -186,7 +185,10 @@ class House:
                 V: Client(V, "Vlinderzorg PGO", frozenset({"99"})),
             },
             hosts={D, G, V, WHITELIST_ONLY, "medmij.zandoord.example"},
-            service_names={"48": "Verzamelen Basisgegevens zorg 3.0", "65": "Verzamelen Integrale Zwangerschapskaart 1.0"},
+            service_names={
+                "48": "Verzamelen Basisgegevens zorg 3.0",
+                "65": "Verzamelen Integrale Zwangerschapskaart 1.0",
+            },
         )
         self.providers = _Providers(
             {
@@ -267,7 +269,9 @@ class Pgo:
             },
             headers={"Accept-Language": "nl"},
         )
-        self.server = httpx.AsyncClient(transport=httpx.ASGITransport(house.app, raise_app_exceptions=False), base_url=FRONT)
+        self.server = httpx.AsyncClient(
+            transport=httpx.ASGITransport(house.app, raise_app_exceptions=False), base_url=FRONT
+        )
 
     # --- the browser -----------------------------------------------------------------------------------------------
 
@@ -339,9 +343,7 @@ class Pgo:
         finally:
             self.house.peer = before
 
-    async def post(
-        self, path: str, form: Mapping[str, str], peer: str | None = None, **headers: str
-    ) -> httpx.Response:
+    async def post(self, path: str, form: Mapping[str, str], peer: str | None = None, **headers: str) -> httpx.Response:
         """POST a form over the back channel."""
         ids = {"MedMij-Request-ID": str(uuid.uuid4()), "X-Correlation-ID": self.correlation}
         names = {"request_id": "MedMij-Request-ID", "correlation_id": "X-Correlation-ID"}
@@ -400,21 +402,6 @@ def returned(answer: httpx.Response) -> dict[str, str]:
 def raw_query(parameters: Mapping[str, str]) -> str:
     """Parameters as an encoder writes them that leaves `=` and `~` alone."""
     return "&".join(f"{name}={quote(value, safe='~=')}" for name, value in parameters.items())
-
-
-_POSTGRES = "postgresql://127.0.0.1:5432"
-
-
-@contextmanager
-def postgres_database() -> Iterator[str]:
-    """The URL of a database of its own on the local PostgreSQL, dropped afterwards."""
-    name = f"auth_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(f"{_POSTGRES}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
-        try:
-            yield f"{_POSTGRES}/{name}"
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
 
 
 def sqlite_engine(folder: Path) -> Engine:

@@ -1,12 +1,12 @@
 """Fixtures of the authorization stories: a house on each database."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database
 from sqlalchemy import Engine
-from world.auth_house import House, empty, postgres_database, sqlite_engine
+from world.auth_house import House, empty
 
 from auth.store import engine_for
 
@@ -18,8 +18,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
-    with postgres_database() as url:
-        engines = {"sqlite": sqlite_engine(Path(tmp_path_factory.mktemp("auth"))), "postgres": engine_for(url)}
+    folder = tmp_path_factory.mktemp("auth")
+    with database("sqlite", folder) as file, database("postgresql", folder) as server:
+        engines = {"sqlite": engine_for(file), "postgres": engine_for(server)}
         yield engines
         for engine in engines.values():
             engine.dispose()

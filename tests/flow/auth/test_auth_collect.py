@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from world.auth_house import D, FRONT, P1, P4, ZANDOORD, House, returned
+from world.auth_house import FRONT, P1, P4, ZANDOORD, D, House, returned
 
 pytestmark = pytest.mark.anyio
 
