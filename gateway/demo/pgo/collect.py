@@ -1,0 +1,217 @@
+"""Collect everything that a token gives: all searches of the granted services at once, as a PGO does."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from gateway.demo.pgo.client import CORRELATION_ID, REQUEST_ID, PgoSettings, Tokens
+from profiles.fhir.tree import Resource
+from profiles.standards.load import Catalogue, UnknownService, catalogue
+from profiles.standards.model import RequestRule, Service, Standard
+
+AT_ONCE = 32
+"""Searches under way at the same time."""
+EPISODE = "{episode}"
+"""The one placeholder that a first answer fills in: birth care asks by the episodes it found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One search to send."""
+
+    standard: Standard
+    service: Service
+    rule: RequestRule
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What came back for one search. ``problems`` says in words what is missing and why."""
+
+    ask: Ask
+    status: int
+    milliseconds: int
+    matches: tuple[Resource, ...]
+    included: tuple[Resource, ...]
+    problems: tuple[str, ...]
+    raw: bytes
+
+    @property
+    def id(self) -> str:
+        """A name for this section within a visit."""
+        return f"{self.ask.service.id}-{self.ask.rule.id}"
+
+    @property
+    def name(self) -> str:
+        """What people call it, in Dutch."""
+        return self.ask.rule.name_nl
+
+    @property
+    def complete(self) -> bool:
+        """True when the gateway answered, and said of nothing that it is missing."""
+        return self.status == 200 and not self.problems
+
+
+Progress = Callable[[Section, int], None]
+"""Called after every search, with the number of searches that the visit is known to have."""
+
+
+async def collect(
+    http: httpx.AsyncClient, settings: PgoSettings, tokens: Tokens, progress: Progress = lambda _section, _total: None
+) -> tuple[Section, ...]:
+    """Send every search of the granted services and wait for all answers, in the order of the standards' rows.
+
+    Failures become sections with a problem; nothing is raised for them.
+    """
+    gate = asyncio.Semaphore(AT_ONCE)
+    first = list(asks(settings, tokens, catalogue()))
+    waiting = _dependent(tokens, catalogue())
+    total = len(first) + len(waiting)
+
+    async def one(item: Ask) -> Section:
+        async with gate:
+            section = await _search(http, item, tokens)
+        progress(section, total)
+        return section
+
+    sections = list(await asyncio.gather(*map(one, first)))
+    episodes = _episodes(sections)
+    later = [item for item in (_filled(settings, tokens, *row, episodes) for row in waiting) if item is not None]
+    total = len(first) + len(later)
+    sections += await asyncio.gather(*map(one, later))
+    order = {id(rule): place for place, (_, _, rule) in enumerate(_rows(tokens, catalogue()))}
+    return tuple(sorted(sections, key=lambda section: order[id(section.ask.rule)]))
+
+
+def asks(settings: PgoSettings, tokens: Tokens, known: Catalogue) -> Iterator[Ask]:
+    """The searches that need nothing but the token."""
+    for standard, service, rule in _rows(tokens, known):
+        if not any(one.is_open for one in rule.required):
+            yield _ask(settings, tokens, standard, service, rule, {})
+
+
+async def fetch(http: httpx.AsyncClient, url: str, tokens: Tokens, accept: str) -> httpx.Response:
+    """One GET with the token and the ids that every request carries (RES-04, TRACE-01). Raises httpx.HTTPError."""
+    headers = {
+        "Authorization": f"Bearer {tokens.access_token}",
+        "Accept": accept,
+        REQUEST_ID: str(uuid4()),
+        CORRELATION_ID: tokens.correlation,
+    }
+    return await http.get(url, headers=headers)
+
+
+def accept(standard: Standard, form: str = "json") -> str:
+    """The Accept header for a standard's FHIR version; ``form`` is json or xml."""
+    return f"application/fhir+{form}; fhirVersion={standard.fhir.mime}"
+
+
+def _rows(tokens: Tokens, known: Catalogue) -> Iterator[tuple[Standard, Service, RequestRule]]:
+    for service_id in tokens.services:
+        try:
+            standard, service = known.service(service_id)
+        except UnknownService:
+            continue
+        for rule in standard.rules_of(service):
+            searches = rule.interaction in ("search-type", "operation") and rule.method == "GET"
+            if searches and not rule.on_instance and rule.answer in ("all", "last", "one"):
+                yield standard, service, rule
+
+
+def _dependent(tokens: Tokens, known: Catalogue) -> list[tuple[Standard, Service, RequestRule]]:
+    def waits(rule: RequestRule) -> bool:
+        open_ = [one for one in rule.required if one.is_open]
+        return bool(open_) and all(EPISODE in one.value for one in open_)
+
+    return [row for row in _rows(tokens, known) if waits(row[2])]
+
+
+def _filled(
+    settings: PgoSettings,
+    tokens: Tokens,
+    standard: Standard,
+    service: Service,
+    rule: RequestRule,
+    episodes: Mapping[str, Sequence[str]],
+) -> Ask | None:
+    found = episodes.get(service.id, ())
+    if not found:
+        return None
+    return _ask(settings, tokens, standard, service, rule, {EPISODE: found})
+
+
+def _ask(
+    settings: PgoSettings,
+    tokens: Tokens,
+    standard: Standard,
+    service: Service,
+    rule: RequestRule,
+    values: Mapping[str, Sequence[str]],
+) -> Ask:
+    pairs = []
+    for one in rule.required:
+        value = one.value
+        for placeholder, found in values.items():
+            # "EpisodeOfCare/{episode}" is written once for each episode, the reference type included.
+            value = ",".join(value.replace(placeholder, each) for each in found) if placeholder in value else value
+        pairs.append(f"{one.name}={quote(value, safe='/|:,$')}")
+    path = f"{settings.base_url}/{tokens.provider}/{service.id}/fhir/{rule.path}"
+    return Ask(standard, service, rule, path + ("?" + "&".join(pairs) if pairs else ""))
+
+
+def _episodes(sections: Iterable[Section]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for section in sections:
+        ids = [str(item["id"]) for item in section.matches if item["resourceType"] == "EpisodeOfCare"]
+        found.setdefault(section.ask.service.id, []).extend(ids)
+    return found
+
+
+async def _search(http: httpx.AsyncClient, item: Ask, tokens: Tokens) -> Section:
+    start = time.perf_counter()
+    try:
+        response = await fetch(http, item.url, tokens, accept(item.standard))
+    except httpx.HTTPError as error:
+        spent = round((time.perf_counter() - start) * 1000)
+        return Section(item, 0, spent, (), (), (f"Geen antwoord ({type(error).__name__}).",), b"")
+    spent = round((time.perf_counter() - start) * 1000)
+    matches, included, problems = read(response.content)
+    if response.status_code != 200 and not problems:
+        problems = (f"De zorgaanbieder antwoordde met status {response.status_code}.",)
+    return Section(item, response.status_code, spent, matches, included, problems, response.content)
+
+
+def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple[str, ...]]:
+    """The matches, the included resources and the problems in an answer; an unreadable one is a problem."""
+    try:
+        answer = json.loads(body, parse_float=Decimal)
+    except ValueError:
+        return (), (), ("Het antwoord was niet te lezen.",)
+    if not isinstance(answer, dict) or answer.get("resourceType") not in ("Bundle", "OperationOutcome"):
+        return (), (), ("Het antwoord was geen FHIR.",)
+    if answer["resourceType"] == "OperationOutcome":
+        return (), (), tuple(_issues(answer))
+    matches: list[Resource] = []
+    included: list[Resource] = []
+    problems: list[str] = []
+    for entry in answer.get("entry", []):
+        resource, mode = entry.get("resource", {}), entry.get("search", {}).get("mode", "match")
+        if resource.get("resourceType") == "OperationOutcome":
+            problems += _issues(resource)
+        else:
+            (included if mode == "include" else matches).append(resource)
+    return tuple(matches), tuple(included), tuple(problems)
+
+
+def _issues(outcome: Mapping[str, Any]) -> Iterator[str]:
+    for issue in outcome.get("issue", []):
+        yield issue.get("details", {}).get("text") or issue.get("diagnostics") or issue.get("code", "onbekend")

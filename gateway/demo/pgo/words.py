@@ -1,0 +1,103 @@
+"""FHIR values in Dutch, for reading: dates, quantities with their units, codes by display, references by display."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+MONTHS = (
+    *("januari", "februari", "maart", "april", "mei", "juni"),
+    *("juli", "augustus", "september", "oktober", "november", "december"),
+)
+_DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(\d\d)(?:T(\d\d):(\d\d).*)?)?)?")
+UNKNOWN = "niet ingevuld"
+
+Words = Mapping[str, str]
+"""Dutch words for codes that have no display of their own."""
+
+
+def text_of(value: Any, words: Words) -> str:
+    """One value as a person reads it. The kind of a complex value is seen from its members."""
+    if isinstance(value, bool):
+        return "ja" if value else "nee"
+    if not isinstance(value, dict):
+        text = str(value)
+        return words.get(text) or moment(text) or text
+    for members, write in _KINDS:
+        if members & value.keys():
+            return write(value, words) or UNKNOWN
+    return UNKNOWN
+
+
+def moment(text: str) -> str:
+    """A FHIR date or instant in Dutch, no more exact than it is; empty when it is none."""
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return ""
+    year, month, day, hour, minute = found.groups()
+    if month is None:
+        return year
+    clock = f" om {hour}:{minute}" if hour and (hour, minute) != ("00", "00") else ""
+    return " ".join([*([str(int(day))] if day else []), MONTHS[int(month) - 1], year]) + clock
+
+
+def day(when: date) -> str:
+    """A day in Dutch: 3 maart 2026."""
+    return moment(when.isoformat()[:10])
+
+
+def _concept(value: Mapping[str, Any], words: Words) -> str:
+    return ", ".join(dict.fromkeys(_coding(coding, words) for coding in value["coding"]))
+
+
+def _coding(value: Mapping[str, Any], words: Words) -> str:
+    code = str(value.get("code", ""))
+    return str(value.get("display") or words.get(code) or code)
+
+
+def _number(value: Mapping[str, Any]) -> str:
+    number = value.get("value", "")
+    return number if isinstance(number, str) else str(number).replace(".", ",")
+
+
+def _quantity(value: Mapping[str, Any], _words: Words) -> str:
+    unit = str(value.get("unit") or value.get("code") or "")
+    return f"{value.get('comparator', '')} {_number(value)} {'' if unit == '1' else unit}".strip()
+
+
+def _range(value: Mapping[str, Any], words: Words) -> str:
+    low, high = value.get("low"), value.get("high")
+    if low and high:
+        return f"{_number(low)} tot {_quantity(high, words)}"
+    return f"vanaf {_quantity(low, words)}" if low else f"tot {_quantity(high or {}, words)}"
+
+
+def _period(value: Mapping[str, Any], _words: Words) -> str:
+    start, end = moment(str(value.get("start", ""))), moment(str(value.get("end", "")))
+    if not end or start == end:
+        return start if end else f"sinds {start}"
+    same_day = start.partition(" om ")[0] == end.partition(" om ")[0]
+    return f"{start} tot {end.partition(' om ')[2] if same_day else end}" if start else f"tot {end}"
+
+
+def _name(value: Mapping[str, Any], _words: Words) -> str:
+    return " ".join([*value.get("given", [])[:1], value.get("family", "")]).strip()
+
+
+def _address(value: Mapping[str, Any], _words: Words) -> str:
+    lines = [", ".join(value.get("line", [])), f"{value.get('postalCode', '')} {value.get('city', '')}".strip()]
+    return ", ".join(line for line in lines if line)
+
+
+_KINDS = (
+    (frozenset({"text"}), lambda value, _words: str(value["text"])),
+    (frozenset({"coding"}), _concept),
+    (frozenset({"reference", "display"}), lambda value, _words: str(value.get("display", ""))),
+    (frozenset({"start", "end"}), _period),
+    (frozenset({"low", "high"}), _range),
+    (frozenset({"family"}), _name),
+    (frozenset({"postalCode", "city"}), _address),
+    (frozenset({"value"}), _quantity),
+    (frozenset({"code"}), _coding),
+)
+"""The kinds of complex values by a member that only they have, the most telling first (a Coding has its display)."""
