@@ -5,10 +5,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic import BaseModel, ValidationError
 
 from auth.clients.copies import Copies
 from auth.clients.lists import ALARM_AGE, CLOSING_AGE, Copy, Lists
@@ -16,9 +15,7 @@ from auth.clients.model import AnyList, ListKind
 from auth.clients.notices import Notice, Notify
 from auth.clients.open import NoSource, open_source
 from auth.clients.pull import Puller
-from auth.clients.settings import ListSettings
 from auth.clients.sources import FilesSource, Source
-from auth.tls import TlsSettings
 from gateway.cli.context import FINDINGS, console, fail, with_settings
 from gateway.settings import Settings
 
@@ -31,7 +28,6 @@ _NAMES = {
     "providers": ListKind.PROVIDERS,
     "names": ListKind.NAMES,
 }
-S = TypeVar("S", bound=BaseModel)
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
@@ -93,15 +89,16 @@ class _Desk:
     """What the three commands share: the source, the copies, the lists in this process and the notices so far."""
 
     def __init__(self, settings: Settings) -> None:
-        own, tls = list_settings(settings), tls_settings(settings)
         demo = DEMO_LISTS if settings.mode == "test" else None
         try:
-            self.source: Source = open_source(own, tls, demo)
+            self.source: Source = open_source(settings.lists, settings.tls, demo)
         except NoSource as error:
             fail(str(error))
         self.notices: list[Notice] = []
         self.take: Notify = self.notices.append
-        self.copies = None if isinstance(self.source, FilesSource) else Copies(own.copies, self.source.name, self.take)
+        self.copies = (
+            None if isinstance(self.source, FilesSource) else Copies(settings.lists.copies, self.source.name, self.take)
+        )
         self.lists = Lists(self.take)
 
     def load(self, node_only: bool = False) -> None:
@@ -131,29 +128,6 @@ class _Desk:
             mark = "ALARM" if notice.alarm else "news"
             text = f"{mark:5} {notice.kind.value}: {notice.type.value}: {notice.text}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def list_settings(settings: Settings) -> ListSettings:
-    """The section `lists`, checked; a fault ends the command."""
-    return _section(ListSettings, "lists", settings.lists)
-
-
-def tls_settings(settings: Settings) -> TlsSettings:
-    """The section `tls`, checked; a fault ends the command."""
-    return _section(TlsSettings, "tls", settings.tls)
-
-
-def _section(model: type[S], name: str, content: object) -> S:
-    if isinstance(content, model):
-        return content
-    try:
-        return model.model_validate(content)
-    except ValidationError as fault:
-        lines = [
-            ".".join([name, *map(str, entry["loc"])]) + f": {entry['msg']}"
-            for entry in fault.errors(include_input=False, include_url=False)
-        ]
-        fail("; ".join(lines))
 
 
 def _rows(view: Mapping[ListKind, Copy]) -> list[dict[str, Any]]:

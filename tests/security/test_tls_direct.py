@@ -195,7 +195,7 @@ def test_the_highest_version_is_negotiated(back: int) -> None:
 def test_old_versions_and_weak_suites_are_refused(
     pki: Pki, version: ssl.TLSVersion, suites: str, tmp_path: Path
 ) -> None:
-    """TLS-02, TLS-04, CT-104. A lax server with the same certificate shows that this client can do what ours refuses."""
+    """TLS-02, TLS-04, CT-104. A lax server with the same certificate shows that this client can do what we refuse."""
     identity = pki.issuing.issue(BACK, rsa_key=suites.startswith("AES"))
     certificate, key = identity.write(tmp_path, "back")
     lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
