@@ -12,15 +12,10 @@ from typing import Any
 import msgspec
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH, find_fault
+from profiles.fhir.jsonscan import find_fault
+from profiles.fhir.limits import JSON_DEPTH, MAX_LOCATED, MAX_SIZE
 from profiles.fhir.numbers import Spelled, read_decimal, read_integer
 from profiles.fhir.tree import Resource
-
-MAX_SIZE = 50_000_000
-"""Default limit of a document in bytes."""
-
-MAX_LOCATED = 1_000_000
-"""Longest text in which the exact place of a fault is looked for; in a longer one that would cost too much."""
 
 _ESCAPES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
@@ -42,11 +37,11 @@ def parse(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
     except FormatError as error:
         raise _located(error, text) from None
     except RecursionError:
-        raise _located(FormatError(f"nested deeper than {MAX_DEPTH}"), text) from None
+        raise _located(FormatError(f"nested deeper than {JSON_DEPTH}"), text) from None
     if _holds_forbidden(text):
         raise _located(FormatError("a string with a character that FHIR does not allow"), text)
     if _is_deeper(found, text):
-        raise _located(FormatError(f"nested deeper than {MAX_DEPTH}"), text)
+        raise _located(FormatError(f"nested deeper than {JSON_DEPTH}"), text)
     if not isinstance(found, dict):
         raise FormatError("a resource is a JSON object", line=1, column=1)
     return found
@@ -96,10 +91,10 @@ def _holds_forbidden(text: str) -> bool:
 
 def _is_deeper(found: Any, text: str) -> bool:
     """Whether the nesting goes beyond the limit."""
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
+    if text.count("{") + text.count("[") <= JSON_DEPTH:
         return False
     level = [found]
-    for _ in range(MAX_DEPTH):
+    for _ in range(JSON_DEPTH):
         level = [
             value
             for node in level

@@ -4,10 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from profiles.fhir.errors import FormatError
+from profiles.fhir.limits import JSON_DEPTH
 from profiles.fhir.numbers import JSON_NUMBER, read_decimal
-
-MAX_DEPTH = 100
-"""Deepest nesting of objects and arrays that is read; FHIR instances rarely exceed 30."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"')
@@ -94,8 +92,8 @@ class _Scan:
         """Read a value that starts here; True when a container was opened."""
         char = self._text[self._at : self._at + 1]
         if char in ("{", "[") and char:
-            if len(self._open) >= MAX_DEPTH:
-                self._fail(f"nested deeper than {MAX_DEPTH}")
+            if len(self._open) >= JSON_DEPTH:
+                self._fail(f"nested deeper than {JSON_DEPTH}")
             self._at += 1
             self._open.append(_Container(set() if char == "{" else None))
             return True

@@ -5,11 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from profiles.fhir.errors import FormatError
-
-MAX_DIGITS = 128
-"""Longest number text that is read; FHIR asks for 18 significant digits."""
-MAX_EXPONENT = 400
-"""Largest magnitude (power of ten) that is read; a double reaches 308."""
+from profiles.fhir.limits import MAX_DIGITS, MAX_EXPONENT
 
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 JSON_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")

@@ -6,7 +6,7 @@ from typing import Any
 from xml.parsers import expat
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH
+from profiles.fhir.limits import XML_DEPTH
 
 XHTML = "http://www.w3.org/1999/xhtml"
 XML = "http://www.w3.org/XML/1998/namespace"
@@ -39,11 +39,11 @@ def declares_namespace(source: str) -> bool:
     return _OWN_NAMESPACE.match(source) is not None
 
 
-def checked_div(div: Any) -> str:
+def checked_div(div: Any, above: int = 0) -> str:
     """The narrative as it can stand in an XML document.
 
-    Takes the ``div`` text of JSON. HTML entities become characters and a missing namespace is added; anything that is
-    not one well-formed XHTML ``div`` raises FormatError.
+    Takes the ``div`` text of JSON and how deep it stands. HTML entities become characters and a missing namespace is
+    added; anything that is not one well-formed XHTML ``div`` raises FormatError.
     """
     if not isinstance(div, str):
         raise FormatError("must be a string")
@@ -53,7 +53,7 @@ def checked_div(div: Any) -> str:
         raise FormatError("the narrative is not a div")
     if not declares_namespace(source) and "xmlns" not in source[: source.find(">")]:
         source = f'<div xmlns="{XHTML}"{source[4:]}'
-    _check(source)
+    _check(source, above)
     return source
 
 
@@ -63,16 +63,15 @@ def _character(entity: re.Match[str]) -> str:
     return f"&#{known};" if known is not None and name not in _XML_ENTITIES else entity.group()
 
 
-def _check(source: str) -> None:
+def _check(source: str, depth: int) -> None:
     parser = expat.ParserCreate("utf-8", " ")
-    depth = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         local_name(name)
-        if depth > MAX_DEPTH:
-            raise FormatError(f"the narrative is nested deeper than {MAX_DEPTH}")
+        if depth > XML_DEPTH:
+            raise FormatError(f"the narrative is nested deeper than {XML_DEPTH}")
         for key in attributes:
             if " " in key:
                 attribute_name(key)

@@ -5,7 +5,7 @@ from typing import Any
 from xml.parsers import expat
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH
+from profiles.fhir.limits import XML_DEPTH
 from profiles.fhir.xhtml import XHTML, XML, attribute_name, declares_namespace, local_name
 
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -44,8 +44,8 @@ class NarrativeReader:
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth + self._above > MAX_DEPTH:
-            raise FormatError(f"nested deeper than {MAX_DEPTH}")
+        if self._depth + self._above > XML_DEPTH:
+            raise FormatError(f"nested deeper than {XML_DEPTH}")
         if self._rebuild:
             self._rewriter.start(name, attributes)
             return

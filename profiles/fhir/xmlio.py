@@ -9,7 +9,7 @@ Primitive formats are not checked: that is validation.
 from typing import Any
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonio import MAX_SIZE
+from profiles.fhir.limits import MAX_SIZE
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.fhir.xmldiv import NotPlain

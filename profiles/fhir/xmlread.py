@@ -8,7 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH
+from profiles.fhir.limits import XML_DEPTH
 from profiles.fhir.numbers import JSON_INTEGER, JSON_NUMBER, read_decimal, read_integer
 from profiles.fhir.xmldiv import NarrativeReader
 from profiles.fhir.xmlplan import FHIR, Kind, Plan, Plans, Slot
@@ -34,8 +34,7 @@ class Reader:
     """Reads one document. ``rebuild`` makes narratives from events instead of from their source text."""
 
     def __init__(self, plans: Plans, data: bytes, *, rebuild: bool = False) -> None:
-        self._plans = plans
-        self._data = data
+        self._plans, self._data = plans, data
         self._stack: list[_Frame] = []
         self._root: dict[str, Any] = {}
         self._emptied: list[tuple[dict[str, Any], str]] = []
@@ -79,14 +78,14 @@ class Reader:
             raise FormatError("the encoding must be UTF-8")
 
     def _text(self, text: str) -> None:
-        if not text.isspace():
+        if text.strip(" \t\r\n"):
             raise FormatError("text is not allowed here")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         stack = self._stack
         try:
-            if len(stack) >= MAX_DEPTH:
-                raise FormatError(f"nested deeper than {MAX_DEPTH}")
+            if len(stack) >= XML_DEPTH:
+                raise FormatError(f"nested deeper than {XML_DEPTH}")
             if not stack:
                 self._resource(name, attributes, None)
                 return

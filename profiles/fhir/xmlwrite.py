@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH
+from profiles.fhir.limits import XML_DEPTH
 from profiles.fhir.numbers import JSON_INTEGER, JSON_NUMBER
 from profiles.fhir.xhtml import checked_div
 from profiles.fhir.xmlplan import Kind, Plan, Plans, Slot
@@ -58,8 +58,8 @@ class Writer:
             self._out.append(f"</{name}>")
 
     def _children(self, node: dict[str, Any], plan: Plan, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise FormatError(f"nested deeper than {MAX_DEPTH}")
+        if depth > XML_DEPTH - 2:  # the reader counts this element and its children too
+            raise FormatError(f"nested deeper than {XML_DEPTH}")
         for slot, value, extras in _ordered(node, plan):
             if (
                 slot.kind is _TEXT
@@ -107,10 +107,10 @@ class Writer:
             self._complex(slot, value, depth)
         elif kind is Kind.RESOURCE:
             self._out.append(slot.head + ">")
-            self._resource(value, "", depth + 1)
+            self._resource(value, "", depth + 2)  # the holder and the resource
             self._out.append(slot.close)
         else:
-            self._out.append(checked_div(value))
+            self._out.append(checked_div(value, depth + 2))
 
     def _complex(self, slot: Slot, value: Any, depth: int) -> None:
         if not isinstance(value, dict):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.profiles.fhir_codec.fhir_data import NUMBER_TEXT, resources
 
@@ -29,7 +29,7 @@ def exact(node: Any) -> Any:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_resource_survives_json_and_xml(version: FhirVersion, data: st.DataObject) -> None:
     resource = data.draw(resources(version))
@@ -43,7 +43,7 @@ def test_a_resource_survives_json_and_xml(version: FhirVersion, data: st.DataObj
     assert document.endswith(fragment.split(b">", 1)[1]) or fragment.endswith(b"/>")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(text=NUMBER_TEXT)
 def test_numbers_keep_their_digits_and_spelling(text: str) -> None:
     parsed = jsonio.parse(b'{"resourceType":"Observation","valueQuantity":{"value":%s}}' % text.encode())
@@ -55,7 +55,7 @@ def test_numbers_keep_their_digits_and_spelling(text: str) -> None:
     assert f'<value value="{shown}"/>'.encode() in document
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=60))
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
@@ -66,7 +66,7 @@ def test_any_bytes_as_json(data: bytes) -> None:
     refused_or_read_json(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=60))
 @example(b"<a>" * 100_000)
 @example(b"\xff\xfe<\x00a\x00/\x00>\x00")
@@ -83,7 +83,7 @@ def test_any_bytes_as_xml(data: bytes) -> None:
 PIECES = ['"', "{", "}", "[", "]", ",", ":", "1", "-", ".5", "e9", "null", "true", "\\u", "d800", "NaN", " ", "\n", "a"]
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(parts=st.lists(st.sampled_from(PIECES), max_size=20))
 def test_nearly_json(parts: list[str]) -> None:
     refused_or_read_json("".join(parts).encode())
@@ -122,7 +122,7 @@ XML_PIECES += [
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(parts=st.lists(st.sampled_from(XML_PIECES), max_size=12))
 def test_nearly_xml(parts: list[str]) -> None:
     document = HEAD + "".join(parts).encode() + b"</Patient>"

@@ -6,7 +6,7 @@ import pytest
 
 from profiles.fhir import jsonio
 from profiles.fhir.errors import FormatError
-from profiles.fhir.jsonscan import MAX_DEPTH
+from profiles.fhir.limits import JSON_DEPTH
 
 REFUSED = [
     (b'{"id":"1",\n "id":"2"}', "duplicate key", 2, 2),
@@ -58,7 +58,7 @@ def test_a_fault_is_named_with_its_path() -> None:
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
+@pytest.mark.parametrize("depth", [JSON_DEPTH + 1, 900, 100_000])
 def test_deep_nesting_is_refused(opening: bytes, depth: int) -> None:
     closing = b"]" if opening == b"[" else b"}"
     inner = (opening * (depth - 1)) + b"1" + closing * (depth - 1)
@@ -67,11 +67,11 @@ def test_deep_nesting_is_refused(opening: bytes, depth: int) -> None:
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
-    jsonio.parse(b'{"x":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b', "y":[' + b"[]," * 200 + b"[]]}")
+    jsonio.parse(b'{"x":' + b"[" * (JSON_DEPTH - 1) + b"]" * (JSON_DEPTH - 1) + b', "y":[' + b"[]," * 200 + b"[]]}")
 
 
 @pytest.mark.parametrize(
-    "tail", [b']", "a":1}', b']", "b":NaN}', b']", "b":"\\ud800"}', b']", "b":' + b"[" * 101 + b"]" * 101 + b"}"]
+    "tail", [b']", "a":1}', b']", "b":NaN}', b']", "b":"\\ud800"}', b']", "b":' + b"[" * 201 + b"]" * 201 + b"}"]
 )
 def test_a_fault_in_a_big_document_is_refused_without_a_long_search(tail: bytes) -> None:
     with pytest.raises(FormatError):

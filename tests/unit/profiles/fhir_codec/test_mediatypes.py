@@ -1,7 +1,7 @@
 """RES-08, RES-09, ERR-47: the format that a client asks for, and the version it may ask for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
@@ -97,6 +97,7 @@ def test_a_body_of_another_version_is_refused() -> None:
     assert refusal.value.wrong_version
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('application/fhir+json*xml;,q=0.5"\\ fhirVersion4²'), max_size=40), st.booleans())
 def test_any_header_is_agreed_or_refused(text: str, as_parameter: bool) -> None:
     try:

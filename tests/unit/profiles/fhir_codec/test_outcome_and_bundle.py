@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.profiles.fhir_codec.fhir_data import TEXT, resources
 
@@ -62,6 +62,7 @@ def test_nothing_found_is_a_searchset_without_entries(fmt: Format) -> None:
     }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), url=TEXT, fmt=st.sampled_from(list(Format)), version=st.sampled_from(list(FhirVersion)))
 def test_any_resources_and_urls(data: st.DataObject, url: str, fmt: Format, version: FhirVersion) -> None:
     found = data.draw(st.lists(resources(version, depth=1), max_size=3))

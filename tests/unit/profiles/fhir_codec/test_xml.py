@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from profiles.fhir import xmlio
+from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
 
@@ -236,6 +236,40 @@ def test_deep_data_is_not_written() -> None:
         node = {"url": "x", "extension": [node]}
     with pytest.raises(FormatError, match="nested deeper"):
         xmlio.dump({"resourceType": "Patient", "extension": [node]}, STU3)
+
+
+def nested(shape: str, depth: int) -> dict[str, Any]:
+    basic: dict[str, Any] = {"resourceType": "Basic"}
+    if shape == "narrative":
+        return {**basic, "text": {"div": DIV + "<p>" * depth + "</p>" * depth + "</div>"}}
+    if shape == "contained":
+        for _ in range(depth):
+            basic = {"resourceType": "Basic", "contained": [basic]}
+        return basic
+    if shape == "primitive":
+        extras: dict[str, Any] = {"id": "a"}
+        for _ in range(depth):
+            extras = {"extension": [{"url": "x", "_valueCode": extras}]}
+        return {**basic, "_language": extras}
+    extension: dict[str, Any] = {"url": "x"}
+    for _ in range(depth):
+        extension = {"url": "x", "extension": [extension]}
+    return {**basic, "extension": [extension]}
+
+
+@pytest.mark.parametrize("shape", ["extension", "contained", "narrative", "primitive"])
+def test_what_can_be_written_can_be_read_however_deep(shape: str) -> None:
+    written = 0
+    for depth in range(30, 110):
+        resource = nested(shape, depth)
+        try:
+            document = xmlio.dump(resource, R4)
+        except FormatError:
+            continue
+        written += 1
+        assert xmlio.parse(document, R4) == resource
+        assert jsonio.parse(jsonio.dump(resource)) == resource
+    assert 15 < written < 80
 
 
 def test_attribute_values_are_escaped() -> None:
