@@ -1,1 +1,26 @@
 """Fixtures that every test may use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from shared import shared
+
+from profiles.validation.packages import install
+
+
+@pytest.fixture(scope="session")
+def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package cache with all shared official packages."""
+    cache = tmp_path_factory.mktemp("packages")
+    for archive in sorted(shared("packages").glob("*.tgz")):
+        install(archive.read_bytes(), cache)
+    return cache
+
+
+@pytest.fixture
+def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The official packages are in the package cache that the process uses."""
+    monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
+    yield

@@ -1,0 +1,85 @@
+"""The official qualification scripts against the running gateway: what they ask is answered, what they assert holds.
+
+Fixtures are loaded with dates relative to today. Profile asserts are evaluated with the official packages.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from databases import KINDS, database
+from servers import Running, serving
+from shared import shared
+
+from gateway.intake.sink import StoreSink
+from gateway.qualify.discovery import find_sets
+from gateway.qualify.engine import Plan, run_sets
+from gateway.qualify.files import open_files
+from gateway.qualify.loadset import load_set, token_table
+from gateway.qualify.profilecheck import OwnChecker
+from gateway.qualify.results import ScriptResult, Status
+from gateway.store.engine import open_engine
+
+PROVIDER = "ziekenhuiszandoord"
+
+READING = [
+    ("STU3/BgZ-3-0/MedMij/Test", "48", ["XIS-Server"], 104),
+    ("STU3/Geboortezorg-1-0/MedMij/Cert", "65", ["XIS-Server"], 10),
+    ("STU3/SelfMeasurements-2-0/MedMij/Test", "52", ["Serving-XIS"], 20),
+    ("R4/Immunization-2-0/MedMij/Test", "63", ["XIS-Server", "XIS-Server-CheckContent"], 8),
+    ("R4/MP9-3-0-0-beta/MedMij/Test", "9006", [], 86),
+]
+"""Set, data service, roles (empty: all that test a server), number of scripts that only read."""
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with database(request.param, tmp_path_factory.mktemp("store")) as url, serving(url, world=False) as server:
+        yield server
+
+
+def run(server: Running, folder: Path, service: str, roles: list[str]) -> list[ScriptResult]:
+    """Load the set and run its server scripts, in both formats."""
+    files, start = open_files(folder)
+    loaded = load_set(files, start, token_table(files, folder), today())
+    assert not loaded.problems
+    engine = open_engine(server.settings.database_url)
+    sink = StoreSink(engine, server.settings, loaded.bsn)
+    assert not sink.store(loaded.items, PROVIDER, "qualification").refused
+    sink.tokens(loaded.tokens(PROVIDER, [service]))
+    engine.dispose()
+    base = f"{server.base}/{PROVIDER}/{service}/fhir"
+
+    async def go() -> list[ScriptResult]:
+        plan = Plan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
+        async with httpx.AsyncClient(timeout=30) as client:
+            results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=4)
+        return [script for result in results for script in result.scripts]
+
+    return asyncio.run(go())
+
+
+def complaint(script: ScriptResult) -> str:
+    lines = [
+        f"  {action.status}: {action.check or action.description}: {action.found} {action.reason}"
+        for test in script.tests
+        for action in test.actions
+        if action.status is not Status.PASSED
+    ]
+    return "\n".join([f"{script.id}: {script.status}", *lines[:5]])
+
+
+@pytest.mark.parametrize(("name", "service", "roles", "count"), READING, ids=[row[0].split("/")[1] for row in READING])
+def test_every_script_that_reads_passes_whole(
+    running: Running, official_packages: None, name: str, service: str, roles: list[str], count: int
+) -> None:
+    scripts = run(running, shared("qualification", name), service, roles)
+    assert len(scripts) == count
+    assert not [complaint(script) for script in scripts if script.status is not Status.PASSED]

@@ -1,0 +1,67 @@
+"""A running gateway for tests: the real application on a real socket, in a thread of this process."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.cli.db import upgrade
+from gateway.demo.seed import seed
+from gateway.settings import Settings, load
+from gateway.store.engine import open_engine
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that serves: its address and its settings."""
+
+    base: str
+    settings: Settings
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def settings_for(url: str, port: int, **overrides: Any) -> Settings:
+    """Test mode on this database and port."""
+    settings = load()
+    listen = settings.listen.model_copy(update={"port": port})
+    return settings.model_copy(update={"database_url": url, "listen": listen, **overrides})
+
+
+@contextmanager
+def serving(url: str, *, world: bool = True, **overrides: Any) -> Iterator[Running]:
+    """Migrate the database, load the demo world when asked, and serve until the block ends."""
+    settings = settings_for(url, free_port(), **overrides)
+    engine = open_engine(url)
+    upgrade(engine)
+    if world:
+        seed(engine, settings, datetime.now(UTC).date())
+    engine.dispose()
+    config = uvicorn.Config(
+        create_app(settings, demo=world), host="127.0.0.1", port=settings.listen.port, log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > deadline or not thread.is_alive():
+            raise RuntimeError("the gateway did not start")
+        time.sleep(0.02)
+    try:
+        yield Running(settings.base_url, settings)
+    finally:
+        server.should_exit = True
+        thread.join(20)
