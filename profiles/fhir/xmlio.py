@@ -6,6 +6,7 @@ elements, elements without content, a second occurrence of what may occur once, 
 Primitive formats are not checked: that is validation.
 """
 
+import re
 from typing import Any
 
 from profiles.fhir.errors import FormatError
@@ -17,15 +18,24 @@ from profiles.fhir.xmlplan import FHIR, Plans, plans, script_plans
 from profiles.fhir.xmlread import Reader
 from profiles.fhir.xmlwrite import Writer, escape
 
-__all__ = ["dump", "dump_script", "escape", "fragment", "parse", "parse_script"]
+__all__ = ["document", "dump", "dump_script", "escape", "fragment", "parse", "parse_script"]
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+_ROOT = re.compile(rb"<[A-Za-z]+")
 _BOM = b"\xef\xbb\xbf"
 
 
 def parse(data: bytes, version: FhirVersion, *, max_size: int = MAX_SIZE) -> Resource:
     """Read one resource that came from outside; raises FormatError with line, column and path, and nothing else."""
     return _read(plans(version), data, max_size)
+
+
+def document(ready: bytes) -> bytes:
+    """The document of a resource that is ready as a ``fragment``: its root gets the declaration and the namespace."""
+    name = _ROOT.match(ready)
+    if name is None:
+        raise FormatError("not a fragment")
+    return f'{_DECLARATION}{name[0].decode()} xmlns="{FHIR}"'.encode() + ready[name.end() :]
 
 
 def parse_script(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
