@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auth.certificates import PeerCheck, Trust
 from auth.crl import Revocations
+from auth.crl_pull import CrlPuller
 
 SUITES_TLS12 = ":".join(
     (
@@ -41,11 +42,15 @@ class TlsSettings(BaseModel):
     )
     trust: Path | None = Field(None, description="PEM file: roots and intermediates that peers may chain to (TLS-05)")
     crls: Path | None = Field(None, description="folder with the revocation lists of those (TLS-09)")
+    crl_urls: tuple[str, ...] = Field((), description="distribution points; empty: somebody else fills the folder")
     revocation: Literal["crl", "off"] = Field("crl", description="off is for tests only")
     back_certificate: Path | None = Field(None, description="our certificate on the back channel, with its chain (PEM)")
     back_key: Path | None = Field(None, description="its private key")
     front_certificate: Path | None = Field(None, description="our certificate on the front channel, with its chain")
     front_key: Path | None = Field(None, description="its private key")
+    front_port: int | None = Field(
+        None, ge=1, le=65535, description="port of the front channel when this process ends TLS itself"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "TlsSettings":
@@ -56,6 +61,8 @@ class TlsSettings(BaseModel):
                 raise ValueError("crls is needed to check revocation")
         if self.peer == "direct" and not (self.back_certificate and self.back_key):
             raise ValueError("direct needs back_certificate and back_key")
+        if self.front_port is not None and not (self.front_certificate and self.front_key):
+            raise ValueError("front_port needs front_certificate and front_key")
         for address in self.proxies:
             if address != "unix":
                 ipaddress.ip_network(address, strict=False)
@@ -79,6 +86,13 @@ def peer_check(settings: TlsSettings) -> PeerCheck:
         raise ValueError("tls.trust is not set")
     folder = settings.crls if settings.revocation == "crl" else None
     return PeerCheck(Trust.read(settings.trust), Revocations(folder) if folder else None)
+
+
+def crl_puller(settings: TlsSettings) -> CrlPuller | None:
+    """Who brings new revocation lists, when the settings name distribution points. Raises as `peer_check`."""
+    if settings.trust is None or settings.crls is None or not settings.crl_urls:
+        return None
+    return CrlPuller(settings.crl_urls, settings.crls, Trust.read(settings.trust))
 
 
 def front_channel_context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -72,7 +72,7 @@ class Finder(Protocol):
 
 def direct(scope: Scope, copies: tuple[bytes, ...]) -> bytes | None:
     """The certificate of the TLS connection that this process ended itself; the header counts for nothing."""
-    found: bytes | None = scope.get("extensions", {}).get(_DER)
+    found: bytes | None = (scope.get("extensions") or {}).get(_DER)
     return found
 
 
@@ -93,8 +93,10 @@ class BehindProxy:
         return _from_header(copies[0]) if copies[0] else None
 
     def _is_proxy(self, scope: Scope) -> bool:
-        client = scope.get("client")
-        address = scope.get("extensions", {}).get(_SOCKET) or (client[0] if client else "unix")
+        address = (scope.get("extensions") or {}).get(_SOCKET)
+        if address is None:
+            _log.error("the server does not run TlsProtocol: who the proxy is cannot be known, so nobody is")
+            return False
         if address == "unix":
             return self._unix
         try:
@@ -163,7 +165,7 @@ class PeerGate:
         copies = self._take_header(scope)
         peer, reason = self._peer(scope, copies)
         extensions = {**(scope.get("extensions") or {}), _PEER: peer}
-        extensions.pop(_DER, None)
+        extensions.pop(_DER, None)  # nobody behind the gate needs more than the names
         scope["extensions"] = extensions
         if peer.hostnames is None and self._back_channel(scope["path"]):
             self._tell(scope, reason)

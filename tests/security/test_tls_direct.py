@@ -9,10 +9,24 @@ from pathlib import Path
 import httpx
 import pytest
 from security.pki import DAY, Identity, Pki, pem
-from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, echo, get, serving
+from security.tlsworld import (
+    BACK,
+    FRONT,
+    HEADER,
+    OTHER,
+    PGO,
+    World,
+    client_context,
+    echo,
+    free_port,
+    get,
+    running,
+    serving,
+)
 
 from auth.clients.model import ListKind
 from auth.clients.sources import FetchError, NodeSource
+from auth.listeners import server
 from auth.tls import TlsSettings, back_channel_context, front_channel_context, peer_check
 from auth.tls import client_context as our_client_context
 
@@ -291,3 +305,54 @@ def test_a_node_with_a_revoked_certificate_is_not_believed(pki: Pki, tmp_path: P
     ):
         _fetch(_source(pki, port, pki.issuing.issue(BACK), tmp_path))
     pki.revoke()
+
+
+# --- both channels in one process ----------------------------------------------------------------------------------
+
+
+def test_one_process_serves_both_channels_on_a_port_each(pki: Pki, settings: TlsSettings, tmp_path: Path) -> None:
+    """TLS-07, TLS-10, TLS-11: `gateway serve` without a proxy."""
+    certificate, key = pki.issuing.issue(FRONT).write(tmp_path, "front")
+    both = settings.model_copy(update={"front_certificate": certificate, "front_key": key, "front_port": free_port()})
+    world, port = World(both), free_port()
+    made = server(world.app, both, host="127.0.0.1", port=port, log_level="error", lifespan="off")
+    context = client_context(pki, pki.issuing.issue(PGO), tmp_path)
+    assert both.front_port
+    with running(made):
+        assert get(port, BACK, context).json()["peer"] == [PGO]
+        assert get(both.front_port, FRONT, context, "/oauth/authorize").json()["peer"] is None
+        assert refused(get(both.front_port, FRONT, context))
+    with pytest.raises(httpx.ConnectError):
+        get(both.front_port, FRONT, context, "/oauth/authorize")
+
+
+def test_without_the_protocol_class_nobody_is_the_proxy(pki: Pki) -> None:
+    """TLS-10: uvicorn alone lets forwarding headers say who connects, so its word is not taken."""
+    world = World(TlsSettings(peer="proxy", trust=pki.trust, crls=pki.crls))
+    with serving(world.app, http="httptools") as port:
+        headers = {HEADER: pki.issuing.issue(PGO).header}
+        assert refused(httpx.get(f"http://127.0.0.1:{port}/oauth/token", headers=headers, trust_env=False))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"peer": "direct", "trust": "t.pem", "crls": "c"},
+        {"peer": "proxy", "crls": "c"},
+        {"peer": "proxy", "trust": "t.pem"},
+        {"peer": "proxy", "trust": "t.pem", "crls": "c", "proxies": ["proxy.example"]},
+        {"front_port": 8443},
+        {"peers": "proxy"},
+    ],
+)
+def test_incomplete_settings_are_refused(wrong: dict[str, object]) -> None:
+    """Fail closed at start, not at the first request."""
+    with pytest.raises(ValueError):
+        TlsSettings.model_validate(wrong)
+
+
+def test_production_demands_mutual_tls_with_revocation() -> None:
+    """TLS-07, TLS-09, LIST-04."""
+    assert len(TlsSettings(revocation="off").faults_in_production()) == 3
+    complete = {"peer": "proxy", "trust": "t", "crls": "c", "back_certificate": "b", "back_key": "k"}
+    assert TlsSettings.model_validate(complete).faults_in_production() == []

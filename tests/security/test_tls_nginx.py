@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from security.pki import DAY, Identity, Pki
-from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, serving
+from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, free_port, get, serving
 
 from auth.tls import TlsSettings
 
@@ -29,17 +29,11 @@ def _nginx() -> str:
     return found
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Proxy:
     """nginx in front of a world of its own."""
 
     def __init__(self, pki: Pki, folder: Path, upstream: int) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         front, front_key = pki.issuing.issue(FRONT).write(folder, "front")
         back, back_key = pki.issuing.issue(BACK).write(folder, "back")
         values = {

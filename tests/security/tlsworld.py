@@ -70,19 +70,33 @@ def serving(app: Any, context: ssl.SSLContext | None = None, **config: Any) -> I
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     factory = {"ssl_context_factory": lambda config, default: context} if context else {}
-    server = uvicorn.Server(
-        uvicorn.Config(app, http=TlsProtocol, log_level="error", lifespan="off", **{**factory, **config})
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    chosen = {"http": TlsProtocol, "log_level": "error", "lifespan": "off", **factory, **config}
+    with running(uvicorn.Server(uvicorn.Config(app, **chosen)), listener):
+        yield port
+
+
+@contextmanager
+def running(server: uvicorn.Server, *listeners: socket.socket) -> Iterator[None]:
+    """Run a server in a thread until the block ends."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": list(listeners) or None})
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
-        yield port
+        yield
     finally:
         server.should_exit = True
         thread.join()
-        listener.close()
+        for listener in listeners:
+            listener.close()
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def client_context(pki: Pki, identity: Identity | None, folder: Path) -> ssl.SSLContext:
