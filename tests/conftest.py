@@ -1,7 +1,6 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
     monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
-    yield

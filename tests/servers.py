@@ -41,8 +41,8 @@ def settings_for(url: str, port: int, **overrides: Any) -> Settings:
 
 
 @contextmanager
-def serving(url: str, *, world: bool = True, **overrides: Any) -> Iterator[Running]:
-    """Migrate the database, load the demo world when asked, and serve until the block ends."""
+def serving(url: str, *, world: bool = True, visits: bool = False, **overrides: Any) -> Iterator[Running]:
+    """Migrate the database, load the demo world when asked (``visits``: with its PGO), and serve until the block ends."""
     settings = settings_for(url, free_port(), **overrides)
     engine = open_engine(url)
     upgrade(engine)
@@ -50,7 +50,11 @@ def serving(url: str, *, world: bool = True, **overrides: Any) -> Iterator[Runni
         seed(engine, settings, datetime.now(UTC).date())
     engine.dispose()
     config = uvicorn.Config(
-        create_app(settings, demo=world), host="127.0.0.1", port=settings.listen.port, log_config=None, access_log=False
+        create_app(settings, demo=visits),
+        host="127.0.0.1",
+        port=settings.listen.port,
+        log_config=None,
+        access_log=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -1,4 +1,4 @@
-"""What is changed before a resource is served: the BSN masked (IDN-06), names filled in, profiles claimed, all noted."""
+"""What is changed before a resource is served: the BSN masked (IDN-06), names filled in, profiles claimed."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def test_the_bsn_is_masked_in_identifiers_and_in_text() -> None:
     assert BSN not in json.dumps(patient)
     assert patient["identifier"][0]["_value"]["extension"][0]["valueCode"] == "masked"
     assert patient["identifier"][1]["value"] == "1"
-    assert [repair.expression for repair in repairs][0] == "Patient.identifier[0].value"
+    assert repairs[0].expression == "Patient.identifier[0].value"
     assert {repair.rule for repair in repairs} == {"bsn-masked"}
 
 
