@@ -66,6 +66,7 @@ class ManageConsents:
 
     async def _logout(self, request: Request, turn: Turn) -> Response:
         live, _ = await self._front.posted(request, turn)
+        self._subject(live)
         await self._visits.close(live)
         answer = self._show.page(Bye(), language=live.content.language, content=live.content.but(id="-"))
         self._show.drop_cookie(answer, live.content.id)

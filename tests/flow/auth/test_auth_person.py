@@ -264,10 +264,8 @@ async def test_auth_17_steps_cannot_be_skipped(house: House) -> None:
     base = f"{FRONT}{action.removesuffix('/continue')}"
     for step in ("decide", "end", "logout"):
         answer = await pgo.browser.post(f"{base}/{step}", data={**hidden, "decision": "give"})
-        assert answer.status_code in {200, 400}
+        assert answer.status_code == 400
         assert "location" not in answer.headers
-        if step == "logout":
-            assert "uitgelogd" in answer.text
     assert (await pgo.browser.get(f"{base}/leave")).status_code == 400
 
 
