@@ -191,7 +191,10 @@ class Compiler:
         others = [url for url in ref.profiles if plain(url) not in (shape.url, node.expanded)]
         if code == "Extension" and not ref.profiles:
             return _sequence(
-                [extension_check(node, shape.check, self._extension_shape), *self._extras(node, ref, shape)]
+                [
+                    extension_check(node, shape.check, self._extension, self._facts.is_resource),
+                    *self._extras(node, ref, shape),
+                ]
             )
         if others:
             checks.append(self._any_of(node, others))
@@ -262,6 +265,10 @@ class Compiler:
         except BrokenDefinition:
             return False
         return True
+
+    def _extension(self, url: str) -> tuple[Shape, tuple[tuple[str, str], ...]] | None:
+        shape = self._extension_shape(url)
+        return None if shape is None else (shape, self.merger.tree(url).contexts)
 
     def _extension_shape(self, url: str) -> Shape | None:
         try:

@@ -18,10 +18,13 @@ from profiles.validation.merge import BrokenDefinition, Merger
 from profiles.validation.packages import PackageError, choose, default_cache, install, installed, open_package
 from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
+from profiles.validation.rules.extensions import settled
 from profiles.validation.schema import Hit, Hits, Shape
 from profiles.validation.terminology import Server, Terminology
 
 CACHE_SIZE = 20_000
+FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What a fault of our own would raise: reported as "not checkable", so that validation never stops a delivery."""
 
 
 class Validator:
@@ -81,7 +84,9 @@ class Validator:
                     hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node)
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
-        return report_of(hits, resource, zib, used)
+            except FAULTS as problem:
+                hits = [Hit("resource.fault", None, {"reason": type(problem).__name__}, "information")]
+        return report_of(settled(hits) if hits else hits, resource, zib, used)
 
     def validate_cached(self, content: bytes, resource: Any, profiles: Sequence[str] = ()) -> Report:
         """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions."""

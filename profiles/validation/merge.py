@@ -385,7 +385,7 @@ class Merger:
             root,
             False,
             zib or parent.zib,
-            _contexts(data) or parent.contexts,
+            _contexts(data),
         )
         for element in elements:
             if isinstance(element, dict):

@@ -60,27 +60,25 @@ class ValueSet:
         self.title = title
         self.extents = dict(extents)
         self._server = server
-        self._codes = {system: extent.codes for system, extent in self.extents.items()}
+        self._codes: dict[str | None, frozenset[str]] = {key: extent.codes for key, extent in self.extents.items()}
 
     def has(self, system: Any, code: Any) -> bool | None:
         """Whether a code is in the set; None when no source here can tell."""
-        known = self._codes.get(system) if isinstance(system, str) else None
+        if type(code) is not str or not (system is None or type(system) is str):
+            return False
+        known = self._codes.get(system)
         if known is not None and code in known:
             return True
-        if not isinstance(code, str):
-            return False
         if system is None:
-            return None if any(code in codes for codes in self._codes.values()) else self._rest(None)
-        return self._rest(self.extents.get(system), str(system), code)
+            return None if any(extent.open for extent in self.extents.values()) else False
+        return self._rest(self.extents.get(system), system, code)
 
-    def _rest(self, extent: Extent | None, system: str = "", code: str = "") -> bool | None:
-        if extent is None:
-            extent = self.extents.get("")
-            if extent is None:
-                return None if not system and any(one.open for one in self.extents.values()) else False
-        if not extent.open:
+    def _rest(self, extent: Extent | None, system: str, code: str) -> bool | None:
+        """What is left when no list has the code: no, unless the set is open for its system (or altogether)."""
+        extent = extent or self.extents.get("")
+        if extent is None or not extent.open:
             return False
-        return self._server(self.url, system, code) if self._server is not None and system else None
+        return self._server(self.url, system, code) if self._server is not None else None
 
     def codes(self) -> frozenset[str] | None:
         """All codes when every one is known, for elements that hold a bare code; else None."""

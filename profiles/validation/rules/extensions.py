@@ -1,36 +1,82 @@
 """Rule: an extension that is known here has the right value, and stands where it may; unknown ones are left alone.
 
 A modifier extension that nobody here knows makes the resource not checkable: its meaning may change everything.
+Where an extension may stand is published as paths and types (StructureDefinition.context). The path of the instance
+is only known when a hit has travelled up, so the check leaves a candidate, which `settled` keeps or drops.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from profiles.validation.merge import Node
 from profiles.validation.schema import Check, Hit, Hits, Shape
 
+Contexts = tuple[tuple[str, str], ...]
+Lookup = Callable[[str], "tuple[Shape, Contexts] | None"]
+ANYWHERE: Final = frozenset({"", "*", "Any", "Element", "Extension"})
 
-def extension_check(node: Node, base: Check, lookup: Callable[[str], Shape | None]) -> Check:
+
+def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callable[[str], bool]) -> Check:
     """A check for an extension that no slice names: by its own definition when that is here."""
     modifier = node.name == "modifierExtension"
-    known: dict[str, Check | None] = {}
+    holder = node.id.rpartition(".")[0]
+    known: dict[str, tuple[Check, Contexts] | None] = {}
+
+    def own(url: str) -> tuple[Check, Contexts] | None:
+        if url not in known and len(known) < 4096:
+            found = lookup(url) if ":" in url else None
+            known[url] = None if found is None else (found[0].check, _open(found[1], holder, is_resource))
+        return known.get(url)
 
     def check(value: Any, context: Any) -> Hits | None:
         url = value.get("url") if type(value) is dict else None
-        if type(url) is not str:
-            return base(value, context)
-        if url in known:
-            own = known[url]
-        else:
-            shape = lookup(url) if ":" in url else None
-            own = shape.check if shape is not None else None
-            if len(known) < 4096:
-                known[url] = own
-        if own is not None:
-            return own(value, context)
+        found = own(url) if type(url) is str else None
+        if found is not None:
+            hits = found[0](value, context)
+            if found[1]:
+                allowed = ", ".join(text for _, text in found[1])
+                hits = [
+                    *(hits or ()),
+                    Hit("extension.context", node, {"value": url, "allowed": allowed, "where": found[1]}),
+                ]
+            return hits
         hits = base(value, context)
-        if modifier and ":" in url:
+        if modifier and type(url) is str and ":" in url:
             hits = [*(hits or ()), Hit("extension.modifier", node, {"value": url[:200]}, "information")]
         return hits
 
     return check
+
+
+def _open(contexts: Contexts, holder: str, is_resource: Callable[[str], bool]) -> Contexts:
+    """The contexts when they have to be compared with the path of the instance; empty when the place is right.
+
+    Empty too when unsure: rules by FHIRPath or by enclosing extension, by a primitive type, and holders that are themselves extensions.
+    """
+    if not contexts or holder.startswith("Extension") or any(kind in ("extension", "fhirpath") for kind, _ in contexts):
+        return ()
+    for _, text in contexts:
+        if text in ANYWHERE or text == holder or text[:1].islower() or text.startswith("http"):
+            return ()
+        if is_resource(holder) and text in ("Resource", "DomainResource"):
+            return ()
+        if "." not in text and not is_resource(text) and ("." in holder or holder == "Element"):
+            return ()
+    return contexts
+
+
+def settled(hits: Sequence[Hit]) -> Hits:
+    """The hits without the candidates that turn out to stand where they may."""
+    return [hit for hit in hits if hit.key != "extension.context" or not _fits(hit)]
+
+
+def _fits(hit: Hit) -> bool:
+    names = [step[1] for step in reversed(hit.path) if not isinstance(step, int)]
+    while names and names[-1] in ("extension", "modifierExtension"):
+        names.pop()
+    path = ".".join(names)
+    for _, text in hit.params["where"]:
+        below = text.partition(".")[2].replace("[x]", "")
+        if path == below or (below and path.endswith("." + below)):
+            return True
+    return False

@@ -17,7 +17,7 @@ def nested_check(node: Node, allowed: dict[str, tuple[str, ...]]) -> Check:
     def check(value: Any, context: Any) -> Hits | None:
         if type(value) is not dict:
             return [Hit("type.object", node, {"expected": "Resource", "value": value})]
-        kind = value.get("resourceType")
+        kind = str(value.get("resourceType"))
         if not anything and kind not in allowed:
             return [Hit("type.resource", node, {"allowed": ", ".join(sorted(allowed)), "value": str(kind)[:80]})]
         before = context.enter(value, contained=contained)

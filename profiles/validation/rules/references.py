@@ -48,6 +48,6 @@ def reference_check(
             return [Hit("reference.type", node, {"allowed": allowed, "value": str(kind)})]
         if "" in profiles or any(context.conforms(resource, profile) for profile in profiles):
             return None
-        return [Hit("reference.profile", node, {"allowed": ", ".join(profiles), "value": text[:200]}, "warning")]
+        return [Hit("reference.profile", node, {"allowed": ", ".join(profiles), "value": text[:200]})]
 
     return check

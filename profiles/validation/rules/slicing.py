@@ -339,7 +339,7 @@ class Discriminators:
 
         def test(value: Any, context: Context) -> bool | None:
             found = extract([value], context.env)
-            kinds = [bare(one).get("resourceType") for one in found if isinstance(bare(one), dict)]
+            kinds = [_kind(bare(one)) for one in found if isinstance(bare(one), dict)]
             if not kinds or None in kinds:
                 return None
             return any(kind in types for kind in kinds) if types else None
@@ -374,7 +374,7 @@ class Discriminators:
                 resource = bare(item)
                 if not isinstance(resource, dict):
                     continue
-                kind = resource.get("resourceType")
+                kind = _kind(resource)
                 if kind is not None and kind not in kinds:
                     answer = False
                     continue
@@ -386,6 +386,11 @@ class Discriminators:
             return answer
 
         return test, ", ".join(sorted(profiles))
+
+
+def _kind(resource: dict[str, Any]) -> str | None:
+    kind = resource.get("resourceType")
+    return kind if isinstance(kind, str) else None
 
 
 def _maybe(value: Any, context: Context) -> bool | None:
