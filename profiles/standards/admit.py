@@ -197,11 +197,15 @@ def _refuse_person(request: FhirRequest) -> None:
 
 
 def _person(query: Sequence[tuple[str, str]], names: set[str]) -> PersonIdentifier | None:
-    for name, value in query:
-        if name in names:
-            system, _, identifier = value.partition("|")
-            return PersonIdentifier(system, identifier)
-    return None
+    given = [(name, value) for name, value in query if name in names]
+    if not given:
+        return None
+    if len(given) > 1:
+        # Two patients at once would be nobody; taking the first would answer something else than was asked.
+        name = given[0][0]
+        raise Refused(400, "value", f"Parameter {name} may be given once.", name)
+    system, _, identifier = given[0][1].partition("|")
+    return PersonIdentifier(system, identifier)
 
 
 def _misfit_refusal(offered: Sequence[RequestRule], misfits: Sequence[_Misfit]) -> Refused:
@@ -291,8 +295,3 @@ def _together(rows: Sequence[Parameter], value: str) -> bool:
 
 
 _DATE_PREFIXES = ("ge", "le", "gt", "lt", "eq", "sa", "eb")
-
-
-def without_person(query: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """A query without what could identify a person, for logs and links of refused requests: names, no values."""
-    return tuple((public_name(name), "") for name, _ in query)

@@ -194,6 +194,12 @@ def test_the_citizen_number_of_an_institution_is_kept_apart_from_search_and_link
     assert "999990019" not in repr(admitted)
 
 
+def test_two_patients_in_one_request_are_refused() -> None:
+    two = f"Condition?patient.identifier={BSN}|999990019&patient.identifier={BSN}|999990020"
+    refused = refusal("bgz-msz-2", two)
+    assert (refused.status, refused.issue_code, refused.parameter) == (400, "value", "patient.identifier")
+
+
 def test_count_limits_only_where_the_row_says_so() -> None:
     everything = ask("bgz-3", "Condition?_count=5").search
     assert everything is not None
