@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -119,6 +120,7 @@ def finder(settings: TlsSettings) -> Finder:
     return direct if settings.peer == "direct" else nobody
 
 
+@lru_cache(maxsize=1_000)
 def _from_header(value: bytes) -> bytes:
     """The certificate in the URL-encoded PEM that nginx makes (`$ssl_client_escaped_cert`)."""
     if len(value) > LONGEST_HEADER:
