@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from auth.certificates import PeerCheck
 from auth.clients.lists import Lists
@@ -26,6 +27,7 @@ from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.host import StoreHost
 from gateway.http import docs, health, openapi, validate
+from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.keys import keys_of
 from gateway.providers import ALL_SERVICES, Registry
@@ -86,7 +88,7 @@ def wire(settings: Settings) -> Wiring:
     return Wiring(settings, engine, reader, trail, lists, puller, registry, auth)
 
 
-def create_app(settings: Settings, *, demo: bool = False) -> FastAPI:
+def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
     wiring = wire(settings)
 
@@ -107,19 +109,14 @@ def create_app(settings: Settings, *, demo: bool = False) -> FastAPI:
         from gateway.demo.app import routes as demo_routes
 
         app.router.routes.extend(demo_routes(settings, visits=demo))
-    # Last: these paths begin with any provider's name.
-    endpoint = _endpoint(wiring)
-    for path in ("/{provider}/{service}/fhir", "/{provider}/{service}/fhir/{rest:path}"):
-        app.router.routes.append(Route(path, endpoint=endpoint))
-    app.add_middleware(
-        PeerGate,
+    return PeerGate(
+        Dispatch(_endpoint(wiring), app),
         find=finder(settings.tls),
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
         back_channel=(lambda path: False) if settings.tls.peer == "none" else is_back_channel,
         header=settings.tls.header,
     )
-    return app
 
 
 def is_back_channel(path: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.collect.held import Held
 from gateway.store.queries import BY_IDS, BY_TYPE, PATIENTS, POINTING_AT
-from gateway.store.reader import Reader
+from gateway.store.reader import Reader, Row
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
@@ -127,6 +127,7 @@ class Record:
             for held in map(self._held, rows):
                 self._by_key[held.type, held.id] = held
 
-    def _held(self, row: tuple[str, str, bytes, bytes, str, str]) -> Held:
-        type_, id_, json, xml, source, patient_id = row
-        return Held(type_, id_, self._whose.version, source=source, patient_id=patient_id, json=json, xml=xml)
+    def _held(self, row: Row) -> Held:
+        type_, id_, json, xml, source, patient_id, digest = row
+        version = self._whose.version
+        return Held(type_, id_, version, source=source, patient_id=patient_id, json=json, xml=xml, digest=digest)

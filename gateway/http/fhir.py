@@ -160,7 +160,7 @@ class FhirEndpoint:
             if held is None:
                 raise Problem(404, "not-found", "There is no such resource.")
             visit.counts = ((held.type, 1),)
-            return _reply(visit, _document(held.body(visit.format), visit.format))
+            return _reply(visit, _document(held, visit.format))
         if admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         named = admitted.person and self._parts.pseudonyms.of(admitted.person.value)
@@ -248,13 +248,9 @@ def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer)
     return searchset(visit.format, visit.version, f"{path}?{query}" if query else path, entries)
 
 
-def _document(fragment: bytes, format_: Format) -> bytes:
-    """A resource on its own: an XML fragment gets its namespace and declaration."""
-    if format_ is Format.JSON:
-        return fragment
-    end = min(found for found in (fragment.find(b">"), fragment.find(b"/>"), fragment.find(b" ")) if found > 0)
-    head = b'<?xml version="1.0" encoding="UTF-8"?>'
-    return head + fragment[:end] + b' xmlns="http://hl7.org/fhir"' + fragment[end:]
+def _document(held: Held, format_: Format) -> bytes:
+    body = held.body(format_)
+    return body if format_ is Format.JSON else xmlio.document(body)
 
 
 def _serialise(resource: Resource, format_: Format, version: FhirVersion) -> bytes:

@@ -10,7 +10,15 @@ from sqlalchemy import Select, and_, bindparam, literal_column, or_, select
 
 from gateway.store.schema import link, patient, resource
 
-HELD = (resource.c.type, resource.c.id, resource.c.json, resource.c.xml, resource.c.source, resource.c.patient_id)
+HELD = (
+    resource.c.type,
+    resource.c.id,
+    resource.c.json,
+    resource.c.xml,
+    resource.c.source,
+    resource.c.patient_id,
+    resource.c.digest,
+)
 
 _mine = and_(
     patient.c.provider == bindparam("provider"),
