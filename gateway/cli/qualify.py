@@ -79,6 +79,8 @@ _date_option = click.option(
 @click.option("--service", "services", required=True, multiple=True, help="Service that the tokens open (repeatable).")
 @click.option("--tokens", "tokens_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--source", default="qualification", show_default=True, help="Name of the source the data come from.")
+@click.option("--skip", multiple=True, help="Leave out fixtures, by Type/id; * and ? are wildcards (repeatable).")
+@click.option("--as-published", is_flag=True, help="Keep document identifiers and files elsewhere as they are.")
 @_date_option
 @with_settings
 def load(
@@ -88,12 +90,16 @@ def load(
     services: Sequence[str],
     tokens_file: Path | None,
     source: str,
+    skip: Sequence[str],
+    as_published: bool,
     today: date,
 ) -> None:
     """Put the fixtures and tokens of a set (folder or .zip) into this gateway. Test mode only.
 
     The token table is Configuration/QualificationTokens.json at or above FOLDER, or --tokens FILE. A script asks for
     dates relative to the day it runs, so load again on another day, or give both commands the same --date.
+    Documents get identifiers of their own, and files that lie on a web site become blank pages in this gateway, since
+    the scripts test a server that serves its own documents; --as-published keeps them as they are.
     """
     from gateway.intake.sink import StoreSink
     from gateway.providers import known_providers
@@ -103,7 +109,7 @@ def load(
     known = known_providers(settings)
     if provider not in known:
         fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
-    found = _loaded_set(folder, tokens_file, today)
+    found = _loaded_set(folder, tokens_file, today, skip, as_published)
     with database(settings) as engine:
         sink = StoreSink(engine, settings, found.bsn)
         outcome = sink.store(found.items, provider, source)
@@ -120,11 +126,13 @@ def load(
         raise SystemExit(FINDINGS)
 
 
-def _loaded_set(folder: Path, tokens_file: Path | None, today: date) -> QualificationSet:
+def _loaded_set(
+    folder: Path, tokens_file: Path | None, today: date, skip: Sequence[str], as_published: bool
+) -> QualificationSet:
     try:
         files, start = open_files(folder)
         rows = read_tokens(tokens_file.read_bytes()) if tokens_file else token_table(files, folder)
-        return load_set(files, start, rows, today)
+        return load_set(files, start, rows, today, skip=skip, as_published=as_published)
     except (MissingFile, UnloadableSet, UnreadableScript, OSError) as fault:
         fail(str(fault))
 

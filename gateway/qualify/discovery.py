@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,10 @@ _OPTIONAL = ("-No", "-Nictiz")
 
 @dataclass(frozen=True, slots=True)
 class ScriptSet:
-    """The scripts of one information standard: one report page. ``roles`` maps a role folder to its scripts."""
+    """The scripts of one information standard: one report page, called ``name``.
+
+    ``roles`` maps a role folder to its scripts.
+    """
 
     name: str
     title: str
@@ -126,12 +130,12 @@ def _chosen(folder: str, group: _Found, roles: Sequence[str], formats: Sequence[
         taken = [script for script in taken if not formats or not script.formats or script.formats & set(formats)]
         if taken:
             kept[role] = sorted(taken, key=lambda script: script.path)
-    name = group.title or folder.replace("/", " ") or "scripts"
-    return ScriptSet(folder.replace("/", "-") or _slug(name), name, folder, kept, sorted(group.packages), left_out)
+    title = group.title or folder.replace("/", " ") or "scripts"
+    return ScriptSet(_slug(title), title, folder, kept, sorted(group.packages), left_out)
 
 
 def _slug(text: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in text)
+    return "-".join(re.findall(r"[\w.]+", text))
 
 
 def _alternative(role: str, group: _Found, folder: str) -> bool:

@@ -27,7 +27,7 @@ class Plan:
     """How to run: against which base, on which day, with which values.
 
     ``base`` gives the FHIR base for a script; ``default_format`` is asked of a script that names no format at all (one
-    that does means any type where it names none: the document itself rather than a Binary resource).
+    that does sends no Accept header where it names none, and gets the document itself rather than a Binary resource).
     With ``play_client`` the engine also sends the requests that the system under test would send, to the same base;
     otherwise they are reported as not evaluated.
     """
@@ -182,7 +182,8 @@ class _Run:
     def _prepared(self, operation: Operation) -> Exchange:
         context = self._context
         open_format = operation.accept is None and not context.script.formats
-        headers = {"Accept": media_type(self._plan.default_format if open_format else operation.accept) or "*/*"}
+        accept = media_type(self._plan.default_format if open_format else operation.accept)
+        headers = {"Accept": accept} if accept else {}
         body = self._body(operation)
         if body is not None:
             headers["Content-Type"] = body.media

@@ -155,7 +155,10 @@ def method(operation: Operation) -> str:
 async def send(client: httpx.AsyncClient, exchange: Exchange, version: FhirVersion) -> Exchange:
     """Send the request and fill in the answer; httpx.HTTPError when there is none."""
     body = exchange.sent.body if exchange.sent else None
-    response = await client.request(exchange.method, exchange.url, headers=dict(exchange.headers), content=body)
+    request = client.build_request(exchange.method, exchange.url, headers=dict(exchange.headers), content=body)
+    if not any(name.lower() == "accept" for name in exchange.headers):
+        del request.headers["accept"]
+    response = await client.send(request)
     exchange.status = response.status_code
     exchange.answer_headers = dict(response.headers)
     exchange.answer = Content(response.content, response.headers.get("content-type", ""), version)

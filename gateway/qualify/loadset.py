@@ -4,22 +4,26 @@ The set's LoadResources script says which fixtures there are and with whose toke
 (QualificationTokens.json) says whose token it is and which citizen service number belongs to the masked one.
 """
 
+import fnmatch
 import json
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from gateway.qualify.context import attribute_escape, json_escape
 from gateway.qualify.discovery import find_sets
-from gateway.qualify.exchange import Content, fixture_media
+from gateway.qualify.exchange import MEDIA, Content, fixture_media
 from gateway.qualify.files import Files, MissingFile, inside
 from gateway.qualify.masking import masked
 from gateway.qualify.reading import is_script, read_script
 from gateway.qualify.script import Operation, Script, Side
+from gateway.qualify.standins import own_documents
 from gateway.qualify.variables import MissingVariable, Placeholders
+from profiles.fhir import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -103,11 +107,20 @@ def read_tokens(data: bytes) -> list[TokenRow]:
         raise UnloadableSet("the token table is not a JSON list of accessToken and resourceId") from None
 
 
-def load_set(files: Files, start: str, tokens: Iterable[TokenRow], today: date) -> QualificationSet:
+def load_set(
+    files: Files,
+    start: str,
+    tokens: Iterable[TokenRow],
+    today: date,
+    *,
+    skip: Sequence[str] = (),
+    as_published: bool = False,
+) -> QualificationSet:
     """Everything that the LoadResources scripts below ``start`` put into a server, with dates relative to ``today``.
 
     A set without such a script gives all the fixtures of its ``_reference`` folders, with the token of the patient's
-    row. UnloadableSet when there is nothing to load.
+    row. ``skip`` leaves fixtures out, by patterns of ``Type/id``. Documents get identifiers and files of our own
+    (``own_documents``) unless ``as_published``. UnloadableSet when there is nothing to load.
     """
     scripts = list(_load_scripts(files, start))
     problems: list[str] = []
@@ -118,7 +131,9 @@ def load_set(files: Files, start: str, tokens: Iterable[TokenRow], today: date) 
         except (MissingFile, MissingVariable, FormatError, ValueError) as error:
             problems.append(f"{put.path}: {masked(str(error))}")
             continue
-        found[item.version, item.resource["resourceType"], item.resource["id"]] = item, put.token
+        type_, id_ = item.resource["resourceType"], item.resource["id"]
+        if not any(fnmatch.fnmatchcase(f"{type_}/{id_}", pattern) for pattern in skip):
+            found[item.version, type_, id_] = item, put.token
     if not found and not problems:
         raise UnloadableSet("no LoadResources script and no fixtures were found")
     patients = {id_ for _version, type_, id_ in found if type_ == "Patient"}
@@ -126,8 +141,23 @@ def load_set(files: Files, start: str, tokens: Iterable[TokenRow], today: date) 
     items = [
         replace(item, patient=owners[token].patient if token in owners else None) for item, token in found.values()
     ]
+    if not as_published:
+        items = _with_own_documents(items)
     by_patient = {row.patient: row for row in owners.values()}
     return QualificationSet(items, by_patient, {id_: row.bsn for id_, row in by_patient.items() if row.bsn}, problems)
+
+
+def _with_own_documents(items: Sequence[LoadItem]) -> list[LoadItem]:
+    adapted = []
+    for item, resource in zip_longest(items, own_documents(item.resource for item in items)):
+        if item is None:
+            version = items[-1].version
+            adapted.append(LoadItem(resource, version, jsonio.dump(resource), MEDIA["json"], "a stand-in document"))
+        elif resource is item.resource:
+            adapted.append(item)
+        else:
+            adapted.append(replace(item, resource=resource, original=jsonio.dump(resource), media=MEDIA["json"]))
+    return adapted
 
 
 def _owners(

@@ -51,13 +51,17 @@ def test_every_feature_of_every_script_is_known_or_named_as_not_evaluated():
             else:
                 features.update(f"assert {name}" for name in action.checks)
                 features.update([f"operator {action.operator}"] if action.operator else [])
-                features.update([f"rule {script.rules.get(action.rule.rule_id)}"] if action.rule else [])
+                features.update([_rule_name(script, action)] if action.rule else [])
     known = {f"operation {code}" for code in METHODS} | {f"assert {name}" for name in CHECKS}
     known |= {f"operator {name}" for name in ("in", "notIn", "equals", "notEquals", "notContains", "notEmpty")}
-    known |= {f"rule {name.replace('rewrite_response', 'rewrite-response')}" for name in RULES}
+    known |= {f"rule {name}" for name in RULES}
     for feature, count in sorted(features.items()):
         print(f"{count:6} {feature}{'' if feature in known else ' NOT EVALUATED'}")
     assert set(features) - known == set(NOT_EVALUATED)
+
+
+def _rule_name(script, action):
+    return f"rule {script.rules.get(action.rule.rule_id, '(undeclared)').replace('-', '_')}"
 
 
 def test_every_script_says_its_fhir_version_and_side():
