@@ -81,8 +81,9 @@ def _decode(text: str, name: str) -> str:
         raise SearchError("value", name, f"The percent-encoding of parameter {shown} is wrong.")
     try:
         decoded = unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
-    except UnicodeError as error:
-        raise SearchError("value", name, f"Parameter {shown} is not UTF-8.") from error
+    except UnicodeError:
+        # Without the cause: it holds the bytes of the value.
+        raise SearchError("value", name, f"Parameter {shown} is not UTF-8.") from None
     if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in decoded):
         raise SearchError("value", name, f"Parameter {shown} has control characters.")
     return decoded
@@ -112,7 +113,8 @@ class Search:
 
     version: FhirVersion
     type: str
-    pairs: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...] = field(repr=False)
+    """The query as compiled. Not printed: a value can be medical."""
     filters: tuple[Filter, ...] = field(compare=False, repr=False)
     includes: tuple[Include, ...] = ()
     revincludes: tuple[Include, ...] = ()
