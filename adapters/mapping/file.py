@@ -118,7 +118,7 @@ class MappingFile(BaseModel):
         return {name: item for name, item in value.items() if name != "pieces"} if isinstance(value, dict) else value
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML without surprises: a key twice is an error, dates and yes/no stay text."""
 
 
@@ -129,7 +129,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
     if double is not None:
         raise yaml.constructor.ConstructorError(None, None, f"{double!r} is given twice", node.start_mark)
     loader.flatten_mapping(node)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
+    return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=deep)
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

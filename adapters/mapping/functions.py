@@ -183,10 +183,16 @@ def reference(kind: str, key: Any, display: Any = None) -> dict[str, Any] | None
     return {"reference": f"{kind}/{given}", **({"display": shown} if shown else {})}
 
 
+def link(kind: str, key: Any) -> str | None:
+    """The text of a reference, ``Type/id``, for an element ``reference`` that has other elements beside it."""
+    given = id_(key)
+    return None if given is None else f"{kind}/{given}"
+
+
 def id_(*values: Any) -> str | None:
     """A FHIR id: the texts with '-' between them; other characters than letters, digits, '-' and '.' become '-'.
     Nothing when one of them is nothing; longer than 64 fails."""
-    parts = [text(value) if value is not None else None for value in values]
+    parts = [text(one) if one is not None else None for one in values]
     if any(part is None for part in parts):
         return None
     made = _NOT_ID.sub("-", "-".join(str(part) for part in parts))
@@ -304,6 +310,7 @@ def functions(terms: Terms) -> dict[str, Function]:
         "if": Function(if_, 2, 3, keen=True),
         "integer": Function(integer, 1, 1),
         "join": Function(join, 2, None),
+        "link": Function(link, 2, 2),
         "not": Function(not_, 1, 1, keen=True),
         "plaincoding": Function(library.plain_coding, 2, 3, systems=1),
         "present": Function(present, 1, 1, keen=True),
