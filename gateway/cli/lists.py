@@ -17,6 +17,7 @@ from auth.clients.open import NoSource, open_source
 from auth.clients.pull import Puller
 from auth.clients.sources import FilesSource, Source
 from gateway.cli.context import FINDINGS, console, fail, with_settings
+from gateway.registration import registration_alarms
 from gateway.settings import Settings
 
 DEMO_LISTS = Path(__file__).resolve().parents[1] / "demo" / "lists"
@@ -64,10 +65,14 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
 @_as_json
 @with_settings
 def check(settings: Settings, as_json: bool) -> None:
-    """Fetch every list and judge it against the copy in use, without taking it into use."""
+    """Fetch every list, judge it against the copy in use, and compare our registration with our configuration.
+
+    Nothing is taken into use.
+    """
     desk = _Desk(settings)
     desk.load(node_only=True)
     asyncio.run(Puller(desk.lists, desk.source, None, notify=desk.take).refresh())
+    desk.notices += registration_alarms(settings, desk.lists)
     _report(desk, as_json)
 
 

@@ -1,5 +1,6 @@
 """gateway lists show, check and refresh: what they print and how they end."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from unit.auth_lists import listdocs as docs
 
+from auth.clients.notices import Notice, NoticeType
+from auth.clients.open import open_lists
 from gateway.cli.lists import lists
+from gateway.registration import RegistrationWatch
+from gateway.settings import load
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +111,58 @@ def test_a_wrong_configuration_is_a_usage_error(tmp_path: Path, content: str) ->
     config = tmp_path / "gateway.toml"
     config.write_text(content)
     assert run("show", "--config", str(config)).exit_code == 2
+
+
+def _registered(folder: Path, *services: str) -> str:
+    """A gateway with an address of its own, one provider and these services on the provider list."""
+    front, back = "medmij.zandoord.example", "medmij-bc.zandoord.example"
+    listed = [
+        docs.service(
+            id_,
+            front=f"https://{front}/oauth/authorize",
+            token=f"https://{back}/oauth/token",
+            roles=[(role, f"https://{back}/ziekenhuiszandoord/{id_}/fhir")],
+        )
+        for id_, role in (("48", "MM-3.0-BZB-FHIR"), ("50", "MM-2.0-GGB-FHIR"))
+        if id_ in services
+    ]
+    config = Path(
+        files(
+            folder,
+            whitelist=docs.whitelist([front, back, docs.PGO]),
+            zorgaanbiederslijst=docs.providers([docs.provider("ziekenhuiszandoord@medmij", *listed)]),
+            gegevensdienstnamenlijst=docs.names([("48", "Basisgegevens zorg"), ("50", "Basisgegevens GGZ")]),
+        )
+    )
+    config.write_text(
+        config.read_text()
+        + f'[listen]\nbase_url = "https://{back}"\n[auth]\nbase_url = "https://{front}"\n'
+        + '[providers.ziekenhuiszandoord]\ndisplay_name = "Zandoord"\nservices = ["48", "50"]\n'
+    )
+    return str(config)
+
+
+def test_a_registration_that_fits_passes_the_check(tmp_path: Path) -> None:
+    """IFV-04."""
+    found = run("check", "--config", _registered(tmp_path, "48", "50"))
+    assert found.exit_code == 0, found.output
+
+
+def test_a_registration_that_differs_is_a_finding(tmp_path: Path) -> None:
+    """IFV-04."""
+    found = run("check", "--config", _registered(tmp_path, "48"))
+    assert found.exit_code == 1
+    assert "service 50: we offer it, the list does not have it" in found.output
+
+
+def test_a_gateway_that_runs_tells_a_difference_once(tmp_path: Path) -> None:
+    """IFV-04: at each refresh the lists are looked at; the alarm comes when a difference appears."""
+    config = load(Path(_registered(tmp_path, "48")))
+    heard: list[Notice] = []
+    in_use, puller = open_lists(
+        config.lists, config.tls, demo=None, notify=lambda notice: None, after=RegistrationWatch(config, heard.append)
+    )
+    for _ in range(2):
+        asyncio.run(puller.refresh())
+    assert in_use.state.usable()
+    assert [notice.type for notice in heard] == [NoticeType.REGISTRATION_DIFFERS]
