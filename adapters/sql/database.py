@@ -118,8 +118,9 @@ class Database:
                 threading.Thread(target=call.stop, daemon=True).start()
 
     async def close(self) -> None:
-        """Close all connections; calls that still run are cut off by their own deadline."""
+        """Close all connections; calls that still run were stopped, or are cut off by their own deadline."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
         await asyncio.to_thread(self._engine.dispose)
 
     def _work(self, call: _Call, deadline: float, work: Callable[[Conversation], T]) -> T:
@@ -138,7 +139,10 @@ class Database:
                 return work(talk)
             finally:
                 call.interrupt = None
-                connection.rollback()
+                if call.stopped.is_set():
+                    connection.invalidate()
+                else:
+                    connection.rollback()
 
 
 def _engine(url: str, connections: int) -> Engine:
