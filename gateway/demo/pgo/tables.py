@@ -35,21 +35,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What checking a resource gave: None when it could not be checked, else the findings in words."""
+    """What checking a resource gave: ok, partly (nothing wrong found, not everything could be checked) or wrong."""
 
-    findings: tuple[str, ...] | None
+    kind: str
+    findings: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """The verdict in a word or two."""
-        if self.findings is None:
-            return "niet gecontroleerd"
-        return "in orde" if not self.findings else f"{len(self.findings)} bevinding{'en' * (len(self.findings) > 1)}"
-
-    @property
-    def kind(self) -> str:
-        """ok, wrong or unchecked, for the style sheet."""
-        return "unchecked" if self.findings is None else "wrong" if self.findings else "ok"
+        if self.kind == "wrong":
+            return f"{len(self.findings)} {'fout' if len(self.findings) == 1 else 'fouten'}"
+        return "in orde" if self.kind == "ok" else "deels te controleren"
 
 
 @dataclass(frozen=True, slots=True)

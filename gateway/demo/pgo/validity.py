@@ -7,8 +7,6 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator, validator
 
-UNCHECKED = Verdict(None)
-
 
 @lru_cache(maxsize=len(FhirVersion))
 def _validator(version: FhirVersion) -> Validator:
@@ -16,12 +14,8 @@ def _validator(version: FhirVersion) -> Validator:
 
 
 def check(version: FhirVersion, resource: Resource) -> Verdict:
-    """The verdict on one resource, with the definition packages of this machine; findings in Dutch.
-
-    A resource in which nothing wrong was found but not everything could be checked counts as unchecked.
-    """
+    """The verdict on one resource, with the definition packages of this machine; errors in Dutch."""
     report = _validator(version).validate(resource)
-    if report.verdict == "unchecked":
-        return UNCHECKED
     errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
-    return Verdict(tuple(f"{finding.expression}: {finding.text_nl}" for finding in errors))
+    kind = {"ok": "ok", "wrong": "wrong"}.get(report.verdict, "partly")
+    return Verdict(kind, tuple(f"{finding.expression}: {finding.text_nl}" for finding in errors))
