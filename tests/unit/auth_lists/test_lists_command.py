@@ -13,6 +13,7 @@ from auth.clients.open import open_lists
 from gateway.cli.lists import lists
 from gateway.registration import RegistrationWatch
 from gateway.settings import load
+from profiles.standards.load import catalogue
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +167,9 @@ def test_a_gateway_that_runs_tells_a_difference_once(tmp_path: Path) -> None:
         asyncio.run(puller.refresh())
     assert in_use.state.usable()
     assert [notice.type for notice in heard] == [NoticeType.REGISTRATION_DIFFERS]
+
+
+def test_the_demo_client_may_ask_for_every_service_that_the_gateway_knows() -> None:
+    """TOKEN-12: what the client list does not state would silently fall out of the demo's token."""
+    client = json.loads(run("show", "clients", "--json").output)["pgo.demo.example"]
+    assert set(client["services"]) == set(catalogue().services)
