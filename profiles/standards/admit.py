@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from profiles.fhir.interactions import FhirRequest
-from profiles.fhir.matching import split
 from profiles.fhir.search import IGNORED, Search, SearchError, compile_search, public_name
-from profiles.fhir.tree import local_reference
-from profiles.standards.model import INCLUDES, Parameter, RequestRule, Service, Standard
+from profiles.standards.model import INCLUDES, RequestRule, Service, Standard
+from profiles.standards.offers import GENERAL, Misfit, misfit
 
-GENERAL = IGNORED | {"_id", "_lastUpdated", "_sort", "_count"}
 PERSON = frozenset({"patient", "subject", "beneficiary"})
 """Parameters that point at the person: not on MedMij services (IDN-06, RES-03)."""
 OFFERS_SHOWN = 24
@@ -145,14 +143,6 @@ def _not_offered(standard: Standard, rules: Sequence[RequestRule], request: Fhir
 # Searches
 
 
-@dataclass(frozen=True, slots=True)
-class _Misfit:
-    """Why a row does not fit: ``missing`` a required parameter, or a ``value`` that it does not offer."""
-
-    kind: str
-    parameter: str
-
-
 def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: FhirRequest) -> Admitted:
     query = request.query
     if standard.patient_from == "token":
@@ -165,15 +155,15 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
                 400, "not-supported", f"Search parameter {shown} is not supported here. {_offer(offered)}", shown
             )
     fitting: list[tuple[tuple[int, int], RequestRule]] = []
-    misfits: list[_Misfit] = []
+    misfits: list[Misfit] = []
     for rule in offered:
-        misfit = _misfit(rule, query)
-        if misfit is None:
+        wrong = misfit(rule, query)
+        if wrong is None:
             asked = sum(1 for name, _ in query if name.partition(":")[0] in INCLUDES)
             filters = sum(1 for one in rule.required if not one.is_include)
             fitting.append(((filters, asked - len(rule.includes)), rule))
         else:
-            misfits.append(misfit)
+            misfits.append(wrong)
     if not fitting:
         raise _misfit_refusal(offered, misfits)
     rule = max(fitting, key=lambda one: one[0])[1]
@@ -208,7 +198,7 @@ def _person(query: Sequence[tuple[str, str]], names: set[str]) -> PersonIdentifi
     return PersonIdentifier(system, identifier)
 
 
-def _misfit_refusal(offered: Sequence[RequestRule], misfits: Sequence[_Misfit]) -> Refused:
+def _misfit_refusal(offered: Sequence[RequestRule], misfits: Sequence[Misfit]) -> Refused:
     """The refusal that helps most: a wrong value when the parameters were there, else what is missing."""
     wrong = next((one for one in misfits if one.kind == "value"), None)
     if wrong is not None:
@@ -228,70 +218,3 @@ def _offer(offered: Sequence[RequestRule]) -> str:
     queries = list(dict.fromkeys(rule.query for rule in offered))
     shown = "; ".join(f"{path}?{query}" if query else path for query in queries[:OFFERS_SHOWN])
     return f"Offered: {shown}." if len(queries) <= OFFERS_SHOWN else f"Offered, among others: {shown}."
-
-
-def _misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> _Misfit | None:
-    given: dict[str, list[str]] = {}
-    for name, value in query:
-        base = name.partition(":")[0]
-        if base in INCLUDES:
-            if not any(_covers(one, name, value) for one in rule.includes):
-                return _Misfit("value", base)
-        else:
-            given.setdefault(name, []).append(value)
-    for one in rule.required:
-        if not one.is_include and one.name not in given:
-            return _Misfit("missing", one.name)
-    for name, values in given.items():
-        rows = [one for one in rule.parameters if one.name == name]
-        if not rows:
-            if name not in GENERAL:
-                return _Misfit("value", public_name(name))
-        elif not _fits(rule, rows, values):
-            return _Misfit("value", name)
-    return None
-
-
-def _fits(rule: RequestRule, rows: Sequence[Parameter], values: Sequence[str]) -> bool:
-    """Whether every value asked of a parameter is offered, and what the row requires is among them."""
-    if not all(any(_allows(one, value) for one in rows) or _together(rows, value) for value in values):
-        return False
-    return all(any(_allows(one, value) for value in values) for one in rows if one in rule.required)
-
-
-def _covers(offered: Parameter, name: str, value: str) -> bool:
-    """Whether an offered include covers an asked one: the same, or wider (no target type, iterating)."""
-    if offered.name != name and not (offered.name.partition(":")[0] == name and ":" in offered.name):
-        return False
-    return value == offered.value or value.startswith(offered.value + ":")
-
-
-def _allows(offered: Parameter, value: str) -> bool:
-    """Whether one asked value is within what a parameter of the row offers."""
-    alternatives = [part.strip() for part in split(value, ",")]
-    if offered.is_person:
-        system = offered.prefix.rstrip("|")
-        return re.fullmatch(re.escape(system) + r"\|[0-9]{9}", value, re.ASCII) is not None
-    if not offered.is_open or offered.values:
-        return set(alternatives) <= offered.alternatives
-    prefix = offered.prefix
-    if prefix.endswith("/"):
-        return all("/" not in one or _is_of(one, prefix.rstrip("/")) for one in alternatives)
-    # A date: the prefix of the row, on every alternative.
-    return all(one.startswith(prefix) for one in alternatives)
-
-
-def _is_of(reference: str, resource_type: str) -> bool:
-    local = local_reference(reference)
-    return local is not None and local[0] == resource_type
-
-
-def _together(rows: Sequence[Parameter], value: str) -> bool:
-    """Whether the fixed values of several rows of a parameter hold a value together, or a date uses another prefix."""
-    if any(one.is_open and one.prefix in _DATE_PREFIXES for one in rows):
-        return True
-    fixed = frozenset().union(*(one.alternatives for one in rows))
-    return {part.strip() for part in split(value, ",")} <= fixed
-
-
-_DATE_PREFIXES = ("ge", "le", "gt", "lt", "eq", "sa", "eb")

@@ -4,24 +4,23 @@ Everything is checked while reading; an error names the file, the row and what i
 """
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from profiles.fhir.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards import model
-from profiles.standards.model import Parameter, RequestRule, Service, Standard, interaction_of
+from profiles.standards.model import RequestRule, Service, Standard
+from profiles.standards.rows import full_profile, profile_map, read_rules
+from profiles.standards.tables import Row, StandardError, read_toml, text_map
+
+__all__ = ["Catalogue", "StandardError", "UnknownService", "catalogue", "read_standard"]
 
 DATA = Path(__file__).parent / "data"
-
-
-class StandardError(ValueError):
-    """A folder of a standard that cannot be used; the text names file and row."""
 
 
 class UnknownService(LookupError):
@@ -78,45 +77,10 @@ def _catalogue(extra: tuple[str, ...]) -> Catalogue:
     return Catalogue(standards)
 
 
-T = TypeVar("T")
-
-
-@dataclass
-class _Row:
-    """A TOML table under check: every key is taken once, what is left over is a mistake."""
-
-    where: str
-    table: dict[str, Any]
-
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        value = self.table.pop(key, default)
-        if value is None:
-            raise StandardError(f"{self.where}: {key} is missing")
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            raise StandardError(f"{self.where}: {key} must be {kind.__name__}, not {type(value).__name__}")
-        return value
-
-    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        value = self.take(key, list, [] if default is None else default)
-        if not all(isinstance(one, str) and one for one in value):
-            raise StandardError(f"{self.where}: {key} must be a list of texts")
-        return tuple(value)
-
-    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
-        value = self.take(key, str, default)
-        if value not in options:
-            raise StandardError(f"{self.where}: {key} is {value}; it must be one of {', '.join(options)}")
-        return value
-
-    def done(self) -> None:
-        if self.table:
-            raise StandardError(f"{self.where}: unknown key {', '.join(sorted(self.table))}")
-
-
 def read_standard(folder: Path) -> Standard:
     """Read one folder; StandardError names the file and row that is wrong."""
     names = _names()
-    row = _Row(str(folder / "standard.toml"), _toml(folder / "standard.toml"))
+    row = Row(str(folder / "standard.toml"), read_toml(folder / "standard.toml"))
     standard_id = row.take("id", str)
     if standard_id != folder.name:
         raise StandardError(f"{row.where}: id {standard_id} differs from the name of the folder")
@@ -124,7 +88,7 @@ def read_standard(folder: Path) -> Standard:
         version = FhirVersion.of(row.take("fhir", str))
     except ValueError as error:
         raise StandardError(f"{row.where}: {error}") from error
-    rules = _rules(folder / "requests.toml", version, names)
+    rules = read_rules(folder / "requests.toml", version, names)
     standard = Standard(
         id=standard_id,
         title=row.take("title", str),
@@ -136,14 +100,14 @@ def read_standard(folder: Path) -> Standard:
         services=tuple(
             _service(f"{row.where}: service {n}", one) for n, one in enumerate(row.take("service", list), 1)
         ),
-        packages=_text_map(row.where, row.take("packages", dict, {})),
+        packages=text_map(row.where, row.take("packages", dict, {})),
         missing_packages=row.texts("missing_packages"),
-        missing_profiles=frozenset(_profile(one, names) for one in row.texts("missing_profiles")),
+        missing_profiles=frozenset(full_profile(one, names) for one in row.texts("missing_profiles")),
         rules=rules,
-        reads=_reads(version, rules, _profile_map(row.where, row.take("reads", dict, {}), names)),
+        reads=_reads(version, rules, profile_map(row.where, row.take("reads", dict, {}), names)),
         testsets=row.texts("testsets"),
         capability=row.take("capability", str, "") or None,
-        variants=_text_map(row.where, row.take("variants", dict, {})),
+        variants=text_map(row.where, row.take("variants", dict, {})),
         folder=folder,
     )
     row.done()
@@ -156,17 +120,8 @@ def read_standard(folder: Path) -> Standard:
     return standard
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StandardError(f"{path}: cannot be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeError) as error:
-        raise StandardError(f"{path}: {error}") from error
-
-
 def _service(where: str, table: dict[str, Any]) -> Service:
-    row = _Row(where, dict(table))
+    row = Row(where, dict(table))
     service = Service(
         id=row.take("id", str),
         name=row.take("name", str),
@@ -192,101 +147,10 @@ def _service(where: str, table: dict[str, Any]) -> Service:
     return service
 
 
-def _rules(path: Path, version: FhirVersion, names: Mapping[str, str]) -> tuple[RequestRule, ...]:
-    rows = _toml(path).get("request", [])
-    if not isinstance(rows, list) or not rows:
-        raise StandardError(f"{path}: no [[request]] rows")
-    rules: list[RequestRule] = []
-    seen: set[str] = set()
-    for number, table in enumerate(rows, 1):
-        rule = _rule(f"{path}: request {number} ({table.get('id', 'without id')})", table, version, names)
-        if rule.id in seen:
-            raise StandardError(f"{path}: request {number}: id {rule.id} exists already")
-        seen.add(rule.id)
-        rules.append(rule)
-    return tuple(rules)
-
-
-def _rule(where: str, table: dict[str, Any], version: FhirVersion, names: Mapping[str, str]) -> RequestRule:
-    row = _Row(where, dict(table))
-    methods = [method for method in ("GET", "POST", "PUT") if method.lower() in row.table]
-    if len(methods) != 1:
-        raise StandardError(f"{where}: exactly one of get, post and put gives the path")
-    path = row.take(methods[0].lower(), str)
-    values = {name: tuple(_full(one, names) for one in given) for name, given in row.take("values", dict, {}).items()}
-    try:
-        interaction, resource_type, operation, on_instance = interaction_of(methods[0], path)
-        required = tuple(_parameter(one, names, values) for one in row.texts("query"))
-        optional = tuple(_parameter(one, names, values) for one in row.texts("optional"))
-        for one in required + optional:
-            if one.is_include:
-                read_include(version, one.name, one.value)
-    except ValueError as error:
-        raise StandardError(f"{where}: {error}") from error
-    shape = "last" if operation == "lastn" else "all" if interaction == "search-type" else "one"
-    rule = RequestRule(
-        id=row.take("id", str),
-        usecase=row.take("usecase", str, "serve"),
-        method=methods[0],
-        path=path,
-        interaction=interaction,
-        type=resource_type,
-        operation=operation,
-        on_instance=on_instance,
-        required=required,
-        optional=optional,
-        profiles=tuple(_profile(one, names) for one in row.texts("profiles")),
-        included_profiles=_profile_map(where, row.take("included", dict, {}), names),
-        answer=row.choice("answer", model.ANSWERS, "accepted" if methods[0] != "GET" else shape),
-        name_nl=row.take("nl", str),
-        name_en=row.take("en", str),
-        zibs=row.texts("zibs"),
-    )
-    row.done()
-    return rule
-
-
-def _parameter(text: str, names: Mapping[str, str], values: Mapping[str, tuple[str, ...]]) -> Parameter:
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise ValueError(f"{text} is not name=value")
-    value = _full(value, names)
-    if unknown := set(re.findall(r"\{[^}]*\}?", value)) - model.PLACEHOLDERS:
-        raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))} in {text}")
-    return Parameter(name, value, values.get(name, ()) if "{" in value else ())
-
-
 @lru_cache(maxsize=1)
 def _names() -> Mapping[str, str]:
     """Short names for code systems and profile bases, from data/names.toml."""
-    return _text_map("names.toml", _toml(DATA / "names.toml"))
-
-
-def _full(text: str, names: Mapping[str, str]) -> str:
-    """Write ``{sct}`` and the like in full; other placeholders stay."""
-    return re.sub(r"\{([a-z0-9\-]+)\}", lambda found: names.get(found[1], found[0]), text)
-
-
-def _profile(text: str, names: Mapping[str, str]) -> str:
-    short, colon, name = text.partition(":")
-    return names[short] + name if colon and short in names else text
-
-
-def _profile_map(where: str, table: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for resource_type, given in table.items():
-        profiles = [given] if isinstance(given, str) else given
-        if not isinstance(profiles, list) or not all(isinstance(one, str) for one in profiles):
-            raise StandardError(f"{where}: profiles of {resource_type} must be a text or a list of texts")
-        found[resource_type] = tuple(_profile(one, names) for one in profiles)
-    return found
-
-
-def _text_map(where: str, table: Mapping[str, Any]) -> dict[str, str]:
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise StandardError(f"{where}: {key} must be a text")
-    return dict(table)
+    return text_map("names.toml", read_toml(DATA / "names.toml"))
 
 
 def _reads(
