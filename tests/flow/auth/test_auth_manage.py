@@ -25,6 +25,7 @@ async def test_ct_85_ending_a_consent_works_at_once(house: House) -> None:
     page = await _manage(pgo)
     assert "Mijn Dossierboom" in page.text
     assert "Basisgegevens zorg 3.0" in page.text
+    house.clock.pass_(minutes=1)
     ended = await pgo.submit(page, "end-1")
     assert "Mijn Dossierboom kan vanaf nu niets meer ophalen" in ended.text
     with pytest.raises(BearerError):

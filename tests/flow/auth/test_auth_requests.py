@@ -3,9 +3,18 @@
 from urllib.parse import urlencode
 
 import pytest
-from world.auth_house import FRONT, WHITELIST_ONLY, ZANDOORD, D, G, House, returned
+from sqlalchemy import Engine
+from world.auth_house import FRONT, WHITELIST_ONLY, ZANDOORD, D, G, House, empty, returned
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def engine(engines: dict[str, Engine]) -> Engine:
+    """Refused requests leave nothing in a database: one kind is enough here."""
+    empty(engines["sqlite"])
+    return engines["sqlite"]
+
 
 PAGES = {
     "CT-16 no client_id": {"client_id": None},
