@@ -2,7 +2,7 @@
 
 import posixpath
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +37,8 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        found = sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+        inner = (path for path in self.root.rglob("*") if path.is_file() and path.resolve().is_relative_to(self.root))
+        found = sorted(path.relative_to(self.root).as_posix() for path in inner)
         if len(found) > MAX_FILES:
             raise MissingFile(f"{root}: more than {MAX_FILES} files; name a folder further down")
         self.names: Sequence[str] = found
@@ -62,7 +63,8 @@ class Archive:
         entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
         if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_TOTAL:
             raise MissingFile(f"{path.name}: too many or too large files")
-        self._entries: Mapping[str, zipfile.ZipInfo] = {posixpath.normpath(one.filename): one for one in entries}
+        named = {posixpath.normpath(one.filename.replace("\\", "/")): one for one in entries}
+        self._entries = {name: one for name, one in named.items() if not name.startswith(("../", "/"))}
         self.names: Sequence[str] = sorted(self._entries)
 
     def read(self, name: str) -> bytes:
