@@ -3,79 +3,18 @@
 Needs the program `nginx` (Debian package nginx); without it these tests fail, since nothing else proves the files.
 """
 
-import os
-import re
-import shutil
 import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from security.nginx import Proxy
 from security.pki import DAY, Identity, Pki
-from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, free_port, get, serving
+from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, serving
 
 from auth.tls import TlsSettings
-
-SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx"
-
-
-def _nginx() -> str:
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    assert found, "nginx is needed: apt-get install nginx"
-    return found
-
-
-class Proxy:
-    """nginx in front of a world of its own."""
-
-    def __init__(self, pki: Pki, folder: Path, upstream: int) -> None:
-        self.port = free_port()
-        front, front_key = pki.issuing.issue(FRONT).write(folder, "front")
-        back, back_key = pki.issuing.issue(BACK).write(folder, "back")
-        values = {
-            "GATEWAY_UPSTREAM": f"127.0.0.1:{upstream}",
-            "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
-            "GATEWAY_NGINX": SHIPPED,
-            "GATEWAY_FRONT_HOST": FRONT,
-            "GATEWAY_FRONT_CERTIFICATE": front,
-            "GATEWAY_FRONT_KEY": front_key,
-            "GATEWAY_BACK_HOST": BACK,
-            "GATEWAY_BACK_CERTIFICATE": back,
-            "GATEWAY_BACK_KEY": back_key,
-            "GATEWAY_TRUST": pki.trust,
-            "GATEWAY_LOG": folder,
-        }
-        template = (SHIPPED / "gateway.conf.template").read_text()
-        (folder / "gateway.conf").write_text(re.sub(r"\$\{(GATEWAY_\w+)\}", lambda m: str(values[m[1]]), template))
-        user = "user root root;\n" if os.geteuid() == 0 else ""  # the folders of pytest are for their owner only
-        temporary = "".join(
-            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n"
-            f"events {{ worker_connections 64; }}\nhttp {{\n{temporary}include {folder}/gateway.conf;\n}}\n"
-        )
-        self._command = [_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-
-    def __enter__(self) -> "Proxy":
-        checked = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stderr
-        assert "warn" not in checked.stderr, checked.stderr
-        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-            time.sleep(0.02)
-        raise AssertionError("nginx did not start")
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +150,18 @@ def test_the_back_channel_cannot_be_reached_over_the_front_channel(pki: Pki, pro
         url = f"https://127.0.0.1:{proxy.port}/oauth/token"
         found = client.get(url, headers={"Host": BACK}, extensions={"sni_hostname": FRONT})
     assert found.status_code == 421
+
+
+@pytest.mark.parametrize("path", ["/intake/epd", "/admin/x", "/metrics", "/health/ready", "//admin/x", "/%61dmin/x"])
+@pytest.mark.parametrize("host", [BACK, FRONT])
+def test_internal_paths_end_at_the_proxy(pki: Pki, proxy: Proxy, tmp_path: Path, host: str, path: str) -> None:
+    """What is for the hospital's own network is not for the world, not even for a listed peer."""
+    context = client_context(pki, pki.issuing.issue(PGO), tmp_path)
+    url = httpx.URL(f"https://127.0.0.1:{proxy.port}").copy_with(raw_path=path.encode())
+    with httpx.Client(verify=context, trust_env=False) as client:
+        found = client.get(url, headers={"Host": host}, extensions={"sni_hostname": host})
+    assert found.status_code == 404
+    assert b"peer" not in found.content
 
 
 def test_other_names_are_not_answered(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:
