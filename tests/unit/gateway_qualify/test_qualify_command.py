@@ -1,0 +1,103 @@
+"""The command, on a server of this machine: progress, reports, exit codes."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from click.testing import CliRunner
+from unit.gateway_qualify.scripts import assertion, document, operation
+from unit.gateway_qualify.xis import Xis
+
+from gateway.cli.qualify import qualify
+from profiles.fhir.version import FhirVersion
+
+GOOD = document(operation(resource="Patient"), assertion(responseCode="200"))
+BAD = document(operation(resource="Patient"), assertion(responseCode="201"))
+ODD = document(operation(resource="Patient"), assertion(path="x"))
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A server that really listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    app = Xis(FhirVersion.STU3, [{"resourceType": "Patient", "id": "rich"}], {"rich-token-0001": "rich"})
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off", ws="none"))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}/fhir"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "_reference").mkdir()
+    (tmp_path / "XIS-Server").mkdir()
+    (tmp_path / "XIS-Server/good-json.xml").write_bytes(GOOD)
+    return tmp_path
+
+
+def run(*args):
+    return CliRunner().invoke(qualify, [str(arg) for arg in args])
+
+
+def test_a_server_that_passes_gives_exit_code_0_and_reports(base, folder, tmp_path):
+    result = run("run", folder, "--base", base, "--report", tmp_path / "out", "--date", "2026-03-31", "--parallel", 2)
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out/results.json").read_text())
+    assert report["status"] == "passed"
+    assert report["run"]["Dates relative to"] == "2026-03-31"
+    assert (tmp_path / "out/junit.xml").exists()
+
+
+def test_a_folder_alone_means_run(base, folder):
+    assert run(folder, "--base", base).exit_code == 0
+
+
+@pytest.mark.parametrize(("data", "said"), [(BAD, "failed"), (ODD, "not evaluated")])
+def test_a_failure_or_an_unevaluated_assert_gives_exit_code_1(base, folder, data, said):
+    (folder / "XIS-Server/other-json.xml").write_bytes(data)
+    result = run("run", folder, "--base", base)
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+def test_scripts_can_be_chosen_by_format_name_and_role(base, folder):
+    (folder / "XIS-Server/bad-json.xml").write_bytes(BAD)
+    assert run("run", folder, "--base", base, "--script", "good").exit_code == 0
+    assert run("run", folder, "--base", base, "--format", "xml").exit_code == 2
+    assert run("run", folder, "--base", base, "--role", "PHR-Client").exit_code == 2
+    assert "good-json.xml" in run("run", folder, "--list").output
+
+
+def test_a_base_can_differ_per_script(base, folder):
+    assert run("run", folder, "--base", f"XIS-Server={base}").exit_code == 0
+    assert run("run", folder, "--base", f"Other={base}").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run"],
+        ["run", "nowhere", "--base", "http://127.0.0.1:1/fhir"],
+        ["run", "FOLDER"],
+        ["run", "FOLDER", "--base", "ftp://x"],
+        ["run", "FOLDER", "--base", "http://127.0.0.1:1/fhir"],
+        ["run", "FOLDER", "--base", "http://127.0.0.1:1/fhir", "--date", "yesterday"],
+        ["run", "FOLDER", "--base", "http://127.0.0.1:1/fhir", "--variable", "x"],
+        ["load", "FOLDER"],
+    ],
+)
+def test_wrong_usage_gives_exit_code_2_and_one_clear_line(folder, args):
+    result = run(*[folder if arg == "FOLDER" else arg for arg in args])
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
