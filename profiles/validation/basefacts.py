@@ -21,7 +21,7 @@ def invariants(version: FhirVersion) -> dict[str, tuple[Constraint, ...]]:
     for row in tomllib.loads(text)["invariant"]:
         if version.value in row.get("fhir", ("stu3", "r4")):
             for path in row["paths"]:
-                rows.setdefault(path, []).append(Constraint(row["key"], "error", row["expression"], row["human"]))
+                rows.setdefault(path, []).append(Constraint(row["key"], "error", row["expression"], row["human"], base=True))
     return {path: tuple(found) for path, found in rows.items()}
 
 
@@ -48,7 +48,10 @@ class BaseTrees:
         )
 
     def _constraints(self, path: str) -> dict[str, Constraint]:
-        return {row.key: row for row in invariants(self.version).get(path, ())}
+        rows = invariants(self.version).get(path, ())
+        if self.facts.is_resource(path) and path not in ("Bundle", "Binary", "Parameters"):
+            rows = (*rows, *invariants(self.version)["RESOURCE"])
+        return {row.key: row for row in rows}
 
     def _lineage(self, name: str) -> Iterable[str]:
         chain = [name]

@@ -128,7 +128,8 @@ class Compiler:
             check = list_check(one, node, primitive=primitive) if slicer is None else sliced_list(one, node, slicer)
         else:
             slicer = self._slicer(node, ref)
-            check = single_check(one if slicer is None else sliced_single(one, slicer), node)
+            one = one if slicer is None else sliced_single(one, slicer)
+            check = one if primitive else single_check(one, node)
         shape.props[key] = (check, bit, segment, group)
         if primitive and ref.code != "xhtml":
             shape.props["_" + key] = (self._sibling(node, ref), bit, segment, group)

@@ -4,13 +4,17 @@ Earlier packages win over later ones. Canonicals match with and without version,
 with and without the date suffix ``--20171231000000``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from profiles.validation.packages import Entry, Package
 from profiles.validation.repairs import repaired
 
 KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})
+
+
+Tables = Callable[[str, str], "dict[str, Any] | None"]
+"""Built-in definitions: kind and canonical URL -> the definition, or None."""
 
 
 def plain(canonical: str) -> str:
@@ -21,13 +25,16 @@ def plain(canonical: str) -> str:
 class Definitions:
     """Definitions by kind and canonical URL; read from their package when first asked for, then kept."""
 
-    def __init__(self, packages: Sequence[Package] = (), extra: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self, packages: Sequence[Package] = (), extra: Iterable[dict[str, Any]] = (), tables: Tables | None = None
+    ) -> None:
+        """``extra`` are definitions at hand, ``tables`` finds built-in ones; packages come before both."""
         self.packages = tuple(packages)
         self._index: dict[tuple[str, str], list[tuple[Package, Entry]]] = {}
         self._undated: dict[tuple[str, str], str] = {}
         self._read: dict[tuple[str, str], dict[str, Any] | None] = {}
-        for resource in extra:
-            self._read[(str(resource.get("resourceType")), str(resource.get("url")))] = repaired(resource)
+        self._extra = {(str(one.get("resourceType")), str(one.get("url"))): repaired(one) for one in extra}
+        self._tables = tables
         for package in packages:
             for entry in package.entries():
                 if entry.type in KINDS:
@@ -51,7 +58,7 @@ class Definitions:
             other = self._undated.get((kind, url.partition("--")[0]))
             rows = self._index.get((kind, other)) if other else None
         if not rows:
-            return None
+            return self._extra.get(key) or (self._tables(kind, url) if self._tables is not None else None)
         package, entry = next((row for row in rows if row[1].version == version), rows[0])
         found = package.read(entry)
         self._read[key] = repaired(found) if found is not None else None
@@ -62,9 +69,8 @@ class Definitions:
         return self.find("StructureDefinition", canonical)
 
     def urls(self, kind: str = "StructureDefinition") -> list[str]:
-        """All canonical URLs of a kind."""
-        known = [url for one, url in self._index if one == kind]
-        return known + [url for (one, url), found in self._read.items() if one == kind and found and url not in known]
+        """All canonical URLs of a kind in the packages and among the extra definitions."""
+        return list(dict.fromkeys(url for one, url in (*self._index, *self._extra) if one == kind))
 
     def forget(self, kind: str, canonical: str) -> None:
         """Drop a definition that was read and is no longer needed, to keep memory small; it can be read again."""

@@ -51,7 +51,8 @@ def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callab
 def _open(contexts: Contexts, holder: str, is_resource: Callable[[str], bool]) -> Contexts:
     """The contexts when they have to be compared with the path of the instance; empty when the place is right.
 
-    Empty too when unsure: rules by FHIRPath or by enclosing extension, by a primitive type, and holders that are themselves extensions.
+    Empty too when unsure: rules by FHIRPath or by enclosing extension, by a primitive type, and holders that are
+    themselves extensions.
     """
     if not contexts or holder.startswith("Extension") or any(kind in ("extension", "fhirpath") for kind, _ in contexts):
         return ()

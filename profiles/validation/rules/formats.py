@@ -136,6 +136,8 @@ def format_check(code: str, node: Node) -> Check:
             return None
         if value is None:
             return [Hit("type.null", node)]
+        if type(value) is list:
+            return [Hit("type.single", node, {"count": len(value)})]
         return [Hit(f"format.{code}", node, {"type": code, "value": value})]
 
     return check

@@ -26,8 +26,8 @@ from profiles.validation.schema import Check, Hit, Hits
 
 Predicate = Callable[[Any, Any], bool]
 
-SKIP: Final = frozenset({"ele-1", "ext-1", "dom-1", "dom-6", "txt-1", "txt-2", "txt-3"})
-"""Checked by structure (ele-1, ext-1), by format (txt-*), withdrawn in practice (dom-1: text in contained resources is
+SKIP: Final = frozenset({"ele-1", "dom-1", "dom-6", "txt-1", "txt-2", "txt-3"})
+"""Checked by structure (ele-1), by format (txt-*), withdrawn in practice (dom-1: text in contained resources is
 only advised against since R4), or advice about narrative (dom-6)."""
 
 
@@ -73,7 +73,14 @@ def _ref1(value: Any, context: Any) -> bool:
     return context.contained(reference[1:]) is not None
 
 
+def _ext1(value: Any, context: Any) -> bool:
+    if type(value) is not dict:
+        return True
+    return ("extension" in value) != any(key.startswith(("value", "_value")) for key in value if type(key) is str)
+
+
 BY_HAND: Final[dict[str, Predicate]] = {
+    "ext-1": _ext1,
     "dom-2": _dom2,
     "dom-3": _dom3,
     "dom-4": lambda value, _: _meta(value, "versionId", "lastUpdated"),
