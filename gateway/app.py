@@ -61,10 +61,10 @@ class Wiring:
         self.engine.dispose()
 
 
-def wire(settings: Settings) -> Wiring:
+def wire(settings: Settings, *, everything: bool = True) -> Wiring:
     """Make the parts. Nothing is opened yet but files; the database is connected on first use."""
     engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
-    registry = Registry(settings)
+    registry = Registry(settings, everything=everything)
     lists, puller = open_lists(
         settings.lists, settings.tls, demo=DEMO_LISTS if settings.mode == "test" else None, notify=_notice
     )
@@ -90,7 +90,7 @@ def wire(settings: Settings) -> Wiring:
 
 def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
-    wiring = wire(settings)
+    wiring = wire(settings, everything=not demo)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -10,12 +10,16 @@ from sqlalchemy import Engine, select
 
 from auth.events import Event
 from auth.ports import AccessEntry, Available, Person, Provider, Reason
+from gateway.collect.held import Held
+from gateway.collect.record import Record, Whose
+from gateway.intake.expect import fits
 from gateway.store.engine import reading
-from gateway.store.queries import PATIENTS, TYPES
+from gateway.store.queries import PATIENTS
 from gateway.store.reader import Reader
 from gateway.store.schema import audit_record
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
+from profiles.standards.model import RequestRule
 
 chain_log = logging.getLogger("gateway.chain")
 
@@ -34,19 +38,19 @@ class StoreHost:
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
         """The services for which the person's record holds a resource of the standard's own types (AVL-01)."""
-        held: dict[FhirVersion, set[str]] = {}
         birth_date: date | None = None
         known = False
+        found: set[str] = set()
         for version in FhirVersion:
             who = {"provider": provider.name, "fhir": version.value, "person": person.pseudonym, "patient_id": ""}
             patients = await self._reader.fetch(PATIENTS, who)
             if patients:
                 known = True
                 birth_date = birth_date or _date(patients[0][2])
-                held[version] = {str(row[0]) for row in await self._reader.fetch(TYPES, who)}
-        found = frozenset(id_ for id_ in services if _offers(id_, held))
+                record = Record(self._reader, Whose(provider.name, version, person.pseudonym))
+                found |= {id_ for id_ in services if await _offers(id_, version, record)}
         reason = None if found else Reason.EMPTY if known else Reason.NO_RELATION
-        return Available(found, reason, birth_date)
+        return Available(frozenset(found), reason, birth_date)
 
     async def receivability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
@@ -113,9 +117,25 @@ def _filled(members: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _offers(service_id: str, held: Mapping[FhirVersion, set[str]]) -> bool:
-    standard, _ = catalogue().service(service_id)
-    return bool(({rule.type for rule in standard.rules} - GENERAL) & held.get(standard.fhir, set()))
+async def _offers(service_id: str, version: FhirVersion, record: Record) -> bool:
+    """Whether some row of the service has an answer in the record: its filters fit, or its profile is claimed."""
+    standard, service = catalogue().service(service_id)
+    if standard.fhir is not version:
+        return False
+    for rule in standard.rules_of(service):
+        if rule.method != "GET" or rule.type is None or rule.type in GENERAL:
+            continue
+        record.of_type(rule.type)
+        await record.load()
+        for held in record.of_type(rule.type):
+            if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
+                return True
+    return False
+
+
+def _claims(held: Held, rule: RequestRule) -> bool:
+    claimed = held.data.get("meta", {}).get("profile", ())
+    return not rule.profiles or any(profile in rule.profiles for profile in claimed)
 
 
 def _entry(record: Mapping[str, object]) -> AccessEntry:

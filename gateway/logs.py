@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime
 
 from auth.crypto import valid_bsn
-from gateway.settings import Settings
 
 NINE_DIGITS = re.compile(r"(?<!\d)\d{9}(?!\d)")
 
@@ -33,13 +32,13 @@ class JsonLines(logging.Formatter):
         return starred(json.dumps(shown, ensure_ascii=False))
 
 
-def configure(_settings: Settings) -> None:
-    """Send all logging to standard error as JSON lines."""
+def configure(level: int = logging.INFO) -> None:
+    """Send all logging of this level and above to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -12,8 +12,8 @@ ALL_SERVICES = "ziekenhuiszandoord"
 """In test mode this provider offers every service that the gateway knows, so that any test set can be tried."""
 
 
-@lru_cache(maxsize=8)
-def _test_providers() -> Mapping[str, ProviderSettings]:
+@lru_cache(maxsize=2)
+def _test_providers(everything: bool) -> Mapping[str, ProviderSettings]:
     # Imported here: the demo world is test data, and production never reads it.
     from gateway.demo.world import load
 
@@ -21,30 +21,35 @@ def _test_providers() -> Mapping[str, ProviderSettings]:
     found = {}
     for provider in load(datetime.now(UTC).date()).providers:
         services = [service.id for name in provider.standards for service in known.standards[name].services]
-        if provider.name == ALL_SERVICES:
+        if everything and provider.name == ALL_SERVICES:
             services = [service.id for standard in known.standards.values() for service in standard.services]
         found[provider.name] = ProviderSettings(
             display_name=provider.display,
             services=tuple(dict.fromkeys(services)),
             privacy_url=provider.privacy,
             phone=provider.phone,
-            logo=f"/static/{provider.logo}",
+            logo=f"/static/{provider.name}/logo.svg",
         )
     return found
 
 
-def known_providers(settings: Settings) -> Mapping[str, ProviderSettings]:
-    """The configured providers; in test mode without any, those of the demo world."""
+def known_providers(settings: Settings, *, everything: bool = True) -> Mapping[str, ProviderSettings]:
+    """The configured providers; in test mode without any, those of the demo world.
+
+    ``everything`` lets one of them offer every service; without it each offers what the demo world says, as the demo
+    does, whose consent pages would be long lists otherwise.
+    """
     if settings.providers or settings.mode != "test":
         return settings.providers
-    return _test_providers()
+    return _test_providers(everything)
 
 
 class Registry:
     """Implements ``auth.ports.Providers``: built once, looked up by name."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._providers = {name: _provider(name, given) for name, given in known_providers(settings).items()}
+    def __init__(self, settings: Settings, *, everything: bool = True) -> None:
+        known = known_providers(settings, everything=everything)
+        self._providers = {name: _provider(name, given) for name, given in known.items()}
 
     def find(self, name: str) -> Provider | None:
         """The provider with this MedMij name (without @medmij), or None."""

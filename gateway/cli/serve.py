@@ -1,5 +1,7 @@
 """gateway serve: run the service."""
 
+import logging
+
 import click
 import uvicorn
 
@@ -29,7 +31,7 @@ def run(settings: Settings, *, demo: bool = False) -> None:
     """Check, migrate in test mode, and serve until stopped."""
     for line in refusals(settings):
         fail(f"refused: {line}")
-    configure(settings)
+    configure(logging.WARNING if demo else logging.INFO)
     if settings.mode == "test":
         with database(settings) as engine:
             upgrade(engine)

@@ -25,7 +25,7 @@ class Expectations:
         found: dict[bool, set[str]] = {True: set(), False: set()}
         for standard in self._catalogue.of_version(version):
             for rule in standard.rules:
-                if rule.type == type_ and rule.method == "GET" and rule.profiles and _fits(rule, version, resource):
+                if rule.type == type_ and rule.method == "GET" and rule.profiles and fits(rule, version, resource):
                     found[bool(rule.query)] |= set(rule.profiles)
             found[False] |= set(standard.reads.get(type_, ())) - found[True]
         for canonicals in (found[True], found[False]):
@@ -34,7 +34,8 @@ class Expectations:
         return ()
 
 
-def _fits(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
+def fits(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
+    """Whether a row's fixed parameters match a resource; a row that asks more than that never does."""
     fixed = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
     if any(one.is_open for one in rule.required) or rule.on_instance:
         return False

@@ -73,6 +73,3 @@ POINTING_AT = (
     )
 )
 """What points at a resource, whoever's it is."""
-
-TYPES = select(resource.c.type.distinct()).select_from(patient.join(resource, _of_patient)).where(_mine)
-"""The types of which a person's record holds at least one resource."""
