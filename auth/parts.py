@@ -1,6 +1,7 @@
 """The parts that every flow works with, wired once by auth.router."""
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from auth.login.port import Login
 from auth.ports import Host, Lists, PeerOf, Person, Providers
 from auth.settings import AuthSettings
 from auth.store import Store, milliseconds
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,13 +53,15 @@ class Parts:
 
     def note(self, event: EventType, *, trace_id: str | None, session_id: str | None, **fields: Any) -> None:
         """Tell the host that something happened. A failing host never blocks the exchange (LOG-08)."""
-        self.host.note(
-            Event(
-                type=event,
-                time=self.clock(),
-                trace_id=trace_id,
-                session_id=session_id,
-                server_id=self.settings.node_name,
-                **fields,
-            )
+        told = Event(
+            type=event,
+            time=self.clock(),
+            trace_id=trace_id,
+            session_id=session_id,
+            server_id=self.settings.node_name,
+            **fields,
         )
+        try:
+            self.host.note(told)
+        except Exception:
+            log.exception("an event was not noted: %s", event)

@@ -1,5 +1,6 @@
 """The token and revocation endpoint as HTTP: who calls, is the request readable, is the code spent (section 12)."""
 
+import logging
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from auth.flows.parameters import ParameterError, Parameters, is_uuid
 from auth.parts import Parts
 from auth.server import Answer, Call, MedMijServer
 from auth.store import Code
+
+log = logging.getLogger(__name__)
 
 _FORM = "application/x-www-form-urlencoded"
 _GRANTS = frozenset({"authorization_code", "refresh_token"})
@@ -37,6 +40,13 @@ class BackChannel:
 
     async def _answer(self, request: Request, event: EventType, handle: Any) -> Response:
         ids = Ids(request)
+        try:
+            return await self._handled(request, ids, event, handle)
+        except Exception:
+            log.exception("internal error at %s, trace %s", request.url.path, ids.correlation_id)
+            return self._sent(Answer(500, _body("ERR-31a")), ids, {})
+
+    async def _handled(self, request: Request, ids: "Ids", event: EventType, handle: Any) -> Response:
         if request.method != "POST":
             return _refused("ERR-30", ids, {"Allow": "POST"})
         try:
