@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -356,3 +357,45 @@ def test_production_demands_mutual_tls_with_revocation() -> None:
     assert len(TlsSettings(revocation="off").faults_in_production()) == 3
     complete = {"peer": "proxy", "trust": "t", "crls": "c", "back_certificate": "b", "back_key": "k"}
     assert TlsSettings.model_validate(complete).faults_in_production() == []
+
+
+# --- a node that misbehaves ----------------------------------------------------------------------------------------
+
+
+def _answering(status: int, headers: Sequence[tuple[bytes, bytes]] = (), pieces: int = 1, pause: float = 0) -> Any:
+    """An application that answers every request in the same way, in pieces of 1,000 bytes."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        for _ in range(pieces):
+            await asyncio.sleep(pause)
+            await send({"type": "http.response.body", "body": b" " * 1_000, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "why"),
+    [
+        (_answering(503), "status 503"),
+        (_answering(302, [(b"location", b"http://127.0.0.1:9/other")]), "status 302"),
+        (_answering(200, [(b"content-encoding", b"gzip")]), "compressed"),
+        (_answering(200, pieces=12, pause=0.1), "no complete answer within 0.5 s"),
+        (_answering(200, pieces=10_100), "too large"),
+    ],
+    ids=["fault", "redirect", "compressed", "drop by drop", "endless"],
+)
+def test_a_node_that_misbehaves_costs_bounded_time_and_space(pki: Pki, tmp_path: Path, app: Any, why: str) -> None:
+    """LIST-04, LIST-05: a fault of the source, told as such, in half a second or ten megabytes."""
+    certificate, key = pki.issuing.issue("localhost").write(tmp_path, "node")
+    patience = 0.5 if "0.5" in why else 10.0
+    with serving(app, back_channel_context(certificate, key, pki.trust)) as port:
+        source = NodeSource(
+            f"https://localhost:{port}/",
+            "2",
+            lambda: our_client_context(None, None, pki.trust),
+            timeout_seconds=patience,
+        )
+        with pytest.raises(FetchError, match=why):
+            _fetch(source)
