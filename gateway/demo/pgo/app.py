@@ -25,7 +25,7 @@ from gateway.demo.pgo.visits import Visit, Visits
 from gateway.demo.world import World, load
 from profiles.fhir.tree import Resource
 
-STYLE = Path(__file__).parent / "static" / "pgo.css"
+STATIC = Path(__file__).parent / "static"
 COOKIE = "demo_pgo"
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
@@ -164,7 +164,11 @@ class Pages:
 
     async def style(self, _request: Request) -> Response:
         """The style sheet."""
-        return FileResponse(STYLE, media_type="text/css")
+        return FileResponse(STATIC / "pgo.css", media_type="text/css")
+
+    async def icon(self, _request: Request) -> Response:
+        """The icon."""
+        return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
 
     def _http(self) -> httpx.AsyncClient:
         # Made on first use: a mounted application has no start-up of its own.
@@ -197,8 +201,8 @@ class Pages:
 def app(base_url: str, http: httpx.AsyncClient | None = None, prefix: str = "/demo-pgo") -> Starlette:
     """The PGO, to be mounted at ``prefix`` of the gateway's own address ``base_url``.
 
-    ``http`` reaches the gateway; without it a client is made. The gateway must allow ``{base_url}{prefix}/callback`` as a
-    local redirect of the client pgo.demo.example.
+    ``http`` reaches the gateway; without it a client is made. The gateway must allow ``{base_url}{prefix}/callback``
+    as a local redirect of the client pgo.demo.example.
     """
     settings = PgoSettings(base_url=base_url, redirect_uri=f"{base_url}{prefix}/callback")
     pages = Pages(settings, http, load(datetime.now(UTC).date()), prefix)
@@ -212,6 +216,7 @@ def app(base_url: str, http: httpx.AsyncClient | None = None, prefix: str = "/de
             Route("/bezoek/{visit}/{section}.{form}", pages.raw),
             Route("/logo/{provider}.svg", pages.logo),
             Route("/pgo.css", pages.style),
+            Route("/icon.svg", pages.icon),
         ]
     )
 

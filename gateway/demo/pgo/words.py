@@ -11,6 +11,8 @@ MONTHS = (
 )
 _DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(\d\d)(?:T(\d\d):(\d\d).*)?)?)?")
 UNKNOWN = "niet ingevuld"
+SPACE = "\u00a0"
+"""A space that does not break: a date stays on one line."""
 
 Words = Mapping[str, str]
 """Dutch words for codes that have no display of their own."""
@@ -38,7 +40,7 @@ def moment(text: str) -> str:
     if month is None:
         return year
     clock = f" om {hour}:{minute}" if hour and (hour, minute) != ("00", "00") else ""
-    return " ".join([*([str(int(day))] if day else []), MONTHS[int(month) - 1], year]) + clock
+    return SPACE.join([*([str(int(day))] if day else []), MONTHS[int(month) - 1], year]) + clock
 
 
 def day(when: date) -> str:
