@@ -1,0 +1,1 @@
+"""A store of PDF documents: a directory, or an object store through fsspec."""

@@ -1,0 +1,1 @@
+"""A folder of FHIR files: JSON, XML or NDJSON; resources or Bundles."""

@@ -1,0 +1,158 @@
+"""The adapter for a folder of FHIR files."""
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime
+
+from adapters.files.folder import Shelf, read_shelf, stamp_of
+from adapters.files.settings import FilesSettings
+from adapters.guard import Guard
+from adapters.port import (
+    AdapterDown,
+    AdapterGarbage,
+    AdapterQuery,
+    Availability,
+    AvailabilityQuery,
+    Batch,
+    Capabilities,
+    Content,
+    Coverage,
+    Gap,
+    Level,
+    PatientKey,
+    Reason,
+)
+from profiles.fhir.tree import Resource, local_reference, references
+
+UNKNOWN_PERSON = "the source does not know this person"
+PIECE = 65_536
+INCLUDE_ROUNDS = 3
+
+
+class FilesAdapter:
+    """One folder. Everything is held in memory, within the limits, and shared by all requests: it is not changed."""
+
+    def __init__(self, settings: FilesSettings) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.capabilities = Capabilities(otherwise=Coverage(Level.PARTLY, "the folder was not read yet"))
+        self._shelf: Shelf | None = None
+        self._looked = 0.0
+        self._lock = asyncio.Lock()
+
+    async def probe(self, deadline: float) -> Capabilities:
+        """Read the folder."""
+        await self._read_folder(deadline)
+        return self.capabilities
+
+    async def find(self, query: AdapterQuery) -> Batch:
+        """See `adapters.port.Adapter.find`."""
+        fetched = datetime.now(UTC)
+        if query.version is not self.settings.version:
+            gap = Gap(query.type, Reason.NOT_OFFERED, "the source does not offer this")
+            return Batch(self.name, (), fetched, gaps=(gap,))
+        shelf = await self._read_folder(query.deadline)
+        ids = self._known(shelf, query.patient)
+        if not ids:
+            gap = Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON)
+            return Batch(self.name, (), fetched, gaps=(gap,))
+        found = {key: one for key, one in self._held(shelf, ids) if key[0] == query.type}
+        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
+            self._include(shelf, ids, found)
+        kept, orphans = Guard(ids, query.patient.bsn).check(found.values())
+        broken = [Gap(query.type, Reason.INVALID_BLOCKED, f"{len(shelf.broken)} files of the source cannot be read")]
+        return Batch(self.name, kept, fetched, ids, (*orphans, *(broken if shelf.broken else ())))
+
+    async def available(self, query: AvailabilityQuery) -> Availability:
+        """See `adapters.port.Adapter.available`."""
+        shelf = await self._read_folder(query.deadline)
+        ids = self._known(shelf, query.patient)
+        if not ids:
+            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
+        allowed = self.settings.services
+        offered = frozenset(one.id for one in query.services if allowed is None or one.id in allowed)
+        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
+        born = {day for one in ids if (day := _birth_date(shelf.owned.get(one, {}).get(("Patient", one)))) is not None}
+        return Availability(True, offered, reasons, born.pop() if len(born) == 1 else None, ids)
+
+    async def read(self, query: AdapterQuery) -> Batch | Content:
+        """See `adapters.port.Adapter.read`."""
+        fetched = datetime.now(UTC)
+        nothing = Batch(self.name, (), fetched)
+        if query.version is not self.settings.version or query.id is None:
+            return nothing
+        shelf = await self._read_folder(query.deadline)
+        ids = self._known(shelf, query.patient)
+        resource = dict(self._held(shelf, ids)).get((query.type, query.id)) if ids else None
+        if resource is None:
+            return nothing
+        if query.type == "Binary":
+            return self._content(resource, fetched)
+        kept, _ = Guard(ids, query.patient.bsn).check([resource])
+        return Batch(self.name, kept, fetched, ids)
+
+    async def _read_folder(self, deadline: float) -> Shelf:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise AdapterDown("the source did not answer in time")
+        try:
+            async with asyncio.timeout(seconds), self._lock:
+                if self._shelf is None or time.monotonic() - self._looked > self.settings.refresh_seconds:
+                    self._shelf = await asyncio.to_thread(self._refreshed, self._shelf)
+                    self._looked = time.monotonic()
+                    version = self.settings.version
+                    types = {(version, kind): Coverage(Level.DELIVERABLE) for kind in self._shelf.types()}
+                    self.capabilities = Capabilities(types=types)
+                return self._shelf
+        except TimeoutError as error:
+            raise AdapterDown("the source did not answer in time", cause=error) from error
+
+    def _refreshed(self, held: Shelf | None) -> Shelf:
+        if held is not None and stamp_of(self.settings.path) == held.stamp:
+            return held
+        return read_shelf(self.settings.path, self.settings.version, self.settings.limits)
+
+    def _known(self, shelf: Shelf, patient: PatientKey) -> frozenset[str]:
+        local = patient.local_id(self.name)
+        if local is not None:
+            return frozenset({local} if local in shelf.owned else ())
+        return frozenset(shelf.people.get(patient.bsn.reveal(), ())) if patient.bsn else frozenset()
+
+    def _held(self, shelf: Shelf, ids: frozenset[str]) -> Iterator[tuple[tuple[str, str], Resource]]:
+        for one in sorted(ids):
+            yield from shelf.owned.get(one, {}).items()
+        yield from shelf.shared.items()
+
+    def _include(self, shelf: Shelf, ids: frozenset[str], found: dict[tuple[str, str], Resource]) -> None:
+        held = dict(self._held(shelf, ids))
+        for _ in range(INCLUDE_ROUNDS):
+            wanted = {
+                local for node in references(list(found.values())) if (local := local_reference(node["reference"]))
+            }
+            fresh = [key for key in sorted(wanted) if key in held and key not in found]
+            if not fresh:
+                return
+            found.update({key: held[key] for key in fresh})
+
+    def _content(self, binary: Resource, fetched: datetime) -> Content:
+        try:
+            data = base64.b64decode(str(binary.get("content", binary.get("data", ""))), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise AdapterGarbage("the source holds a document that cannot be decoded", cause=error) from error
+        kind = str(binary.get("contentType", "application/octet-stream"))
+        return Content(self.name, binary["id"], kind, _pieces(data), fetched, len(data))
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), PIECE):
+        yield data[start : start + PIECE]
+
+
+def _birth_date(patient: Resource | None) -> date | None:
+    try:
+        return date.fromisoformat(str(patient["birthDate"])) if patient else None
+    except (KeyError, ValueError):
+        return None
