@@ -1,0 +1,85 @@
+"""gateway demo visit: a PGO visit in the terminal, against a gateway of its own or a running one."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import httpx
+
+from gateway.cli.context import console, fail
+from gateway.demo.pgo.client import PgoSettings
+from gateway.demo.visit import run
+from gateway.demo.world import World, load
+
+READY_SECONDS = 60
+
+
+@click.command()
+@click.option("--base-url", help="A demo gateway that runs; without it one is started for this visit.")
+@click.option("--provider", default="ziekenhuiszandoord", show_default=True, help="MedMij name of the care provider.")
+@click.option("--person", help="Name of the person who visits; default: the first patient of the provider.")
+def visit(base_url: str | None, provider: str, person: str | None) -> None:
+    """Authorize, log in, consent, collect everything, print it. Ends with 0 when every search was answered."""
+    who = _person(load(datetime.now(UTC).date()), provider, person)
+    if base_url is not None:
+        raise SystemExit(run(_settings(base_url.rstrip("/")), provider, who, console))
+    with started() as own:
+        code = run(_settings(own), provider, who, console)
+    raise SystemExit(code)
+
+
+def _settings(base_url: str) -> PgoSettings:
+    return PgoSettings(base_url, f"{base_url}/demo-pgo/callback")
+
+
+def _person(world: World, provider: str, name: str | None) -> str:
+    patients = world.patients_of(provider)
+    if not patients:
+        fail(f"unknown provider {provider}; known are {', '.join(one.name for one in world.providers)}")
+    found = [one.name for one in patients if name is None or one.name.lower().startswith(name.lower())]
+    if not found:
+        fail(f"unknown person {name}; known are {', '.join(one.name for one in patients)}")
+    return found[0]
+
+
+@contextmanager
+def started() -> Iterator[str]:
+    """A demo gateway in a process of its own, with a store that is thrown away; gives its base URL.
+
+    Ends the command when it does not become ready.
+    """
+    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        environment = {**os.environ, "GATEWAY_DATABASE_URL": f"sqlite:///{folder}/demo.db", "GATEWAY_MODE": "test"}
+        start = "from gateway.cli.main import main; main()"
+        command = [sys.executable, "-c", start, "demo", "serve", "--port", str(port)]
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            _wait(process, f"http://127.0.0.1:{port}", Path(folder, "log"))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait(process: "subprocess.Popen[bytes]", base_url: str, log: Path) -> None:
+    until = time.monotonic() + READY_SECONDS
+    with console.status("De demo start…"):
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                if httpx.get(f"{base_url}/health/ready", timeout=2, trust_env=False).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+    fail("the demo gateway did not start:\n" + log.read_text("utf-8", "replace")[-2000:])
