@@ -21,7 +21,9 @@ def invariants(version: FhirVersion) -> dict[str, tuple[Constraint, ...]]:
     for row in tomllib.loads(text)["invariant"]:
         if version.value in row.get("fhir", ("stu3", "r4")):
             for path in row["paths"]:
-                rows.setdefault(path, []).append(Constraint(row["key"], "error", row["expression"], row["human"], base=True))
+                rows.setdefault(path, []).append(
+                    Constraint(row["key"], "error", row["expression"], row["human"], base=True)
+                )
     return {path: tuple(found) for path, found in rows.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
 from profiles.validation.expressions import (
+    BudgetExceeded,
     Closure,
     Env,
     Items,
@@ -195,7 +196,9 @@ def _pattern(text: str) -> re.Pattern[str] | None:
 
 def _matches(text: str, values: list[Any]) -> bool | None:
     pattern = _pattern(str(values[0]))
-    return None if pattern is None else pattern.search(text[:10_000]) is not None
+    if pattern is None:
+        raise BudgetExceeded
+    return pattern.search(text[:10_000]) is not None
 
 
 def _substring(text: str, values: list[Any]) -> str | None:

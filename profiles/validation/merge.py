@@ -266,8 +266,15 @@ def _narrowed(old: tuple[TypeRef, ...], new: tuple[TypeRef, ...]) -> tuple[TypeR
     )
 
 
-def _inherit(slice_node: Node, before: Node, after: Node) -> None:
-    """Pass a change of the unsliced element on to a slice that has not said otherwise itself."""
+def _inherit(slice_node: Node, before: Node, after: Node, *, bounds: bool) -> None:
+    """Pass a change of the unsliced element on to a slice that has not said otherwise itself.
+
+    ``bounds`` is for elements below a slice; how often the slice itself occurs is its own affair.
+    """
+    if bounds and slice_node.min == before.min:
+        slice_node.min = after.min
+    if bounds and slice_node.max == before.max:
+        slice_node.max = after.max
     for name in ("binding", "types", "fixed", "pattern", "max_length", "bounds"):
         if getattr(slice_node, name) == getattr(before, name):
             setattr(slice_node, name, getattr(after, name))
@@ -412,12 +419,9 @@ class Merger:
         first = nodes[0]
         before = first.clone(None)
         amend(first, element, tree.url)
+        own_slices = [id(one) for one in first.slices.values()]
         for other in nodes[1:]:
-            _inherit(other, before, first)
-        if parts[-1][1] is None and first.slices and len(parts) > 1:
-            for name in list(first.slices):
-                other = _own(first.slices, name, owner)
-                _inherit(other, before, first)
+            _inherit(other, before, first, bounds=id(other) not in own_slices)
 
     def _step(self, node: Node, name: str, slice_name: str | None, owner: object) -> Iterator[Node]:
         """The child (or slice of it) that a segment names, ready to be changed; then the same below existing slices."""

@@ -55,7 +55,9 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_a_primitive_may_be_an_extension_only() -> None:
-    absent = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    }
     whole = observation(_status=absent)
     del whole["status"]
     assert R4.validate(whole).verdict == "ok"
