@@ -6,7 +6,8 @@ import sys
 import click
 from rich.table import Table
 
-from gateway.cli.context import console
+from gateway.cli.context import FINDINGS, console
+from profiles.standards.checks import check
 from profiles.standards.load import catalogue
 
 
@@ -31,3 +32,14 @@ def list_command(as_json: bool) -> None:
     for row in rows:
         table.add_row(row.id, ", ".join(s.id for s in row.services), row.fhir.value, str(len(row.rules)), row.title)
     console.print(table)
+
+
+@standards.command("check")
+def check_command() -> None:
+    """Check the rows of all standards. Exit code 1 when something does not fit."""
+    found = check(catalogue())
+    for line in found:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(catalogue().standards)} standards, {len(found)} faults", highlight=False)
+    if found:
+        raise SystemExit(FINDINGS)

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from gateway.collect.held import Held
 from gateway.collect.record import Record
-from profiles.fhir.execute import run
+from profiles.fhir.execute import bring, select
 from profiles.fhir.search import Search
-from profiles.fhir.tree import Resource
 
 ROUNDS = 8
 """Most rounds of loading: a search, its includes, and their includes need three or four."""
@@ -31,21 +29,16 @@ class Answer:
 
 async def search(record: Record, wanted: Search) -> Answer:
     """The answer to a search. Raises StoreUnavailable, and SearchError for values that only show when run."""
-
-    def resolve(type_: str, id_: str) -> Resource | None:
-        held = record.find(type_, id_)
-        return None if held is None else held.data
-
-    # First what matches, then what comes along with it: only the few that match are looked at again.
+    # First what matches, then what comes along with it; each again when something was not loaded yet.
     for _ in range(ROUNDS):
-        matching = [held for held in record.of_type(wanted.type) if wanted.matches(held.data, resolve)]
+        matches = select(wanted, record.of_type(wanted.type), record.find)
         if not await record.load():
             break
     for _ in range(ROUNDS):
-        found = run(wanted, matching, record.find, record.of_type)
+        included = bring(wanted, matches, record.find, record.of_type)
         if not await record.load():
             break
-    return Answer(cast(tuple[Held, ...], found.matches), cast(tuple[Held, ...], found.included))
+    return Answer(matches, included)
 
 
 async def read(record: Record, type_: str, id_: str) -> Held | None:
