@@ -299,8 +299,10 @@ def _tell(result: ScriptResult, progress: Progress) -> None:
     colour = _COLOURS[result.status]
     progress.console.print(f"[{colour}]{result.status.value}[/]", result.title, highlight=False, soft_wrap=True)
     for _test, action in result.problems[:_SHOWN]:
-        text = f"    {action.status.value}: {action.description}: {action.reason or action.found}"
-        progress.console.print(text[:400], markup=False, highlight=False, soft_wrap=True)
+        text = f"    {action.status.value}: {action.description}: {action.reason or action.found}".replace(
+            "\n", "\n      "
+        )
+        progress.console.print(text[:500], markup=False, highlight=False, soft_wrap=True)
     if len(result.problems) > _SHOWN:
         progress.console.print(f"    and {len(result.problems) - _SHOWN} more", highlight=False)
 

@@ -1,5 +1,6 @@
 """The checks of an assert, one function each; ``CHECKS`` is the list of what this engine evaluates."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -169,7 +170,18 @@ def _expression(context: Context, assertion: Assertion, wanted: str) -> Outcome:
     shown = masked(", ".join(found))[:_SHOWN] or "(empty)"
     if (len(found) == 1 and found[0] != "false") or len(found) > 1:
         return Outcome(True, shown)
-    return Outcome(False, shown, f"the expression gives {shown}")
+    return Outcome(False, shown, f"the expression gives {shown}{_culprits(context, assertion, wanted)}")
+
+
+def _culprits(context: Context, assertion: Assertion, wanted: str) -> str:
+    """The elements to blame, for a reader: where they are and what they hold."""
+    content = _sent_or_answered(context, assertion)
+    if content is None or content.node is None:
+        return ""
+    expression = fhirpath.compile(context.fill(wanted, expression_escape))
+    found = expression.blame(content.node, context.version)
+    lines = [f"{where} {json.dumps(data, ensure_ascii=False, default=str)[:160]}".strip() for where, data in found]
+    return masked("".join(f"\n{line}" for line in lines))
 
 
 def _compared_to(context: Context, assertion: Assertion) -> str | Outcome:

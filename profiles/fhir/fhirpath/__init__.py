@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from profiles.fhir.fhirpath.blame import culprits, place
 from profiles.fhir.fhirpath.compiler import build
 from profiles.fhir.fhirpath.errors import FhirPathError
 from profiles.fhir.fhirpath.grammar import parse
 from profiles.fhir.fhirpath.nodes import Node
-from profiles.fhir.fhirpath.state import Find, Items, Scope, State
+from profiles.fhir.fhirpath.state import Evaluate, Find, Items, Scope, State
 from profiles.fhir.fhirpath.typetable import type_table
 from profiles.fhir.fhirpath.values import as_text, plain, truth
 from profiles.fhir.version import FhirVersion
@@ -25,12 +26,13 @@ __all__ = ["Expression", "FhirPathError", "Node", "as_text", "compile"]
 class Expression:
     """A compiled FHIRPath expression; free of state, so it may be shared between threads."""
 
-    __slots__ = ("_evaluate", "text")
+    __slots__ = ("_evaluate", "_tree", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         try:
-            self._evaluate = build(parse(text))
+            self._tree = parse(text)
+            self._evaluate = build(self._tree)
         except RecursionError:
             raise FhirPathError("FHIRPath expression is nested too deep") from None
 
@@ -68,6 +70,19 @@ class Expression:
         """Whether the expression holds: a single boolean by its value, any other result when it is not empty."""
         return truth(self._run(resource, version, variables, type_name, find))
 
+    def blame(self, resource: Any, version: FhirVersion = FhirVersion.STU3, *, most: int = 5) -> list[tuple[str, Any]]:
+        """The elements that make a rule about every element false: where each is, and its data.
+
+        Empty when the expression is not of such a shape (``blame`` module), or cannot be evaluated.
+        """
+        search = culprits(self._tree)
+        root = resource if isinstance(resource, Node) else Node(resource, None)
+        try:
+            found = self._guarded(search, State(type_table(version), root, {})) if search else []
+        except FhirPathError:
+            return []
+        return [(place(root.data, item) or "", plain(item)) for item in found[:most]]
+
     def _run(
         self,
         resource: Any,
@@ -77,9 +92,12 @@ class Expression:
         find: Find | None,
     ) -> Items:
         root = resource if isinstance(resource, Node) else Node(resource, type_name)
-        state = State(type_table(version), root, variables or {}, find)
+        return self._guarded(self._evaluate, State(type_table(version), root, variables or {}, find))
+
+    @staticmethod
+    def _guarded(evaluate: Evaluate, state: State) -> Items:
         try:
-            return self._evaluate(Scope(state, [root]), [root])
+            return evaluate(Scope(state, [state.root]), [state.root])
         except FhirPathError:
             raise
         except RecursionError:

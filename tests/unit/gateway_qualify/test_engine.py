@@ -151,6 +151,16 @@ def test_an_unknown_rule_extension_or_element_is_not_evaluated():
     assert "scope" in reasons(result)
 
 
+def test_a_failing_rule_names_the_element_that_breaks_it():
+    def forget(bundle):
+        del bundle["entry"][1]["resource"]["subject"]["display"]
+
+    rule_12 = "Bundle.descendants().where($this.is(Reference)).all(display.exists())"
+    result = run(document(SEARCH, assertion(expression=rule_12)), xis(forget))
+    assert "Bundle.entry[1].resource.subject" in reasons(result)
+    assert "Patient/rich" in reasons(result)
+
+
 def test_a_warning_is_a_warning_and_a_stop_stops_the_script():
     result = run(
         document(

@@ -422,3 +422,21 @@ def _compiles(text):
     except FhirPathError:
         return False
     return True
+
+
+def test_a_rule_about_every_element_says_which_element_breaks_it():
+    answer = bundle()
+    _without_display(answer)
+    _plain_bsn(answer)
+    where, data = fhirpath.compile(EVERY_REFERENCE).blame(answer)[0]
+    assert where == "Bundle.entry[0].resource.subject"
+    assert data == {"reference": "Patient/p1"}
+    assert fhirpath.compile(NO_BSN).blame(answer)[0][0] == "Bundle.entry[2].resource.identifier[0]"
+    empty = "Bundle.entry.resource.where(is(Observation).not()).where(birthDate.exists()).empty()"
+    assert fhirpath.compile(empty).blame(answer)[0][0] == "Bundle.entry[2].resource"
+    assert fhirpath.compile("Bundle.entry.where(search.mode = 'match').exists().not()").blame(answer)[0][0] == (
+        "Bundle.entry[0]"
+    )
+    assert fhirpath.compile("Bundle.entry.count() = 7").blame(answer) == []
+    assert fhirpath.compile("Bundle.type").blame(answer) == []
+    assert fhirpath.compile("Bundle.entry.all(%nothing)").blame(answer) == []
