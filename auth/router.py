@@ -22,8 +22,9 @@ from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
 from auth.ports import Host, Lists, PeerOf, Providers
+from auth.rows import Family, milliseconds, utc_now
 from auth.settings import AuthSettings
-from auth.store import Store, utc_now
+from auth.store import Store
 
 _THREADS = 16
 
@@ -60,17 +61,45 @@ class AuthApp:
         if parts.settings.mode != "test":
             raise RuntimeError("static tokens exist in test mode only")
         now = parts.clock()
-        parts.store.issue_static(
-            digest=digest(token),
+        issued, key = milliseconds(now), digest(token)
+        family = Family(
+            id=f"static-{key.hex()[:32]}",
+            consent_id=None,
+            client=client,
             provider=provider,
-            services=services,
+            function="collect",
+            dialect="C",
+            services=frozenset(services),
+            days=None,
             subject=parts.pseudonyms.of(bsn) if bsn else f"patient:{digest(patient or '').hex()[:56]}",
             sealed_bsn=parts.ring.seal("bsn", bsn.encode("ascii")) if bsn else None,
             patient=patient,
-            client=client,
-            now=now,
-            expires=now + lifetime,
+            actor=None,
+            sealed_actor=None,
+            sealed_birth_date=None,
+            representation=None,
+            lasting=False,
+            created=issued,
+            used=issued,
         )
+        parts.store.issue_static(key, family, now + lifetime)
+
+    def reseal(self) -> int:
+        """Seal every living family again under the current key; returns how many. Run it after adding a key, before
+        taking the old one off the ring."""
+        parts, purposes, count = self.parts, {"sealed_birth_date": "birth-date"}, 0
+        for row in parts.store.sealed_families():
+            values = {
+                name: parts.ring.seal(
+                    purposes.get(name, "bsn"), parts.ring.open(purposes.get(name, "bsn"), bytes(value))
+                )
+                for name, value in row.items()
+                if name != "id" and value is not None and parts.ring.key_of(bytes(value)) != parts.ring.current
+            }
+            if values:
+                parts.store.reseal_family(row["id"], values)
+                count += 1
+        return count
 
     def purge(self) -> dict[str, int]:
         """Delete what is past its retention; returns counts per table. For a daily job."""

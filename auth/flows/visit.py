@@ -20,7 +20,7 @@ from auth.flows.session import Live, Session, closed, fresh, moved, read
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable
 from auth.parts import Parts
 from auth.ports import Level, Provider, Reason, Representation
-from auth.store import ConsentEntry, Family
+from auth.rows import ConsentEntry, Family
 
 _OPEN_STEPS = frozenset({"landing", "login", "consent", "refused", "manage"})
 

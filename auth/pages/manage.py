@@ -15,7 +15,7 @@ from auth.pages.presenter import VISIT, Presenter
 from auth.pages.routes import FrontChannel, Turn
 from auth.parts import Parts
 from auth.ports import AccessEntry
-from auth.store import ConsentEntry, Family, moment
+from auth.rows import ConsentEntry, Family, moment
 
 _ACCESSES, _HISTORY = 100, 50
 

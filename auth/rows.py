@@ -1,0 +1,145 @@
+"""The rows of the store as values, and how instants are kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+class GrantRow(NamedTuple):
+    """What `GRANT_SELECT` returns, in this order, as plain driver values."""
+
+    client: str
+    provider: str
+    function: str
+    services: str
+    subject: str
+    sealed_bsn: bytes | None
+    patient: str | None
+    actor: str | None
+    issued: int
+    expires: int
+    revoked: int | None
+    ended: int | None
+    correlation_id: str | None
+    consent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row of `auth_family`."""
+
+    id: str
+    consent_id: str | None
+    client: str
+    provider: str
+    function: str
+    dialect: str
+    services: frozenset[str]
+    days: int | None
+    subject: str
+    sealed_bsn: bytes | None
+    patient: str | None
+    actor: str | None
+    sealed_actor: bytes | None
+    sealed_birth_date: bytes | None
+    representation: str | None
+    lasting: bool
+    created: int
+    used: int
+    ended: int | None = None
+    ended_why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of `auth_code`, as it was when it was spent."""
+
+    family: str
+    client: str
+    redirect_uri: str
+    correlation_id: str | None
+    session_id: str | None
+    challenge: str | None
+    challenge_method: str | None
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """One row of `auth_refresh_token`."""
+
+    digest: bytes
+    family: str
+    services: frozenset[str]
+    issued: int
+    expires: int | None
+    spent: int | None
+    spent_by: str | None
+    successor: bytes | None
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEntry:
+    """One line of the consent register (CONS-01)."""
+
+    entry: str
+    consent_id: str
+    outcome: str
+    """given, refused, cancelled, withdrawn, expired or replaced."""
+    moment: int
+    channel: str
+    function: str
+    provider: str
+    client: str
+    organisation: str
+    offered: tuple[str, ...]
+    granted: tuple[str, ...]
+    lasting: bool | None = None
+    days: int | None = None
+    text_version: str | None = None
+    interface_version: str | None = None
+    subject: str | None = None
+    actor: str | None = None
+    representation: str | None = None
+    assertion_id: str | None = None
+    level: int | None = None
+    correlation_id: str | None = None
+    session_id: str | None = None
+
+
+class SessionRow(NamedTuple):
+    """One row of `auth_session`."""
+
+    id: str
+    cookie: bytes
+    step: str
+    version: int
+    expires: int
+    content: bytes
+
+
+class SpentCode(NamedTuple):
+    """The outcome of offering a code: the code when this call won it, and whether it existed already spent."""
+
+    code: Code | None
+    replayed_family: str | None
+
+
+def milliseconds(moment: datetime) -> int:
+    """UTC milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
+def moment(value: int) -> datetime:
+    """The instant of a stored value."""
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock of production; tests inject their own."""
+    return datetime.now(UTC)
