@@ -1,0 +1,165 @@
+"""gateway adapters: which sources there are, and what each can deliver."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from adapters.mapping.compiled import load_mapping
+from adapters.mapping.coverage import measure
+from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, Level, Probes
+from adapters.registry import build, known, load
+from gateway.cli.context import FINDINGS, console, fail, with_settings
+from gateway.settings import ProviderSettings, Settings
+from profiles.standards.load import catalogue
+from profiles.standards.model import Standard
+
+PATIENCE = 10.0
+"""Seconds that a probe may take per source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one source can do for one request row."""
+
+    provider: str
+    source: str
+    standard: str
+    row: str
+    type: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A source that cannot be probed."""
+
+    provider: str
+    source: str
+    text: str
+
+
+@click.group()
+def adapters() -> None:
+    """Sources (EHR adapters): what is installed, and what each can deliver."""
+
+
+@adapters.command("list")
+def list_command() -> None:
+    """List the adapter types that are installed."""
+    table = Table("type", "summary")
+    for name in sorted(known()):
+        try:
+            table.add_row(name, load(name).summary)
+        except AdapterMisconfigured as fault:
+            table.add_row(name, f"cannot be used: {fault.text}")
+    console.print(table)
+
+
+@adapters.command("probe")
+@click.option("--provider", "only_provider", help="Only this provider.")
+@click.option("--standard", "only_standard", help="Only this standard.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@with_settings
+def probe_command(settings: Settings, only_provider: str | None, only_standard: str | None, as_json: bool) -> None:
+    """Ask each source what it can deliver: per standard and request row deliverable, partly or no.
+
+    Exit code 1 when a source does not answer, 2 when one is configured wrongly.
+    """
+    if only_standard is not None and only_standard not in catalogue().standards:
+        fail(f"there is no standard {only_standard!r}; see gateway standards list")
+    providers = {name: one for name, one in settings.providers.items() if only_provider in (None, name)}
+    if only_provider is not None and not providers:
+        fail(f"there is no provider {only_provider!r} in the configuration")
+    try:
+        lines, faults = asyncio.run(_probe(providers, only_standard))
+    except AdapterMisconfigured as fault:
+        fail(fault.text)
+    if as_json:
+        sys.stdout.write(json.dumps({"rows": [asdict(x) for x in lines], "faults": [asdict(x) for x in faults]}) + "\n")
+    else:
+        _show(lines, faults, providers)
+    if faults:
+        raise SystemExit(FINDINGS)
+
+
+@adapters.command("coverage")
+@click.argument("mapping", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def coverage_command(mapping: Path) -> None:
+    """Show per zib which elements a mapping file fills, and which are missing and why."""
+    try:
+        compiled = load_mapping(mapping)
+    except AdapterMisconfigured as fault:
+        fail(fault.text)
+    table = Table("zib", "element", "mapped", "why not")
+    mapped = total = 0
+    for section in compiled.sections:
+        if section.zib is None:
+            continue
+        for one in measure(section.name, section.zib.name, section.zib.elements, section.zib.missing):
+            table.add_row(one.zib, one.element, "yes" if one.mapped else "no", one.reason)
+            mapped, total = mapped + one.mapped, total + 1
+    console.print(table)
+    console.print(f"{mapped} of {total} zib elements are mapped", highlight=False)
+
+
+async def _probe(
+    providers: Mapping[str, ProviderSettings], only_standard: str | None
+) -> tuple[list[Line], list[Fault]]:
+    lines: list[Line] = []
+    faults: list[Fault] = []
+    for name, provider in providers.items():
+        standards = [catalogue().standards[only_standard]] if only_standard else _standards(provider)
+        for raw in provider.sources:
+            adapter = build(raw)
+            try:
+                if isinstance(adapter, Probes):
+                    await adapter.probe(time.monotonic() + PATIENCE)
+                lines.extend(_lines(name, adapter, standards))
+            except AdapterMisconfigured:
+                raise
+            except AdapterError as fault:
+                faults.append(Fault(name, adapter.name, fault.text))
+            finally:
+                if isinstance(adapter, Closes):
+                    await adapter.aclose()
+    return lines, faults
+
+
+def _standards(provider: ProviderSettings) -> list[Standard]:
+    """The standards of the services that a provider offers; all when it names none."""
+    every = sorted(catalogue().standards.values(), key=lambda standard: (standard.ring, standard.id))
+    offered = set(provider.services)
+    return [one for one in every if not offered or any(service.id in offered for service in one.services)]
+
+
+def _lines(provider: str, adapter: Adapter, standards: Sequence[Standard]) -> Iterator[Line]:
+    for standard in standards:
+        for rule in standard.rules:
+            if rule.method != "GET" or rule.type is None:
+                continue
+            found: Coverage = adapter.capabilities.of(standard.id, rule.id, standard.fhir, rule.type)
+            yield Line(provider, adapter.name, standard.id, rule.id, rule.type, found.level.value, found.text)
+
+
+def _show(lines: Sequence[Line], faults: Sequence[Fault], providers: Mapping[str, ProviderSettings]) -> None:
+    if not any(provider.sources for provider in providers.values()):
+        console.print("No sources are configured: what was pushed or imported is served.", highlight=False)
+        console.print(f"Installed adapter types: {', '.join(sorted(known()))}", highlight=False)
+        return
+    table = Table("provider", "source", "standard", "row", "type", "delivers", "remark")
+    for line in lines:
+        table.add_row(line.provider, line.source, line.standard, line.row, line.type, line.level, line.text)
+    console.print(table)
+    counted = Counter(line.level for line in lines)
+    console.print(", ".join(f"{counted[level.value]} {level.value}" for level in Level), highlight=False)
+    for fault in faults:
+        console.print(f"{fault.provider}/{fault.source}: {fault.text}", highlight=False, markup=False)

@@ -1,0 +1,104 @@
+"""``gateway adapters``: per standard and row what each source can deliver."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from contract.adapter_world import record, serving
+from contract.test_adapter_sql import SAMPLE, fill_sqlite
+
+from adapters.testing.fake_ehr import FakeEhr
+from gateway.cli.adapters import adapters
+
+CONFIG = """
+[providers.hospital]
+display_name = "Hospital"
+services = ["48", "51"]
+[[providers.hospital.sources]]
+"""
+
+
+def run(*arguments: str, config: Path | None = None) -> tuple[int, str]:
+    given = [*arguments, *(["--config", str(config)] if config else [])]
+    result = CliRunner().invoke(adapters, given, catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def write(tmp_path: Path, source: str) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(CONFIG + source, "utf-8")
+    return path
+
+
+@pytest.fixture
+def sql(tmp_path: Path) -> Path:
+    url = fill_sqlite(tmp_path / "ehr.db")
+    return write(tmp_path, f'type = "sql"\nname = "epd"\nurl = "{url}"\nmapping = "{SAMPLE}/mapping.yaml"\n')
+
+
+def test_a_probe_of_an_empty_configuration_ends_well() -> None:
+    code, output = run("probe")
+    assert code == 0
+    assert "No sources are configured" in output
+    assert "documents, fhir, files, sql" in output
+
+
+def test_a_probe_prints_every_row_of_the_standards_on_offer(sql: Path) -> None:
+    code, output = run("probe", "--json", config=sql)
+    rows = json.loads(output)["rows"]
+    levels = {(row["standard"], row["row"]): row["level"] for row in rows}
+    assert code == 0
+    assert {level for (standard, _), level in levels.items() if standard == "bgz-3"} == {"deliverable"}
+    assert levels["pdfa-3", "documentManifest"] == "no"
+    assert {standard for standard, _ in levels} == {"bgz-3", "pdfa-3"}
+
+
+def test_a_probe_of_one_standard(sql: Path) -> None:
+    code, output = run("probe", "--json", "--standard", "geboortezorg-1", config=sql)
+    levels = {row["row"]: row["level"] for row in json.loads(output)["rows"]}
+    assert code == 0
+    assert levels["observationsOnRecord"] == "partly"
+
+
+def test_a_probe_learns_from_the_statement_of_an_ehr(tmp_path: Path) -> None:
+    with serving(FakeEhr(record())) as address:
+        source = f'type = "fhir"\nname = "ehr"\nurl = "{address}/fhir"\nversion = "stu3"\n'
+        _, output = run("probe", "--json", "--standard", "bgz-3", config=write(tmp_path, source))
+    levels = {row["row"]: row["level"] for row in json.loads(output)["rows"]}
+    assert (levels["problem"], levels["encounter"]) == ("deliverable", "no")
+
+
+def test_a_source_that_is_down_is_a_finding(tmp_path: Path) -> None:
+    source = 'type = "fhir"\nname = "ehr"\nurl = "http://127.0.0.1:9/fhir"\nversion = "stu3"\n'
+    code, output = run("probe", config=write(tmp_path, source))
+    assert code == 1
+    assert "hospital/ehr: the source cannot be reached" in output
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('type = "nonsense"\nname = "x"\n', "there is no adapter type 'nonsense'; installed are"),
+        ('type = "fhir"\nname = "x"\nurl = "ftp://x"\nversion = "stu3"\n', "url: Value error, not an http"),
+        ('type = "fhir"\nname = "X!"\nurl = "http://x"\nversion = "stu3"\n', "name: String should match"),
+        ('type = "sql"\nname = "x"\nurl = "sqlite:///x"\nmapping = "nowhere.yaml"\n', "nowhere.yaml cannot be read"),
+    ],
+)
+def test_wrong_settings_end_with_one_clear_line(tmp_path: Path, source: str, words: str) -> None:
+    code, output = run("probe", config=write(tmp_path, source))
+    assert code == 2
+    assert words in " ".join(output.split())
+
+
+def test_coverage_of_a_mapping_counts_zib_elements() -> None:
+    code, output = run("coverage", str(SAMPLE / "mapping.yaml"))
+    assert code == 0
+    assert "zib elements are mapped" in output
+    assert "ProbleemLateraliteit" in output
+
+
+def test_the_types_that_are_installed_are_listed() -> None:
+    code, output = run("list")
+    assert code == 0
+    assert "a relational EHR behind a declarative mapping" in output
