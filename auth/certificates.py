@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -151,7 +152,7 @@ def _load(der: bytes) -> x509.Certificate:
         raise CertificateRefused("too large")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, CryptographyDeprecationWarning):  # the latter where warnings are errors: a forbidden serial
         raise CertificateRefused("not a certificate") from None
 
 

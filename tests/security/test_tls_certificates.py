@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from security.pki import CLIENT, DAY, SERVER, Authority, Identity, Pki, pem
 
@@ -206,6 +206,7 @@ def test_a_server_that_we_call_is_checked_too(pki: Pki) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(data=b"\x80", at=15)
 @given(data=st.binary(max_size=300), at=st.integers(0, 700))
 def test_arbitrary_bytes_are_refused_and_nothing_else(
     shared_check: tuple[PeerCheck, bytes], data: bytes, at: int

@@ -202,6 +202,20 @@ WRONG: dict[str, tuple[ListKind, bytes]] = {
             b'xmlns:xs="http://www.w3.org/2001/XMLSchema" xsi:type="xs:string">',
         ),
     ),
+    "xsi:type that the schema would allow": (
+        WHL,
+        docs.whitelist().replace(
+            b"<Tijdstempel>",
+            b'<Tijdstempel xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Timestamp">',
+        ),
+    ),
+    "schema location below the root": (
+        WHL,
+        docs.whitelist().replace(
+            b"<MedMijNodes>",
+            b'<MedMijNodes xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="urn:x x.xsd">',
+        ),
+    ),
     "a client twice": (OCL, docs.clients([docs.client(), docs.client()])),
     "a service twice for a client": (OCL, docs.clients([docs.client(services=["48", "48"])])),
     "organisation name of 2 characters": (OCL, docs.clients([docs.client(name="AB")])),
