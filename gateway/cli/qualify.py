@@ -2,11 +2,13 @@
 
 import asyncio
 import fnmatch
+import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -148,6 +150,10 @@ def _loaded_set(
 @click.option("--parallel", type=click.IntRange(1, 32), default=1, show_default=True, help="Scripts at a time.")
 @click.option("--timeout", type=click.FloatRange(1, 600), default=30, show_default=True, help="Seconds per request.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Extra certificate authority.")
+@click.option(
+    "--cert", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Client certificate, key in it."
+)
+@click.option("--proxy", help="URL of a proxy; none is taken from the environment.")
 @click.option("--package", "packages", multiple=True, help="Validate with this package from the cache (repeatable).")
 @click.option("--no-validation", is_flag=True, help="Do not check profiles; such asserts are then not evaluated.")
 @click.option("--as-client", is_flag=True, help="Also send what the system under test would send itself.")
@@ -164,6 +170,8 @@ def run(
     parallel: int,
     timeout: float,
     ca: Path | None,
+    cert: Path | None,
+    proxy: str | None,
     packages: Sequence[str],
     no_validation: bool,
     as_client: bool,
@@ -189,7 +197,8 @@ def run(
     default_format = "json" if fmt == "json" else "xml"
     plan = Plan(_base_of(bases), today, variables, checker, default_format, play_client=as_client)
     started = datetime.now(UTC).astimezone()
-    results = _run(sets, files, plan, parallel, timeout, ca)
+    reach = {"timeout": timeout, "verify": _tls(ca, cert), "proxy": proxy, "trust_env": False}
+    results = _run(sets, files, plan, parallel, reach)
     notes = list(dict.fromkeys(note for one in checkers for note in one.notes))
     facts = [
         ("Server", ", ".join(bases)),
@@ -259,11 +268,23 @@ def _base_of(bases: Sequence[str]) -> Callable[[Script], str]:
     return base
 
 
+def _tls(ca: Path | None, cert: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context()
+        if ca:
+            context.load_verify_locations(ca)
+        if cert:
+            context.load_cert_chain(cert)
+    except (OSError, ssl.SSLError) as fault:
+        fail(f"{cert or ca}: {fault.strerror or fault}")
+    return context
+
+
 def _run(
-    sets: Sequence[ScriptSet], files: Files, plan: Plan, parallel: int, timeout: float, ca: Path | None
+    sets: Sequence[ScriptSet], files: Files, plan: Plan, parallel: int, reach: Mapping[str, Any]
 ) -> list[SetResult]:
     for base in dict.fromkeys(plan.base(script) for one in sets for script in one.scripts):
-        _reachable(base, timeout, ca)
+        _reachable(base, reach)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     counts: Counter[Status] = Counter()
     with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
@@ -278,20 +299,18 @@ def _run(
                 _tell(result, progress)
 
         async def all_of_them() -> list[SetResult]:
-            verify: str | bool = str(ca) if ca else True
-            limits = httpx.Limits(max_connections=parallel, max_keepalive_connections=parallel)
-            async with httpx.AsyncClient(timeout=timeout, verify=verify, limits=limits, trust_env=False) as client:
+            async with httpx.AsyncClient(**reach) as client:
                 return await run_sets(sets, files, client, plan, parallel=parallel, told=told)
 
         return asyncio.run(all_of_them())
 
 
-def _reachable(base: str, timeout: float, ca: Path | None) -> None:
+def _reachable(base: str, reach: Mapping[str, Any]) -> None:
     """Any answer will do; without one there is nothing to qualify."""
     try:
-        with httpx.Client(timeout=timeout, verify=str(ca) if ca else True, trust_env=False) as client:
+        with httpx.Client(**reach) as client:
             client.get(f"{base.rstrip('/')}/metadata")
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as fault:
         fail(f"no server answers at {base}: {fault}")
 
 

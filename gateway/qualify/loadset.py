@@ -118,8 +118,8 @@ def load_set(
 ) -> QualificationSet:
     """Everything that the LoadResources scripts below ``start`` put into a server, with dates relative to ``today``.
 
-    A set without such a script gives all the fixtures of its ``_reference`` folders, with the token of the patient's
-    row. ``skip`` leaves fixtures out, by patterns of ``Type/id``. Documents get identifiers and files of our own
+    A set without such a script gives the fixtures of its ``_reference`` folders, with the token of the patient's row,
+    save those that only a running script can fill in: they are what scripts send. ``skip`` leaves fixtures out, by patterns of ``Type/id``. Documents get identifiers and files of our own
     (``own_documents``) unless ``as_published``. UnloadableSet when there is nothing to load.
     """
     scripts = list(_load_scripts(files, start))
@@ -129,7 +129,8 @@ def load_set(
         try:
             item = _item(files, put, today)
         except (MissingFile, MissingVariable, FormatError, ValueError) as error:
-            problems.append(f"{put.path}: {masked(str(error))}")
+            if scripts or not isinstance(error, MissingVariable):
+                problems.append(f"{put.path}: {masked(str(error))}")
             continue
         type_, id_ = item.resource["resourceType"], item.resource["id"]
         if not any(fnmatch.fnmatchcase(f"{type_}/{id_}", pattern) for pattern in skip):
