@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from auth.bearer import ANY_CLIENT
 from auth.crypto import digest, valid_bsn
-from auth.store import Store
+from auth.store import Family, Store, milliseconds
 from gateway.keys import keys_of
 from gateway.settings import Settings
 
@@ -60,16 +60,26 @@ def issue(engine: Engine, settings: Settings, tokens: list[StaticToken]) -> None
     pseudonyms, ring = keys_of(settings)
     store, now = Store(engine), datetime.now(UTC)
     for token in tokens:
-        # A token by patient id alone still needs a person for the audit record: one that stands for that patient.
-        subject = pseudonyms.of(token.bsn or f"patient|{token.provider}|{token.patient}")
-        store.issue_static(
-            digest=digest(token.token),
+        key = digest(token.token)
+        family = Family(
+            id=f"static-{key.hex()[:32]}",
+            consent_id=None,
+            client=token.client,
             provider=token.provider,
-            services=token.services,
-            subject=subject,
+            function="collect",
+            dialect="C",
+            services=frozenset(token.services),
+            days=None,
+            # A token by patient id alone still needs a person for the audit record: one that stands for that patient.
+            subject=pseudonyms.of(token.bsn or f"patient|{token.provider}|{token.patient}"),
             sealed_bsn=ring.seal("bsn", token.bsn.encode()) if token.bsn else None,
             patient=token.patient,
-            client=token.client,
-            now=now,
-            expires=now + LIFETIME,
+            actor=None,
+            sealed_actor=None,
+            sealed_birth_date=None,
+            representation=None,
+            lasting=False,
+            created=milliseconds(now),
+            used=milliseconds(now),
         )
+        store.issue_static(key, family, now + LIFETIME)

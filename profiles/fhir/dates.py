@@ -108,7 +108,12 @@ def _on_clock(moment: datetime, zone: tzinfo | None, asked_zone: tzinfo | None) 
 
 def latest(value: Any) -> datetime | None:
     """The moment by which a dateTime or Period is ordered: its end when there is one, else its start, in UTC."""
-    if isinstance(value, Mapping) and not isinstance(value.get("end"), str):
-        value = value.get("start")
-    found = interval(value, UTC)
+    if isinstance(value, Mapping):
+        value = value["end"] if isinstance(value.get("end"), str) else value.get("start")
+    return _end_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=8192)
+def _end_of(text: str) -> datetime | None:
+    found = interval(text, UTC)
     return None if found is None else found[1]
