@@ -24,8 +24,10 @@ What holds for all three methods:
 *   **Silence.** No BSN and no clinical value in logs, URLs of log lines, or the public text of an error.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -59,6 +61,7 @@ __all__ = [
     "RepairNote",
     "ServiceKey",
     "WrongPatient",
+    "in_time",
 ]
 
 
@@ -428,3 +431,16 @@ class WrongPatient(AdapterError):
 
 class AdapterMisconfigured(AdapterError):
     """Settings or a mapping that cannot work; ``text`` names the place for the operator."""
+
+
+@asynccontextmanager
+async def in_time(query: AdapterQuery | AvailabilityQuery, headroom: float = 0.0) -> AsyncIterator[None]:
+    """Run a block until ``headroom`` seconds before the query's deadline. Raises `AdapterDown` when time is up."""
+    seconds = query.remaining() - headroom
+    if seconds <= 0:
+        raise AdapterDown("the source did not answer in time")
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise AdapterDown("the source did not answer in time", cause=error) from error

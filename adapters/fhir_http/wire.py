@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from adapters import port
 from adapters.fhir_http.login import Login
 from adapters.port import AdapterDown, AdapterError, AdapterGarbage, AdapterQuery, AdapterRefused, AvailabilityQuery
 from adapters.settings import Limits
@@ -140,14 +141,9 @@ class NotThere(AdapterError):
 @asynccontextmanager
 async def in_time(budget: Budget) -> AsyncIterator[None]:
     """Run a block before the deadline; what goes wrong on the way comes out as an `AdapterError`."""
-    seconds = budget.seconds()
-    if seconds <= 0:
-        raise AdapterDown("the source did not answer in time")
     try:
-        async with asyncio.timeout(seconds):
+        async with port.in_time(budget.query, HEADROOM):
             yield
-    except TimeoutError as error:
-        raise AdapterDown("the source did not answer in time", cause=error) from error
     except httpx.TimeoutException as error:
         raise AdapterDown("the source did not answer in time", cause=error) from error
     except httpx.RemoteProtocolError as error:
