@@ -119,8 +119,9 @@ def load_set(
     """Everything that the LoadResources scripts below ``start`` put into a server, with dates relative to ``today``.
 
     A set without such a script gives the fixtures of its ``_reference`` folders, with the token of the patient's row,
-    save those that only a running script can fill in: they are what scripts send. ``skip`` leaves fixtures out, by patterns of ``Type/id``. Documents get identifiers and files of our own
-    (``own_documents``) unless ``as_published``. UnloadableSet when there is nothing to load.
+    save those that only a running script can fill in: they are what scripts send. ``skip`` leaves fixtures out, by
+    patterns of ``Type/id``. Documents get identifiers and files of our own (``own_documents``) unless ``as_published``.
+    UnloadableSet when there is nothing to load.
     """
     scripts = list(_load_scripts(files, start))
     problems: list[str] = []
@@ -139,13 +140,17 @@ def load_set(
         raise UnloadableSet("no LoadResources script and no fixtures were found")
     patients = {id_ for _version, type_, id_ in found if type_ == "Patient"}
     owners = _owners(tokens, found.values(), patients)
-    items = [
-        replace(item, patient=owners[token].patient if token in owners else None) for item, token in found.values()
-    ]
+    items = [replace(item, patient=_patient(item, owners.get(token or ""))) for item, token in found.values()]
     if not as_published:
         items = _with_own_documents(items)
     by_patient = {row.patient: row for row in owners.values()}
     return QualificationSet(items, by_patient, {id_: row.bsn for id_, row in by_patient.items() if row.bsn}, problems)
+
+
+def _patient(item: LoadItem, owner: TokenRow | None) -> str | None:
+    if item.resource["resourceType"] == "Patient":
+        return str(item.resource["id"])
+    return owner.patient if owner else None
 
 
 def _with_own_documents(items: Sequence[LoadItem]) -> list[LoadItem]:
