@@ -454,8 +454,8 @@ class Merger:
         inner: Node | None = None
         if node.content is not None:
             inner = self.content(node.content)
-        elif len(node.types) == 1:
-            ref = node.types[0]
+        elif node.types:
+            ref = node.types[0] if len(node.types) == 1 else TypeRef("Element")
             try:
                 tree = self.tree(ref.profiles[0]) if len(ref.profiles) == 1 else self.type_tree(ref.code)
             except BrokenDefinition:

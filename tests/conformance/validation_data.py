@@ -63,7 +63,7 @@ def package_cache() -> Path:
 @cache
 def official(version: FhirVersion, packages: tuple[str, ...]) -> Validator:
     """A validator with official packages."""
-    return Validator(version, Definitions(choose(installed(package_cache()), version, packages)))
+    return Validator(version, Definitions(choose(installed(package_cache()), version, packages) if packages else ()))
 
 
 def filled(text: str, day: dt.date = DAY) -> str:
