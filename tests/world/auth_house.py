@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -28,7 +27,7 @@ from auth.login.port import Login
 from auth.login.testidp import TestPerson, TestProvider
 from auth.ports import Available, Client, Function, Level, Peer, Person, Provider, Reason, Representation, ServiceInfo
 from auth.settings import AuthSettings, OidcSettings
-from auth.store import engine_for, metadata
+from auth.store import metadata
 
 FRONT, IDP = "https://medmij.zandoord.example", "https://inloggen.example/idp"
 D, G, V = "medmij.mijndossierboom.example", "koppel.gezondheidsmap.example", "pgo.vlinderzorg.example"
@@ -275,9 +274,9 @@ class Pgo:
 
     # --- the browser -----------------------------------------------------------------------------------------------
 
-    def parameters(self, **changes: str | None) -> dict[str, str]:
+    def parameters(self, **changes: Any) -> dict[str, str]:
         """The std request, with changes; None leaves a parameter out."""
-        std = {
+        std: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self.hostname,
             "redirect_uri": self.redirect_uri,
@@ -287,14 +286,14 @@ class Pgo:
             "X-Correlation-ID": self.correlation,
         }
         names = {"request_id": "MedMij-Request-ID", "correlation_id": "X-Correlation-ID"}
-        std |= {names.get(name, name): value for name, value in changes.items()}  # type: ignore[dict-item]
+        std |= {names.get(name, name): value for name, value in changes.items()}
         return {name: value for name, value in std.items() if value is not None}
 
-    async def authorize(self, **changes: str | None) -> httpx.Response:
+    async def authorize(self, **changes: Any) -> httpx.Response:
         """GET the authorization endpoint with the std request."""
         return await self.browser.get(f"{FRONT}/oauth/authorize?{urlencode(self.parameters(**changes))}")
 
-    async def submit(self, page: httpx.Response, form: str, **fields: str) -> httpx.Response:
+    async def submit(self, page: httpx.Response, form: str, **fields: Any) -> httpx.Response:
         """Post one of the forms of a page, as a browser would."""
         action, hidden = read_form(page.text, form)
         url = str(httpx.URL(str(page.url)).join(action))
@@ -311,14 +310,14 @@ class Pgo:
         return await self.follow(await self.submit(landing, "continue"))
 
     async def log_in(
-        self, login: httpx.Response, bsn: str, level: Level = Level.MIDDEN, **fields: str
+        self, login: httpx.Response, bsn: str, level: Level = Level.MIDDEN, **fields: Any
     ) -> httpx.Response:
         """Log in; the page after it."""
         return await self.follow(
             await self.submit(login, "login", typed=bsn, level=str(int(level)), action="login", **fields)
         )
 
-    async def to_consent(self, bsn: str = P1, level: Level = Level.MIDDEN, **changes: str | None) -> httpx.Response:
+    async def to_consent(self, bsn: str = P1, level: Level = Level.MIDDEN, **changes: Any) -> httpx.Response:
         """From the std request to the page after login."""
         return await self.log_in(await self.to_login(await self.authorize(**changes)), bsn, level)
 
@@ -328,7 +327,7 @@ class Pgo:
         answer = await self.submit(consent, "decide", **fields)
         return returned(answer)["code"]
 
-    async def code(self, bsn: str = P1, *, lasting: bool = False, **changes: str | None) -> str:
+    async def code(self, bsn: str = P1, *, lasting: bool = False, **changes: Any) -> str:
         """The whole visit: a code."""
         return await self.grant(await self.to_consent(bsn, **changes), lasting=lasting)
 
@@ -351,7 +350,7 @@ class Pgo:
         with self.connected(*([peer] if peer else [])):
             return await self.server.post(path, data=dict(form), headers=ids)
 
-    async def token(self, code: str, *, peer: str | None = None, **changes: str | None) -> httpx.Response:
+    async def token(self, code: str, *, peer: str | None = None, **changes: Any) -> httpx.Response:
         """Redeem a code."""
         form = {
             "grant_type": "authorization_code",
@@ -363,7 +362,7 @@ class Pgo:
         return await self.post("/oauth/token", {k: v for k, v in form.items() if v is not None}, peer)
 
     async def refresh(
-        self, refresh_token: str, *, peer: str | None = None, request_id: str | None = None, **changes: str
+        self, refresh_token: str, *, peer: str | None = None, request_id: str | None = None, **changes: Any
     ) -> httpx.Response:
         """Use a refresh token."""
         form = {
@@ -372,7 +371,7 @@ class Pgo:
         ids = {"request_id": request_id or str(uuid.uuid4()), "correlation_id": str(uuid.uuid4())}
         return await self.post("/oauth/token", form, peer, **ids)
 
-    async def tokens(self, bsn: str = P1, *, lasting: bool = False, **changes: str | None) -> dict[str, Any]:
+    async def tokens(self, bsn: str = P1, *, lasting: bool = False, **changes: Any) -> dict[str, Any]:
         """The whole visit and the token call."""
         answer = await self.token(await self.code(bsn, lasting=lasting, **changes))
         assert answer.status_code == 200, answer.text
@@ -402,11 +401,6 @@ def returned(answer: httpx.Response) -> dict[str, str]:
 def raw_query(parameters: Mapping[str, str]) -> str:
     """Parameters as an encoder writes them that leaves `=` and `~` alone."""
     return "&".join(f"{name}={quote(value, safe='~=')}" for name, value in parameters.items())
-
-
-def sqlite_engine(folder: Path) -> Engine:
-    """An engine on a file of its own."""
-    return engine_for(f"sqlite:///{folder / 'auth.db'}")
 
 
 def empty(engine: Engine) -> None:

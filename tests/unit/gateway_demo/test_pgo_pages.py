@@ -1,0 +1,176 @@
+"""The demo PGO in a browser's hands: start, come back, read the record, take files."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from unit.gateway_demo.pgo_fakes import BASE, PDF, Browser, FakeGateway, bundle, client, outcome
+
+from gateway.demo.pgo.app import app
+from gateway.demo.world import load
+
+WORLD = load(date(2026, 3, 31))
+JOKE = {resource["id"]: resource for resource in WORLD.resources_of("ziekenhuiszandoord")}
+DOCUMENT = JOKE["joke-ontslagbrief"]
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    """A gateway with a little of everything."""
+    return FakeGateway(
+        "48 51",
+        {
+            "Patient": bundle((JOKE["joke"], "match"), (JOKE["huisarts-vanvliet"], "include")),
+            "Condition": bundle((JOKE["joke-copd"], "match"), (JOKE["gerda-status-onbekend"], "match")),
+            "Flag": (503, outcome("Het <b>systeem</b> is er niet.")),
+            "DocumentReference?status=current": bundle((DOCUMENT, "match")),
+        },
+    )
+
+
+@pytest.fixture
+def browser(gateway: FakeGateway) -> Iterator[Browser]:
+    """A browser at the PGO."""
+    pgo = Starlette(routes=[Mount("/demo-pgo", app(BASE, client(gateway)))])
+    found = Browser(pgo)
+    yield found
+    found.close()
+
+
+def begin(browser: Browser, provider: str = "ziekenhuiszandoord") -> str:
+    """Press the button of an institution; gives the state that was sent."""
+    response = browser.post("/demo-pgo/bezoek", provider=provider)
+    assert response.status_code == 303
+    return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
+
+
+def record(browser: Browser) -> tuple[str, str]:
+    """A whole visit: the address of the record and its text."""
+    state = begin(browser)
+    back = browser.get("/demo-pgo/callback", code="once", state=state)
+    page = browser.get(back.headers["location"])
+    assert page.status_code == 200
+    return back.headers["location"], unescape(page.text).replace("\u00a0", " ")
+
+
+def test_the_first_page_offers_the_institutions_and_says_who_can_log_in(browser: Browser) -> None:
+    page = browser.get("/demo-pgo/")
+    for provider in WORLD.providers:
+        assert f"Ophalen bij {provider.display}" in page.text
+    assert all(person.name in page.text for person in WORLD.persons)
+    assert not any(person.bsn in page.text for person in WORLD.persons)
+
+
+def test_pages_allow_no_scripts_and_nothing_from_elsewhere(browser: Browser) -> None:
+    for path in ("/demo-pgo/", "/demo-pgo/callback?state=x"):
+        page = browser.get(path)
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'")
+        assert "script" not in policy
+        assert "<script" not in page.text
+        assert " style=" not in page.text
+        assert page.headers["cache-control"] == "no-store"
+
+
+def test_the_record_is_shown_zib_by_zib_with_what_is_missing_and_what_is_empty(browser: Browser) -> None:
+    _, text = record(browser)
+    assert "<h1>Joke van Veldhuizen - Brandsma</h1>" in text
+    assert "GOLD 3, groep E." in text
+    assert "P.J. van Vliet" in text
+    missing = re.search(r'id="ontbreekt-1">.*?</section>', text, re.DOTALL)
+    assert missing is not None
+    assert "Waarschuwingen" in missing[0]
+    empty = re.search(r'id="leeg-1">.*?</section>', text, re.DOTALL)
+    assert empty is not None
+    assert "Allergieën" in empty[0]
+    assert "Waarschuwingen" not in empty[0]
+
+
+def test_what_the_gateway_says_is_text_and_never_markup(browser: Browser) -> None:
+    state = begin(browser)
+    back = browser.get("/demo-pgo/callback", code="once", state=state)
+    page = browser.get(back.headers["location"]).text
+    assert "Het &lt;b&gt;systeem&lt;/b&gt; is er niet." in page
+
+
+def test_validity_stands_beside_each_resource_with_the_findings(browser: Browser) -> None:
+    _, text = record(browser)
+    assert "1 met fouten" in text
+    assert "Condition.clinicalStatus" in text
+
+
+def test_a_section_can_be_taken_as_it_came_in_json_and_in_xml(browser: Browser, gateway: FakeGateway) -> None:
+    address, _ = record(browser)
+    taken = browser.get(f"{address}/48-problem.json")
+    assert taken.headers["content-type"].startswith("application/fhir+json")
+    assert taken.json() == gateway.answers["Condition"][1]
+    assert "attachment" in taken.headers["content-disposition"]
+    assert browser.get(f"{address}/48-problem.xml").content == b"<Bundle/>"
+    assert browser.get(f"{address}/48-unknown.json").status_code == 404
+    assert browser.get(f"{address}/48-problem.exe").status_code == 404
+
+
+def test_a_document_opens_with_the_token_of_the_visit(browser: Browser) -> None:
+    address, text = record(browser)
+    link = re.search(r'href="([^"]+/document/[^"]+)"', text)
+    assert link is not None
+    opened = browser.get(link[1])
+    assert (opened.headers["content-type"], opened.content) == ("application/pdf", PDF)
+    assert link[1].startswith(f"{address}/51-documentReference/document/joke-ontslagbrief-pdf")
+
+
+def test_no_token_code_or_bsn_is_on_any_page(browser: Browser) -> None:
+    _, text = record(browser)
+    assert "a-token" not in text
+    assert "once" not in text
+    assert WORLD.person("joke").bsn not in text
+
+
+def test_another_browser_sees_nothing_of_a_visit(browser: Browser) -> None:
+    address, _ = record(browser)
+    browser.cookies.clear()
+    assert browser.get(address).status_code == 404
+    assert browser.get(f"{address}/48-problem.json").status_code == 404
+    browser.cookies.set("demo_pgo", "guess")
+    assert browser.get(address).status_code == 404
+
+
+def test_an_answer_is_taken_once_and_only_by_the_browser_that_asked(browser: Browser) -> None:
+    state = begin(browser)
+    mine = browser.cookies.get("demo_pgo")
+    browser.cookies.clear()
+    assert browser.get("/demo-pgo/callback", code="once", state=state).status_code == 400
+    assert mine is not None
+    browser.cookies.set("demo_pgo", mine, path="/demo-pgo")
+    assert browser.get("/demo-pgo/callback", code="once", state=state).status_code == 303
+    assert browser.get("/demo-pgo/callback", code="once", state=state).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"error": "access_denied"}, "Er zijn geen gegevens gedeeld."),
+        ({"error": "temporarily_unavailable"}, "Probeer het later opnieuw."),
+        ({"code": "wrong"}, "de toegang werd geweigerd"),
+    ],
+)
+def test_a_refusal_is_told_in_plain_dutch(browser: Browser, answer: dict[str, str], told: str) -> None:
+    state = begin(browser)
+    back = browser.get("/demo-pgo/callback", **answer, state=state)
+    assert told in browser.get(back.headers["location"]).text
+
+
+def test_an_unknown_institution_is_not_visited(browser: Browser) -> None:
+    assert browser.post("/demo-pgo/bezoek", provider="elders").status_code == 404
+    assert browser.get("/demo-pgo/logo/elders.svg").status_code == 404
+
+
+def test_style_icon_and_logos_are_there(browser: Browser) -> None:
+    assert "text/css" in browser.get("/demo-pgo/pgo.css").headers["content-type"]
+    for path in ("/demo-pgo/icon.svg", "/demo-pgo/logo/ggzmerwerand.svg"):
+        assert browser.get(path).headers["content-type"].startswith("image/svg+xml")

@@ -1,0 +1,100 @@
+"""Which elements the demo PGO shows, and that its table fits the data."""
+
+import tomllib
+from datetime import date
+from typing import Any
+
+import pytest
+
+from gateway.demo.pgo import validity
+from gateway.demo.pgo.paths import values
+from gateway.demo.pgo.tables import TABLE, Verdict, shape_of, tables
+from gateway.demo.world import load
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+WORLD = load(date(2026, 3, 31))
+RESOURCES = [resource for provider in WORLD.providers for resource in WORLD.resources_of(provider.name)]
+SHAPES = {name: given for name, given in tomllib.loads(TABLE.read_text("utf-8")).items() if name != "words"}
+OK = Verdict("ok")
+
+
+def fine(_resource: Resource) -> Verdict:
+    return OK
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("code", ["c"]),
+        ("a.b", [1, 2]),
+        ("value[x]", [True]),
+        ("extension(Comment).value[x]", ["let op"]),
+        ("component(code=8480-6).value[x]", [120]),
+        ("component(8462-4).value[x]", [80]),
+        ("participant(PRF).actor", ["arts"]),
+        ("missing|code", ["c"]),
+        ("missing", []),
+        ("code.deeper", []),
+    ],
+)
+def test_a_path_points_at_what_it_says(path: str, found: list[Any]) -> None:
+    resource = {
+        "code": "c",
+        "a": [{"b": 1}, {"b": 2}],
+        "valueBoolean": True,
+        "value": "not the choice",
+        "extension": [
+            {"url": "http://x/Comment", "valueString": "let op"},
+            {"url": "http://x/Other", "valueString": "-"},
+        ],
+        "component": [
+            {"code": {"coding": [{"code": "8480-6"}]}, "valueInteger": 120},
+            {"code": {"coding": [{"code": "8462-4"}]}, "valueInteger": 80},
+        ],
+        "participant": [{"actor": "patient"}, {"type": [{"coding": [{"code": "PRF"}]}], "actor": "arts"}],
+    }
+    assert values(resource, path) == found
+
+
+@pytest.mark.parametrize("wrong", ["", "a..b", "a[0]", "a b"])
+def test_a_path_that_cannot_be_read_is_a_mistake_in_the_table(wrong: str) -> None:
+    with pytest.raises(ValueError, match="cannot read"):
+        values({}, wrong)
+
+
+@pytest.mark.parametrize("name", sorted(set(SHAPES) - {"Observation", "Procedure", "Resource"}))
+def test_every_column_is_filled_by_somebody(name: str) -> None:
+    claiming = {"resourceType": "Basic", "meta": {"profile": [f"http://x/{name}"]}}
+    mine = [resource for resource in RESOURCES if shape_of(resource) == shape_of(claiming)]
+    assert mine, f"nobody in the world has {name}"
+    (table,) = tables(mine, fine)
+    assert set(table.columns) == {column["label"] for column in SHAPES[name]["columns"]}
+
+
+def test_every_resource_of_the_world_has_a_title_to_show() -> None:
+    shown = [resource for resource in RESOURCES if resource["resourceType"] not in ("Binary", "PractitionerRole")]
+    nameless = {one["id"] for one in shown if tables([one], fine)[0].rows[0].title == "niet ingevuld"}
+    # Those three miss the very element that would be their title.
+    assert nameless == {"gerda-probleem-zonder-code", "karel-behandelteam", "lotte-bloeddruk"}
+
+
+def test_the_last_profile_that_we_know_decides_and_an_unknown_one_does_no_harm() -> None:
+    claimed = {"resourceType": "Encounter", "meta": {"profile": ["http://x/zib-Encounter", "http://x/bc-Encounter"]}}
+    assert "Toelichting" in {column.label for column in shape_of(claimed).columns}
+    unknown = {"resourceType": "Basic", "meta": {"profile": ["http://x/onbekend"]}, "code": {"text": "iets"}}
+    (table,) = tables([unknown], fine)
+    assert table.rows[0].title == "iets"
+
+
+def test_columns_that_nothing_fills_are_left_out() -> None:
+    condition = {"resourceType": "Condition", "meta": {"profile": ["http://x/zib-Problem"]}, "code": {"text": "hoest"}}
+    (table,) = tables([condition], fine)
+    assert table.columns == ()
+
+
+def test_a_verdict_says_how_many_errors_there_are() -> None:
+    assert (Verdict("wrong", ("a",)).label, Verdict("wrong", ("a", "b")).label) == ("1 fout", "2 fouten")
+    found = validity.check(FhirVersion.STU3, {"resourceType": "Patient", "gender": "man"})
+    assert found.kind == "wrong"
+    assert "Patient.gender" in found.findings[0]
