@@ -17,9 +17,11 @@ from gateway.qualify.exchange import METHODS
 from gateway.qualify.files import open_files
 from gateway.qualify.loadset import load_set, token_table
 from gateway.qualify.ports import Verdict
+from gateway.qualify.profilecheck import OwnChecker
 from gateway.qualify.results import Status
 from gateway.qualify.rules import RULES
 from gateway.qualify.script import Operation, Side
+from profiles.fhir.version import FhirVersion
 
 TODAY = date(2026, 11, 22)
 NOT_EVALUATED: dict[str, str] = {}
@@ -80,14 +82,14 @@ class Approves:
         return Verdict("ok")
 
 
-def qualified(*folder, roles=(), spoil=None):
+def qualified(*folder, roles=(), spoil=None, checker=None):
     """The result of a set's scripts against a server that holds the set's own fixtures."""
     path = shared("qualification", *folder)
     files, start = open_files(path)
     loaded = load_set(files, start, token_table(files, path), TODAY)
     tokens = {row.token: row.patient for row in loaded.patients.values()}
     server = Xis(loaded.items[0].version, [item.resource for item in loaded.items], tokens, spoil)
-    plan = Plan(lambda _script: BASE, TODAY, checker=lambda _set: Approves())
+    plan = Plan(lambda _script: BASE, TODAY, checker=checker or (lambda _set: Approves()))
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server)) as client:
@@ -116,6 +118,39 @@ def test_a_server_that_searches_well_passes_whole(folder, roles, scripts):
     result = qualified(*folder, roles=roles)
     assert len(result.scripts) == scripts
     assert result.count(Status.PASSED) == scripts, faults(result)
+
+
+def _odd_status(bundle):
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Observation":
+            entry["resource"]["status"] = "odd"
+
+
+def test_profile_asserts_are_evaluated_with_the_official_packages(official_packages):
+    """The gateway's own validator, with the packages that the set names: nothing unevaluated, and a fault is found."""
+
+    def own(script_set):
+        return OwnChecker(script_set.packages)
+
+    result = qualified("STU3", "BgZ-3-0", checker=own)
+    assert result.count(Status.PASSED) == 104, faults(result)
+    result = qualified("STU3", "BgZ-3-0", checker=own, spoil=_odd_status)
+    wrong = [one for script in result.scripts for _test, one in script.problems if "validateProfileId" in one.check]
+    assert len(wrong) > 10
+    assert all(one.status is Status.FAILED and "status" in one.reason for one in wrong)
+
+
+def test_without_the_packages_profiles_that_are_not_known_are_not_evaluated(tmp_path, monkeypatch):
+    monkeypatch.setenv("GATEWAY_PACKAGES", str(tmp_path))
+    checker = OwnChecker(["nictiz.fhir.nl.stu3.none@1.0.0"])
+    observation = {
+        "resourceType": "Observation",
+        "meta": {"profile": ["http://example.org/unknown"]},
+        "status": "final",
+        "code": {"text": "x"},
+    }
+    assert checker.check(observation, FhirVersion.STU3, []).outcome == "unchecked"
+    assert checker.notes == ["nictiz.fhir.nl.stu3.none@1.0.0 is not in the package cache"]
 
 
 def _no_display(bundle):
