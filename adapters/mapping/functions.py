@@ -78,7 +78,11 @@ def any_(*conditions: Any) -> bool:
 
 def before(value: Any, other: Any) -> bool:
     """True when the first date, time or number is before the second; false when one of them is nothing."""
-    return other is not None and bool(_orderable(value) < _orderable(other))
+    if other is None:
+        return False
+    if isinstance(value, int | Decimal) or isinstance(other, int | Decimal):
+        return Decimal(str(value)) < Decimal(str(other))
+    return _moment_text(value) < _moment_text(other)
 
 
 def today() -> str:
@@ -325,12 +329,11 @@ def _plain(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def _orderable(value: Any) -> Any:
+def _moment_text(value: Any) -> str:
+    """A date or moment as text that sorts by time."""
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=_zone("Europe/Amsterdam"))).astimezone(UTC).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if isinstance(value, str) else decimal(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _iso(value: str) -> datetime:
