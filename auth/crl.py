@@ -142,6 +142,15 @@ def _read(path: Path) -> Iterator[RevocationList]:
 
 def parse(data: bytes) -> x509.CertificateRevocationList:
     """One revocation list, PEM or DER. Raises ValueError when it is none, partial, or a delta."""
+    try:
+        return _parse(data)
+    except ValueError:
+        raise
+    except Exception as error:  # the library's exceptions have no common base
+        raise ValueError(f"not a revocation list ({type(error).__name__})") from error
+
+
+def _parse(data: bytes) -> x509.CertificateRevocationList:
     pem = data.lstrip().startswith(b"-----BEGIN")
     parsed = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
     for extension in parsed.extensions:

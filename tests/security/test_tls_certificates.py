@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from security.pki import CLIENT, DAY, SERVER, Authority, Identity, Pki, pem
 
 from auth.certificates import CertificateRefused, PeerCheck, Trust, inspect, regime_faults
-from auth.crl import Revocations
+from auth.crl import RevocationList, Revocations, parse
 
 HOST = "medmij.mijndossierboom.example"
 
@@ -206,7 +206,8 @@ def test_a_server_that_we_call_is_checked_too(pki: Pki) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@example(data=b"\x80", at=15)
+@example(data=b"\x80", at=15)  # a negative serial number
+@example(data=b"\x01", at=12)  # a version that does not exist
 @given(data=st.binary(max_size=300), at=st.integers(0, 700))
 def test_arbitrary_bytes_are_refused_and_nothing_else(
     shared_check: tuple[PeerCheck, bytes], data: bytes, at: int
@@ -217,6 +218,28 @@ def test_arbitrary_bytes_are_refused_and_nothing_else(
         if candidate != der:
             with pytest.raises(CertificateRefused):
                 checker.client(candidate)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=60), at=st.integers(0, 300))
+def test_a_damaged_revocation_list_is_a_value_error_or_not_signed(
+    shared_list: tuple[Authority, bytes], data: bytes, at: int
+) -> None:
+    """TLS-09: it came over plain HTTP; nothing in it may crash the fetch, and nothing changed may pass for signed."""
+    authority, der = shared_list
+    damaged = der[:at] + data + der[at + len(data) :]
+    try:
+        found = parse(damaged)
+    except ValueError:
+        return
+    assert damaged == der or not RevocationList(found, frozenset(), "").signed_by(authority.certificate)
+
+
+@pytest.fixture(scope="module")
+def shared_list() -> tuple[Authority, bytes]:
+    authority = Authority("Fictieve CA")
+    found = x509.load_pem_x509_crl(authority.revocation_list(authority.issue(HOST)))
+    return authority, found.public_bytes(serialization.Encoding.DER)
 
 
 @pytest.fixture(scope="module")
