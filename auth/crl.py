@@ -134,10 +134,11 @@ def _read(path: Path) -> Iterator[RevocationList]:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError("too large")
         parsed = parse(path.read_bytes())
-    except (OSError, ValueError) as error:
+        serials = frozenset(entry.serial_number for entry in parsed)
+    except Exception as error:  # one damaged file must not take the others with it
         _log.error("revocation list %s cannot be used: %s", path.name, error)
         return
-    yield RevocationList(parsed, frozenset(entry.serial_number for entry in parsed), path.name)
+    yield RevocationList(parsed, serials, path.name)
 
 
 def parse(data: bytes) -> x509.CertificateRevocationList:
