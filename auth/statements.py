@@ -105,12 +105,12 @@ _over = or_(
 )
 _over_ids = select(families.c.id).where(_over)
 _living = select(families.c.consent_id).where(families.c.consent_id.is_not(None), families.c.ended.is_(None))
-PURGES = (
-    delete(sessions).where(sessions.c.expires < bindparam("now")),
-    delete(access_tokens).where(access_tokens.c.expires < bindparam("old")),
-    delete(codes).where(codes.c.expires < bindparam("old")),
-    delete(refresh_tokens).where(refresh_tokens.c.family.in_(_over_ids)),
-    delete(families).where(_over),
-    delete(consents).where(consents.c.moment < bindparam("old"), consents.c.consent_id.not_in(_living)),
-)
+PURGES = {
+    sessions.name: delete(sessions).where(sessions.c.expires < bindparam("now")),
+    access_tokens.name: delete(access_tokens).where(access_tokens.c.expires < bindparam("old")),
+    codes.name: delete(codes).where(codes.c.expires < bindparam("old")),
+    refresh_tokens.name: delete(refresh_tokens).where(refresh_tokens.c.family.in_(_over_ids)),
+    families.name: delete(families).where(_over),
+    consents.name: delete(consents).where(consents.c.moment < bindparam("old"), consents.c.consent_id.not_in(_living)),
+}
 """What is past its use: sessions at once, the rest after the retention (CONS-05). In this order."""

@@ -237,7 +237,7 @@ class Store:
         """
         moments = {"now": milliseconds(now), "old": milliseconds(now - retention)}
         with self.engine.begin() as connection:
-            return {purge.table.name: connection.execute(purge, moments).rowcount for purge in sql.PURGES}
+            return {name: connection.execute(purge, moments).rowcount for name, purge in sql.PURGES.items()}
 
     def sealed_families(self) -> Sequence[Mapping[str, Any]]:
         """Id and sealed values of every living family, for re-sealing after a key rotation."""

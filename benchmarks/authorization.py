@@ -127,7 +127,8 @@ async def visit(app: Starlette) -> str:
     _, headers, _ = await call("GET", f"/login/callback?code=x&state={quote(state)}")
     await call("GET", headers[b"location"].decode())
     _, headers, _ = await call("POST", f"{base}/decide", {**form, "decision": "give"})
-    return parse_qs(urlsplit(headers[b"location"].decode()).query)["code"][0]
+    code: str = parse_qs(urlsplit(headers[b"location"].decode()).query)["code"][0]
+    return code
 
 
 async def redeem(app: Starlette, code: str) -> None:

@@ -9,10 +9,11 @@ class Frame:
     """What every page shows around its content."""
 
     language: str
-    provider: str
+    provider: str | None
+    """Display name of the care provider; None on general pages."""
+    brand: str
+    """The name on the left: the provider's, on general pages the supplier's."""
     logo: str | None
-    dva: str
-    phone: str
     trace_id: str
     session_id: str
     other_language: str | None

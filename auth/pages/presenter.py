@@ -47,10 +47,9 @@ class Presenter:
         texts = self.texts(language, content)
         frame = Frame(
             language=language,
-            provider=provider.display_name if provider else texts("frame.provider"),
+            provider=provider.display_name if provider else None,
+            brand=provider.display_name if provider else self._parts.settings.dva_name,
             logo=provider.logo if provider else None,
-            dva=self._parts.settings.dva_name,
-            phone=self._parts.settings.dva_phone,
             trace_id=trace_id or (content.correlation_id if content else None) or str(uuid.uuid4()),
             session_id=content.id if content else secrets.token_urlsafe(16),
             other_language=_other(content, language) if status == 200 else None,

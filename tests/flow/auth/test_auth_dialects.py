@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from world.auth_house import FRONT, P1, ZANDOORD, D, House, raw_query, returned
 
 pytestmark = pytest.mark.anyio
 
-NO_TRACE = {"request_id": None, "correlation_id": None}
+NO_TRACE: dict[str, Any] = {"request_id": None, "correlation_id": None}
 
 
 async def test_ct_03_a_long_state_comes_back_byte_for_byte(house: House) -> None:
@@ -174,7 +175,10 @@ async def test_rfc_9207_iss_by_setting(house_with: Callable[..., House]) -> None
 
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-CHALLENGE = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+CHALLENGE: dict[str, Any] = {
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
 
 
 async def test_pkce_is_honoured_when_sent(house: House) -> None:

@@ -260,14 +260,14 @@ async def test_private_key_jwt(tmp_path: Path) -> None:
     assert assertion.claims["aud"] == f"{IDP}/token"
     assert assertion.claims["exp"] > time.time()
     assert assertion.claims["jti"]
-    await log_in(bridge, None, OidcSettings(issuer=IDP, client_secret="geheim"))  # type: ignore[arg-type]
+    await log_in(bridge, None, OidcSettings(issuer=IDP, client_secret="geheim"))
     assert bridge.authorization == "Basic " + base64.b64encode(b"medmij-gateway:geheim").decode()
 
 
 async def test_claims_of_another_bridge() -> None:
     """The names are settings: a dotted path, a URN, DigiD's own notation of the number."""
     names = {"bsn": "urn:nl:bsn", "level": "loa", "actor_bsn": "mandate.actor", "representation": "mandate.kind"}
-    settings = OidcSettings(issuer=IDP, claims=names, levels={"substantial": Level.SUBSTANTIEEL})  # type: ignore[arg-type]
+    settings = OidcSettings(issuer=IDP, claims=names, levels={"substantial": Level.SUBSTANTIEEL})
     claims = {
         "bsn": None, "acr": None, "urn:nl:bsn": f"s00000000:{P1}", "loa": "substantial",
         "mandate": {"actor": CARER, "kind": "parental"},

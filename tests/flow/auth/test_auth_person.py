@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
+import httpx
 import pytest
 from world.auth_house import (
     CARER,
@@ -26,8 +28,8 @@ from auth.ports import Available, Level, Reason
 pytestmark = pytest.mark.anyio
 
 
-async def _leave(pgo: Pgo, page: object) -> dict[str, str]:
-    url = str(page.url)  # type: ignore[attr-defined]
+async def _leave(pgo: Pgo, page: httpx.Response) -> dict[str, str]:
+    url = str(page.url)
     return returned(await pgo.browser.get(f"{url.partition('?')[0]}/leave"))
 
 
@@ -269,13 +271,15 @@ async def test_auth_17_steps_cannot_be_skipped(house: House) -> None:
     assert (await pgo.browser.get(f"{base}/leave")).status_code == 400
 
 
-REPRESENTING = {"representation": True}
+REPRESENTING: dict[str, Any] = {"representation": True}
 
 
-async def _representing(house: House, kind: str, born: str, actor: str, subject: str | None) -> object:
+async def _representing(
+    house: House, kind: str, born: str, actor: str, subject: str | None
+) -> tuple[Pgo, httpx.Response]:
     pgo = house.pgo()
     landing = await pgo.authorize(scope=f"{ZANDOORD} {kind}", MedMij_geboortedatum=born)
-    fields = {"for": subject} if subject else {}
+    fields: dict[str, Any] = {"for": subject} if subject else {}
     return pgo, await pgo.log_in(await pgo.to_login(landing), actor, **fields)
 
 
@@ -284,8 +288,7 @@ async def test_rep_03_a_parent_collects_for_a_child(house_with: Callable[..., Ho
     house = house_with(**REPRESENTING)
     born: date = house.host.known[CHILD].birth_date or date.min
     pgo, consent = await _representing(house, "onbehalfofchild", born.strftime("%Y%m%d"), CARER, CHILD)
-    assert isinstance(pgo, Pgo)
-    token = (await pgo.token(await pgo.grant(consent))).json()  # type: ignore[arg-type]
+    token = (await pgo.token(await pgo.grant(consent))).json()
     grant = await pgo.check(token["access_token"])
     pseudonyms = house.auth.parts.pseudonyms
     assert (grant.subject, grant.actor) == (pseudonyms.of(CHILD), pseudonyms.of(CARER))
@@ -297,7 +300,7 @@ async def test_ct_98_representation_asked_but_not_used(house_with: Callable[...,
     """CT-98, ERR-16, REP-04: a page, no code."""
     house = house_with(**REPRESENTING)
     _, page = await _representing(house, "onbehalfof", "19800517", P1, None)
-    assert "machtiging is niet (meer) geldig" in page.text  # type: ignore[attr-defined]
+    assert "machtiging is niet (meer) geldig" in page.text
     assert house.host.asked == []
 
 
@@ -306,8 +309,8 @@ async def test_ct_98_another_birth_date(house_with: Callable[..., House]) -> Non
     house = house_with(**REPRESENTING)
     for born in ("19790517", "", "19801301", "17051980"):
         _, page = await _representing(house, "onbehalfof", born, CARER, P1)
-        assert "machtiging is niet (meer) geldig" in page.text  # type: ignore[attr-defined]
-        assert page.status_code == 200  # type: ignore[attr-defined]
+        assert "machtiging is niet (meer) geldig" in page.text
+        assert page.status_code == 200
 
 
 async def test_rep_the_age_rules_of_representation(house_with: Callable[..., House]) -> None:
@@ -316,7 +319,7 @@ async def test_rep_the_age_rules_of_representation(house_with: Callable[..., Hou
     for subject in (P2, P1):
         born = house.host.known[subject].birth_date or date.min
         _, page = await _representing(house, "onbehalfofchild", born.strftime("%Y%m%d"), CARER, subject)
-        assert "vanaf 16 jaar" in page.text  # type: ignore[attr-defined]
+        assert "vanaf 16 jaar" in page.text
 
 
 async def test_ui_07_reasons_of_the_source_reach_the_person(house: House) -> None:

@@ -16,7 +16,7 @@ def engine(engines: dict[str, Engine]) -> Engine:
     return engines["sqlite"]
 
 
-PAGES = {
+PAGES: dict[str, dict[str, str | None]] = {
     "CT-16 no client_id": {"client_id": None},
     "CT-17 client_id not on the list": {"client_id": "pgo.onbekend.example"},
     "CT-17 client_id in upper case": {"client_id": D.upper()},
@@ -59,7 +59,7 @@ async def test_ct_19_and_27_twice_is_a_page(house: House, name: str) -> None:
     assert "location" not in page.headers
 
 
-REDIRECTS = {
+REDIRECTS: dict[str, tuple[dict[str, str | None], str]] = {
     "CT-29 no response_type": ({"response_type": None}, "invalid_request"),
     "CT-30 response_type token": ({"response_type": "token"}, "unsupported_response_type"),
     "CT-30 response_type code token": ({"response_type": "code token"}, "unsupported_response_type"),

@@ -476,7 +476,7 @@ async def test_static_tokens_exist_in_test_mode(house: House) -> None:
     by_number = await house.auth.bearer.check("Bearer static-1", Peer((D,)))
     assert by_number.subject == house.auth.parts.pseudonyms.of(P1)
     by_id = await house.auth.bearer.check("Bearer static-2", Peer((G,)))
-    assert (by_id.patient, by_id.sealed_bsn, by_id.services) == ("patient-1", None, {"48"})
+    assert (by_id.patient, by_id.sealed_bsn, by_id.services) == ("patient-1", None, frozenset({"48"}))
 
 
 async def test_ct_103_codes_and_tokens_have_no_structure(house: House) -> None:

@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator
 from string import Formatter
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from auth.ports import Reason
 from auth.settings import AuthSettings
 
 KEY = base64.b64encode(b"k" * 32).decode()
-SAFE = {
+SAFE: dict[str, Any] = {
     "mode": "production",
     "base_url": "https://medmij.zandoord.example",
     "pseudonym_key": KEY,
@@ -52,7 +53,7 @@ def test_production_starts_with_safe_settings() -> None:
 def test_production_refuses(change: dict[str, object], words: str) -> None:
     """DESIGN 6: fake login, plain HTTP, believed clients, default keys; never a key in the message."""
     with pytest.raises(ValidationError, match=words) as refused:
-        AuthSettings(**{**SAFE, **change})  # type: ignore[arg-type]
+        AuthSettings(**{**SAFE, **change})
     assert KEY not in str(refused.value)
 
 
