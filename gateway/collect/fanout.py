@@ -1,0 +1,134 @@
+"""Asking several sources at once: one deadline, a bulkhead and a breaker per source, and no question asked twice.
+
+A source that is late, down or wrong costs its own part of the answer and nothing else: what is missing becomes a `Gap`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from adapters.guard import Guard
+from adapters.port import Adapter, AdapterDown, AdapterError, AdapterQuery, Batch, Gap, Reason, WrongPatient
+from gateway.collect.breaker import Breaker
+
+log = logging.getLogger("gateway.collect")
+
+Question = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Source:
+    """One adapter with what protects it: at most ``width`` calls at once, and its breaker."""
+
+    adapter: Adapter
+    width: int = 8
+    breaker: Breaker = field(default_factory=Breaker)
+    calls: int = 0
+    _room: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = asyncio.Semaphore(self.width)
+
+    async def ask(self, query: AdapterQuery) -> Batch:
+        """Ask within the query's deadline. Raises AdapterError, also for anything unforeseen in an adapter."""
+        if not self.breaker.allows():
+            raise AdapterDown("the source does not answer at the moment", retry_after=self.breaker.retry_after)
+        try:
+            async with asyncio.timeout(query.remaining()), self._room:
+                self.calls += 1
+                batch = await self.adapter.find(query)
+                kept, orphans = Guard(batch.patients).check(batch.resources)
+        except asyncio.CancelledError:
+            self.breaker.given_up()
+            raise
+        except AdapterError as fault:
+            if isinstance(fault, AdapterDown):
+                self.breaker.failed()
+            else:
+                self.breaker.succeeded()
+            raise
+        except TimeoutError as fault:
+            self.breaker.failed()
+            raise AdapterDown("the source did not answer in time", cause=fault, retry_after=10) from fault
+        except Exception as fault:
+            self.breaker.failed()
+            log.exception("adapter %s failed in an unforeseen way", self.adapter.name)
+            raise AdapterDown("the source cannot be read", cause=fault) from fault
+        self.breaker.succeeded()
+        return Batch(batch.source, kept, batch.fetched, batch.patients, (*batch.gaps, *orphans), batch.trace)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the sources gave. ``incident`` names sources that answered with another patient's data."""
+
+    batches: Sequence[Batch]
+    gaps: Sequence[Gap]
+    incidents: Sequence[str] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether not one source could answer."""
+        return not self.batches
+
+
+@dataclass(slots=True)
+class FanOut:
+    """All sources of one provider. Identical questions that run at the same time share one call (a retry joins).
+
+    Answers are kept for ``keep`` seconds per token, so that what one visit asks twice costs the EHR once; 0 keeps none.
+    """
+
+    sources: Sequence[Source]
+    keep: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    _running: dict[Question, asyncio.Task[Batch]] = field(default_factory=dict, init=False)
+    _kept: dict[Question, tuple[float, Batch]] = field(default_factory=dict, init=False)
+
+    async def gather(self, query: AdapterQuery, token: bytes) -> Gathered:
+        """Ask every source that can deliver the row, at once."""
+        asked = [
+            source
+            for source in self.sources
+            if source.adapter.capabilities.of(query.standard, query.rule, query.version, query.type).level != "no"
+        ]
+        answers = await asyncio.gather(*(self._one(source, query, token) for source in asked), return_exceptions=True)
+        batches: list[Batch] = []
+        gaps: list[Gap] = []
+        incidents: list[str] = []
+        for source, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Batch):
+                batches.append(answer)
+                gaps += answer.gaps
+            elif isinstance(answer, WrongPatient):
+                incidents.append(source.adapter.name)
+                gaps.append(Gap(query.type, Reason.SOURCE_DOWN, "A source gave an answer that cannot be used."))
+            elif isinstance(answer, AdapterError):
+                gaps.append(answer.gap(query.type))
+            elif isinstance(answer, BaseException):
+                raise answer
+        return Gathered(batches, gaps, incidents)
+
+    async def _one(self, source: Source, query: AdapterQuery, token: bytes) -> Batch:
+        question = (source.adapter.name, token, query.standard, query.rule, query.search, query.id)
+        kept = self._kept.get(question)
+        if kept is not None and self.clock() - kept[0] < self.keep:
+            return kept[1]
+        task = self._running.get(question)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(source.ask(query))
+            self._running[question] = task
+            task.add_done_callback(lambda done: self._finished(question, done))
+        # Shielded: a client that hangs up does not stop the call that its own retry will join.
+        return await asyncio.shield(task)
+
+    def _finished(self, question: Question, task: asyncio.Task[Batch]) -> None:
+        self._running.pop(question, None)
+        if task.cancelled() or task.exception() is not None or self.keep <= 0:
+            return
+        now = self.clock()
+        for old in [key for key, (since, _) in self._kept.items() if now - since >= self.keep]:
+            del self._kept[old]
+        self._kept[question] = (now, task.result())

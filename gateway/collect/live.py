@@ -1,0 +1,59 @@
+"""Answers of live sources on their way into a person's record: normalised, with ids that are unique at the provider."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from adapters.port import Batch
+from gateway.collect.held import Held
+from gateway.collect.normalise import Repair, claim_profile, fill_display, mask_bsn, nodes
+from profiles.fhir import jsonio
+from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.version import FhirVersion
+
+Expected = Callable[[Resource, FhirVersion], Sequence[str]]
+"""Which profiles a resource without one should claim (gateway.intake.expect)."""
+
+MOST = 64
+"""Longest id that FHIR allows."""
+
+
+def served_id(source: str, id_: str) -> str:
+    """The id under which a source's resource is served when a provider has several sources."""
+    made = f"{source}-{id_}"
+    return made if len(made) <= MOST else f"{source[:23]}-{hashlib.sha256(id_.encode()).hexdigest()[:40]}"
+
+
+def held_of(
+    batch: Batch, version: FhirVersion, expected: Expected, *, prefixed: bool, known: Iterable[str] = ()
+) -> tuple[Sequence[Held], Sequence[tuple[str, Repair]]]:
+    """A batch as resources ready to serve, and what was changed in each (``Type/id``, repair).
+
+    The batch's own data are copied before they are changed: a kept batch may be used again.
+    """
+    copies: list[Resource] = [jsonio.load(jsonio.dump(resource)) for resource in batch.resources]
+    by_key = {(str(one.get("resourceType")), str(one.get("id"))): one for one in copies}
+    notes: list[tuple[str, Repair]] = []
+    for (type_, id_), resource in by_key.items():
+        repairs = mask_bsn(resource, known)
+        repairs += fill_display(resource, lambda *key: by_key.get(key))
+        repairs += claim_profile(resource, expected(resource, version))
+        notes += [(f"{type_}/{id_}", repair) for repair in repairs]
+    held = []
+    for (type_, id_), resource in by_key.items():
+        chosen = served_id(batch.source, id_) if prefixed else id_
+        _rename(resource, chosen, batch.source, by_key, prefixed=prefixed)
+        patient = next(iter(batch.patients), "") if batch.patients else ""
+        held.append(Held(type_, chosen, version, source=batch.source, patient_id=patient, data=resource))
+    return held, notes
+
+
+def _rename(
+    resource: Resource, chosen: str, source: str, by_key: dict[tuple[str, str], Resource], *, prefixed: bool
+) -> None:
+    """References inside the batch become relative; with ``prefixed`` they and the id get the source's prefix."""
+    resource["id"] = chosen
+    for _, node in nodes(resource):
+        reference = node.get("reference")
+        key = local_reference(reference) if isinstance(reference, str) else None
+        if key is not None and key in by_key:
+            node["reference"] = f"{key[0]}/{served_id(source, key[1]) if prefixed else key[1]}"

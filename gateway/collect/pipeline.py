@@ -1,0 +1,128 @@
+"""From an admitted request to a person's record: what is in the store, and what live sources answer to this question."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.port import AdapterMisconfigured, AdapterQuery, Bsn, Gap, LocalId, PatientKey
+from adapters.registry import build
+from auth.crypto import KeyRing
+from auth.grants import Grant
+from gateway.collect.fanout import FanOut, Source
+from gateway.collect.live import Expected, held_of
+from gateway.collect.record import Record, Whose
+from gateway.settings import ProviderSettings
+from gateway.store.reader import Reader
+from profiles.fhir.interactions import FhirRequest
+from profiles.standards.admit import Admitted
+from profiles.standards.model import Standard
+
+log = logging.getLogger("gateway.collect")
+
+STORE = "store"
+"""The ``type`` of the source that is the gateway's own store: what was pushed or imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where one provider's data come from."""
+
+    store: bool
+    live: FanOut
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether ids get the name of their source: when there is more than one place they can come from."""
+        return len(self.live.sources) + self.store > 1
+
+
+def sources_of(settings: ProviderSettings, keep: float) -> Sources:
+    """The sources of a provider's settings; without any, the store. Raises AdapterMisconfigured."""
+    if not settings.sources:
+        return Sources(True, FanOut(()))
+    live = [Source(build(raw)) for raw in settings.sources if raw.get("type") != STORE]
+    names = [source.adapter.name for source in live]
+    if len(set(names)) != len(names):
+        raise AdapterMisconfigured("two sources of a provider have the same name")
+    return Sources(any(raw.get("type") == STORE for raw in settings.sources), FanOut(live, keep))
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A record to search, and what is missing from it."""
+
+    record: Record
+    gaps: Sequence[Gap] = ()
+    nothing: bool = False
+    incidents: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Makes the record for each request. ``deadline`` is the time for live sources, in seconds."""
+
+    reader: Reader
+    ring: KeyRing
+    providers: Mapping[str, Sources]
+    expected: Expected
+    deadline: float
+
+    async def collect(
+        self,
+        whose: Whose,
+        grant: Grant,
+        standard: Standard,
+        request: FhirRequest,
+        admitted: Admitted,
+        ids: tuple[str, str],
+    ) -> Collected:
+        """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable."""
+        sources = self.providers.get(whose.provider, Sources(True, FanOut(())))
+        record = Record(self.reader if sources.store else None, whose)
+        if not sources.live.sources:
+            return Collected(record)
+        query = self._query(whose, grant, standard, request, admitted, ids)
+        gathered = await sources.live.gather(query, grant.digest)
+        for batch in gathered.batches:
+            known = [query.patient.bsn.reveal()] if query.patient.bsn else []
+            held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.prefixed, known=known)
+            record.add(held)
+            if notes or batch.trace:
+                log.info("source %s: %d repairs", batch.source, len(notes) + len(batch.trace))
+        nothing = gathered.nothing and not sources.store and bool(gathered.gaps)
+        return Collected(record, gathered.gaps, nothing, gathered.incidents)
+
+    def _query(
+        self,
+        whose: Whose,
+        grant: Grant,
+        standard: Standard,
+        request: FhirRequest,
+        admitted: Admitted,
+        ids: tuple[str, str],
+    ) -> AdapterQuery:
+        rule = admitted.rule
+        profiles = {rule.type: rule.profiles, **rule.included_profiles} if rule.type else dict(rule.included_profiles)
+        return AdapterQuery(
+            provider=whose.provider,
+            patient=patient_key(grant, self.ring),
+            standard=standard.id,
+            rule=rule.id,
+            interaction=request.interaction,
+            type=request.type or "",
+            version=whose.version,
+            deadline=time.monotonic() + self.deadline,
+            search=tuple(admitted.query),
+            id=request.id,
+            profiles=profiles,
+            request=ids[0],
+            correlation=ids[1],
+        )
+
+
+def patient_key(grant: Grant, ring: KeyRing) -> PatientKey:
+    """Who a source is asked about: the BSN that the grant seals, and for test tokens the patient id."""
+    bsn = Bsn(ring.open("bsn", grant.sealed_bsn).decode()) if grant.sealed_bsn else None
+    local = (LocalId(None, grant.patient),) if grant.patient else ()
+    return PatientKey(bsn=bsn, local_ids=local)
