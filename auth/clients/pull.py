@@ -1,6 +1,7 @@
 """Brings new copies of the lists, on a schedule (LIST-02..LIST-06, SLA-05)."""
 
 import asyncio
+import hashlib
 import logging
 import random
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Puller:
         self._interval = min(interval_seconds, LONGEST_INTERVAL)
         self._notify = notify
         self._after = after
+        self._last: dict[ListKind, tuple[bytes, AnyList]] = {}
 
     def restore(self) -> None:
         """Begin with the copies on disk, when there are any. Blocking; call it before serving."""
@@ -90,9 +92,19 @@ class Puller:
     async def _one(self, kind: ListKind) -> tuple[AnyList, bytes] | None:
         try:
             data = await self._source.fetch(kind)
-            return await asyncio.to_thread(parse, kind, data), data
+            return await asyncio.to_thread(self._read, kind, data), data
         except FetchError as error:
             self._notify(Notice(NoticeType.FETCH_FAILED, kind, str(error)))
         except ListError as error:
             self._notify(Notice(NoticeType.INVALID, kind, error.text))
         return None
+
+    def _read(self, kind: ListKind, data: bytes) -> AnyList:
+        """Parse, unless it is the document of last time: mostly it is, and a provider list may have tens of megabytes."""
+        digest = hashlib.sha256(data).digest()
+        known = self._last.get(kind)
+        if known is not None and known[0] == digest:
+            return known[1]
+        content = parse(kind, data)
+        self._last[kind] = (digest, content)
+        return content

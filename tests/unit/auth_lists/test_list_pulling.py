@@ -107,6 +107,17 @@ def test_a_wrong_list_leaves_the_old_one_and_raises_an_alarm(
     assert (tmp_path / kind.file_name).read_bytes() == DOCUMENTS[kind]
 
 
+def test_an_old_document_that_comes_back_is_judged_again(tmp_path: Path) -> None:
+    """LIST-06: that its bytes were read before does not make it current."""
+    desk = Desk(tmp_path)
+    desk.refresh()
+    desk.node.documents[WHL] = docs.whitelist([docs.MAP], number="8")
+    assert desk.refresh() == []
+    desk.node.documents[WHL] = DOCUMENTS[WHL]
+    assert desk.refresh() == [(NoticeType.ROLLED_BACK, WHL)]
+    assert not desk.lists.whitelist.holds(docs.PGO)
+
+
 def test_a_rollback_is_noticed_across_a_restart(tmp_path: Path) -> None:
     """LIST-06 with LIST-02."""
     Desk(tmp_path).refresh()
