@@ -100,7 +100,7 @@ class Puller:
         return None
 
     def _read(self, kind: ListKind, data: bytes) -> AnyList:
-        """Parse, unless it is the document of last time: mostly it is, and a provider list may have tens of megabytes."""
+        """Parse, unless it is the document of last time: mostly it is, and a provider list may be large."""
         digest = hashlib.sha256(data).digest()
         known = self._last.get(kind)
         if known is not None and known[0] == digest:
