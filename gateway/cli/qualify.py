@@ -111,6 +111,9 @@ def load(
     known = known_providers(settings)
     if provider not in known:
         fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
+    unknown = [service for service in services if service not in known[provider].services]
+    if unknown:
+        fail(f"{provider} does not offer service {unknown[0]}; it offers {', '.join(known[provider].services)}")
     found = _loaded_set(folder, tokens_file, today, skip, as_published)
     with database(settings) as engine:
         sink = StoreSink(engine, settings, found.bsn)

@@ -6,6 +6,7 @@ from functools import cached_property
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
+import msgspec
 
 from gateway.qualify.masking import excerpt, masked
 from gateway.qualify.results import Traffic
@@ -15,6 +16,8 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.fhirpath import Node
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+
+_LAID_OUT = 500_000
 
 MEDIA = {"xml": "application/fhir+xml", "json": "application/fhir+json"}
 METHODS = {
@@ -110,8 +113,18 @@ def _lines(headers: Mapping[str, str]) -> list[str]:
 def _shown(content: Content) -> str:
     kind = content.media.lower()
     if any(part in kind for part in ("json", "xml", "text", "html")):
-        return excerpt(content.body.decode("utf-8", "replace"))
+        return excerpt(_laid_out(content.body, kind).decode("utf-8", "replace"))
     return f"({len(content.body)} bytes of {content.media or 'unknown type'})"
+
+
+def _laid_out(body: bytes, kind: str) -> bytes:
+    """JSON with a line per property, its values untouched; anything else as it is."""
+    if "json" not in kind or len(body) > _LAID_OUT:
+        return body
+    try:
+        return msgspec.json.format(body, indent=1)
+    except msgspec.DecodeError:
+        return body
 
 
 def target(operation: Operation, base: str, filled: Mapping[str, str | None], target_id: str | None = None) -> str:

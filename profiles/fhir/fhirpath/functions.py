@@ -14,7 +14,7 @@ from fhirpathpy.engine.nodes import FP_DateTime, FP_Time
 
 from profiles.fhir.fhirpath.errors import FhirPathError
 from profiles.fhir.fhirpath.nodes import Node, children, descendants, member
-from profiles.fhir.fhirpath.state import MAX_TEXT, Evaluate, Items, Scope
+from profiles.fhir.fhirpath.state import MAX_MATCHED, MAX_TEXT, Evaluate, Items, Scope
 from profiles.fhir.fhirpath.values import as_text, identity, is_number, plain, truth, with_values
 
 Build = Callable[[list[Evaluate]], Evaluate]
@@ -206,8 +206,20 @@ def _text_function(name: str, call: Callable[..., Any]) -> Build:
     return build
 
 
+def _searched(text: str) -> str:
+    """A text that may meet a regular expression: not so long that a common pattern takes seconds."""
+    if len(text) > MAX_MATCHED:
+        raise FhirPathError(f"FHIRPath: a text of more than {MAX_MATCHED} characters is not matched")
+    return text
+
+
+def _matches(text: str, pattern: str) -> bool:
+    return _pattern(pattern).search(_searched(text)) is not None
+
+
 def _replace_matches(text: str, pattern: str, substitution: str) -> str:
-    return _pattern(pattern).sub(re.sub(r"\$(\d)", r"\\\1", substitution.replace("\\", "\\\\")), text)
+    replacement = re.sub(r"\$(\d)", r"\\\1", substitution.replace("\\", "\\\\"))
+    return _pattern(pattern).sub(replacement, _searched(text))
 
 
 def _to_string(items: Items) -> Items:
@@ -264,7 +276,7 @@ OWN: dict[str, tuple[int, int, Build]] = {
     "combine": (1, 1, _set_function(lambda items, others: items + others)),
     "trace": (0, 2, lambda args: lambda scope, focus: focus),
     "toString": (0, 0, _plain_function(_to_string)),
-    "matches": (1, 1, _text_function("matches", lambda text, regex: _pattern(regex).search(text) is not None)),
+    "matches": (1, 1, _text_function("matches", _matches)),
     "replaceMatches": (2, 2, _text_function("replaceMatches", _replace_matches)),
     "replace": (2, 2, _text_function("replace", lambda text, old, new: text.replace(old, new))),
     "startsWith": (1, 1, _text_function("startsWith", lambda text, part: text.startswith(part))),

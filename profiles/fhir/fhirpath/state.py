@@ -12,6 +12,8 @@ from profiles.fhir.tree import Resource, local_reference
 
 MAX_STEPS = 3_000_000
 MAX_TEXT = 1_000_000
+MAX_MATCHED = 20_000
+"""Longest text that a regular expression is tried on; the expressions come from packages and scripts that are trusted."""
 
 Items = list[Any]
 Find = Callable[[str], Resource | None]

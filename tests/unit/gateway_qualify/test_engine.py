@@ -485,7 +485,7 @@ def test_evidence_holds_request_and_response_without_token_or_number():
     result = run(document(search, assertion(responseCode="200")), Xis(FhirVersion.STU3, person, TOKENS))
     (traffic,) = [one.traffic for test in result.tests for one in test.actions if one.traffic]
     assert "GET https://xis.example/fhir/Patient?identifier=" in traffic.request
-    assert '"resourceType":"Bundle"' in traffic.response
+    assert '"resourceType": "Bundle"' in traffic.response
     assert "999990019" not in str(result)
     assert "rich-token-0001" not in str(result)
 

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from unit.gateway_qualify.scripts import assertion, document, operation
 from unit.gateway_qualify.xis import Xis
 
+from gateway.cli.db import upgrade
 from gateway.cli.qualify import qualify
+from gateway.store.engine import open_engine
 from profiles.fhir.version import FhirVersion
 
 GOOD = document(operation(resource="Patient"), assertion(responseCode="200"))
@@ -82,6 +84,56 @@ def test_scripts_can_be_chosen_by_format_name_and_role(base, folder):
 def test_a_base_can_differ_per_script(base, folder):
     assert run("run", folder, "--base", f"XIS-Server={base}").exit_code == 0
     assert run("run", folder, "--base", f"Other={base}").exit_code == 2
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty gateway in test mode."""
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    monkeypatch.setenv("GATEWAY_MODE", "test")
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", url)
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return url
+
+
+PATIENT = b"""<Patient xmlns="http://hl7.org/fhir"><id value="rich"/>
+  <name><family value="Testpersoon"/></name><birthDate value="${DATE, T, Y, -30}"/></Patient>"""
+
+
+def test_a_set_is_loaded_into_the_gateway(store, folder):
+    (folder / "_reference/p.xml").write_bytes(PATIENT)
+    (folder / "QualificationTokens.json").write_text(
+        json.dumps([{"accessToken": "Bearer rich-token-0001-long", "resourceId": "rich", "bsn": "999990019"}])
+    )
+    args = ["load", folder, "--provider", "ziekenhuiszandoord", "--service", "48", "--date", "2026-03-31"]
+    result = run(*args)
+    assert result.exit_code == 0, result.output
+    assert "1 stored, 0 unchanged, 0 refused, 1 tokens" in result.output
+    assert "0 stored, 1 unchanged" in run(*args).output
+    (folder / "_reference/broken.xml").write_bytes(b"<Patient xmlns='http://hl7.org/fhir'><odd/></Patient>")
+    result = run(*args)
+    assert result.exit_code == 1
+    assert "broken.xml" in result.output
+    assert "999990019" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--provider", "nobody"], "unknown provider"),
+        (["--service", "1"], "does not offer service 1"),
+        (["--tokens", "TOKENS"], "token table"),
+    ],
+)
+def test_a_set_is_not_loaded_where_it_does_not_belong(store, folder, change, said):
+    (folder / "_reference/p.xml").write_bytes(PATIENT)
+    (folder / "tokens.json").write_text("no json")
+    change = [str(folder / "tokens.json") if part == "TOKENS" else part for part in change]
+    result = run("load", folder, "--provider", "ziekenhuiszandoord", "--service", "48", *change)
+    assert result.exit_code == 2
+    assert said in result.output
 
 
 @pytest.mark.parametrize(
