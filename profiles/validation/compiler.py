@@ -19,6 +19,7 @@ from profiles.validation.merge import (
 )
 from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
+from profiles.validation.rules.codesystems import code_check
 from profiles.validation.rules.extensions import extension_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.formats import FORMATS, format_check
@@ -80,6 +81,8 @@ class Compiler:
         checks = [invariant_check(one, node, self.version) for one in root.constraints.values()]
         if shape.name in SYSTEMS:
             checks.append(system_check(node, SYSTEMS[shape.name]))
+        if shape.name == "Coding":
+            checks.append(code_check(node, self.terminology))
         shape.invariants = tuple(check for check in checks if check is not None)
 
     def _properties(self, shape: Shape, name: str, node: Node, bit: int) -> Node | None:

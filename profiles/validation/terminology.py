@@ -18,6 +18,7 @@ Server = Callable[[str, str, str], "bool | None"]
 
 MAX_CONCEPTS = 200_000
 MAX_IMPORTS = 16
+MAX_KEPT = 20_000
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Terminology:
         """The code system by URL, when its content came with a package."""
         url = plain(canonical)
         if url not in self._systems:
+            if len(self._systems) > MAX_KEPT:
+                self._systems.clear()
             data = self._definitions.find("CodeSystem", url)
             self._systems[url] = None if data is None else _code_system(url, data)
             self._definitions.forget("CodeSystem", url)

@@ -59,7 +59,7 @@ def _dom3(value: Any, context: Any) -> bool:
                     stack.append((child, nested or key == "contained"))
         elif isinstance(item, list):
             stack.extend((child, nested) for child in item)
-    return all(not isinstance(row.get("id"), str) or row["id"] in used or back for row in rows)
+    return back or all(row.get("id") in used for row in rows if isinstance(row.get("id", ""), str))
 
 
 def _meta(value: Any, *names: str) -> bool:

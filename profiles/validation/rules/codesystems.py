@@ -1,0 +1,39 @@
+"""Rule: a code of a code system that came whole with a package is one of its codes, whatever the binding says.
+
+Code systems that go on changing outside FHIR releases (the HL7 v2 and v3 ones under terminology.hl7.org) may have got
+codes since the package was made: there an unknown code is a warning.
+"""
+
+from typing import Any, Final
+
+from profiles.validation.merge import Node
+from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.terminology import CodeSystem, Terminology
+
+MOVING: Final = ("http://terminology.hl7.org/CodeSystem/v2-", "http://terminology.hl7.org/CodeSystem/v3-")
+MAX_SYSTEMS: Final = 4_096
+
+
+def code_check(node: Node, terminology: Terminology) -> Check:
+    """A check for Coding."""
+    known: dict[str, CodeSystem | None] = {}
+
+    def check(value: Any, context: Any) -> Hits | None:
+        system, code = value.get("system"), value.get("code")
+        if type(system) is not str or type(code) is not str:
+            return None
+        if system in known:
+            found = known[system]
+        else:
+            found = terminology.code_system(system)
+            found = found if found is not None and found.complete else None
+            if len(known) < MAX_SYSTEMS:
+                known[system] = found
+        if found is None or code in found.codes or (found.folded is not None and code.casefold() in found.folded):
+            return None
+        severity = "warning" if system.startswith(MOVING) else "error"
+        hit = Hit("code.unknown", node, {"value": code[:80], "system": system[:200]}, severity)
+        hit.path.append(("code", "code"))
+        return [hit]
+
+    return check
