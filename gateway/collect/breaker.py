@@ -1,4 +1,4 @@
-"""A circuit breaker per source: after some failures in a row it is not asked for a while, then one trial call decides."""
+"""A circuit breaker per source: after failures in a row it is not asked for a while, then one trial call decides."""
 
 import time
 from collections.abc import Callable

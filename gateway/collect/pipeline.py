@@ -1,4 +1,4 @@
-"""From an admitted request to a person's record: what is in the store, and what live sources answer to this question."""
+"""From an admitted request to a record: what is in the store, and what live sources answer to this question."""
 
 import logging
 import time
