@@ -31,7 +31,7 @@ insert into contact_person values
  ('c2', '1004', 'PART', '1', 'D.', 'Dirk', null, 'Mulder', '06-99000042');
 insert into insurance values
  ('v1', '1001', 'verz', 'B', '990012345', '2026-01-01', '2026-12-31'),
- ('v2', '1002', 'verz', 'B', '990012346', '2026-01-01', null);
+ ('v2', '1002', 'verz', 'B', '990012346', '2026-01-01', '2026-12-31');
 insert into problem values
  ('copd', '1001', 'DIA', '13645005', 'COPD', 'A', 'B', '2017', null, 'GOLD 3, groep E.'),
  ('dm2', '1001', 'DIA', '44054006', 'Diabetes mellitus type 2', 'A', 'B', '2014-05', null, null),
@@ -56,7 +56,7 @@ insert into nutrition_advice values
  ('advies', '1001', 'dietist', '2026-08-22 13:30:00', 'Diabetesdieet', 'Koolhydraten verdelen over de dag.');
 insert into alert values
  ('mrsa', '1001', '432415000', 'Drager van MRSA', '2021-11-22', '2022-05-22', null),
- ('latex', '1001', '300916003', 'Latexallergie', '2019-03-01', null, null);
+ ('latex', '1001', null, 'Latexallergie', '2019-03-01', null, null);
 insert into allergy values
  ('penicilline', '1001', 'MED', '764146007', 'Penicilline', 'A', 'E', '2004-11-22', '2004-11-22', null),
  ('noten', '1001', 'VOE', null, 'Hazelnoot', 'A', 'L', null, null, 'Volgens mevrouw.');
