@@ -7,6 +7,7 @@ from typing import Any
 from fhirpathpy.engine.nodes import FP_DateTime, FP_Quantity, FP_Time
 
 from profiles.fhir.fhirpath import functions, values
+from profiles.fhir.fhirpath.borrowed import borrowed
 from profiles.fhir.fhirpath.errors import FhirPathError
 from profiles.fhir.fhirpath.grammar import Tree, unquote
 from profiles.fhir.fhirpath.nodes import Node, member
@@ -114,7 +115,7 @@ def _function(tree: Tree) -> Evaluate:
         return _typed(name, _type_text(arguments[0]))
     args = [build(argument) for argument in arguments]
     if name not in functions.OWN:
-        return functions.borrowed(name, args)
+        return borrowed(name, args)
     low, high, builder = functions.OWN[name]
     if not low <= len(args) <= high:
         raise FhirPathError(f"FHIRPath: {name}() does not take {len(args)} arguments")

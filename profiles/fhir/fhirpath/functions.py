@@ -3,21 +3,16 @@
 Each builder takes the compiled arguments and gives the compiled call.
 """
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-from fhirpathpy.engine import util
-from fhirpathpy.engine.invocations import invocation_registry
 from fhirpathpy.engine.nodes import FP_DateTime, FP_Time
 
 from profiles.fhir.fhirpath.errors import FhirPathError
 from profiles.fhir.fhirpath.nodes import Node, children, descendants, member
-from profiles.fhir.fhirpath.state import MAX_MATCHED, MAX_TEXT, Evaluate, Items, Scope
-from profiles.fhir.fhirpath.values import as_text, identity, is_number, plain, truth, with_values
-
-Build = Callable[[list[Evaluate]], Evaluate]
+from profiles.fhir.fhirpath.state import Build, Evaluate, Items, Scope
+from profiles.fhir.fhirpath.texts import TEXTS
+from profiles.fhir.fhirpath.values import identity, is_number, plain, truth
 
 _SYSTEM_TYPES = {bool: "Boolean", int: "Integer", str: "String", FP_DateTime: "DateTime", FP_Time: "Time"}
 
@@ -177,56 +172,6 @@ def _one(items: Items) -> Items:
     return items
 
 
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text, re.DOTALL)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise FhirPathError(f"FHIRPath: not a regular expression: {error}") from None
-
-
-def _text_function(name: str, call: Callable[..., Any]) -> Build:
-    """A function of one text and text arguments; empty when any of them is."""
-
-    def build(args: list[Evaluate]) -> Evaluate:
-        def run(scope: Scope, focus: Items) -> Items:
-            inputs = [with_values(focus), *(with_values(arg(scope, scope.this)) for arg in args)]
-            if not all(inputs):
-                return []
-            texts = [plain(values[0]) for values in inputs]
-            if any(len(values) > 1 for values in inputs) or not all(isinstance(text, str) for text in texts):
-                raise FhirPathError(f"FHIRPath: {name}() needs a single text")
-            result = call(*texts)
-            if isinstance(result, str) and len(result) > MAX_TEXT:
-                raise FhirPathError(f"FHIRPath: {name}() gives too long a text")
-            return result if isinstance(result, list) else [result]
-
-        return run
-
-    return build
-
-
-def _searched(text: str) -> str:
-    """A text that may meet a regular expression: not so long that a common pattern takes seconds."""
-    if len(text) > MAX_MATCHED:
-        raise FhirPathError(f"FHIRPath: a text of more than {MAX_MATCHED} characters is not matched")
-    return text
-
-
-def _matches(text: str, pattern: str) -> bool:
-    return _pattern(pattern).search(_searched(text)) is not None
-
-
-def _replace_matches(text: str, pattern: str, substitution: str) -> str:
-    replacement = re.sub(r"\$(\d)", r"\\\1", substitution.replace("\\", "\\\\"))
-    return _pattern(pattern).sub(replacement, _searched(text))
-
-
-def _to_string(items: Items) -> Items:
-    values = with_values(items)
-    return [as_text(values[0])] if len(values) == 1 and not isinstance(plain(values[0]), dict | list) else []
-
-
 def type_name(item: Any) -> str:
     """The name of an item's type, FHIR's or System's."""
     if isinstance(item, Node):
@@ -274,53 +219,8 @@ OWN: dict[str, tuple[int, int, Build]] = {
     "exclude": (1, 1, _set_function(_without)),
     "union": (1, 1, _set_function(lambda items, others: distinct(items + others))),
     "combine": (1, 1, _set_function(lambda items, others: items + others)),
+    **TEXTS,
     "trace": (0, 2, lambda args: lambda scope, focus: focus),
-    "toString": (0, 0, _plain_function(_to_string)),
-    "matches": (1, 1, _text_function("matches", _matches)),
-    "replaceMatches": (2, 2, _text_function("replaceMatches", _replace_matches)),
-    "replace": (2, 2, _text_function("replace", lambda text, old, new: text.replace(old, new))),
-    "startsWith": (1, 1, _text_function("startsWith", lambda text, part: text.startswith(part))),
-    "endsWith": (1, 1, _text_function("endsWith", lambda text, part: text.endswith(part))),
-    "contains": (1, 1, _text_function("contains", lambda text, part: part in text)),
-    "indexOf": (1, 1, _text_function("indexOf", lambda text, part: text.find(part))),
-    "split": (1, 1, _text_function("split", lambda text, part: text.split(part) if part else list(text))),
-    "upper": (0, 0, _text_function("upper", lambda text: text.upper())),
-    "lower": (0, 0, _text_function("lower", lambda text: text.lower())),
-    "trim": (0, 0, _text_function("trim", lambda text: text.strip())),
-    "length": (0, 0, _text_function("length", len)),
     "today": (0, 0, lambda args: lambda scope, focus: [FP_DateTime(scope.state.now.date().isoformat())]),
     "now": (0, 0, lambda args: lambda scope, focus: [FP_DateTime(scope.state.now.isoformat("T", "milliseconds"))]),
 }
-
-_BORROWED = frozenset({
-    "allTrue", "anyTrue", "allFalse", "anyFalse", "substring", "toChars", "join", "encode", "decode", "abs", "ceiling",
-    "exp", "floor", "ln", "log", "round", "sqrt", "truncate", "toInteger", "toBoolean", "toDecimal", "toDate",
-    "toDateTime", "toTime", "convertsToBoolean", "convertsToInteger", "convertsToDecimal", "convertsToString",
-    "convertsToDate", "convertsToDateTime", "convertsToTime", "avg", "sum", "min", "max",
-})  # fmt: skip
-
-
-def borrowed(name: str, args: list[Evaluate]) -> Evaluate:
-    """A function of the library on plain values; FhirPathError for a function that is not borrowed."""
-    if name not in _BORROWED:
-        raise FhirPathError(f"FHIRPath: the function {name}() is not supported")
-    entry = invocation_registry[name]
-    arities = entry.get("arity", {0: []})
-    if len(args) not in arities:
-        raise FhirPathError(f"FHIRPath: {name}() does not take {len(args)} arguments")
-    function = entry["fn"]
-
-    def call(scope: Scope, focus: Items) -> Items:
-        values = [plain(item) for item in with_values(focus)]
-        if not values and entry.get("nullable_input"):
-            return []
-        params = []
-        for arg in args:
-            given = [plain(item) for item in with_values(arg(scope, scope.this))]
-            if len(given) != 1:
-                return []
-            params.append(given[0])
-        result = function({}, values, *params)
-        return [] if result is None else list(util.arraify(result))
-
-    return call

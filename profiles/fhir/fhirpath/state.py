@@ -13,7 +13,7 @@ from profiles.fhir.tree import Resource, local_reference
 MAX_STEPS = 3_000_000
 MAX_TEXT = 1_000_000
 MAX_MATCHED = 20_000
-"""Longest text that a regular expression is tried on; the expressions come from packages and scripts that are trusted."""
+"""The longest text that a pattern is tried on. Patterns come from packages and scripts, which are trusted."""
 
 Items = list[Any]
 Find = Callable[[str], Resource | None]
@@ -76,3 +76,6 @@ class Scope:
 
 Evaluate = Callable[[Scope, Items], Items]
 """A compiled piece of an expression: from where we are and the input collection to the output collection."""
+
+Build = Callable[[list[Evaluate]], Evaluate]
+"""What makes a call from its compiled arguments."""
