@@ -1,9 +1,7 @@
 """gateway qualify: the official test scripts, against this gateway or any other server."""
 
-import asyncio
 import fnmatch
 import ssl
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,30 +10,20 @@ from typing import Any
 
 import click
 import httpx
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
 from gateway.qualify.discovery import ScriptSet, find_sets
-from gateway.qualify.engine import Plan, run_sets
+from gateway.qualify.engine import Plan
 from gateway.qualify.files import Files, MissingFile, open_files
 from gateway.qualify.loadset import QualificationSet, UnloadableSet, load_set, read_tokens, token_table
 from gateway.qualify.ports import ProfileChecker
 from gateway.qualify.profilecheck import OwnChecker
 from gateway.qualify.reading import UnreadableScript
 from gateway.qualify.report import write_reports
-from gateway.qualify.results import ScriptResult, SetResult, Status, worst
+from gateway.qualify.results import Status, worst
 from gateway.qualify.script import Script
+from gateway.qualify.terminal import run_with_progress, show_scripts, summarise
 from gateway.settings import Settings
-
-_COLOURS = {
-    Status.PASSED: "green",
-    Status.WARNING: "yellow",
-    Status.SKIPPED: "white",
-    Status.NOT_EVALUATED: "magenta",
-    Status.FAILED: "red",
-}
-_SHOWN = 3
 
 
 class _RunByDefault(click.Group):
@@ -187,7 +175,7 @@ def run(
     """
     files, sets = _chosen(folder, roles, fmt, only)
     if only_list:
-        _list(sets)
+        show_scripts(console, sets)
         return
     checkers: list[OwnChecker] = []
 
@@ -201,7 +189,9 @@ def run(
     plan = Plan(_base_of(bases), today, variables, checker, default_format, play_client=as_client)
     started = datetime.now(UTC).astimezone()
     reach = {"timeout": timeout, "verify": _tls(ca, cert), "proxy": proxy, "trust_env": False}
-    results = _run(sets, files, plan, parallel, reach)
+    for base in dict.fromkeys(plan.base(script) for one in sets for script in one.scripts):
+        _reachable(base, reach)
+    results = run_with_progress(errors, sets, files, plan, parallel, reach)
     notes = list(dict.fromkeys(note for one in checkers for note in one.notes))
     facts = [
         ("Server", ", ".join(bases)),
@@ -210,7 +200,7 @@ def run(
         ("Dates relative to", today.isoformat()),
         *(("Note", note) for note in notes),
     ]
-    _summary(results, notes)
+    summarise(console, results, notes)
     if report:
         try:
             written = write_reports(report, results, facts)
@@ -238,17 +228,6 @@ def _chosen(folder: Path, roles: Sequence[str], fmt: str, only: Sequence[str]) -
 def _matching(roles: Mapping[str, Sequence[Script]], only: Sequence[str]) -> dict[str, list[Script]]:
     kept = {role: [one for one in scripts if any(part in one.path for part in only)] for role, scripts in roles.items()}
     return {role: scripts for role, scripts in kept.items() if scripts}
-
-
-def _list(sets: Sequence[ScriptSet]) -> None:
-    for one in sets:
-        table = Table("role", "script", "title", title=one.title, title_justify="left")
-        for role, scripts in one.roles.items():
-            for script in scripts:
-                table.add_row(role, script.path.rpartition("/")[2], script.title)
-        console.print(table)
-        if one.left_out:
-            console.print(f"not chosen: {', '.join(one.left_out)} (--role)", highlight=False)
 
 
 def _base_of(bases: Sequence[str]) -> Callable[[Script], str]:
@@ -283,31 +262,6 @@ def _tls(ca: Path | None, cert: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _run(
-    sets: Sequence[ScriptSet], files: Files, plan: Plan, parallel: int, reach: Mapping[str, Any]
-) -> list[SetResult]:
-    for base in dict.fromkeys(plan.base(script) for one in sets for script in one.scripts):
-        _reachable(base, reach)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    counts: Counter[Status] = Counter()
-    with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("Qualifying", total=sum(len(one.scripts) for one in sets))
-
-        def told(_set: ScriptSet, result: ScriptResult) -> None:
-            counts[result.status] += 1
-            progress.advance(task)
-            text = ", ".join(f"{count} {status}" for status, count in counts.items())
-            progress.update(task, description=text)
-            if result.problems:
-                _tell(result, progress)
-
-        async def all_of_them() -> list[SetResult]:
-            async with httpx.AsyncClient(**reach) as client:
-                return await run_sets(sets, files, client, plan, parallel=parallel, told=told)
-
-        return asyncio.run(all_of_them())
-
-
 def _reachable(base: str, reach: Mapping[str, Any]) -> None:
     """Any answer will do; without one there is nothing to qualify."""
     try:
@@ -315,28 +269,3 @@ def _reachable(base: str, reach: Mapping[str, Any]) -> None:
             client.get(f"{base.rstrip('/')}/metadata")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as fault:
         fail(f"no server answers at {base}: {fault}")
-
-
-def _tell(result: ScriptResult, progress: Progress) -> None:
-    colour = _COLOURS[result.status]
-    progress.console.print(f"[{colour}]{result.status.value}[/]", result.title, highlight=False, soft_wrap=True)
-    for _test, action in result.problems[:_SHOWN]:
-        text = f"    {action.status.value}: {action.description}: {action.reason or action.found}".replace(
-            "\n", "\n      "
-        )
-        progress.console.print(text[:500], markup=False, highlight=False, soft_wrap=True)
-    if len(result.problems) > _SHOWN:
-        progress.console.print(f"    and {len(result.problems) - _SHOWN} more", highlight=False)
-
-
-def _summary(results: Sequence[SetResult], notes: Sequence[str]) -> None:
-    table = Table("set", *(status.value for status in Status), "seconds")
-    for result in results:
-        seconds = sum(script.seconds for script in result.scripts)
-        table.add_row(result.title, *(str(result.count(status) or "") for status in Status), f"{seconds:.1f}")
-    console.print(table)
-    for result in results:
-        if result.left_out:
-            console.print(f"not chosen in {result.title}: {', '.join(result.left_out)} (--role)", highlight=False)
-    for note in notes:
-        console.print(f"note: {note}", highlight=False)

@@ -10,6 +10,7 @@ from profiles.fhir.fhirpath import functions, values
 from profiles.fhir.fhirpath.borrowed import borrowed
 from profiles.fhir.fhirpath.errors import FhirPathError
 from profiles.fhir.fhirpath.grammar import Tree, unquote
+from profiles.fhir.fhirpath.logic import LOGIC, SETTLED
 from profiles.fhir.fhirpath.nodes import Node, member
 from profiles.fhir.fhirpath.state import Evaluate, Items, Scope
 
@@ -206,8 +207,8 @@ def _operator(apply: Callable[[str, Items, Items], Items]) -> Callable[[Tree], E
 
 def _logic(tree: Tree) -> Evaluate:
     left, right = (build(child) for child in tree["children"])
-    decide = _LOGIC[tree["terminalNodeText"][0]]
-    settled = _SETTLED.get(tree["terminalNodeText"][0])
+    decide = LOGIC[tree["terminalNodeText"][0]]
+    settled = SETTLED.get(tree["terminalNodeText"][0])
 
     def combine(scope: Scope, focus: Items) -> Items:
         first = values.logical(left(scope, focus))
@@ -217,25 +218,6 @@ def _logic(tree: Tree) -> Evaluate:
 
     return combine
 
-
-def _or(a: bool | None, b: bool | None) -> bool | None:
-    return True if a or b else None if a is None or b is None else False
-
-
-def _and(a: bool | None, b: bool | None) -> bool | None:
-    return False if a is False or b is False else None if a is None or b is None else True
-
-
-def _xor(a: bool | None, b: bool | None) -> bool | None:
-    return None if a is None or b is None else a is not b
-
-
-def _implies(a: bool | None, b: bool | None) -> bool | None:
-    return _or(None if a is None else not a, b)
-
-
-_LOGIC = {"or": _or, "and": _and, "xor": _xor, "implies": _implies}
-_SETTLED = {"or": (True, True), "and": (False, False), "implies": (False, True)}
 
 _BUILDERS: dict[str, Callable[[Tree], Evaluate]] = {
     "TermExpression": _inside,
