@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -71,15 +71,38 @@ async def send_bytes(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Send a whole answer. Nothing is ever cached, and the request id is echoed (HDR-03, RES-13)."""
+    await _start(exchange, send, status, content_type, len(body), headers or {})
+    await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+
+async def send_pieces(
+    exchange: Exchange,
+    send: Send,
+    status: int,
+    content_type: str,
+    length: int,
+    pieces: Callable[[], AsyncIterator[bytes]],
+    headers: Mapping[str, str],
+) -> None:
+    """Send an answer of known length piece by piece, with the same headers. ``pieces`` is not called for HEAD."""
+    await _start(exchange, send, status, content_type, length, headers)
+    if exchange.method != "HEAD":
+        async for piece in pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _start(
+    exchange: Exchange, send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]
+) -> None:
     rows: Iterable[tuple[str, str]] = {
         "content-type": content_type,
-        "content-length": str(len(body)),
+        "content-length": str(length),
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "medmij-request-id": exchange.request_id,
         "x-correlation-id": exchange.correlation_id,
-        **(headers or {}),
+        **headers,
     }.items()
     raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in rows]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})

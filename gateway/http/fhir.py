@@ -19,15 +19,17 @@ from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.collect.answer import Answer, read, search
 from gateway.collect.held import Held
 from gateway.collect.record import Record, Whose
-from gateway.http.exchange import Exchange, send_bytes
+from gateway.http.binary import as_document, as_resource, media_of
+from gateway.http.exchange import Exchange
 from gateway.http.problems import Problem, challenge, problem_of
+from gateway.http.reply import Reply, send_reply
 from gateway.settings import Settings
 from gateway.store.reader import Reader
 from gateway.version import RELEASED, SOFTWARE
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.bundle import BundleEntry, Mode, searchset
 from profiles.fhir.interactions import FhirRequest, Route, UnknownRoute, route
-from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate
+from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, negotiate_content
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.search import Pairs, parse_query, write_query
 from profiles.fhir.tree import Resource
@@ -69,17 +71,6 @@ class Visit:
     counts: tuple[tuple[str, int], ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, ready to leave."""
-
-    status: int
-    body: bytes
-    content_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    audited: bool = True
-
-
 class FhirEndpoint:
     """The ASGI application behind every provider and data service."""
 
@@ -102,7 +93,7 @@ class FhirEndpoint:
                 await self._parts.trail.write(self._record(visit, reply.status, reason))
             except AuditUnavailable as fault:
                 reply = _refusal(visit, problem_of(fault))
-        await send_bytes(exchange, send, reply.status, reply.content_type, reply.body, reply.headers)
+        await send_reply(exchange, send, reply)
 
     def _visit(self, exchange: Exchange, path: Mapping[str, str]) -> Visit:
         known = self._parts.catalogue.services.get(path["service"])
@@ -148,7 +139,12 @@ class FhirEndpoint:
             visit.format = negotiate(exchange.header(b"accept"), None, visit.version)
             raise
         asked = [value for name, value in pairs if name == "_format"]
-        visit.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, visit.version)
+        try:
+            visit.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, visit.version)
+        except NotAcceptable as fault:
+            # A document has a type of its own, that only shows when it was found; until then refusals are JSON.
+            if fault.wrong_version or not _rest(exchange).startswith("Binary/"):
+                raise
         return pairs
 
     async def _collect(self, visit: Visit, standard: Standard, request: FhirRequest) -> Reply:
@@ -160,6 +156,8 @@ class FhirEndpoint:
             if held is None:
                 raise Problem(404, "not-found", "There is no such resource.")
             visit.counts = ((held.type, 1),)
+            if held.type == "Binary":
+                return await _binary(visit, request, record, held)
             return _reply(visit, _document(held, visit.format))
         if admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
@@ -203,7 +201,7 @@ class FhirEndpoint:
             service=service,
             interaction=visit.what.interaction if visit.what else "",
             rule=visit.rule,
-            resources=visit.counts if status == 200 else (),
+            resources=visit.counts if status in (200, 206) else (),
             request_id=exchange.request_id,
             correlation_id=exchange.correlation_id,
             reason=reason,
@@ -251,6 +249,20 @@ def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer)
 def _document(held: Held, format_: Format) -> bytes:
     body = held.body(format_)
     return body if format_ is Format.JSON else xmlio.document(body)
+
+
+async def _binary(visit: Visit, request: FhirRequest, record: Record, held: Held) -> Reply:
+    asked = [value for name, value in request.query if name == "_format"]
+    accept = visit.exchange.header(b"accept")
+    format_ = negotiate_content(accept, asked[0] if asked else None, visit.version, media_of(held))
+    content = await record.content(held)
+    if format_ is not None:
+        return (
+            as_resource(held, content, format_, visit.version) if content else _reply(visit, _document(held, format_))
+        )
+    if content is None:
+        raise Problem(404, "not-found", "This document has no content.")
+    return as_document(held, content, visit.exchange)
 
 
 def _serialise(resource: Resource, format_: Format, version: FhirVersion) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.collect.normalise import Repair, claim_profile, fill_display, find_bsn, mask_bsn, resolve_urns
+from gateway.intake.documents import Documents
 from gateway.intake.place import Key, Placement, key_of, links, place
 from gateway.intake.read import Item
 from gateway.store.writer import Conflict, PatientEntry, Received, Writer
@@ -12,6 +13,7 @@ from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.validation.findings import Finding
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Loaded:
     unchanged: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
     repairs: dict[str, int] = field(default_factory=dict)
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    """What is wrong with documents that were stored nevertheless, each with its origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class Loader:
     def _load(self, version: FhirVersion, items: Sequence[Item], result: Loaded) -> None:
         changes = {id(item): resolve_urns(item.resource, item.urls) for item in items}
         by_key = {key_of(item.resource): item for item in items}
+        documents = Documents(by_key, lambda id_: self.writer.document_of(version, id_))
+        for item in by_key.values():
+            changes[id(item)] += documents.own_urls(item.resource, item.urls)
         doubled = [item for item in items if by_key[key_of(item.resource)] is not item]
         result.refused += [(item.origin, "the same type and id occur again later") for item in doubled]
         placement = place(
@@ -60,9 +67,14 @@ class Loader:
             if key in placement.refused:
                 result.refused.append((item.origin, f"{'/'.join(key)}: {placement.refused[key]}"))
                 continue
+            if key[0] == "Binary" and key[1] in documents.unreadable:
+                result.refused.append((item.origin, f"{'/'.join(key)}: {documents.unreadable[key[1]]}"))
+                continue
+            result.findings += [(item.origin, finding) for finding in documents.findings(item.resource)]
             patient_id = placement.patients[key]
             repairs = changes[id(item)] + self._normalise(item, by_key, numbers.get(patient_id))
-            self._store(item, patient_id, repairs, result)
+            content = documents.content(key[1]) if key[0] == "Binary" else None
+            self._store(item, patient_id, repairs, result, content)
 
     def _patients(self, version: FhirVersion, by_key: dict[Key, Item], placement: Placement) -> dict[str, str]:
         numbers = {}
@@ -80,7 +92,9 @@ class Loader:
         repairs += fill_display(resource, lambda *key: by_key[key].resource if key in by_key else None)
         return repairs + claim_profile(resource, self.expected(resource, item.version))
 
-    def _store(self, item: Item, patient_id: str, repairs: Sequence[Repair], result: Loaded) -> None:
+    def _store(
+        self, item: Item, patient_id: str, repairs: Sequence[Repair], result: Loaded, content: bytes | None
+    ) -> None:
         type_, id_ = key_of(item.resource)
         try:
             received = Received(
@@ -90,10 +104,11 @@ class Loader:
                 patient_id=patient_id,
                 json=jsonio.dump(item.resource),
                 xml=xmlio.fragment(item.resource, item.version),
-                original=item.original,
-                format=item.format,
+                original=item.original if content is None else jsonio.dump(item.resource),
+                format=item.format if content is None else "json",
                 links=frozenset(links(item.resource)),
                 repairs=repairs,
+                content=content,
             )
             if self.writer.put(received):
                 result.stored += 1

@@ -6,7 +6,7 @@ else cannot come out, whatever the type or id asked for.
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select
 
 from gateway.store.schema import link, patient, resource
 
@@ -41,21 +41,24 @@ BY_TYPE = (
 """All resources of one type in a person's record."""
 
 
-def by_ids(size: int) -> Select[Any]:
-    """A person's own and the shared resources of one type with ``size`` ids (``id_0`` ...), for includes and reads.
+def readable() -> ColumnElement[bool]:
+    """The condition on a resource to be a person's own or a shared one.
 
     Whether a shared one may be seen is for the caller to know: it is, when something of the person's points at it.
     """
-    ids: list[Any] = [bindparam(f"id_{index}") for index in range(size)]
     mine = select(patient.c.patient_id).where(_mine).scalar_subquery()
-    return select(*HELD).where(
+    return and_(
         resource.c.provider == bindparam("provider"),
         resource.c.fhir == bindparam("fhir"),
-        resource.c.type == bindparam("type"),
-        resource.c.id.in_(ids),
         resource.c.deleted.is_(False),
         or_(resource.c.patient_id == literal_column("''"), resource.c.patient_id.in_(mine)),
     )
+
+
+def by_ids(size: int) -> Select[Any]:
+    """A person's own and the shared resources of one type with ``size`` ids (``id_0`` ...), for includes and reads."""
+    ids: list[Any] = [bindparam(f"id_{index}") for index in range(size)]
+    return select(*HELD).where(readable(), resource.c.type == bindparam("type"), resource.c.id.in_(ids))
 
 
 BY_IDS = {size: by_ids(size) for size in (1, 2, 4, 8, 16, 32, 64)}

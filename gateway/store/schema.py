@@ -56,7 +56,7 @@ resource = Table(
     Column("id", String(64), nullable=False),
     Column("source", String(60), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of json"),
+    Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of json, and of the content of a Binary"),
     Column("json", LargeBinary, nullable=False),
     Column("xml", LargeBinary, nullable=False),
     Column("updated", DateTime(timezone=True), nullable=False),
@@ -73,6 +73,23 @@ link = Table(
     Column("target_id", String(64), primary_key=True),
     Index(None, "target_type", "target_id"),
     comment="what a resource points at: how a shared resource is reached from a patient's record",
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha1", LargeBinary(20), nullable=False, comment="what an Attachment states as its hash"),
+    comment="a Binary whose content lies in document_content; its json and xml are without it",
+)
+
+document_content = Table(
+    "document_content",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("document.resource_pk", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 original = Table(

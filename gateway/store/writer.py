@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.collect.normalise import Repair
-from gateway.store.schema import link, original, patient, repair, resource
+from gateway.store.documents import put_content
+from gateway.store.schema import document, link, original, patient, repair, resource
 from profiles.fhir.version import FhirVersion
 
 
@@ -29,6 +30,8 @@ class Received:
     format: str
     links: frozenset[tuple[str, str]] = frozenset()
     repairs: Sequence[Repair] = ()
+    content: bytes | None = None
+    """The content of a Binary, which is not in ``json`` and ``xml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Writer:
 
         Raises Conflict when the id belongs to another source or another patient.
         """
-        digest = hashlib.sha256(received.json).digest()
+        digest = _digest(received)
         row = self._db.execute(
             select(resource).where(
                 resource.c.provider == self._provider,
@@ -128,7 +131,24 @@ class Writer:
                 )
             )
         self._keep(pk, number, received)
+        if received.type == "Binary":
+            put_content(self._db, pk, received.content)
         return True
+
+    def document_of(self, version: FhirVersion, id_: str) -> tuple[int, bytes] | None:
+        """Size and SHA-1 of the content of a stored Binary; None when it is not in the store."""
+        row = self._db.execute(
+            select(document.c.size, document.c.sha1)
+            .join(resource, resource.c.pk == document.c.resource_pk)
+            .where(
+                resource.c.provider == self._provider,
+                resource.c.fhir == version.value,
+                resource.c.type == "Binary",
+                resource.c.id == id_,
+                resource.c.deleted.is_(False),
+            )
+        ).one_or_none()
+        return None if row is None else (int(row.size), bytes(row.sha1))
 
     def remove_patient(self, version: FhirVersion, patient_id: str) -> int:
         """Remove a patient with everything that belongs to them; the number of resources removed."""
@@ -183,6 +203,13 @@ class Writer:
         rows = [_repair_row(pk, number, change) for change in received.repairs]
         if rows:
             self._db.execute(insert(repair), rows)
+
+
+def _digest(received: Received) -> bytes:
+    found = hashlib.sha256(received.json)
+    if received.content is not None:
+        found.update(hashlib.sha256(received.content).digest())
+    return found.digest()
 
 
 def _repair_row(pk: int, number: int, change: Repair) -> Mapping[str, object]:

@@ -68,6 +68,31 @@ def negotiate(accept: str | None, format_param: str | None, version: FhirVersion
     raise _version_error(version) if other_version else NotAcceptable(_UNUSED)
 
 
+def negotiate_content(accept: str | None, format_param: str | None, version: FhirVersion, media: str) -> Format | None:
+    """How a Binary is wanted: as a resource in a format, or None for the content itself, which is of type ``media``.
+
+    The content itself goes to who asks for its type, for anything, for nothing, or for what we do not know; the
+    resource to who names a format of FHIR. Raises NotAcceptable for another fhirVersion and an unknown ``_format``.
+    """
+    if format_param is not None and format_param.strip():
+        return _from_parameter(format_param, version)
+    own, _ = _media_type(media)
+    wanted: list[tuple[float, int]] = []
+    others = []
+    for part in _split(accept or "", ","):
+        name, parameters = _media_type(part)
+        if name in FORMATS and "/" in name and name != own:
+            others.append(part)
+        elif name in _WILD or name == own:
+            wanted.append((_quality(parameters), 4 if name == own else _precision(name)))
+    if not others:
+        return None
+    best = max(((_quality(parameters), _precision(name)) for name, parameters in map(_media_type, others)))
+    if best[0] <= 0 or (wanted and max(wanted) >= best):
+        return None
+    return negotiate(",".join(others), None, version)
+
+
 def read_format(content_type: str | None, version: FhirVersion | None = None) -> Format:
     """The format of a body by its Content-Type; with ``version``, the fhirVersion in it must fit. NotAcceptable."""
     media, parameters = _media_type(content_type or "")

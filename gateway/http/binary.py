@@ -1,0 +1,52 @@
+"""Binary: the document itself, whole or in part, or the FHIR resource around it, as the client asks."""
+
+import re
+
+from gateway.collect.content import Content, wrapped
+from gateway.collect.held import Held
+from gateway.http.exchange import Exchange
+from gateway.http.problems import Problem
+from gateway.http.ranges import Unsatisfiable, applies, asked, tag
+from gateway.http.reply import Reply, Stream
+from profiles.fhir.mediatypes import Format, content_type
+from profiles.fhir.version import FhirVersion
+
+UNKNOWN = "application/octet-stream"
+_MEDIA = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:; ?[\w-]+=(?:[\w.+-]+|\"[\w .+-]*\"))*", re.ASCII)
+
+
+def media_of(held: Held) -> str:
+    """The media type of a document as its Binary states it; the general one when that is no media type."""
+    stated = held.data.get("contentType")
+    return stated if isinstance(stated, str) and _MEDIA.fullmatch(stated) else UNKNOWN
+
+
+def as_resource(held: Held, content: Content, format_: Format, version: FhirVersion) -> Reply:
+    """The Binary as a FHIR resource; ranges do not apply to it."""
+    whole = wrapped(held, content, format_, version)
+    return Reply(200, Stream(whole.size, whole.pieces), content_type(format_, version), {"vary": "accept"})
+
+
+def as_document(held: Held, content: Content, exchange: Exchange) -> Reply:
+    """The document itself: 200, or 206 for a range (RFC 9110). Raises Problem 416 for a range outside it."""
+    etag = tag(content.digest)
+    # What a browser makes of somebody's file must never run as a page of ours.
+    headers = {
+        "accept-ranges": "bytes",
+        "etag": etag,
+        "vary": "accept",
+        "content-disposition": "attachment",
+        "content-security-policy": "sandbox",
+    }
+    wanted = None
+    if exchange.method == "GET" and applies(exchange.header(b"if-range"), etag):
+        try:
+            wanted = asked(exchange.header(b"range"), content.size)
+        except Unsatisfiable:
+            text = f"The range lies outside the document of {content.size} bytes."
+            raise Problem(416, "value", text, headers={"content-range": f"bytes */{content.size}"}) from None
+    start, stop = wanted or (0, content.size)
+    if wanted:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{content.size}"
+    stream = Stream(stop - start, lambda: content.pieces(start, stop))
+    return Reply(206 if wanted else 200, stream, media_of(held), headers)

@@ -1,0 +1,36 @@
+"""An answer of the resource server before it is sent: bytes that are ready, or a stream of known length."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import Send
+
+from gateway.http.exchange import Exchange, send_bytes, send_pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is made while it is sent. ``pieces`` is called once, and not for HEAD."""
+
+    length: int
+    pieces: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready to leave."""
+
+    status: int
+    body: bytes | Stream
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    audited: bool = True
+
+
+async def send_reply(exchange: Exchange, send: Send, reply: Reply) -> None:
+    """Send an answer. A stream that breaks off breaks the connection, so that nobody takes a part for the whole."""
+    if isinstance(reply.body, bytes):
+        await send_bytes(exchange, send, reply.status, reply.content_type, reply.body, reply.headers)
+    else:
+        body = reply.body
+        await send_pieces(exchange, send, reply.status, reply.content_type, body.length, body.pieces, reply.headers)

@@ -1,0 +1,68 @@
+"""The content of documents: in pieces beside the resource, so that no request ever holds a whole one in memory."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, literal_column, select
+
+from gateway.store.queries import readable
+from gateway.store.reader import Reader, StoreUnavailable
+from gateway.store.schema import document, document_content, resource
+
+PIECE = 192 * 1024
+"""Bytes per row: a multiple of three, so that pieces can be put in base64 one by one."""
+
+_chosen = and_(readable(), resource.c.type == literal_column("'Binary'"), resource.c.id == bindparam("id"))
+
+DOCUMENT = (
+    select(document.c.size, resource.c.digest)
+    .select_from(resource.join(document, document.c.resource_pk == resource.c.pk))
+    .where(_chosen)
+)
+"""Size and digest of the content of a Binary of a person (see gateway.store.queries), by ``id``."""
+
+CONTENT = (
+    select(document_content.c.data)
+    .select_from(resource.join(document_content, document_content.c.resource_pk == resource.c.pk))
+    .where(
+        _chosen,
+        resource.c.digest == bindparam("digest"),
+        document_content.c.number == bindparam("number"),
+    )
+)
+"""One piece; nothing when the document was replaced in the meantime, so that two versions are never mixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """The content of one document in the store."""
+
+    size: int
+    digest: bytes
+    reader: Reader
+    who: dict[str, Any]
+
+    async def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to ``stop``, piece by piece. StoreUnavailable when the document goes away."""
+        for number in range(start // PIECE, -(-stop // PIECE)):
+            rows = await self.reader.fetch(CONTENT, {**self.who, "digest": self.digest, "number": number})
+            if not rows:
+                raise StoreUnavailable from LookupError("the document changed while it was read")
+            first = number * PIECE
+            yield bytes(rows[0][0][max(0, start - first) : stop - first])
+
+
+def put_content(connection: Connection, pk: int, content: bytes | None) -> None:
+    """Replace the content that belongs to a resource; None takes it away."""
+    connection.execute(delete(document_content).where(document_content.c.resource_pk == pk))
+    connection.execute(delete(document).where(document.c.resource_pk == pk))
+    if content is None:
+        return
+    # FHIR states the hash of an attachment as SHA-1; it identifies the content and protects nothing.
+    sha1 = hashlib.sha1(content, usedforsecurity=False).digest()
+    connection.execute(insert(document).values(resource_pk=pk, size=len(content), sha1=sha1))
+    for number, start in enumerate(range(0, len(content), PIECE)):
+        piece = content[start : start + PIECE]
+        connection.execute(insert(document_content).values(resource_pk=pk, number=number, data=piece))
