@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,18 +20,21 @@ from auth.clients.lists import Lists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
+from auth.events import EventType
 from auth.login.oidc import OidcLogin
 from auth.router import AuthApp, build
 from auth.store import GRANT_SELECT, GrantRow
-from auth.tls import TlsSettings, peer_check
+from auth.tls import TlsSettings, crl_puller, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.host import StoreHost
 from gateway.http import docs, health, openapi, validate
 from gateway.http.dispatch import Dispatch
+from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.keys import keys_of
 from gateway.providers import ALL_SERVICES, Registry
+from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
@@ -54,6 +58,13 @@ class Wiring:
     registry: Registry
     auth: AuthApp
 
+    def refused(self, _path: str, reason: str, trace: str | None) -> None:
+        """Tell the chain log that a peer was turned away (TLS-13)."""
+        self.auth.parts.note(
+            EventType.TLS_PEER_REFUSED, trace_id=trace if trace and UUID.fullmatch(trace.encode()) else None, session_id=None, error_code="invalid_client",
+            error_description=reason,
+        )  # fmt: skip
+
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
         await self.trail.close()
@@ -66,7 +77,11 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
     engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
     registry = Registry(settings, everything=everything)
     lists, puller = open_lists(
-        settings.lists, settings.tls, demo=DEMO_LISTS if settings.mode == "test" else None, notify=_notice
+        settings.lists,
+        settings.tls,
+        demo=DEMO_LISTS if settings.mode == "test" else None,
+        notify=_notice,
+        after=RegistrationWatch(settings, _notice),
     )
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
     section = authorization(settings)
@@ -95,11 +110,15 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wiring.puller.refresh()
-        fetching = asyncio.create_task(wiring.puller.run(), name="lists")
+        tasks = [asyncio.create_task(wiring.puller.run(), name="lists")]
+        revocations = crl_puller(settings.tls)
+        if revocations is not None:
+            tasks.append(asyncio.create_task(revocations.run(), name="revocation lists"))
         try:
             yield
         finally:
-            fetching.cancel()
+            for task in tasks:
+                task.cancel()
             await wiring.close()
 
     app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
@@ -115,13 +134,22 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
         back_channel=(lambda path: False) if settings.tls.peer == "none" else is_back_channel,
+        refused=wiring.refused,
         header=settings.tls.header,
     )
 
 
+FRONT = re.compile(
+    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
+    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*|demo(?:-pgo)?(?:/.*)?|idp/.*)",
+    re.DOTALL,
+)
+"""Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
+
+
 def is_back_channel(path: str) -> bool:
-    """Whether a path is for other servers: tokens and FHIR. Screens, health and documentation are not (TLS-07)."""
-    return path.startswith(("/oauth/token", "/oauth/revoke")) or "/fhir" in path
+    """Whether a path needs a peer on the whitelist; one that is not known to be for people does."""
+    return FRONT.fullmatch(path) is None
 
 
 def _routes(wiring: Wiring) -> list[BaseRoute]:

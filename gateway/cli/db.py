@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from gateway.cli.context import console, database, with_settings
 from gateway.settings import Settings
 
-
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 
 

@@ -3,8 +3,10 @@
 import logging
 
 import click
-import uvicorn
 
+from adapters.port import AdapterMisconfigured
+from auth.clients.open import NoSource
+from auth.listeners import server
 from gateway.app import create_app
 from gateway.cli.context import database, fail, with_settings
 from gateway.cli.db import upgrade
@@ -35,13 +37,17 @@ def run(settings: Settings, *, demo: bool = False) -> None:
     if settings.mode == "test":
         with database(settings) as engine:
             upgrade(engine)
-    uvicorn.run(
-        create_app(settings, demo=demo),
-        host=settings.listen.host,
-        port=settings.listen.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=10,
-    )
+    try:
+        made = server(
+            create_app(settings, demo=demo),
+            settings.tls,
+            host=settings.listen.host,
+            port=settings.listen.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    except (OSError, NoSource, AdapterMisconfigured) as fault:
+        fail(f"cannot start: {fault}")
+    made.run()
