@@ -1,6 +1,6 @@
 """Builds the authorization server from its settings and ports: Starlette routes, and what the resource server uses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from auth.bearer import ANY_CLIENT, Bearer, Fetch
-from auth.crypto import KeyRing, Pseudonyms, digest
+from auth.bearer import Bearer, Fetch
+from auth.crypto import KeyRing, Pseudonyms
+from auth.events import EventType
 from auth.flows.endpoint import BackChannel
 from auth.flows.visit import Visits
 from auth.login.port import Login
@@ -22,7 +23,7 @@ from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
 from auth.ports import Host, Lists, PeerOf, Providers
-from auth.rows import Family, milliseconds, utc_now
+from auth.rows import milliseconds, utc_now
 from auth.settings import AuthSettings
 from auth.store import Store
 
@@ -45,45 +46,6 @@ class AuthApp:
         """All routes, for a deployment on one host name."""
         return [*self.front_routes, *self.back_routes]
 
-    def issue_static(
-        self,
-        token: str,
-        provider: str,
-        services: Sequence[str],
-        *,
-        bsn: str | None = None,
-        patient: str | None = None,
-        client: str = ANY_CLIENT,
-        lifetime: timedelta = timedelta(days=365),
-    ) -> None:
-        """Keep a ready-made token (`gateway tokens load`). Test mode only: raises RuntimeError elsewhere."""
-        parts = self.parts
-        if parts.settings.mode != "test":
-            raise RuntimeError("static tokens exist in test mode only")
-        now = parts.clock()
-        issued, key = milliseconds(now), digest(token)
-        family = Family(
-            id=f"static-{key.hex()[:32]}",
-            consent_id=None,
-            client=client,
-            provider=provider,
-            function="collect",
-            dialect="C",
-            services=frozenset(services),
-            days=None,
-            subject=parts.pseudonyms.of(bsn) if bsn else f"patient:{digest(patient or '').hex()[:56]}",
-            sealed_bsn=parts.ring.seal("bsn", bsn.encode("ascii")) if bsn else None,
-            patient=patient,
-            actor=None,
-            sealed_actor=None,
-            sealed_birth_date=None,
-            representation=None,
-            lasting=False,
-            created=issued,
-            used=issued,
-        )
-        parts.store.issue_static(key, family, now + lifetime)
-
     def reseal(self) -> int:
         """Seal every living family again under the current key; returns how many. Run it after adding a key, before
         taking the old one off the ring."""
@@ -102,8 +64,20 @@ class AuthApp:
         return count
 
     def purge(self) -> dict[str, int]:
-        """Delete what is past its retention; returns counts per table. For a daily job."""
-        return self.parts.store.purge(self.parts.clock(), timedelta(days=self.parts.settings.retention_days))
+        """End idle consents, delete what is past its retention; returns counts. For a daily job."""
+        parts, now = self.parts, self.parts.clock()
+        idle = parts.store.end_idle(milliseconds(now), milliseconds(now - timedelta(days=parts.settings.idle_days)))
+        for family in idle:
+            parts.note(
+                EventType.CONSENT_EXPIRED,
+                trace_id=None,
+                session_id=None,
+                client_id=family.client,
+                provider_id=family.provider,
+                consent_id=family.consent_id,
+            )
+        deleted = parts.store.purge(now, timedelta(days=parts.settings.retention_days))
+        return {"expired consents": len(idle), **deleted}
 
 
 def build(
@@ -144,9 +118,8 @@ def build(
         text_version=TEXT_VERSION,
     )
     visits, presenter = Visits(parts), Presenter(parts)
-    front, back = FrontChannel(parts, visits, presenter), BackChannel(parts)
-    manage = ManageConsents(parts, visits, presenter, front)
-    front.manage = manage
+    manage = ManageConsents(parts, visits, presenter)
+    front, back = FrontChannel(parts, visits, presenter, manage), BackChannel(parts)
     return AuthApp(_front_routes(settings, front, manage), _back_routes(back), parts, Bearer(parts, fetch))
 
 

@@ -57,6 +57,8 @@ LASTING_FAMILIES = (
 )
 _END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)
 END_FAMILY = _END.where(families.c.id == bindparam("which"), families.c.ended.is_(None))
+END_IDLE = _END.where(families.c.lasting, families.c.used < bindparam("before"), families.c.ended.is_(None))
+"""The lasting families that nobody used for six months (LTC-03)."""
 END_EARLIER = _END.where(
     families.c.subject == bindparam("person"),
     families.c.provider == bindparam("at"),

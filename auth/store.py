@@ -150,6 +150,11 @@ class Store:
             ended = _ended(connection, sql.END_FAMILY, {"which": family_id}, now, why, channel)
         return ended[0] if ended else None
 
+    def end_idle(self, now: int, before: int) -> list[Family]:
+        """End the lasting families that were not used since `before` (LTC-03), with a line in the register each."""
+        with self.engine.begin() as connection:
+            return _ended(connection, sql.END_IDLE, {"before": before}, now, "expired", "housekeeping")
+
     # --- tokens ----------------------------------------------------------------------------------------------------
 
     def add_tokens(self, family: str, now: int, access: Mapping[str, Any], refresh: Mapping[str, Any] | None) -> bool:

@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 _FORM = "application/x-www-form-urlencoded"
 _GRANTS = frozenset({"authorization_code", "refresh_token"})
+_ANSWERED = {
+    EventType.RECEIVE_TOKEN_REQUEST: EventType.SEND_TOKEN_RESPONSE,
+    EventType.RECEIVE_REVOCATION_REQUEST: EventType.SEND_REVOCATION_RESPONSE,
+}
 _HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
@@ -39,7 +43,7 @@ class BackChannel:
         return await self._answer(request, EventType.RECEIVE_REVOCATION_REQUEST, self._revoke)
 
     async def _answer(self, request: Request, event: EventType, handle: Any) -> Response:
-        ids = Ids(request)
+        ids = Ids(request, _ANSWERED[event])
         try:
             return await self._handled(request, ids, event, handle)
         except Exception:
@@ -101,7 +105,7 @@ class BackChannel:
         if family is not None:
             told = {**told, "provider_id": family.provider, "consent_id": family.consent_id}
         error = answer.body.get("error")
-        event = EventType.SEND_TOKEN_RESPONSE if error is None else EventType.SEND_TOKEN_ERROR
+        event = EventType.SEND_TOKEN_ERROR if error else ids.answered
         described = {"error_code": error, "error_description": answer.body.get("error_description")}
         self._note(event, ids, status=answer.status, **told, **(described if error else {}))
         headers = {"Retry-After": "5"} if answer.status == 503 else {}
@@ -114,7 +118,8 @@ class BackChannel:
 class Ids:
     """The trace ids of a request; values that are not UUIDs are forgotten here (HDR-04)."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, answered: EventType) -> None:
+        self.answered = answered
         self.request_id = _uuid(request.headers.get(REQUEST_ID))
         self.correlation_id = _uuid(request.headers.get(CORRELATION_ID))
 

@@ -41,6 +41,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bsn: str | None = None
     birth_date: str | None = None
     actor_bsn: str | None = None
+    used_representation: str | None = None
     level: int | None = None
     assertion_id: str | None = None
 

@@ -8,73 +8,66 @@ from starlette.responses import Response
 from auth.ages import ZONE
 from auth.events import EventType
 from auth.flows.session import Live, Session
-from auth.flows.visit import SessionLost, Visits
+from auth.flows.steps import SessionLost
 from auth.pages.catalogue import choose_language
 from auth.pages.contexts import AccessLine, Bye, ConsentLine, HistoryLine, Manage, ManageLanding
-from auth.pages.presenter import VISIT, Presenter
-from auth.pages.routes import FrontChannel, Turn
-from auth.parts import Parts
+from auth.pages.guard import Guard, Turn
+from auth.pages.presenter import VISIT
 from auth.ports import AccessEntry
 from auth.rows import ConsentEntry, Family, moment
 
 _ACCESSES, _HISTORY = 100, 50
 
 
-class ManageConsents:
+class ManageConsents(Guard):
     """The pages behind /consents. A visit without a client; login first."""
-
-    def __init__(self, parts: Parts, visits: Visits, presenter: Presenter, front: FrontChannel) -> None:
-        self._parts = parts
-        self._visits = visits
-        self._show = presenter
-        self._front = front
 
     async def open(self, request: Request) -> Response:
         """GET /consents[?provider=name]: the page before login."""
-        return await self._front.guarded(self._open, request)
+        return await self.guarded(self._open, request)
 
     async def _open(self, request: Request, turn: Turn) -> Response:
         name = request.query_params.get("provider")
-        provider = self._parts.providers.find(name) if name else None
+        provider = self.parts.providers.find(name) if name else None
         language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language"))
-        live, secret = await self._visits.open_manage(provider.name if provider else None, language)
+        live, secret = await self.visits.open_manage(provider.name if provider else None, language)
         turn.content = live.content
         page = ManageLanding(VISIT + live.content.id, live.content.csrf)
-        answer = self._show.page(page, language=language, content=live.content)
-        self._show.set_cookie(answer, live.content.id, secret)
+        answer = self.show.page(page, language=language, content=live.content)
+        self.show.set_cookie(answer, live.content.id, secret)
         return answer
 
     async def end(self, request: Request) -> Response:
         """POST /oauth/visit/{id}/end: end one lasting consent, at once (LTC-09)."""
-        return await self._front.guarded(self._end, request)
+        return await self.guarded(self._end, request)
 
     async def _end(self, request: Request, turn: Turn) -> Response:
-        live, form = await self._front.posted(request, turn)
+        live, form = await self.posted(request, turn)
         subject = self._subject(live)
         mine = {family.id: family for family in await self._families(live.content, subject)}
         family = mine.get(form.value("consent") or "")
         if family is None:
             return await self.overview(live, None)
-        parts = self._parts
+        parts = self.parts
         await parts.run(parts.store.end_family, family.id, parts.now(), "withdrawn", "manage-consents")
-        self._visits.note(EventType.CONSENT_WITHDRAWN, live.content, consent_id=family.consent_id)
+        self.visits.note(EventType.CONSENT_WITHDRAWN, live.content, consent_id=family.consent_id)
         return await self.overview(live, self._client_name(family.client))
 
     async def logout(self, request: Request) -> Response:
         """POST /oauth/visit/{id}/logout."""
-        return await self._front.guarded(self._logout, request)
+        return await self.guarded(self._logout, request)
 
     async def _logout(self, request: Request, turn: Turn) -> Response:
-        live, _ = await self._front.posted(request, turn)
+        live, _ = await self.posted(request, turn)
         self._subject(live)
-        await self._visits.close(live)
-        answer = self._show.page(Bye(), language=live.content.language, content=live.content.but(id="-"))
-        self._show.drop_cookie(answer, live.content.id)
+        await self.visits.close(live)
+        answer = self.show.page(Bye(), language=live.content.language, content=live.content.but(id="-"))
+        self.show.drop_cookie(answer, live.content.id)
         return answer
 
     async def overview(self, live: Live, ended: str | None) -> Response:
         """The page itself, after login."""
-        content, subject, parts = live.content, self._subject(live), self._parts
+        content, subject, parts = live.content, self._subject(live), self.parts
         families = await self._families(content, subject)
         entries = await parts.run(parts.store.consents_of, subject)
         accesses = await parts.host.access_log(subject, _ACCESSES)
@@ -88,15 +81,15 @@ class ManageConsents:
             ),
             ended=ended,
         )
-        return self._show.page(page, language=content.language, content=content)
+        return self.show.page(page, language=content.language, content=content)
 
     def _subject(self, live: Live) -> str:
         if live.step != "manage" or live.content.bsn is None:
             raise SessionLost(None)
-        return self._parts.pseudonyms.of(live.content.bsn)
+        return self.parts.pseudonyms.of(live.content.bsn)
 
     async def _families(self, content: Session, subject: str) -> list[Family]:
-        found = await self._parts.run(self._parts.store.lasting_families, subject)
+        found = await self.parts.run(self.parts.store.lasting_families, subject)
         return [family for family in found if self._here(content, family.provider)]
 
     def _here(self, content: Session, provider: str) -> bool:
@@ -104,18 +97,18 @@ class ManageConsents:
         return content.provider is None or content.provider == provider
 
     def _consent_line(self, family: Family) -> ConsentLine:
-        provider = self._parts.providers.find(family.provider)
+        provider = self.parts.providers.find(family.provider)
         return ConsentLine(
             family=family.id,
             client=self._client_name(family.client),
             provider=provider.display_name if provider else family.provider,
-            services=self._show.service_names(provider, tuple(sorted(family.services))),
+            services=self.show.service_names(provider, tuple(sorted(family.services))),
             given=_day(moment(family.created)),
             used=_day(moment(family.used)),
         )
 
     def _access_line(self, entry: AccessEntry) -> AccessLine:
-        provider = self._parts.providers.find(entry.provider)
+        provider = self.parts.providers.find(entry.provider)
         what = entry.what if entry.count is None else f"{entry.what} ({entry.count})"
         return AccessLine(
             time=_minute(entry.time),
@@ -126,7 +119,7 @@ class ManageConsents:
         )
 
     def _history_line(self, entry: ConsentEntry) -> HistoryLine:
-        provider = self._parts.providers.find(entry.provider)
+        provider = self.parts.providers.find(entry.provider)
         duration = "manage.lasting" if entry.lasting else "manage.once"
         return HistoryLine(
             time=_minute(moment(entry.moment)),
@@ -137,7 +130,7 @@ class ManageConsents:
         )
 
     def _client_name(self, hostname: str) -> str:
-        client = self._parts.lists.clients.find(hostname)
+        client = self.parts.lists.clients.find(hostname)
         return client.organisation if client is not None else hostname
 
 

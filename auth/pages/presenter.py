@@ -104,12 +104,11 @@ class Presenter:
         return f"{'__Host-' if self._parts.settings.secure_cookies else ''}medmij-{session_id}"
 
     def set_cookie(self, answer: Response, session_id: str, secret: str) -> None:
-        """Give the browser its secret."""
+        """Give the browser its secret, until it closes; the server ends an idle visit sooner."""
         settings = self._parts.settings
         answer.set_cookie(
             self.cookie_name(session_id),
             secret,
-            max_age=settings.session_seconds,
             path="/",
             secure=settings.secure_cookies,
             httponly=True,

@@ -21,11 +21,14 @@ from sqlalchemy import Engine, delete
 from starlette.applications import Starlette
 
 from auth import ports, router
+from auth.bearer import ANY_CLIENT
+from auth.crypto import digest
 from auth.events import Event
 from auth.login.oidc import OidcLogin
 from auth.login.port import Login
 from auth.login.testidp import TestPerson, TestProvider
 from auth.ports import Available, Client, Function, Level, Peer, Person, Provider, Reason, Representation, ServiceInfo
+from auth.rows import Family, milliseconds
 from auth.settings import AuthSettings, OidcSettings
 from auth.store import metadata
 
@@ -241,6 +244,19 @@ class House:
     def pgo(self, hostname: str = D) -> "Pgo":
         """A client, with a fresh browser."""
         return Pgo(self, hostname)
+
+    def static_token(
+        self, token: str, services: Sequence[str], bsn: str | None = None, patient: str | None = None
+    ) -> None:
+        """Keep a token that no flow issued, as `gateway tokens load` does."""
+        parts, now = self.auth.parts, milliseconds(self.clock.now)
+        family = Family(
+            id=f"static-{token}", consent_id=None, client=ANY_CLIENT, provider=ZANDOORD, function="collect",
+            dialect="C", services=frozenset(services), days=None, subject=parts.pseudonyms.of(bsn or "patient"),
+            sealed_bsn=parts.ring.seal("bsn", bsn.encode()) if bsn else None, patient=patient, actor=None,
+            sealed_actor=None, sealed_birth_date=None, representation=None, lasting=False, created=now, used=now,
+        )  # fmt: skip
+        parts.store.issue_static(digest(token), family, self.clock.now + timedelta(days=1))
 
     def dump(self) -> str:
         """Everything in the database as text, for leak searches."""

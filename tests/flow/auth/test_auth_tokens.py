@@ -471,8 +471,8 @@ async def test_ct_90_a_token_elsewhere(house: House) -> None:
 async def test_static_tokens_exist_in_test_mode(house: House) -> None:
     """`gateway tokens load`: usable by any client, by number or by patient id; loading twice is fine."""
     for _ in range(2):
-        house.auth.issue_static("static-1", ZANDOORD, ["48", "65"], bsn=P1)
-    house.auth.issue_static("static-2", ZANDOORD, ["48"], patient="patient-1")
+        house.static_token("static-1", ["48", "65"], bsn=P1)
+    house.static_token("static-2", ["48"], patient="patient-1")
     by_number = await house.auth.bearer.check("Bearer static-1", Peer((D,)))
     assert by_number.subject == house.auth.parts.pseudonyms.of(P1)
     by_id = await house.auth.bearer.check("Bearer static-2", Peer((G,)))

@@ -1,0 +1,62 @@
+"""After the login: is this who was asked for, may this person do this, are there data (sections 10, 11, 19)."""
+
+from datetime import date
+
+from auth.events import EventType
+from auth.flows.check import SourceDown, age_refuses, deliverable
+from auth.flows.session import Live, Session
+from auth.flows.steps import Steps, VisitStopped
+from auth.ports import Reason, Representation
+
+
+class Arrival(Steps):
+    """From an identity to the consent page, or to a page that says why not."""
+
+    async def arrived(self, live: Live, known: Session) -> Live:
+        """Representation, age, availability or receivability, birth date of who is represented; then consent."""
+        parts = self.parts
+        if known.used_representation != known.representation:
+            return await self.refuse(live, "ERR-16", Reason.NO_MANDATE)
+        provider = self.provider(known)
+        asked = self._worth_asking(known)
+        acting = Representation(known.representation) if known.representation else None
+        birth_date = date.fromisoformat(known.birth_date) if known.birth_date else None
+        if known.function == "subscribe" and known.days == 0:
+            return await self.move(live, known.but(offered=known.asked), "consent")
+        if birth_date is not None and age_refuses(parts, birth_date, acting):
+            return await self._unavailable(live, "ERR-14", Reason.AGE)
+        person = parts.person(known.bsn or "", birth_date=birth_date)
+        actor = parts.person(known.actor_bsn) if known.actor_bsn else None
+        self.note(EventType.SEND_AVAILABILITY_REQUEST, known)
+        try:
+            verdict = await deliverable(parts, provider, person, actor, asked, known.function, acting)
+        except SourceDown as error:
+            await self.move(live, live.content, "refused")
+            raise VisitStopped(known) from error
+        self.note(EventType.RECEIVE_AVAILABILITY_RESPONSE, known)
+        if acting is not None and not _same_birth_date(known.asked_birth_date, verdict.birth_date):
+            return await self._unavailable(live, "ERR-16", Reason.NO_MANDATE)
+        if not verdict.services:
+            return await self._unavailable(live, "ERR-14", verdict.reason or Reason.NO_RELATION)
+        replaces = known.function == "collect" and await parts.run(
+            parts.store.has_lasting, person.pseudonym, provider.name, known.client
+        )
+        offered = tuple(service for service in known.asked if service in verdict.services)
+        found = verdict.birth_date.isoformat() if verdict.birth_date else None
+        return await self.move(live, known.but(offered=offered, replaces=replaces, birth_date=found), "consent")
+
+    def _worth_asking(self, known: Session) -> frozenset[str]:
+        """Leave out what the client list rules out already; when that is everything, the token endpoint tells it."""
+        asked = frozenset(known.asked)
+        client = self.parts.lists.clients.find(known.client)
+        if client is None or client.services is None:
+            return asked
+        return asked & client.services or asked
+
+    async def _unavailable(self, live: Live, row: str, reason: Reason) -> Live:
+        self.note(EventType.SHOW_UNAVAILABLE_PAGE, live.content)
+        return await self.refuse(live, row, reason)
+
+
+def _same_birth_date(asked: str | None, known: date | None) -> bool:
+    return known is not None and asked == known.isoformat()

@@ -1,0 +1,118 @@
+"""The end of a visit: consent or refusal, kept before anything is answered (CONS-03), and the answer itself."""
+
+import secrets
+
+from auth.errors import REFUSALS
+from auth.events import EventType
+from auth.flows.code import code_for
+from auth.flows.session import Live, Session, closed
+from auth.flows.steps import SessionLost, Steps, at
+from auth.parts import Parts
+from auth.rows import ConsentEntry, Family
+
+
+class Endings(Steps):
+    """Every way in which a visit ends."""
+
+    async def decide(self, live: Live, *, lasting: bool) -> str:
+        """Consent given: the register first, then the code, then the Location (CONS-03). Raises SessionLost."""
+        at(live, "consent")
+        parts, content = self.parts, live.content
+        lasting = lasting and content.function == "collect"
+        consent_id = secrets.token_urlsafe(16)
+        entry = self._entry(content, consent_id, "given", content.offered, lasting)
+        family = self._family(content, consent_id, lasting)
+        replaces = content.function == "collect"
+        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, family, replaces):
+            raise SessionLost
+        self.note(EventType.RECEIVE_CONSENT, content, consent_id=consent_id)
+        code = await parts.run(code_for, parts, content, family)
+        self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content)
+        return self.location(content, [("code", code)])
+
+    async def refuse_consent(self, live: Live) -> str:
+        """Consent refused: recorded, and the client hears the usual (ERR-15)."""
+        at(live, "consent")
+        self.note(EventType.RECEIVE_CONSENT_REFUSAL, live.content)
+        return await self._ended(live, "ERR-15", "refused")
+
+    async def cancel(self, live: Live) -> str:
+        """Cancelled on the landing page (UI-06, ERR-11)."""
+        at(live, "landing", "login")
+        self.note(EventType.SEND_AUTHORIZATION_CANCELLATION, live.content)
+        return await self._ended(live, "ERR-11", "cancelled")
+
+    async def leave(self, live: Live) -> str:
+        """Leave a page that told why the flow stopped."""
+        at(live, "refused")
+        return await self._ended(live, live.content.refusal or "ERR-18", "cancelled")
+
+    async def close(self, live: Live) -> None:
+        """End a visit that answers to nobody ("Mijn toestemmingen")."""
+        await self.parts.run(self.parts.store.move_session, closed(live), live.row.version)
+
+    async def _ended(self, live: Live, row: str, outcome: str) -> str:
+        parts, content = self.parts, live.content
+        entry = self._entry(content, secrets.token_urlsafe(16), outcome, (), None)
+        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, None, False):
+            raise SessionLost
+        refusal = REFUSALS[row]
+        self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content, error_code=refusal.code)
+        return self.refusal_location(content, row)
+
+    def _entry(
+        self, content: Session, consent_id: str, outcome: str, granted: tuple[str, ...], lasting: bool | None
+    ) -> ConsentEntry:
+        parts = self.parts
+        return ConsentEntry(
+            entry=consent_id,
+            consent_id=consent_id,
+            outcome=outcome,
+            moment=parts.now(),
+            channel="authorization",
+            function=content.function,
+            provider=content.provider or "",
+            client=content.client,
+            organisation=content.organisation,
+            offered=content.offered or content.asked,
+            granted=granted,
+            lasting=lasting,
+            days=content.days,
+            text_version=parts.text_version,
+            interface_version="2" if content.dialect == "C" else "1",
+            subject=parts.pseudonyms.of(content.bsn) if content.bsn else None,
+            actor=parts.pseudonyms.of(content.actor_bsn) if content.actor_bsn else None,
+            representation=content.representation,
+            assertion_id=content.assertion_id,
+            level=content.level,
+            correlation_id=content.correlation_id,
+            session_id=content.id,
+        )
+
+    def _family(self, content: Session, consent_id: str, lasting: bool) -> Family:
+        parts, now = self.parts, self.parts.now()
+        bsn, actor = content.bsn or "", content.actor_bsn
+        return Family(
+            id=secrets.token_urlsafe(16),
+            consent_id=consent_id,
+            client=content.client,
+            provider=content.provider or "",
+            function=content.function,
+            dialect=content.dialect,
+            services=frozenset(content.offered),
+            days=content.days,
+            subject=parts.pseudonyms.of(bsn),
+            sealed_bsn=parts.ring.seal("bsn", bsn.encode("ascii")),
+            patient=None,
+            actor=parts.pseudonyms.of(actor) if actor else None,
+            sealed_actor=parts.ring.seal("bsn", actor.encode("ascii")) if actor else None,
+            sealed_birth_date=_sealed_date(parts, content.birth_date),
+            representation=content.representation,
+            lasting=lasting,
+            created=now,
+            used=now,
+        )
+
+
+def _sealed_date(parts: Parts, text: str | None) -> bytes | None:
+    return parts.ring.seal("birth-date", text.encode("ascii")) if text else None

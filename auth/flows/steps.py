@@ -1,0 +1,84 @@
+"""What every step of a visit works with: the session that only one request can move, events, and the two ways out."""
+
+from auth.errors import REFUSALS
+from auth.events import EventType
+from auth.flows import redirects
+from auth.flows.session import Live, Session, moved
+from auth.parts import Parts
+from auth.ports import Provider
+
+
+class SessionLost(Exception):
+    """No such session for this browser, or it expired, or another request was first (ERR-19)."""
+
+    def __init__(self, known: Session | None = None) -> None:
+        self.known = known
+        super().__init__("the browser session is lost")
+
+
+class VisitStopped(Exception):
+    """A visit that cannot go on now; the person gets a page with a link (ERR-18)."""
+
+    def __init__(self, content: Session) -> None:
+        self.content = content
+        super().__init__("the visit cannot go on")
+
+
+class Steps:
+    """Common ground of the steps."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def provider(self, content: Session) -> Provider:
+        """The provider of a visit. Raises VisitStopped when the host dropped it meanwhile."""
+        provider = self.parts.providers.find(content.provider or "")
+        if provider is None:
+            raise VisitStopped(content)
+        return provider
+
+    def note(self, event: EventType, content: Session, **fields: object) -> None:
+        """Note an event of this visit."""
+        self.parts.note(
+            event,
+            trace_id=content.correlation_id,
+            session_id=content.id,
+            request_id=content.request_id,
+            client_id=content.client or None,
+            provider_id=content.provider,
+            service_id=content.asked[0] if len(content.asked) == 1 else None,
+            initiated_by="person",
+            **fields,
+        )
+
+    async def refuse(self, live: Live, row: str, reason: str | None) -> Live:
+        """End the visit in a page that tells the person why (ERR-12 to ERR-16)."""
+        content = live.content.but(refusal=row, reason=reason, login_kept={}, login_state=None)
+        return await self.move(live, content, "refused")
+
+    async def move(self, live: Live, content: Session, step: str) -> Live:
+        """Bring the visit to a step. Raises SessionLost when another request was first."""
+        parts = self.parts
+        row = moved(live, content, parts.ring, parts.now(), parts.settings.session_seconds, step)
+        if not await parts.run(parts.store.move_session, row, live.row.version):
+            raise SessionLost
+        return Live(row, content)
+
+    def refusal_location(self, content: Session, row: str) -> str:
+        """Where the browser goes with a refusal; the same for everything about the person (ERR-92)."""
+        refusal = REFUSALS[row]
+        return self.location(
+            content, [("error", refusal.code or "server_error"), ("error_description", refusal.description or "")]
+        )
+
+    def location(self, content: Session, fields: list[tuple[str, str]]) -> str:
+        """The Location of an answer to the client, with `iss` by setting (RFC 9207)."""
+        if self.parts.settings.issuer_parameter:
+            fields = [*fields, ("iss", self.parts.settings.base_url)]
+        return redirects.answer(content.redirect_uri, fields, content.raw_state)
+
+
+def at(live: Live, *steps: str) -> None:
+    """The visit must be at one of these steps. Raises SessionLost."""
+    if live.step not in steps:
+        raise SessionLost(live.content)

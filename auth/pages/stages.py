@@ -1,0 +1,68 @@
+"""What each step of a visit shows."""
+
+from starlette.responses import Response
+
+from auth.events import EventType
+from auth.flows.session import Live
+from auth.flows.visit import Visits
+from auth.pages.contexts import Consent, Landing, ManageLanding, Refused
+from auth.pages.presenter import VISIT, Presenter
+
+_KINDS = {"collect": "consent", "share": "confirm", "subscribe": "subscribe"}
+_REFUSED = {"ERR-12": ("refused.title_cancelled", "cancelled"), "ERR-13": ("refused.title_login", "login")}
+
+
+class Stages:
+    """Landing, consent and refusal."""
+
+    def __init__(self, visits: Visits, presenter: Presenter) -> None:
+        self._visits = visits
+        self._show = presenter
+
+    def step(self, live: Live) -> Response:
+        """The page of the step where the visit is."""
+        if live.step == "consent":
+            return self._consent(live)
+        if live.step == "refused":
+            return self._refused(live)
+        return self.landing(live)
+
+    def landing(self, live: Live) -> Response:
+        """The page before login (UI-05)."""
+        content = live.content
+        page: Landing | ManageLanding
+        if content.manage:
+            page = ManageLanding(VISIT + content.id, content.csrf)
+        else:
+            page = Landing(VISIT + content.id, content.csrf, content.function, content.representation is not None)
+        return self._show.page(page, language=content.language, content=content)
+
+    def _consent(self, live: Live) -> Response:
+        content = live.content
+        provider = self._visits.provider(content)
+        kind = "unsubscribe" if content.days == 0 else _KINDS[content.function]
+        self._visits.note(EventType.SHOW_CONSENT_PAGE, content)
+        page = Consent(
+            kind=kind,
+            visit=VISIT + content.id,
+            csrf=content.csrf,
+            services=self._show.service_names(provider, content.offered),
+            privacy_url=provider.privacy_url,
+            replaces=content.replaces,
+            representing=content.representation is not None,
+            days=content.days,
+        )
+        return self._show.page(page, language=content.language, content=content)
+
+    def _refused(self, live: Live) -> Response:
+        content = live.content
+        title, reason = _REFUSED.get(content.refusal or "", ("refused.title", "source-down"))
+        provider = self._visits.parts.providers.find(content.provider or "")
+        page = Refused(
+            title=title,
+            visit=VISIT + content.id,
+            reason=f"reason.{content.reason or reason}",
+            has_client=not content.manage,
+            contact_phone=provider.phone if provider else None,
+        )
+        return self._show.page(page, language=content.language, content=content)
