@@ -1,0 +1,64 @@
+"""FHIR servers that are not ours, for the adapter tests: fetched once (a small package), run on the loopback interface.
+
+They are put into ``GATEWAY_FOREIGN`` (default: the user's cache folder); .ci/run fetches them beforehand.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from profiles.fhir import jsonio
+
+ROOT = Path(os.environ.get("GATEWAY_FOREIGN", Path.home() / ".cache" / "medmij-gateway" / "foreign"))
+SNAKE = "fhirsnake==1.1.0"
+
+
+def fetched(package: str) -> Path:
+    """The folder of a package without its dependencies: they are ours too."""
+    folder = ROOT / package.replace("==", "-")
+    if not (folder / package.split("==", maxsplit=1)[0]).is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), package]
+        subprocess.run(command, check=True, timeout=120)
+    return folder / package.split("==", maxsplit=1)[0]
+
+
+@contextmanager
+def snake(resources: Iterable[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """A fhirsnake server that holds these resources; gives its base URL."""
+    app = fetched(SNAKE)
+    for resource in resources:
+        place = folder / "resources" / resource["resourceType"]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{resource['id']}.json").write_bytes(jsonio.dump(resource))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--app-dir", str(app), "--port", str(port), "main:app"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(f"http://127.0.0.1:{port}/", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(200):
+        try:
+            httpx.get(url, timeout=1)
+        except httpx.HTTPError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the foreign FHIR server did not start")
