@@ -4,12 +4,14 @@ The order is that of the agreement: format, trace ids, bearer token, service of 
 the standard, the person's record, the answer. The audit record is durable before the first byte of the answer leaves.
 """
 
+import uuid
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from adapters.port import Gap
 from auth.bearer import Bearer
 from auth.crypto import Pseudonyms
 from auth.grants import Grant
@@ -17,14 +19,15 @@ from auth.ports import PeerOf
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.collect.answer import Answer, read, search
+from gateway.collect.gaps import outcome_entry, told
 from gateway.collect.held import Held
+from gateway.collect.pipeline import Collector
 from gateway.collect.record import Record, Whose
 from gateway.http.binary import as_document, as_resource, media_of
 from gateway.http.exchange import Exchange
 from gateway.http.problems import Problem, challenge, problem_of
 from gateway.http.reply import Reply, send_reply
 from gateway.settings import Settings
-from gateway.store.reader import Reader
 from gateway.version import RELEASED, SOFTWARE
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.bundle import BundleEntry, Mode, searchset
@@ -34,7 +37,7 @@ from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.search import Pairs, parse_query, write_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.standards.admit import admit
+from profiles.standards.admit import Admitted, admit
 from profiles.standards.capability import OAuthUrls, statement
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
@@ -47,7 +50,7 @@ class Parts:
     settings: Settings
     catalogue: Catalogue
     bearer: Bearer
-    reader: Reader
+    collector: Collector
     trail: Trail
     peer_of: PeerOf
     pseudonyms: Pseudonyms
@@ -69,6 +72,8 @@ class Visit:
     what: Route | None = None
     rule: str = ""
     counts: tuple[tuple[str, int], ...] = field(default=())
+    gaps: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
 
 
 class FhirEndpoint:
@@ -76,6 +81,8 @@ class FhirEndpoint:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        manifests = parts.settings.resource_server.document_manifest
+        self._catalogue = parts.catalogue if manifests else parts.catalogue.without("DocumentManifest")
         self._statements: dict[tuple[str, str, Format], bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +103,7 @@ class FhirEndpoint:
         await send_reply(exchange, send, reply)
 
     def _visit(self, exchange: Exchange, path: Mapping[str, str]) -> Visit:
-        known = self._parts.catalogue.services.get(path["service"])
+        known = self._catalogue.services.get(path["service"])
         standard, service = known or (None, None)
         version = standard.fhir if standard else FhirVersion.STU3
         return Visit(exchange, path["provider"], path["service"], standard, service, version)
@@ -107,7 +114,9 @@ class FhirEndpoint:
         if parts.settings.resource_server.trace_ids == "strict" and not exchange.traced:
             raise Problem(400, "required", "The headers MedMij-Request-ID and X-Correlation-ID must hold UUIDs.")
         what = visit.what = route(exchange.method, _rest(exchange))
-        if what.interaction == "capabilities" and visit.standard and visit.service:
+        if what.interaction == "capabilities":
+            if visit.standard is None or visit.service is None or visit.provider not in parts.providers:
+                raise Problem(404, "not-found", "There is no such data service here.")
             return self._capabilities(visit, visit.standard, visit.service)
         if b"authorization" in exchange.doubled or any(name == "access_token" for name, _ in pairs):
             text = "The token belongs in one Authorization header, and nowhere else."
@@ -150,7 +159,7 @@ class FhirEndpoint:
     async def _collect(self, visit: Visit, standard: Standard, request: FhirRequest) -> Reply:
         admitted = admit(standard, request, visit.service)
         visit.rule = admitted.rule.id
-        record = Record(self._parts.reader, _whose(visit))
+        record, gaps = await self._record_of(visit, standard, request, admitted)
         if request.interaction == "read" and request.type and request.id:
             held = await read(record, request.type, request.id)
             if held is None:
@@ -167,7 +176,23 @@ class FhirEndpoint:
         else:
             answer = await search(record, admitted.search)
         visit.counts = answer.counts()
-        return _reply(visit, _searchset(visit, request, admitted.query, answer))
+        return _reply(visit, _searchset(visit, request, admitted.query, answer, gaps))
+
+    async def _record_of(
+        self, visit: Visit, standard: Standard, request: FhirRequest, admitted: Admitted
+    ) -> tuple[Record, Sequence[Gap]]:
+        """The person's record, with what live sources add to it, and what is missing from it (ERR-48)."""
+        if visit.grant is None:
+            raise RuntimeError("no grant")
+        ids = (visit.exchange.request_id, visit.exchange.correlation_id)
+        collected = await self._parts.collector.collect(_whose(visit), visit.grant, standard, request, admitted, ids)
+        visit.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in collected.gaps)
+        visit.incidents = tuple(collected.incidents)
+        if collected.nothing:
+            after = max([gap.retry_after or 10 for gap in collected.gaps], default=10)
+            text = "The source of these data does not answer at the moment. Try again later."
+            raise Problem(503, "transient", text, headers={"retry-after": str(after)})
+        return collected.record, collected.gaps
 
     def _capabilities(self, visit: Visit, standard: Standard, service: Service) -> Reply:
         key = (visit.provider, visit.service_id, visit.format)
@@ -205,6 +230,8 @@ class FhirEndpoint:
             request_id=exchange.request_id,
             correlation_id=exchange.correlation_id,
             reason=reason,
+            gaps=visit.gaps,
+            incidents=visit.incidents,
             **known,
         )
 
@@ -234,7 +261,7 @@ def _whose(visit: Visit) -> Whose:
     return Whose(visit.provider, visit.version, "" if grant.patient else grant.subject, grant.patient or "")
 
 
-def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer) -> bytes:
+def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer, gaps: Sequence[Gap]) -> bytes:
     path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
     query = write_query(asked)
     parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", answer.matches), ("include", answer.included))
@@ -243,6 +270,9 @@ def _searchset(visit: Visit, request: FhirRequest, asked: Pairs, answer: Answer)
         for mode, part in parts
         for held in part
     ]
+    if told(gaps):
+        body = outcome_entry(gaps, visit.format, visit.version)
+        entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", body))
     return searchset(visit.format, visit.version, f"{path}?{query}" if query else path, entries)
 
 

@@ -47,6 +47,10 @@ class Catalogue:
         except KeyError:
             raise UnknownService("no standard offers this service") from None
 
+    def without(self, resource_type: str) -> "Catalogue":
+        """The standards as a provider offers them that has no resources of a type (a variant of the agreement)."""
+        return Catalogue({name: standard.without(resource_type) for name, standard in self.standards.items()})
+
     def of_version(self, version: FhirVersion) -> tuple[Standard, ...]:
         """The standards of one FHIR version."""
         return tuple(standard for standard in self.standards.values() if standard.fhir is version)

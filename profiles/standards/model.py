@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -169,6 +169,12 @@ class Standard:
         if service is None:
             return self.rules
         return tuple(rule for rule in self.rules if rule.usecase in service.usecases)
+
+    def without(self, resource_type: str) -> "Standard":
+        """The standard at a provider that has no such resources: neither its rows nor reads of it remain."""
+        rules = tuple(rule for rule in self.rules if rule.type != resource_type)
+        reads = {name: profiles for name, profiles in self.reads.items() if name != resource_type}
+        return replace(self, rules=rules, reads=reads)
 
     @property
     def divergences(self) -> str:

@@ -4,7 +4,7 @@ Fixtures are loaded with dates relative to today. Profile asserts are evaluated 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from gateway.qualify.files import open_files
 from gateway.qualify.loadset import load_set, token_table
 from gateway.qualify.profilecheck import OwnChecker
 from gateway.qualify.results import ScriptResult, Status
+from gateway.settings import ResourceServer
 from gateway.store.engine import open_engine
 
 PROVIDER = "ziekenhuiszandoord"
@@ -45,10 +46,10 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield server
 
 
-def run(server: Running, folder: Path, service: str, roles: list[str]) -> list[ScriptResult]:
+def run(server: Running, folder: Path, service: str, roles: list[str], skip: Sequence[str] = ()) -> list[ScriptResult]:
     """Load the set and run its server scripts, in both formats."""
     files, start = open_files(folder)
-    loaded = load_set(files, start, token_table(files, folder), today())
+    loaded = load_set(files, start, token_table(files, folder), today(), skip=skip)
     assert not loaded.problems
     engine = open_engine(server.settings.database_url)
     sink = StoreSink(engine, server.settings, loaded.bsn)
@@ -83,3 +84,22 @@ def test_every_script_that_reads_passes_whole(
     scripts = run(running, shared("qualification", name), service, roles)
     assert len(scripts) == count
     assert not [complaint(script) for script in scripts if script.status is not Status.PASSED]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("role", "manifests"), [("XIS-Server", True), ("XIS-Server-NoManifest", False)])
+def test_documents_with_and_without_manifests(
+    kind: str, role: str, manifests: bool, tmp_path: Path, official_packages: None
+) -> None:
+    """The two variants of PDF/A exclude each other; the setting ``resource_server.document_manifest`` chooses one.
+
+    One fixture is left out: script 1.1 counts two current documents, and the third is there for client tests.
+    Scripts 3.x send documents, which is another data service.
+    """
+    variant = ResourceServer(document_manifest=manifests)
+    with database(kind, tmp_path) as url, serving(url, world=False, resource_server=variant) as server:
+        skip = ["DocumentReference/pdfa-documentreference3"]
+        scripts = run(server, shared("qualification", "STU3/PDFA-3-0/MedMij/Test"), "51", [role], skip)
+    reading = [script for script in scripts if "-receive-" not in script.id]
+    assert len(reading) == 20
+    assert not [complaint(script) for script in reading if script.status is not Status.PASSED]
