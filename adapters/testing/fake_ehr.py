@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from adapters.guard import SHARED, Guard, Whose, bsns
-from adapters.testing.faults import Answer, Fault, Send, as_json, change, send, spoil
+from adapters.testing.faults import Answer, Fault, Send, as_json, as_xml, change, send, spoil
 from profiles.fhir.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -68,6 +68,8 @@ class FakeEhr:
             if path[1:] == ["_search"]:
                 query += parse_qsl(body.decode())
             answer, fault = self._data(scope["method"], path, query)
+        if "xml" in headers.get("accept", "") and answer.resource is not None:
+            answer = as_xml(answer, self.version)
         await send(fault, change(fault, answer), out, self.slow)
 
     def statement(self) -> Resource:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from profiles.fhir import jsonio
+from profiles.fhir import jsonio, xmlio
 from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -52,6 +53,7 @@ class Answer:
     body: bytes
     content_type: str
     headers: tuple[tuple[str, str], ...] = ()
+    resource: Resource | None = None
 
 
 class ResetError(Exception):
@@ -146,4 +148,9 @@ async def _send_huge(headers: list[tuple[bytes, bytes]], out: Send) -> None:
 
 def as_json(resource: Resource, status: int = 200) -> Answer:
     """A resource as a right answer."""
-    return Answer(status, jsonio.dump(resource), _FHIR)
+    return Answer(status, jsonio.dump(resource), _FHIR, resource=resource)
+
+
+def as_xml(answer: Answer, version: FhirVersion) -> Answer:
+    """The same answer in XML."""
+    return replace(answer, body=xmlio.dump(answer.resource, version), content_type="application/fhir+xml")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from contract.adapter_world import record, serving
-from contract.test_adapter_sql import SAMPLE, fill_sqlite
 
+from adapters.sql.sample import MAPPING, fill_sqlite
 from adapters.testing.fake_ehr import FakeEhr
 from gateway.cli.adapters import adapters
 
@@ -34,7 +34,7 @@ def write(tmp_path: Path, source: str) -> Path:
 @pytest.fixture
 def sql(tmp_path: Path) -> Path:
     url = fill_sqlite(tmp_path / "ehr.db")
-    return write(tmp_path, f'type = "sql"\nname = "epd"\nurl = "{url}"\nmapping = "{SAMPLE}/mapping.yaml"\n')
+    return write(tmp_path, f'type = "sql"\nname = "epd"\nurl = "{url}"\nmapping = "{MAPPING}"\n')
 
 
 def test_a_probe_of_an_empty_configuration_ends_well() -> None:
@@ -92,7 +92,7 @@ def test_wrong_settings_end_with_one_clear_line(tmp_path: Path, source: str, wor
 
 
 def test_coverage_of_a_mapping_counts_zib_elements() -> None:
-    code, output = run("coverage", str(SAMPLE / "mapping.yaml"))
+    code, output = run("coverage", str(MAPPING))
     assert code == 0
     assert "zib elements are mapped" in output
     assert "ProbleemLateraliteit" in output

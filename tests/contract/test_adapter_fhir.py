@@ -13,6 +13,7 @@ from adapters.fhir_http.settings import FhirSettings
 from adapters.port import AdapterQuery, Batch
 from adapters.testing.contract import AdapterContract, Row
 from adapters.testing.fake_ehr import FakeEhr
+from adapters.testing.faults import Fault
 from profiles.fhir.version import FhirVersion
 
 ROWS = (
@@ -80,6 +81,15 @@ class TestR4Ehr(AdapterContract):
     def make(self) -> FhirAdapter:
         ehr = FakeEhr(record(), version=FhirVersion.R4, login="basic", password="correct")
         return connect(ehr, login={"kind": "basic", "username": "gateway", "password": "correct"})
+
+
+class TestXmlEhr(AdapterContract):
+    """The same in XML."""
+
+    known, other, unknown, rows = ANNA_KEY, BRAM_KEY, NOBODY_KEY, ROWS
+
+    def make(self) -> FhirAdapter:
+        return connect(FakeEhr(record()), format="xml")
 
 
 def test_the_ehr_filters_where_it_can_and_the_rest_is_left_to_the_gateway() -> None:
@@ -156,3 +166,13 @@ def test_included_resources_are_fetched_when_the_ehr_does_not_include(understand
         ("Patient", "anna"),
         ("Practitioner", "gp"),
     ]
+
+
+def test_a_visit_of_28_searches_is_as_fast_as_the_ehr() -> None:
+    """Issue 6: 28 searches at once, an EHR that takes 200 ms per call: well under 2 s, one lookup more than a visit."""
+    ehr = FakeEhr(record(), fault=Fault.SLOW, slow=0.2)
+    started = time.monotonic()
+    batches = ask(ehr, ROWS[0], times=28, connections=28)
+    assert time.monotonic() - started < 2
+    assert {len(batch.resources) for batch in batches} == {2}
+    assert len(ehr.calls) == 29

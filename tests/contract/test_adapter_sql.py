@@ -1,8 +1,6 @@
 """The sample hospital EHR, in SQLite and in PostgreSQL, behind the same mapping."""
 
 import asyncio
-import contextlib
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -28,10 +26,10 @@ from adapters.port import (
 )
 from adapters.registry import build
 from adapters.sql.adapter import SqlAdapter
+from adapters.sql.sample import DATA, MAPPING, SCHEMA, fill_sqlite
 from adapters.testing.contract import AdapterContract, Row
 from profiles.fhir.version import FhirVersion
 
-SAMPLE = Path(__file__).parents[2] / "adapters" / "sql" / "sample"
 POSTGRES = "postgresql://127.0.0.1:5432"
 JOKE, BRAM, NOOR, NOBODY = (PatientKey(Bsn(n)) for n in ("999951750", "999970239", "999956838", "999990019"))
 
@@ -71,13 +69,6 @@ DOCUMENTS = Row("pdfa-3", "documentReference", "DocumentReference")
 ROWS = (Row("bgz-3", "problem", "Condition"), *(Row("bgz-3", *one) for one in BGZ.items()), DOCUMENTS)
 
 
-def fill_sqlite(path: Path) -> str:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.executescript((SAMPLE / "schema.sql").read_text("utf-8"))
-        connection.executescript((SAMPLE / "data.sql").read_text("utf-8"))
-    return f"sqlite:///{path}"
-
-
 @pytest.fixture(scope="module")
 def lite(tmp_path_factory: pytest.TempPathFactory) -> str:
     return fill_sqlite(tmp_path_factory.mktemp("ehr") / "ehr.db")
@@ -90,15 +81,15 @@ def post() -> Iterator[str]:
         admin.execute(f"create database {name}")
     try:
         with psycopg.connect(f"{POSTGRES}/{name}") as connection:
-            connection.execute((SAMPLE / "schema.sql").read_text("utf-8"))
-            connection.execute((SAMPLE / "data.sql").read_text("utf-8"))
+            connection.execute(SCHEMA.read_text("utf-8"))
+            connection.execute(DATA.read_text("utf-8"))
         yield f"{POSTGRES}/{name}"
     finally:
         with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as admin:
             admin.execute(f"drop database {name} with (force)")
 
 
-def connect(url: str, mapping: Path = SAMPLE / "mapping.yaml", **settings: Any) -> SqlAdapter:
+def connect(url: str, mapping: Path = MAPPING, **settings: Any) -> SqlAdapter:
     adapter = build({"type": "sql", "name": "epd", "url": url, "mapping": str(mapping), **settings})
     assert isinstance(adapter, SqlAdapter)
     return adapter

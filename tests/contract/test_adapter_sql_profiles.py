@@ -4,10 +4,11 @@ import asyncio
 import time
 from pathlib import Path
 
-from contract.test_adapter_sql import BGZ, BRAM, DOCUMENTS, JOKE, connect, fill_sqlite
+from contract.test_adapter_sql import BGZ, BRAM, DOCUMENTS, JOKE, connect
 from shared import shared
 
 from adapters.port import AdapterQuery, Bsn, PatientKey
+from adapters.sql.sample import fill_sqlite
 from adapters.testing.contract import Row
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

@@ -1,0 +1,1 @@
+"""Repair rule sets that come with the adapter."""
