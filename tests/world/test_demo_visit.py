@@ -11,6 +11,7 @@ from gateway.demo.pgo.client import PgoSettings
 from gateway.demo.pgo.collect import Section, accept, fetch
 from gateway.demo.pgo.validity import check
 from gateway.demo.visit import Visit, VisitError, client
+from gateway.demo.world import FOLDER
 from profiles.fhir import xmlio
 from profiles.fhir.version import FhirVersion
 
@@ -133,3 +134,17 @@ def test_the_command_prints_the_visit_and_ends_with_zero(settings: PgoSettings) 
 def test_the_command_names_what_it_knows(settings: PgoSettings, wrong: list[str]) -> None:
     done = CliRunner().invoke(visit, ["--base-url", settings.base_url, *wrong])
     assert done.exit_code == 2
+
+
+def test_a_document_of_the_record_is_fetched_as_pdf(settings: PgoSettings) -> None:
+    async def go() -> tuple[int, str, bytes]:
+        async with client() as http:
+            one = Visit(http, settings, "ziekenhuiszandoord", "Joke van Veldhuizen")
+            tokens = await one.tokens(*await one.authorize())
+            url = f"{settings.base_url}/ziekenhuiszandoord/51/fhir/Binary/joke-ontslagbrief-pdf"
+            answer = await fetch(http, url, tokens, "application/pdf")
+            return answer.status_code, answer.headers["content-type"], answer.content
+
+    status, media, content = asyncio.run(go())
+    assert (status, media.partition(";")[0]) == (200, "application/pdf")
+    assert content == (FOLDER / "ziekenhuiszandoord/documents/joke-ontslagbrief.pdf").read_bytes()

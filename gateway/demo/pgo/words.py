@@ -49,7 +49,8 @@ def day(when: date) -> str:
 
 
 def _concept(value: Mapping[str, Any], words: Words) -> str:
-    return ", ".join(dict.fromkeys(_coding(coding, words) for coding in value["coding"]))
+    # Several codings of one concept say the same in other code systems: the first that says it in words will do.
+    return next(filter(None, (_coding(coding, words) for coding in value["coding"])), "")
 
 
 def _coding(value: Mapping[str, Any], words: Words) -> str:
