@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,15 @@ from auth.store import GRANT_SELECT, GrantRow
 from auth.tls import TlsSettings, crl_puller, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
+from gateway.collect.pipeline import Collector, Sources, sources_of
 from gateway.host import StoreHost
 from gateway.http import docs, health, openapi, validate
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
+from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
-from gateway.providers import ALL_SERVICES, Registry
+from gateway.providers import ALL_SERVICES, Registry, known_providers
 from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, authorization
 from gateway.store.engine import open_engine
@@ -56,14 +58,15 @@ class Wiring:
     lists: Lists
     puller: Puller
     registry: Registry
+    sources: Mapping[str, Sources]
     auth: AuthApp
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
-        self.auth.parts.note(
-            EventType.TLS_PEER_REFUSED, trace_id=trace if trace and UUID.fullmatch(trace.encode()) else None, session_id=None, error_code="invalid_client",
-            error_description=reason,
-        )  # fmt: skip
+        # A trace id that is no UUID never goes into a log (HDR-04).
+        known = trace if trace and UUID.fullmatch(trace.encode()) else None
+        fields = {"error_code": "invalid_client", "error_description": reason}
+        self.auth.parts.note(EventType.TLS_PEER_REFUSED, trace_id=known, session_id=None, **fields)
 
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
@@ -100,7 +103,9 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
         peer_of=peer_of,
         fetch=grant,
     )
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, auth)
+    keep = settings.limits.snapshot_seconds
+    sources = {name: sources_of(given, keep) for name, given in known_providers(settings).items()}
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth)
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
@@ -170,13 +175,19 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
 
 
 def _endpoint(wiring: Wiring) -> FhirEndpoint:
-    pseudonyms, _ = keys_of(wiring.settings)
+    pseudonyms, ring = keys_of(wiring.settings)
     return FhirEndpoint(
         Parts(
             settings=wiring.settings,
             catalogue=catalogue(),
             bearer=wiring.auth.bearer,
-            reader=wiring.reader,
+            collector=Collector(
+                reader=wiring.reader,
+                ring=ring,
+                providers=wiring.sources,
+                expected=Expectations(catalogue()),
+                deadline=wiring.settings.limits.deadline_seconds,
+            ),
             trail=wiring.trail,
             peer_of=peer_of,
             pseudonyms=pseudonyms,

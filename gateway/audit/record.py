@@ -14,7 +14,8 @@ class AuditRecord:
     """One answered or refused request.
 
     ``action`` has the form subject:object:action (``pgo:resource:search``). ``at`` is UTC. ``person`` and ``actor`` are
-    pseudonyms, empty when not known. ``resources`` counts what left, by type. ``outcome`` is the HTTP status.
+    pseudonyms, empty when not known. ``resources`` counts what left, by type; ``gaps`` says what was missing
+    and why, ``incidents`` which sources answered with another patient's data. ``outcome`` is the HTTP status.
     """
 
     action: str
@@ -30,6 +31,7 @@ class AuditRecord:
     basis: str = ""
     resources: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
     request_id: str = ""
     correlation_id: str = ""
     reason: str = ""

@@ -4,14 +4,16 @@ A source that is late, down or wrong costs its own part of the answer and nothin
 """
 
 import asyncio
+import base64
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapters.guard import Guard
 from adapters.port import Adapter, AdapterDown, AdapterError, AdapterQuery, Batch, Gap, Reason, WrongPatient
 from gateway.collect.breaker import Breaker
+from gateway.collect.content import ELEMENT
 
 log = logging.getLogger("gateway.collect")
 
@@ -38,7 +40,7 @@ class Source:
         try:
             async with asyncio.timeout(query.remaining()), self._room:
                 self.calls += 1
-                batch = await self.adapter.find(query)
+                batch = await self._answer(query)
                 kept, orphans = Guard(batch.patients).check(batch.resources)
         except asyncio.CancelledError:
             self.breaker.given_up()
@@ -58,6 +60,21 @@ class Source:
             raise AdapterDown("the source cannot be read", cause=fault) from fault
         self.breaker.succeeded()
         return Batch(batch.source, kept, batch.fetched, batch.patients, (*batch.gaps, *orphans), batch.trace)
+
+    async def _answer(self, query: AdapterQuery) -> Batch:
+        if query.interaction != "read":
+            return await self.adapter.find(query)
+        found = await self.adapter.read(query)
+        if isinstance(found, Batch):
+            return found
+        data = b"".join([chunk async for chunk in found.chunks])
+        binary = {
+            "resourceType": "Binary",
+            "id": found.id,
+            "contentType": found.content_type,
+            ELEMENT[query.version]: base64.b64encode(data).decode(),
+        }
+        return Batch(found.source, [binary], found.fetched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,7 @@ class FanOut:
 
     sources: Sequence[Source]
     keep: float = 0.0
+    prefixed: bool = False
     clock: Callable[[], float] = time.monotonic
     _running: dict[Question, asyncio.Task[Batch]] = field(default_factory=dict, init=False)
     _kept: dict[Question, tuple[float, Batch]] = field(default_factory=dict, init=False)
@@ -94,7 +112,10 @@ class FanOut:
             for source in self.sources
             if source.adapter.capabilities.of(query.standard, query.rule, query.version, query.type).level != "no"
         ]
-        answers = await asyncio.gather(*(self._one(source, query, token) for source in asked), return_exceptions=True)
+        queries = [(source, self._own(source, query)) for source in asked]
+        asked = [source for source, own in queries if own is not None]
+        calls = (self._one(source, own, token) for source, own in queries if own is not None)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
         batches: list[Batch] = []
         gaps: list[Gap] = []
         incidents: list[str] = []
@@ -110,6 +131,13 @@ class FanOut:
             elif isinstance(answer, BaseException):
                 raise answer
         return Gathered(batches, gaps, incidents)
+
+    def _own(self, source: Source, query: AdapterQuery) -> AdapterQuery | None:
+        """The query with the source's own id; None for an id that is another source's."""
+        if query.id is None or not self.prefixed:
+            return query
+        own = query.id.removeprefix(f"{source.adapter.name}-")
+        return None if own == query.id else replace(query, id=own)
 
     async def _one(self, source: Source, query: AdapterQuery, token: bytes) -> Batch:
         question = (source.adapter.name, token, query.standard, query.rule, query.search, query.id)

@@ -31,11 +31,6 @@ class Sources:
     store: bool
     live: FanOut
 
-    @property
-    def prefixed(self) -> bool:
-        """Whether ids get the name of their source: when there is more than one place they can come from."""
-        return len(self.live.sources) + self.store > 1
-
 
 def sources_of(settings: ProviderSettings, keep: float) -> Sources:
     """The sources of a provider's settings; without any, the store. Raises AdapterMisconfigured."""
@@ -45,7 +40,9 @@ def sources_of(settings: ProviderSettings, keep: float) -> Sources:
     names = [source.adapter.name for source in live]
     if len(set(names)) != len(names):
         raise AdapterMisconfigured("two sources of a provider have the same name")
-    return Sources(any(raw.get("type") == STORE for raw in settings.sources), FanOut(live, keep))
+    store = any(raw.get("type") == STORE for raw in settings.sources)
+    # Ids get the name of their source when there is more than one place that they can come from.
+    return Sources(store, FanOut(live, keep, prefixed=len(live) + store > 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class Collector:
         gathered = await sources.live.gather(query, grant.digest)
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
-            held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.prefixed, known=known)
+            held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
             record.add(held)
             if notes or batch.trace:
                 log.info("source %s: %d repairs", batch.source, len(notes) + len(batch.trace))
