@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from gateway.demo.pgo import words
-from gateway.demo.pgo.client import PgoSettings, ask
+from gateway.demo.pgo.client import PgoSettings, Tokens, ask
 from gateway.demo.pgo.collect import Section, accept, fetch
 from gateway.demo.pgo.tables import Table, Verdict, tables
 from gateway.demo.pgo.validity import check
@@ -130,11 +130,12 @@ class Pages:
         media = f"application/fhir+{form}; charset=utf-8"
         body = section.raw
         if form == "xml":
-            try:
-                answer = await fetch(self._http(), section.ask.url, visit.tokens, accept(section.ask.standard, "xml"))
-                body = answer.content
-            except httpx.HTTPError:
-                return self._message("De zorgaanbieder gaf geen antwoord. Probeer het later opnieuw.", 502)
+            answer = await self._fetch(section.ask.url, visit.tokens, accept(section.ask.standard, "xml"))
+            if answer is None:
+                return self._message(
+                    "De zorgaanbieder kon dit onderdeel nu niet geven. Haal uw gegevens opnieuw op.", 502
+                )
+            body = answer.content
         name = f"{section.id}.{form}"
         return Response(body, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
@@ -146,12 +147,9 @@ class Pages:
             return self._message("Dit document is er niet meer.", 404)
         base = section.ask.url.partition("/fhir/")[0] + "/fhir"
         url = f"{base}/Binary/{request.path_params['binary']}"
-        try:
-            answer = await fetch(self._http(), url, visit.tokens, "application/pdf")
-        except httpx.HTTPError:
-            return self._message("De zorgaanbieder gaf geen antwoord. Probeer het later opnieuw.", 502)
-        if answer.status_code != 200 or not answer.headers.get("content-type", "").startswith("application/pdf"):
-            return self._message("De zorgaanbieder kon dit document niet geven.", 502)
+        answer = await self._fetch(url, visit.tokens, "application/pdf")
+        if answer is None or not answer.headers.get("content-type", "").startswith("application/pdf"):
+            return self._message("De zorgaanbieder kon dit document nu niet geven. Haal uw gegevens opnieuw op.", 502)
         headers = {"Content-Disposition": "inline", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
         return Response(answer.content, media_type="application/pdf", headers=headers)
 
@@ -176,6 +174,14 @@ class Pages:
             limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
             self._client = httpx.AsyncClient(timeout=10.0, limits=limits, trust_env=False)
         return self._client
+
+    async def _fetch(self, url: str, tokens: Tokens, media: str) -> httpx.Response | None:
+        """One more GET with the visit's token; None when it gives nothing, for one because the token has ended."""
+        try:
+            answer = await fetch(self._http(), url, tokens, media)
+        except httpx.HTTPError:
+            return None
+        return answer if answer.status_code == 200 else None
 
     def _find(self, request: Request) -> Visit | None:
         return self._visits.find(request.path_params["visit"], request.cookies.get(COOKIE, ""))

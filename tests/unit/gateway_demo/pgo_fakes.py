@@ -41,6 +41,8 @@ class FakeGateway:
         self.requests: list[httpx.URL] = []
         self.headers: list[dict[str, str]] = []
         self.refuse = ""
+        self.ended = False
+        self.seconds = 0.005
         self.at_once = self.most_at_once = 0
         self.app = Starlette(
             routes=[
@@ -113,9 +115,9 @@ class FakeGateway:
         self.headers.append(dict(request.headers))
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(self.seconds)
         self.at_once -= 1
-        if request.headers.get("authorization") != "Bearer a-token":
+        if self.ended or request.headers.get("authorization") != "Bearer a-token":
             return JSONResponse(outcome("no token"), 401)
         if request.headers["accept"] == "application/pdf":
             return Response(PDF, media_type="application/pdf")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from html import unescape
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -174,3 +175,36 @@ def test_style_icon_and_logos_are_there(browser: Browser) -> None:
     assert "text/css" in browser.get("/demo-pgo/pgo.css").headers["content-type"]
     for path in ("/demo-pgo/icon.svg", "/demo-pgo/logo/ggzmerwerand.svg"):
         assert browser.get(path).headers["content-type"].startswith("image/svg+xml")
+
+
+def test_when_the_token_has_ended_files_are_refused_in_words(browser: Browser, gateway: FakeGateway) -> None:
+    address, text = record(browser)
+    link = re.search(r'href="([^"]+/document/[^"]+)"', text)
+    assert link is not None
+    gateway.ended = True
+    for path in (f"{address}/48-problem.xml", link[1]):
+        answer = browser.get(path)
+        assert answer.status_code == 502
+        assert "Haal uw gegevens opnieuw op." in answer.text
+    assert browser.get(f"{address}/48-problem.json").status_code == 200
+
+
+def test_a_slow_institution_gets_a_page_that_waits_by_itself(browser: Browser, gateway: FakeGateway) -> None:
+    """SC-P5: the person sees that something happens."""
+    gateway.seconds = 1.3
+    state = begin(browser)
+    back = browser.get("/demo-pgo/callback", code="once", state=state)
+    waiting = browser.get(back.headers["location"])
+    assert '<meta http-equiv="refresh" content="1">' in waiting.text
+    assert "Gegevens ophalen bij Ziekenhuis Zandoord" in waiting.text
+    assert "<h1>Joke van Veldhuizen - Brandsma</h1>" in browser.get(back.headers["location"]).text
+
+
+def test_headings_go_down_one_level_at_a_time(browser: Browser) -> None:
+    """WCAG 1.3.1, 2.4.6."""
+    for page in (browser.get("/demo-pgo/").text, record(browser)[1]):
+        assert '<html lang="nl">' in page
+        levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after - before <= 1 for before, after in pairwise(levels))
