@@ -153,11 +153,11 @@ class Guard:
         return self.base is not None and literal.startswith(f"{self.base}/Patient/")
 
     def _is_ours(self, patient: Resource | None) -> bool | None:
-        """Compare by BSN: a contained patient, or a reference by identifier alone."""
+        """Compare by BSN: a contained patient, or a reference by identifier; None when there is nothing to compare."""
         numbers = set(bsns(patient)) if patient else set()
-        if not numbers:
+        if not numbers or self.bsn is None:
             return None
-        return self.bsn is not None and numbers == {self.bsn.reveal()}
+        return numbers == {self.bsn.reveal()}
 
 
 def subjects(resource: Resource) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from adapters.fhir_http.content import open_binary
 from adapters.fhir_http.login import make_login, make_tls
 from adapters.fhir_http.pages import Collected
 from adapters.fhir_http.patients import Known, Patients
-from adapters.fhir_http.repair import Matches, load_repairs
+from adapters.fhir_http.repair import Matches, load_repairs, localise
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement, read_statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
@@ -133,7 +133,7 @@ class FhirAdapter:
         await asking.read_each([(query.type, query.id)])
         found = asking.into.resources(query.type)
         mine = [one for one in found if guard.whose(one) in (Whose.OURS, Whose.SHARED)]
-        notes = self.repairs.apply(mine, query, lambda _resource: True)
+        notes = [*localise(mine, self.settings.url), *self.repairs.apply(mine, query, lambda _resource: True)]
         return Batch(self.name, mine, fetched, known.ids, tuple(asking.into.gaps), tuple(notes))
 
     # -- the steps -----------------------------------------------------------------------------------------------------
@@ -177,7 +177,8 @@ class FhirAdapter:
         self, query: AdapterQuery, known: Known, into: Collected, fetched: datetime, search: Search | None
     ) -> Batch:
         resources, orphans = self._guard(query, known).check(into.resources(query.type))
-        notes = self.repairs.apply(resources, query, matcher(search, resources))
+        notes = [*localise(resources, self.settings.url)]
+        notes += self.repairs.apply(resources, query, matcher(search, resources))
         return Batch(self.name, resources, fetched, known.ids, (*into.gaps, *orphans), (*into.trace, *notes))
 
 

@@ -96,6 +96,18 @@ class Repairs:
         return notes
 
 
+def localise(resources: Sequence[Resource], base: str) -> Iterator[RepairNote]:
+    """Make absolute references to the EHR itself relative, in place: outside, its address means nothing."""
+    for resource in resources:
+        name = f"{resource.get('resourceType')}/{resource.get('id')}"
+        for place, node in _objects(resource, str(resource.get("resourceType"))):
+            literal = node.get("reference")
+            if isinstance(literal, str) and literal.startswith(f"{base}/"):
+                node["reference"] = literal.removeprefix(f"{base}/")
+                text = "reference made relative"
+                yield RepairNote(name, "own-address", f"{place}.reference", text, literal, node["reference"])
+
+
 def _note(rule: Rule, resource: Resource, expression: str, before: Any, after: Any) -> RepairNote:
     name = f"{resource.get('resourceType')}/{resource.get('id')}"
     return RepairNote(name, rule.rule, expression, rule.text, before, after)

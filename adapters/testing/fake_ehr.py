@@ -36,6 +36,9 @@ class FakeEhr:
     understands: frozenset[str] = frozenset(UNDERSTOOD)
     post_search: bool = True
     slow: float = 1.0
+    address: str | None = None
+    """Its own FHIR base, when its resources refer to themselves with it."""
+
     fault: Fault = Fault.NONE
     calls: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list, repr=False)
@@ -113,7 +116,7 @@ class FakeEhr:
             return [one for one in held if number in bsns(one)]
         patients = asked.get("patient", asked.get("beneficiary"))
         if patients is not None:
-            guard = Guard(frozenset(one.removeprefix("Patient/") for one in patients.split(",")))
+            guard = Guard(frozenset(one.removeprefix("Patient/") for one in patients.split(",")), base=self.address)
             held = [one for one in held if guard.whose(one) is Whose.OURS]
         elif kind not in SHARED and "_id" not in asked:
             return []

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contract.adapter_world import ANNA_KEY, BRAM_KEY, NOBODY_KEY, record
+from contract.adapter_world import ANNA_KEY, BRAM_KEY, NOBODY_KEY, condition, record
 
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
@@ -117,6 +117,13 @@ def test_each_repair_leaves_a_note() -> None:
     assert person.resources[0]["generalPractitioner"][0]["display"] == "Jo Huisman"
     assert problem.resources[0]["meta"]["profile"] == [PROFILE]
     assert "Huisman" not in repr(person.trace)
+
+
+def test_absolute_references_to_the_ehr_itself_are_made_relative() -> None:
+    problem = {**condition("c9", "anna", "1"), "subject": {"reference": "http://ehr.test/fhir/Patient/anna"}}
+    batch = ask(FakeEhr([*record(), problem], address="http://ehr.test/fhir"), ROWS[0])[0]
+    assert {"reference": "Patient/anna"} in [one["subject"] for one in batch.resources if one["id"] == "c9"]
+    assert [note.expression for note in batch.trace if note.rule == "own-address"] == ["Condition.subject.reference"]
 
 
 def test_a_profile_is_claimed_only_for_what_answers_the_question() -> None:

@@ -92,7 +92,8 @@ def test_what_is_nobodys_is_counted_in_a_gap() -> None:
 
 def test_without_a_bsn_a_reference_by_number_is_never_ours() -> None:
     guard = Guard(frozenset({"anna"}))
-    assert guard.whose(resource(subject={"identifier": bsn(ANNA)})) is Whose.FOREIGN
+    assert guard.whose(resource(subject={"identifier": bsn(ANNA)})) is Whose.NOBODY
+    assert guard.whose(resource(subject={"identifier": bsn(ANNA), "reference": "Patient/anna"})) is Whose.OURS
 
 
 def test_no_type_is_in_two_tables() -> None:
