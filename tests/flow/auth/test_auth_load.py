@@ -1,0 +1,62 @@
+"""The token endpoint under fifty parallel clients, over real sockets (CT-105, TOKEN-14, SLA-01)."""
+
+import socket
+import statistics
+import threading
+import time
+
+import anyio
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import Engine
+from world.auth_house import D, House
+
+from auth.ports import Peer
+
+pytestmark = pytest.mark.anyio
+
+CLIENTS, CALLS = 50, 4
+
+
+@pytest.fixture
+def served(engine: Engine) -> House:
+    house = House(engine, client_authentication="asserted")
+    house.peer = Peer(None)
+    return house
+
+
+async def test_ct_105_fifty_clients(served: House) -> None:
+    """CT-105: every answer is a token, p99 stays far below ten seconds."""
+    pgo = served.pgo()
+    codes = [await pgo.code() for _ in range(CLIENTS * CALLS)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(served.app, port=port, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        await anyio.sleep(0.02)
+    taken: list[float] = []
+
+    async def client(mine: list[str]) -> None:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as caller:
+            for code in mine:
+                form = {
+                    "grant_type": "authorization_code", "code": code, "client_id": D, "redirect_uri": pgo.redirect_uri,
+                }  # fmt: skip
+                started = time.perf_counter()
+                answer = await caller.post("/oauth/token", data=form)
+                taken.append(time.perf_counter() - started)
+                assert answer.status_code == 200, answer.text
+
+    try:
+        async with anyio.create_task_group() as group:
+            for number in range(CLIENTS):
+                group.start_soon(client, codes[number::CLIENTS])
+    finally:
+        server.should_exit = True
+        thread.join(10)
+    assert len(taken) == CLIENTS * CALLS
+    assert statistics.quantiles(taken, n=100)[98] < 10
