@@ -7,6 +7,7 @@ import click
 from gateway.cli.context import console, database, fail, with_settings
 from gateway.cli.db import upgrade
 from gateway.cli.serve import listening, run
+from gateway.cli.visit import visit
 from gateway.demo.seed import seed
 from gateway.settings import Settings
 
@@ -25,6 +26,8 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
     if settings.mode != "test":
         fail("the demo runs in test mode only")
     settings = listening(settings, host, port)
+    if "database_url" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"database_url": "sqlite:///var/demo.db"})
     with database(settings) as engine:
         upgrade(engine)
         seed(engine, settings, datetime.now(UTC).date())
@@ -38,3 +41,6 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
         highlight=False,
     )
     run(settings, demo=True)
+
+
+demo.add_command(visit)
