@@ -1,0 +1,138 @@
+"""Make the tables anew from definition packages: ``python -m profiles.zibs.extract PACKAGE... [--into FOLDER]``.
+
+PACKAGE is a ``.tgz`` file or the folder of an unpacked package; earlier ones win. Which structures are taken is told
+by ``release.yaml`` in the folder: all of the packages named there, and single ones of the core package that these
+refer to. What was corrected by hand (names of concepts, words for invariants) is in that file too, and survives.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from profiles.fhir import basetypes
+from profiles.fhir.version import FhirVersion
+from profiles.validation.definitions import Definitions, plain
+from profiles.validation.merge import HL7
+from profiles.validation.packages import Package, PackageError, install, open_package
+from profiles.zibs import facts, sets
+from profiles.zibs.load import ABOUT, ROOT
+from profiles.zibs.names import Names
+from profiles.zibs.notation import read
+from profiles.zibs.writer import write
+
+FOLDERS: Final = {"extension": "extensions", "datatype": "datatypes", "profile": "."}
+
+
+class Source:
+    """The packages that facts are taken from, and the structures of them that the release wants."""
+
+    def __init__(self, packages: Sequence[Package], about: dict[str, Any]) -> None:
+        self.about = about
+        self.definitions = Definitions(packages)
+        self.version = FhirVersion.of(str(about["fhir"]))
+        self.types = basetypes.facts(self.version).types
+        wanted = set(about["packages"])
+        missing = wanted - {package.label for package in packages}
+        if missing:
+            raise PackageError(f"release.yaml takes its facts from {', '.join(sorted(missing))}: give that package")
+        self.urls = [
+            entry.url
+            for package in packages
+            if package.label in wanted
+            for entry in package.entries()
+            if entry.type == "StructureDefinition"
+        ]
+        self.urls += [HL7 + name for name in about.get("core", ())]
+
+    def structures(self) -> dict[str, dict[str, Any]]:
+        """The wanted structures and all that they refer to, by canonical URL; base types and unknown ones left out."""
+        found: dict[str, dict[str, Any]] = {}
+        queue = list(self.urls)
+        while queue:
+            url = plain(queue.pop())
+            if url in found or url.removeprefix(HL7) in self.types:
+                continue
+            data = self.definitions.structure(url)
+            if data is not None and data.get("derivation") == "constraint":
+                found[url] = data
+                queue.extend(references(data))
+        return dict(sorted(found.items()))
+
+
+def references(data: dict[str, Any]) -> Iterable[str]:
+    """The structures that a structure refers to: its parent, and the profiles on its types."""
+    yield str(data["baseDefinition"])
+    for element in data["differential"]["element"]:
+        for one in element.get("type", ()):
+            for key in ("profile", "targetProfile"):
+                value = one.get(key)
+                yield from [value] if isinstance(value, str) else value or ()
+
+
+def folder_of(data: dict[str, Any]) -> str:
+    """The folder in which the table of a structure is kept."""
+    if data["type"] == "Extension":
+        return FOLDERS["extension"]
+    return FOLDERS["datatype" if data.get("kind") == "complex-type" else "profile"]
+
+
+def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str]:
+    """All tables, by file. PackageError, LookupError when something is missing."""
+    source = Source(packages, about)
+    structures = source.structures()
+    value_sets = sets.collect(structures.values(), source.definitions)
+    named = {url: url.rpartition("/")[2] for url in structures}
+    named |= sets.names(value_sets)
+
+    def name(url: str) -> str:
+        bare = plain(url)
+        short = bare.removeprefix(HL7)
+        return named.get(bare) or (short if short in source.types else url)
+
+    known = Names(about.get("names") or {})
+    for data in structures.values():
+        known.learn(data["differential"]["element"])
+    words = about.get("words") or {}
+    files = {}
+    for url, data in structures.items():
+        file = (Path(folder_of(data)) / f"{named[url]}.yaml").as_posix()
+        files[file] = write(facts.table(data, known, name, words))
+    for url, data in value_sets.items():
+        files[f"valuesets/{named[url]}.yaml"] = write(sets.table(data, source.definitions, name))
+    return files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m profiles.zibs.extract", description="Make the zib tables anew.")
+    parser.add_argument("packages", nargs="+", metavar="PACKAGE", type=Path)
+    parser.add_argument("--into", type=Path, default=ROOT / "2017", help="the folder that holds release.yaml")
+    options = parser.parse_args(arguments)
+    about = read((options.into / ABOUT).read_text(encoding="utf-8"), ABOUT)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            packages = [_opened(path, Path(temporary)) for path in options.packages]
+            files = extract(packages, about)
+    except (PackageError, LookupError, OSError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    for path in options.into.rglob("*.yaml"):
+        if path.relative_to(options.into).as_posix() not in {ABOUT, *files}:
+            path.unlink()
+    for file, text in files.items():
+        target = options.into / file
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{len(files)} tables, {sum(len(text.encode()) for text in files.values())} bytes\n")
+    return 0
+
+
+def _opened(path: Path, cache: Path) -> Package:
+    return install(path.read_bytes(), cache) if path.is_file() else open_package(path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,153 @@
+"""Reading the facts of a published StructureDefinition into a table; its texts stay behind."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from profiles.zibs.names import Names, concept_of
+from profiles.zibs.notation import BAR
+
+Name = Callable[[str], str]
+"""The name under which a canonical URL is written in the tables."""
+
+VALUES: Final = (("fixed", "fixed"), ("pattern", "pattern"), ("least", "minValue"), ("most", "maxValue"))
+"""Keys of a row for what a definition gives as ``fixedCode``, ``patternCoding``, ``minValueDecimal`` ..."""
+
+
+def table(data: Mapping[str, Any], names: Names, name: Name, words: Mapping[str, str]) -> dict[str, Any]:
+    """The table of a StructureDefinition. LookupError names an invariant for which ``words`` has no text."""
+    elements = data["differential"]["element"]
+    kind = str(data["type"])
+    found: dict[str, Any] = {"structure": data["url"]}
+    if data.get("version"):
+        found["version"] = str(data["version"])
+    found |= {"title": str(data.get("title") or data["name"]), "type": kind, "base": name(data["baseDefinition"])}
+    own, model = _model(data)
+    if model:
+        found["model"] = model
+    rows = {element_id(element): row(element, names, name, words, own) for element in elements}
+    zib = rows.get(kind, {}).pop("zib", None)
+    if zib:
+        found["zib"] = zib
+    if data.get("context"):
+        found["context"] = {str(data.get("contextType", "resource")): list(data["context"])}
+    if kind in rows and not rows[kind]:
+        del rows[kind]
+    found["elements"] = rows
+    return found
+
+
+def _model(data: Mapping[str, Any]) -> tuple[str, str]:
+    """The zib that a profile is made for: of its own name, and of the 2017 release where there is a choice."""
+    stem = str(data["url"]).rpartition("/")[2].removeprefix("zib-").removeprefix("nl-core-").partition("-")[0].lower()
+    rows = [row for row in data.get("mapping", ()) if "HCIM" in str(row.get("name"))]
+    rows.sort(key=lambda row: ("2017" not in row["name"], f"hcim-{stem}-" not in row["identity"].lower()))
+    rows.sort(key=lambda row: "BasicElements" in row["name"])
+    return (str(rows[0]["identity"]), str(rows[0]["name"]).replace("HCIM", "").strip()) if rows else ("", "")
+
+
+def element_id(element: Mapping[str, Any]) -> str:
+    """The id of an element; from its path and slice name where a definition gives none."""
+    head, dot, rest = str(element.get("id") or element["path"]).partition(".")
+    ident = head.partition(":")[0] + dot + rest
+    if not dot:
+        return ident
+    if element.get("sliceName") and ":" not in ident.rpartition(".")[2]:
+        ident += f":{element['sliceName']}"
+    return ident
+
+
+def row(
+    element: Mapping[str, Any], names: Names, name: Name, words: Mapping[str, str], own: str = ""
+) -> dict[str, Any]:
+    """The facts of one element; ``own`` is the mapping identity of the zib that the profile is made for."""
+    found: dict[str, Any] = {}
+    if "min" in element or "max" in element:
+        found["card"] = f"{element.get('min', '')}..{element.get('max', '')}"
+    if types := _types(element.get("type") or (), name):
+        found["types"] = types
+    found |= _values(element)
+    if "slicing" in element:
+        found["slicing"] = _slicing(element["slicing"])
+    if "binding" in element:
+        found["binding"] = _binding(element["binding"], name)
+    if element.get("isModifier"):
+        found["modifier"] = True
+    if element.get("constraint"):
+        found["invariants"] = {one["key"]: _invariant(one, words) for one in element["constraint"]}
+    return found | _concepts(element, names, own)
+
+
+def _values(element: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, start in VALUES:
+        for label, value in element.items():
+            if label.startswith(start) and label[len(start) : len(start) + 1].isupper():
+                found[key] = exact(value)
+    for key, label in (("length", "maxLength"), ("content", "contentReference")):
+        if label in element:
+            found[key] = element[label]
+    return found
+
+
+def _concepts(element: Mapping[str, Any], names: Names, own: str) -> dict[str, str]:
+    found = {}
+    if concept := concept_of(element, own):
+        found["zib"] = names.text(concept)
+    dataset = next((one for one in element.get("mapping", ()) if "dataelement" in str(one.get("map"))), None)
+    if dataset is not None:
+        label = str(dataset.get("comment", "")).partition(". ")[0].split(" (")[0].strip()
+        found["dataset"] = str(dataset["map"]) + (BAR + label if label and len(label) <= 60 else "")
+    return found
+
+
+def exact(value: Any) -> Any:
+    """The value with its fractions as Decimal."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, dict):
+        return {key: exact(item) for key, item in value.items()}
+    return [exact(item) for item in value] if isinstance(value, list) else value
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def _types(rows: Iterable[Mapping[str, Any]], name: Name) -> str:
+    merged: dict[str, list[str]] = {}
+    for one in rows:
+        code = str(one.get("code") or ("string" if "_code" in one else ""))
+        if not code:
+            continue
+        key = "targetProfile" if code == "Reference" else "profile"
+        urls = merged.setdefault(code, [])
+        urls.extend(url for url in _listed(one.get(key)) if url not in urls)
+    texts = []
+    for code, urls in merged.items():
+        texts.append(f"{code}({', '.join(map(name, urls))})" if urls else code)
+    return ", ".join(texts)
+
+
+def _slicing(data: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    rows = [f"{one.get('type', 'value')} {one.get('path', '$this')}" for one in data.get("discriminator") or ()]
+    if rows:
+        found["by"] = rows
+    found["rules"] = str(data.get("rules", "open"))
+    if data.get("ordered"):
+        found["ordered"] = True
+    return found
+
+
+def _binding(data: Mapping[str, Any], name: Name) -> str:
+    reference = data.get("valueSetReference") or {}
+    url = reference.get("reference") or data.get("valueSetUri") or data.get("valueSet")
+    return str(data.get("strength", "example")) + (f" {name(url)}" if url else "")
+
+
+def _invariant(data: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
+    key = str(data["key"])
+    if key not in words:
+        raise LookupError(f"invariant {key}: write what it demands in our own words under 'words' in release.yaml")
+    return {"severity": str(data.get("severity", "error")), "expression": data["expression"], "human": words[key]}

@@ -1,0 +1,129 @@
+"""The tables as a source of definitions: a package whose resources are made from our YAML when they are asked for.
+
+`Tables` takes the place of a definition package; put after the official packages it fills in what they do not hold,
+because earlier packages win. Only the first line of every table is looked at before it is needed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from profiles.fhir import basetypes
+from profiles.fhir.version import FhirVersion
+from profiles.validation import evaluate
+from profiles.validation.definitions import Definitions
+from profiles.validation.merge import HL7
+from profiles.validation.packages import Entry, Package
+from profiles.validation.terminology import Server
+from profiles.zibs.notation import TableError, read
+from profiles.zibs.structures import structure
+from profiles.zibs.valuesets import value_set
+
+ROOT: Final = Path(__file__).parent
+RELEASES: Final = {FhirVersion.STU3: "2017"}
+"""The release of the zibs that we have tables of, by FHIR release."""
+KINDS: Final = {"structure": "StructureDefinition", "valueset": "ValueSet"}
+ABOUT: Final = "release.yaml"
+
+
+class Tables(Package):
+    """The tables of one release in a folder; reads as a package of StructureDefinitions and ValueSets."""
+
+    def entries(self) -> list[Entry]:
+        """All structures and value sets, by file."""
+        return self._entries
+
+    def read(self, entry: Entry) -> dict[str, Any]:
+        """The definition made from a table; TableError says what is wrong with the table, and where."""
+        table = self.table(entry)
+        if entry.type == "ValueSet":
+            return value_set(table, entry.file, self.value_set_url)
+        return structure(table, entry.file, self.profile_url, self.value_set_url)
+
+    def table(self, entry: Entry) -> dict[str, Any]:
+        """The table itself, as it stands in its file."""
+        return read((self.folder / entry.file).read_text(encoding="utf-8"), entry.file)
+
+    def profile_url(self, name: str) -> str | None:
+        """The canonical URL of a structure by the name of its table, of a FHIR type by its name; a URL is itself."""
+        found = self._names.get(("StructureDefinition", name))
+        if found is not None or ":" in name:
+            return found or name
+        return HL7 + name if name in basetypes.facts(self._fhir).types else None
+
+    def value_set_url(self, name: str) -> str | None:
+        """The canonical URL of a value set by the name of its table; a URL is itself."""
+        return self._names.get(("ValueSet", name)) or (name if ":" in name else None)
+
+    @property
+    def _fhir(self) -> FhirVersion:
+        return FhirVersion.of(self.fhir[0])
+
+    @property
+    def _names(self) -> dict[tuple[str, str], str]:
+        return _names(self)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version, self.folder))
+
+
+@cache
+def _names(package: Tables) -> dict[tuple[str, str], str]:
+    return {(entry.type, entry.id): entry.url for entry in package.entries()}
+
+
+def open_tables(folder: Path) -> Tables:
+    """The tables in a folder; TableError when a file does not begin with its canonical URL or one stands twice.
+
+    The version is a digest of all files, so that a kept verdict is never taken for one of other tables.
+    """
+    about = read((folder / ABOUT).read_text(encoding="utf-8"), ABOUT)
+    digest = hashlib.sha256()
+    rows: list[Entry] = []
+    seen: dict[tuple[str, str], str] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        file = path.relative_to(folder).as_posix()
+        content = path.read_bytes()
+        digest.update(file.encode() + b"\0" + content + b"\0")
+        if file == ABOUT:
+            continue
+        key, _, url = content.partition(b"\n")[0].decode("utf-8", "replace").partition(": ")
+        kind = KINDS.get(key)
+        if kind is None or ":" not in url:
+            raise TableError(file, "line 1", "a table begins with 'structure: URL' or 'valueset: URL'")
+        for mark in ((kind, url.strip()), (kind, "name " + path.stem)):
+            if mark in seen:
+                raise TableError(file, "", f"stands for the same as {seen[mark]}")
+            seen[mark] = file
+        rows.append(Entry(kind, path.stem, url.strip(), "", file))
+    version = digest.hexdigest()[:12]
+    return Tables(str(about["name"]), version, (str(about["fhir"]),), {}, folder, str(about.get("title", "")), rows)
+
+
+@cache
+def tables(release: str = "2017") -> Tables:
+    """Our tables of a release of the zibs; LookupError when there are none."""
+    if release not in RELEASES.values():
+        raise LookupError(f"there are no tables of release {release}")
+    return open_tables(ROOT / release)
+
+
+def definitions(release: str = "2017", packages: Sequence[Package] = ()) -> Definitions:
+    """Definitions from our tables; for a canonical URL that one of the packages holds, that package wins."""
+    return Definitions([*packages, tables(release)])
+
+
+def validator(
+    version: FhirVersion, packages: Sequence[Path | str] | None = None, server: Server | None = None
+) -> evaluate.Validator:
+    """A validator as `profiles.validation.validator` gives, with our tables for what the packages do not hold.
+
+    ``packages`` as there. For a FHIR release that we have no tables of, the validator has the packages only.
+    """
+    official = evaluate.validator(version, packages, server)
+    release = RELEASES.get(version)
+    if release is None:
+        return official
+    return evaluate.Validator(version, definitions(release, official.definitions.packages), server)

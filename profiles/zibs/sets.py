@@ -1,0 +1,115 @@
+"""Reading the facts of published value sets into tables: which codes of which systems, where they can be listed."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from profiles.validation.definitions import Definitions, plain
+from profiles.validation.terminology import Extent, Terminology
+from profiles.zibs.notation import BAR
+
+MOST: Final = 1000
+"""A system of which a set holds more codes than this is written as open: such a set is a whole classification."""
+PROBE: Final = "urn:probe"
+
+
+def collect(structures: Iterable[Mapping[str, Any]], definitions: Definitions) -> dict[str, dict[str, Any]]:
+    """The value sets that the structures bind to, and those that these include, by canonical URL."""
+    queue = [
+        url for data in structures for element in data["differential"]["element"] for url in _bound(element) if url
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    while queue:
+        url = plain(queue.pop())
+        data = definitions.find("ValueSet", url)
+        if data is None or data["url"] in found:
+            continue
+        found[data["url"]] = data
+        for include in data.get("compose", {}).get("include", ()):
+            queue.extend(_listed(include.get("valueSet")))
+    return dict(sorted(found.items()))
+
+
+def _bound(element: Mapping[str, Any]) -> list[str | None]:
+    binding = element.get("binding") or {}
+    return [(binding.get("valueSetReference") or {}).get("reference"), binding.get("valueSetUri")]
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def names(value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A file name for every value set: its own name, with the end of its id where several have that name."""
+    plain_names = {url: _stem(str(data.get("name") or url.rpartition("/")[2])) for url, data in value_sets.items()}
+    count = Counter(name.lower() for name in plain_names.values())
+    found = {}
+    for url, name in plain_names.items():
+        if count[name.lower()] > 1:
+            ident, _, date = url.rpartition("/")[2].partition("--")
+            tail = "-".join(ident.split(".")[-4:])
+            found[url] = f"{name}-{tail}" + (f"-{date[:8]}" if date else "")
+        else:
+            found[url] = name
+    return found
+
+
+def _stem(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")
+
+
+def table(data: Mapping[str, Any], definitions: Definitions, name: Callable[[str], str]) -> dict[str, Any]:
+    """The table of a ValueSet. Where packages tell different things under one URL, what either of them allows."""
+    rows = _rows(data, definitions, name)
+    for package in definitions.packages:
+        other = Definitions([package]).find("ValueSet", data["url"])
+        if other is not None and other["url"] == data["url"]:
+            known = {row.get("system") or row.get("valueset") for row in rows}
+            rows += [
+                row
+                for row in _rows(other, definitions, name)
+                if (row.get("system") or row.get("valueset")) not in known
+            ]
+    return {"valueset": data["url"], "name": str(data.get("name") or ""), "include": rows}
+
+
+def _rows(data: Mapping[str, Any], definitions: Definitions, name: Callable[[str], str]) -> list[dict[str, Any]]:
+    compose = data.get("compose") or {}
+    rows: list[dict[str, Any]] = []
+    if compose.get("exclude") or not compose.get("include"):
+        return _extents(data, definitions)
+    for include in compose["include"]:
+        if "valueSet" in include and "system" not in include:
+            rows.extend({"valueset": name(url)} for url in _listed(include["valueSet"]))
+        elif include.get("concept") and "valueSet" not in include:
+            rows.append({"system": include["system"], "codes": "".join(map(_line, include["concept"]))})
+        else:
+            rows.extend(_extents({"url": PROBE, "compose": {"include": [include]}}, definitions))
+    return rows
+
+
+def _line(concept: Mapping[str, Any]) -> str:
+    label = " ".join(str(concept.get("display", "")).split())
+    return str(concept["code"]) + (BAR + label if label else "") + "\n"
+
+
+def _extents(data: Mapping[str, Any], definitions: Definitions) -> list[dict[str, Any]]:
+    """What a set comes to, system by system, as the terminology of the validator works it out from the packages."""
+    probe = Definitions(definitions.packages, [{**data, "resourceType": "ValueSet", "url": PROBE}])
+    found = Terminology(probe).value_set(PROBE)
+    if found is None:
+        return [{"open": True}]
+    rows: list[dict[str, Any]] = []
+    for system, extent in sorted(found.extents.items()):
+        rows.append(_row(system, extent))
+    return rows or [{"open": True}]
+
+
+def _row(system: str, extent: Extent) -> dict[str, Any]:
+    row: dict[str, Any] = {"system": system} if system else {}
+    if extent.codes and len(extent.codes) <= MOST:
+        row["codes"] = "".join(f"{code}\n" for code in sorted(extent.codes))
+    if extent.open or not extent.codes or len(extent.codes) > MOST:
+        row["open"] = True
+    return row

@@ -1,0 +1,184 @@
+"""Our zib tables and the official packages say the same: about every profile, every value set, and every instance."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conformance.validation_data import EXAMPLES, FIXTURES, ZIB2017, instances, official, read
+from shared import shared
+
+from profiles import zibs
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import catalogue
+from profiles.validation import Validator
+from profiles.validation.findings import Finding, Report
+from profiles.validation.merge import MISSING, Node, Tree, amend
+
+STU3 = FhirVersion.STU3
+SOURCES = (ZIB2017, "nictiz.fhir.nl.stu3.eafspraak@1.0.6", "nictiz.fhir.nl.stu3.geboortezorg@1.3.3")
+STANDARDS = ("bgz-3", "ggz-2", "geboortezorg-1", "geboortezorg-2", "pdfa-3")
+SETS = [name for name, (version, _) in {**EXAMPLES, **FIXTURES}.items() if version is STU3]
+DIFFERENCES = tomllib.loads(Path(__file__).with_name("zib_differences.toml").read_text(encoding="utf-8"))
+FINDINGS = {(row["severity"], element) for row in DIFFERENCES["finding"] for element in row["elements"]}
+VALUE_SETS = {url for row in DIFFERENCES["valueset"] for url in row["urls"]}
+
+STRUCTURES = [entry.url for entry in zibs.tables().entries() if entry.type == "StructureDefinition"]
+
+
+@cache
+def packages() -> Validator:
+    """A validator with the official packages that the tables were made from."""
+    return official(STU3, SOURCES)
+
+
+@cache
+def tables() -> Validator:
+    """A validator with our tables alone: no package, no core package."""
+    return Validator(STU3, zibs.definitions())
+
+
+def profiles_in(value: Any) -> Iterator[str]:
+    """All profile URLs anywhere in the description of a standard."""
+    if isinstance(value, str) and "/StructureDefinition/" in value:
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from profiles_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from profiles_in(item)
+
+
+@pytest.mark.parametrize("standard", STANDARDS)
+def test_every_profile_that_a_standard_names_has_a_table(standard: str) -> None:
+    described = yaml.safe_load(shared("spec", "datasets.yaml").read_text(encoding="utf-8"))["standards"][standard]
+    wanted = set(profiles_in(described))
+    assert wanted, "the description names profiles"
+    assert sorted(wanted - set(STRUCTURES)) == []
+
+
+@pytest.mark.parametrize("standard", STANDARDS)
+def test_the_rows_of_a_standard_expect_profiles_that_can_be_validated_without_any_package(standard: str) -> None:
+    rules = catalogue().standards[standard].rules
+    named = {url for rule in rules for url in rule.profiles}
+    named |= {url for rule in rules for urls in rule.included_profiles.values() for url in urls}
+    assert sorted(url for url in named if not tables().knows(url)) == []
+
+
+def test_every_table_compiles_and_every_element_finds_its_place() -> None:
+    def unplaced(validator: Validator) -> dict[str, list[str]]:
+        trees = {url: validator.merger.tree(url) for url in STRUCTURES}
+        return {url: tree.faults for url, tree in trees.items() if tree.faults}
+
+    tables().prepare(STRUCTURES)
+    assert [url for url in STRUCTURES if not tables().knows(url)] == []
+    assert unplaced(tables()) == unplaced(packages())
+
+
+BLANK = Node("", "")
+NOTHING: tuple[Any, ...] = (BLANK.min, BLANK.max, None, (None, None), (), MISSING, MISSING, None, None, False, None, {})
+"""What a row of a root says that only has texts."""
+
+
+def statements(validator: Validator, url: str) -> dict[str, Any]:
+    """What a definition states, element by element, as the validator reads it."""
+    definition = validator.definitions.structure(url)
+    assert definition is not None
+    found = {}
+    for element in definition["differential"]["element"]:
+        node = Node("", "")
+        amend(node, element, url)
+        constraints = {key: (one.severity, one.expression) for key, one in node.constraints.items()}
+        head, dot, rest = node.id.partition(".")
+        bounds = (node.min, node.max, node.max_length, node.bounds)
+        values = (node.types, node.fixed, node.pattern, node.binding, node.slicing, node.modifier, node.content)
+        found[head.partition(":")[0] + dot + rest] = (*bounds, *values, constraints)
+    if found.get(definition["type"]) == NOTHING:
+        del found[definition["type"]]
+    return found
+
+
+def test_every_table_states_what_the_official_definition_states() -> None:
+    """Element ids, cardinality, types, targets, fixed values, patterns, slicing, bindings and invariants, exactly."""
+    different = {}
+    count = 0
+    for url in STRUCTURES:
+        ours, theirs = statements(tables(), url), statements(packages(), url)
+        count += len(ours)
+        if ours != theirs:
+            different[url] = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    assert different == {}
+    assert count > 4000
+
+
+def slices(node: Node, at: str = "") -> Iterator[tuple[str, int]]:
+    """Every slice below a node, with the least number of it that must be there."""
+    for name, one in node.slices.items():
+        yield f"{at}:{name}", one.min
+        yield from slices(one, f"{at}:{name}")
+    for name, child in (node.children or {}).items():
+        yield from slices(child, f"{at}.{name}")
+
+
+def test_merged_profiles_have_the_same_parents_contexts_and_slices() -> None:
+    def outline(tree: Tree) -> tuple[Any, ...]:
+        chain = [url for url in tree.chain if url in STRUCTURES]
+        return tree.type, chain, tree.contexts, sorted(slices(tree.root))
+
+    ours = {url: outline(tables().merger.tree(url)) for url in STRUCTURES}
+    theirs = {url: outline(packages().merger.tree(url)) for url in STRUCTURES}
+    assert {url for url in STRUCTURES if ours[url] != theirs[url]} == set()
+
+
+def test_value_sets_hold_the_same_codes() -> None:
+    different = set()
+    for entry in zibs.tables().entries():
+        if entry.type == "ValueSet":
+            ours, theirs = (one.terminology.value_set(entry.url) for one in (tables(), packages()))
+            assert ours is not None
+            if theirs is None or ours.extents != theirs.extents:
+                different.add(entry.url)
+    assert different == VALUE_SETS
+
+
+def told(report: Report) -> Counter[tuple[str, str, str]]:
+    """The findings of a report by severity, rule and place, without the deliberate differences."""
+
+    def matters(finding: Finding) -> bool:
+        return (finding.severity, finding.definition) not in FINDINGS
+
+    return Counter((one.severity, one.rule, one.expression) for one in report.findings if matters(one))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_tables_and_official_packages_give_the_same_verdicts_and_findings(name: str) -> None:
+    compared = 0
+    different = []
+    for label, path, version, _ in instances(name):
+        resource = read(path, version)
+        if not isinstance(resource, dict):
+            continue
+        compared += 1
+        ours, theirs = tables().validate(resource), packages().validate(resource)
+        if told(ours) != told(theirs) or ours.valid != theirs.valid:
+            different.append((label, told(ours) - told(theirs), told(theirs) - told(ours)))
+    assert different == []
+    assert compared
+
+
+def test_zib_names_in_findings_are_dutch_and_carry_their_concept() -> None:
+    """SC-H2: a finding names the zib element in Dutch with its NL-CM concept."""
+    problem = {
+        "resourceType": "Condition",
+        "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-Problem"]},
+        "subject": {"reference": "Patient/1", "display": "Mw. Zandoord"},
+        "code": {"text": "Hoofdpijn"},
+    }
+    [finding] = [one for one in tables().validate(problem).findings if one.rule == "cardinality"]
+    assert finding.zib == "Probleem, ProbleemStatus, NL-CM 5.1.4"
+    assert finding.concept == "5.1.4"
