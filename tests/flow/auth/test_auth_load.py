@@ -26,18 +26,24 @@ def served(engine: Engine) -> House:
     return house
 
 
+def serve(house: House) -> tuple[uvicorn.Server, threading.Thread, int]:
+    """The application on a free port, in a thread of its own, ready for calls."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(house.app, port=port, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    return server, thread, port
+
+
 async def test_ct_105_fifty_clients(served: House) -> None:
     """CT-105: every answer is a token, p99 stays far below ten seconds."""
     pgo = served.pgo()
     codes = [await pgo.code() for _ in range(CLIENTS * CALLS)]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(served.app, port=port, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        await anyio.sleep(0.02)
+    server, thread, port = serve(served)
     taken: list[float] = []
 
     async def client(mine: list[str]) -> None:
