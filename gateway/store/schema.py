@@ -123,3 +123,83 @@ audit_record = Table(
     Column("record", LargeBinary, nullable=False, comment="the record, canonical JSON"),
     Column("mac", LargeBinary(32), nullable=False, comment="HMAC of the previous mac and the record"),
 )
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("token", String(64), primary_key=True, comment="keyed hash of system and value"),
+    Index(None, "token"),
+    comment="identifiers of a resource, for conditional requests",
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("verdict", String(10), nullable=False, comment="ok, wrong or unchecked"),
+    Column("definitions", Text, nullable=False, comment="which definitions it rests on"),
+    Column("findings", LargeBinary, nullable=False, comment="JSON, without values of the resource; empty when none"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("provider", String(60), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("fhir", String(8), nullable=False),
+    Column("received", DateTime(timezone=True), nullable=False),
+    Column("what", Text, nullable=False, comment="methods, types and ids"),
+    Column("findings", LargeBinary, nullable=False, comment="JSON, without values of the resource"),
+    Column("sealed", LargeBinary, nullable=False, comment="the entries as they were received"),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("state", String(10), nullable=False, comment="held or released"),
+    Column("tried", DateTime(timezone=True)),
+    Index(None, "state", "provider", "source"),
+    Index(None, "digest"),
+    comment="what a blocking policy refused",
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("provider", String(60), nullable=False),
+    Column("fhir", String(8), nullable=False),
+    Column("patient_id", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("deed", String(10), nullable=False, comment="create, update or delete"),
+    Column("source", String(60), nullable=False),
+    comment="what changed, for what follows from it; rows are removed by who has dealt with them",
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("source", String(60), primary_key=True),
+    Column("request_id", String(130), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of the request"),
+    Column("at", DateTime(timezone=True), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False, comment="the answer that was given"),
+)
+
+intake_assertion = Table(
+    "intake_assertion",
+    metadata,
+    Column("source", String(60), primary_key=True),
+    Column("jti", LargeBinary(32), primary_key=True, comment="SHA-256"),
+    Column("expires", BigInteger, nullable=False, index=True, comment="seconds since 1970"),
+)
+
+intake_token = Table(
+    "intake_token",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("source", String(60), nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True, comment="seconds since 1970"),
+)
