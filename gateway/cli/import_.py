@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.store.writer import Writer
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
+from profiles.validation.findings import Finding
 
 
 @click.command("import")
@@ -28,6 +29,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
     """Load resources, Bundles and NDJSON from files and folders; ids are kept.
 
     What cannot be read, or placed with a patient, is refused with a line that says why; the rest is stored.
+    Documents are checked (PDF/A, title, type, author, date, hash, size); what is wrong is said, and stored anyhow.
     Exit code 0 when everything was stored, 1 when something was refused, 2 when nothing could be tried.
     """
     if provider not in known_providers(settings):
@@ -51,11 +53,27 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
         loaded = Loader(writer, Expectations(catalogue())).load(items)
     for origin, text in (*refused, *loaded.refused):
         errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
+    for origin, finding in loaded.findings:
+        if finding.severity != "information":
+            errors.print(
+                f"{origin}: {finding.severity}: {finding.text('en')} [{finding.rule} {finding.expression}]",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(loaded.repairs.items()))
     console.print(
         f"{loaded.stored} stored, {loaded.unchanged} unchanged, {len(refused) + len(loaded.refused)} refused"
-        + (f"; repaired: {repairs}" if repairs else ""),
+        + (f"; repaired: {repairs}" if repairs else "")
+        + (f"; documents: {_counted(loaded.findings)}" if loaded.findings else ""),
         highlight=False,
     )
     if refused or loaded.refused:
         raise SystemExit(FINDINGS)
+
+
+def _counted(findings: Sequence[tuple[str, Finding]]) -> str:
+    """How many findings of each severity, worst first."""
+    found = [finding.severity for _, finding in findings]
+    words = (("error", "errors"), ("warning", "warnings"), ("information", "not fully checkable"))
+    return ", ".join(f"{found.count(severity)} {word}" for severity, word in words if severity in found)
