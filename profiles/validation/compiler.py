@@ -29,7 +29,7 @@ from profiles.validation.rules.nested import nested_check
 from profiles.validation.rules.references import reference_check
 from profiles.validation.rules.slicing import Discriminators, Slice, Slicer, sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
-from profiles.validation.schema import Check, Hit, Hits, Shape
+from profiles.validation.schema import Check, Hit, Hits, Segment, Shape
 from profiles.validation.terminology import Terminology
 
 ELEMENTS: Final = frozenset({"Element", "BackboneElement"})
@@ -86,19 +86,24 @@ class Compiler:
         shape.invariants = tuple(check for check in checks if check is not None)
 
     def _properties(self, shape: Shape, name: str, node: Node, bit: int) -> Node | None:
-        """Enter the JSON properties of an element; gives the definition that demands it, if one does."""
+        """Enter the JSON properties of an element; gives the definition that demands it, if one does.
+
+        A type slice leaves other types allowed, except in extensions: there it is how published definitions say
+        which type the value has (``Extension.valueString``, ``Extension.value[x]:valueString``).
+        """
         bare = name.removesuffix("[x]")
         required = node if node.min > 0 and node.max != 0 else None
         if not node.choice:
             self._enter(shape, bare, bare, node, self._ref(node), bit, 0)
             return required
         typed = {one.types[0].code: one for one in node.slices.values() if len(one.types) == 1}
-        closed = bool(node.slicing and node.slicing.rules == "closed" and typed)
+        closed = bool(typed) and (shape.name == "Extension" or bool(node.slicing and node.slicing.rules == "closed"))
         for ref in node.types:
             key = bare + ref.code[:1].upper() + ref.code[1:]
             one = typed.get(ref.code)
             if one is None and closed:
-                shape.props[key] = (prohibited(node), bit, (key, bare), bit)
+                wanted = next(iter(typed.values()))
+                shape.props[key] = (_other_type(wanted), bit, Segment(key, bare, node), bit)
                 continue
             chosen = node if one is None else one
             inner = ref if one is None else one.types[0]
@@ -108,7 +113,7 @@ class Compiler:
             for ref in node.types:
                 if ref.code != needed.types[0].code:
                     key = bare + ref.code[:1].upper() + ref.code[1:]
-                    shape.props[key] = (_other_type(needed), bit, (key, bare), bit)
+                    shape.props[key] = (_other_type(needed), bit, Segment(key, bare, node), bit)
         return needed or required
 
     def _ref(self, node: Node) -> TypeRef:
@@ -117,7 +122,7 @@ class Compiler:
         return node.types[0] if node.types else TypeRef("Element")
 
     def _enter(self, shape: Shape, key: str, name: str, node: Node, ref: TypeRef, bit: int, group: int) -> None:
-        segment = (key, name)
+        segment = Segment(key, name, node)
         primitive = ref.code in FORMATS
         if node.max == 0:
             check = prohibited(node)

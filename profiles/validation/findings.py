@@ -1,7 +1,7 @@
 """Findings and reports: what validation says, ready for people and for machines."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from profiles.fhir.tree import Resource
@@ -9,6 +9,7 @@ from profiles.validation.messages import issue_code, render
 from profiles.validation.schema import Hit, Segment
 
 MAX_FINDINGS = 500
+SEVERITIES = ("error", "warning", "information")
 
 
 @dataclass(frozen=True)
@@ -89,28 +90,22 @@ def expression_of(kind: str, path: Iterable[Segment | int]) -> str:
         if isinstance(one, int):
             parts[-1] += f"[{one}]"
         else:
-            parts.append(one[1])
+            parts.append(one.name)
     return ".".join(parts)
 
 
 def pointer_of(path: Iterable[Segment | int]) -> tuple[str | int, ...]:
     """The place as JSON keys and list indexes, from the outside in."""
-    return tuple(one if isinstance(one, int) else one[0] for one in reversed(list(path)))
-
-
-@dataclass(frozen=True)
-class Zibs:
-    """Where the names of zib elements come from: the chain of profiles of the resource."""
-
-    title: str = ""
-    titles: Mapping[str, str] = field(default_factory=dict)
+    return tuple(one if isinstance(one, int) else one.key for one in reversed(list(path)))
 
 
 def _zib_label(hit: Hit, root: str) -> tuple[str, str]:
-    zib = hit.node.zib if hit.node is not None else None
+    """The zib element of a hit, or of the nearest level above it that has one; and its concept id."""
+    nodes = [hit.node, *(step.node for step in hit.path if not isinstance(step, int))]
+    zib = next((node.zib for node in nodes if node is not None and node.zib is not None), None)
     if zib is None:
         return root, ""
-    names = [name for name in (root.partition(",")[0], zib.name_nl) if name]
+    names = [name for name in (root, zib.name_nl) if name]
     return ", ".join(dict.fromkeys([*names, f"NL-CM {zib.concept}"])), zib.concept
 
 
@@ -149,9 +144,8 @@ def report_of(hits: list[Hit] | None, resource: Any, zib: str, profiles: tuple[s
         return Report("ok", (), kind, ident, profiles)
     wrong = any(hit.severity == "error" for hit in hits)
     unsure = any(hit.severity == "information" for hit in hits)
-    if len(hits) > MAX_FINDINGS:
-        hits = sorted(hits, key=lambda hit: ("error", "warning", "information").index(hit.severity))[:MAX_FINDINGS]
-    found = dict.fromkeys(finding_of(hit, kind, zib) for hit in hits)
+    worst_first = sorted(hits, key=lambda hit: SEVERITIES.index(hit.severity))[:MAX_FINDINGS]
+    found = dict.fromkeys(finding_of(hit, kind, zib) for hit in worst_first)
     return Report("wrong" if wrong else ("unchecked" if unsure else "ok"), tuple(found), kind, ident, profiles)
 
 

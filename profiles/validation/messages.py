@@ -80,6 +80,9 @@ def render(hit: Hit) -> Words:
     """The words for a hit."""
     row = entry(hit.key)
     node = hit.node
+    own = catalogue().get(f"rule.{hit.params['constraint']}") if hit.key == "invariant.failed" else None
+    if own is not None:
+        row = {**row, **own}
     params = _Params({key: _short(value) for key, value in hit.params.items() if key != "near"})
     params.setdefault("element", node.name.removesuffix("[x]") if node is not None else "")
     params["name_nl"] = params["name_en"] = params["element"]

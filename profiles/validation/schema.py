@@ -7,15 +7,20 @@ value; every level adds its own step while the hits travel up. A right resource 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.validation.merge import Node
 
 if TYPE_CHECKING:
     from profiles.validation.context import Context
 
-Segment = tuple[str, str]
-"""The JSON key of a step and the element name that FHIRPath uses for it."""
+
+class Segment(NamedTuple):
+    """A step in a path: the JSON key, the element name that FHIRPath uses for it, and the element's definition."""
+
+    key: str
+    name: str
+    node: Node | None = None
 
 
 class Hit:
@@ -104,7 +109,7 @@ class Shape:
             if missing & bit:
                 hit = Hit("cardinality.min", node, {"min": node.min, "count": 0})
                 name = node.name.removesuffix("[x]")
-                hit.path.append((name, name))
+                hit.path.append(Segment(name, name))
                 hits.append(hit)
         return hits
 
@@ -112,7 +117,7 @@ class Shape:
         if (key == "resourceType" and self.resource) or key == "fhir_comments":
             return None
         hit = Hit("unknown.element", self.node, {"element": str(key)[:80], "type": self.name})
-        hit.path.append((str(key), str(key)))
+        hit.path.append(Segment(str(key), str(key)))
         return [hit]
 
     def _chosen_twice(self, key: str, value: dict[str, Any], hits: Hits | None) -> Hits | None:
@@ -121,7 +126,7 @@ class Shape:
         bare = key.lstrip("_")
         if all(other.lstrip("_") == bare for other in value if other in self.props and self.props[other][1] == bit):
             return hits
-        return [*(hits or ()), Hit("type.choice", self.node, {"element": segment[1], "value": key})]
+        return [*(hits or ()), Hit("type.choice", self.node, {"element": segment.name, "value": key})]
 
 
 def _without_null(hits: Hits, key: str, value: dict[str, Any]) -> Hits:

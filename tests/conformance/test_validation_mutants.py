@@ -35,7 +35,7 @@ RARE = {"maximum", "fixed", "pattern", "minimum", "slice-minimum", "slice-closed
 
 def mutants(name: str) -> Iterator[tuple[Validator, str, Mutant]]:
     """The mutants of a set: one for each kind at each element of each profile; in the suite a sample of those."""
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, ...]] = set()
     for _, path, version, packages in instances(name):
         validator = official(version, packages)
         resource = read(path, version)
@@ -44,7 +44,8 @@ def mutants(name: str) -> Iterator[tuple[Validator, str, Mutant]]:
             continue
         for profile in report.profiles:
             for mutant in Mutations(validator, resource, profile).all():
-                key = (profile, mutant.kind, mutant.where if EVERY else mutant.where.partition(" @")[0])
+                where = (path.name, mutant.where) if EVERY else (mutant.where.partition(" @")[0],)
+                key = (profile, mutant.kind, *where)
                 if key in seen:
                     continue
                 seen.add(key)

@@ -128,6 +128,15 @@ class Mutations:
         self, pointer: Pointer, key: str, bare: str, value: dict[str, Any], node: Node
     ) -> Iterator[Mutant]:
         allowed = {ref.code for ref in node.types}
+        if node.id.endswith("Extension.value[x]") and node.slices:
+            allowed = {ref.code for one in node.slices.values() for ref in one.types}
+        if pointer and pointer[-2:-1] == ("extension",) and "integer" not in allowed:
+            copied = copy.deepcopy(self.resource)
+            holder = at(copied, pointer)
+            del holder[key]
+            holder.pop("_" + key, None)
+            holder["valueInteger"] = 7
+            yield Mutant("extension-type", f"{node.id} @ {'.'.join(map(str, pointer))}", copied)
         if "Address" not in allowed:
             copied = copy.deepcopy(self.resource)
             holder = at(copied, pointer)

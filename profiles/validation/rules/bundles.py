@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
 from profiles.validation.merge import Node
-from profiles.validation.schema import Hit, Hits
+from profiles.validation.schema import Hit, Hits, Segment
 
 FIRST: Final = {"document": "Composition", "message": "MessageHeader"}
 
@@ -32,6 +32,6 @@ def bundle_hits(bundle: dict[str, Any], node: Node | None) -> Hits:
             hit = Hit(
                 "bundle.fullurl", node, {"value": full[:200], "allowed": f"{resource.get('resourceType')}/{ident}"}
             )
-            hit.path = [("fullUrl", "fullUrl"), index, ("entry", "entry")]
+            hit.path = [Segment("fullUrl", "fullUrl"), index, Segment("entry", "entry")]
             hits.append(hit)
     return hits

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from profiles.validation.definitions import plain
-from profiles.validation.schema import Hit, Hits, Shape
+from profiles.validation.schema import Hit, Hits, Segment, Shape
 
 Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
 """A profile by URL: its shape, its chain (itself first) and its type; or the reason why it cannot be used."""
@@ -34,12 +34,12 @@ def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lo
             hit = Hit(key if wanted else f"{key}.claimed", None, {"profile": url, "reason": answer})
             hit.severity = "error" if wanted else "information"
             if not wanted:
-                hit.path = [("profile", "profile"), ("meta", "meta")]
+                hit.path = [Segment("profile", "profile"), Segment("meta", "meta")]
             hits.append(hit)
         elif answer[2] != kind:
             hit = Hit("profile.type", None, {"profile": url, "allowed": answer[2], "value": kind})
             if not wanted:
-                hit.path = [("profile", "profile"), ("meta", "meta")]
+                hit.path = [Segment("profile", "profile"), Segment("meta", "meta")]
             hits.append(hit)
         else:
             found[url] = answer[:2]

@@ -7,7 +7,7 @@ codes since the package was made: there an unknown code is a warning.
 from typing import Any, Final
 
 from profiles.validation.merge import Node
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema import Check, Hit, Hits, Segment
 from profiles.validation.terminology import CodeSystem, Terminology
 
 MOVING: Final = ("http://terminology.hl7.org/CodeSystem/v2-", "http://terminology.hl7.org/CodeSystem/v3-")
@@ -33,7 +33,7 @@ def code_check(node: Node, terminology: Terminology) -> Check:
             return None
         severity = "warning" if system.startswith(MOVING) else "error"
         hit = Hit("code.unknown", node, {"value": code[:80], "system": system[:200]}, severity)
-        hit.path.append(("code", "code"))
+        hit.path.append(Segment("code", "code"))
         return [hit]
 
     return check

@@ -72,7 +72,7 @@ def settled(hits: Sequence[Hit]) -> Hits:
 
 
 def _fits(hit: Hit) -> bool:
-    names = [step[1] for step in reversed(hit.path) if not isinstance(step, int)]
+    names = [step.name for step in reversed(hit.path) if not isinstance(step, int)]
     while names and names[-1] in ("extension", "modifierExtension"):
         names.pop()
     path = ".".join(names)

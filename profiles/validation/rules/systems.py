@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.validation.merge import Node
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema import Check, Hit, Hits, Segment
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def system_check(node: Node, kind: str) -> Check:
         message = "system.bsn" if system.id == "bsn" else f"system.{kind}"
         particulars = {"system": system.name, "value": shown, "allowed": system.form}
         hit = Hit(message, node, particulars, system.severity)
-        hit.path.append((key, key))
+        hit.path.append(Segment(key, key))
         return [hit]
 
     return check
