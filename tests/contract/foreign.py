@@ -4,6 +4,7 @@ They are put into ``GATEWAY_FOREIGN`` (default: the user's cache folder); .ci/ru
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from profiles.fhir import jsonio
 
 ROOT = Path(os.environ.get("GATEWAY_FOREIGN", Path.home() / ".cache" / "medmij-gateway" / "foreign"))
 SNAKE = "fhirsnake==1.1.0"
+NODE = "@asymmetrik/node-fhir-server-core@2.2.5"
+NODE_SERVER = Path(__file__).parent / "foreign_node" / "server.js"
 
 
 def fetched(package: str) -> Path:
@@ -38,14 +42,44 @@ def snake(resources: Iterable[dict[str, Any]], folder: Path) -> Iterator[str]:
         place = folder / "resources" / resource["resourceType"]
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{resource['id']}.json").write_bytes(jsonio.dump(resource))
+    port = _free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--app-dir", str(app), "--port", str(port), "main:app"]
+    with _running(command, folder, f"http://127.0.0.1:{port}/"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def node(resources: Iterable[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """A node-fhir-server-core server (STU3) that holds these resources; gives its base URL."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are needed for this foreign FHIR server")
+    modules = ROOT / "node-fhir-server-core-2.2.5"
+    if not (modules / "node_modules" / "@asymmetrik").is_dir():
+        modules.mkdir(parents=True, exist_ok=True)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+        command = ["npm", "install", "--prefix", str(modules), *quiet, NODE]
+        subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    file = folder / "resources.json"
+    file.write_bytes(jsonio.dump(list(resources)))
+    port = _free_port()
+    command = ["node", str(NODE_SERVER), str(modules), str(file), str(port), "3_0_1"]
+    with _running(command, folder, f"http://127.0.0.1:{port}/3_0_1/metadata"):
+        yield f"http://127.0.0.1:{port}/3_0_1"
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--app-dir", str(app), "--port", str(port), "main:app"]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, url: str) -> Iterator[None]:
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}"
+        _wait(url, process)
+        yield
     finally:
         process.terminate()
         process.wait(10)

@@ -1,4 +1,8 @@
-"""Against a FHIR server that is not ours: fhirsnake, which has no statement, no POST search and ignores parameters."""
+"""Against FHIR servers that are not ours.
+
+fhirsnake has no statement and no POST search, and ignores every parameter. node-fhir-server-core has a statement, POST
+search and its own ideas of formats and headers; it keeps the whole contract.
+"""
 
 import asyncio
 import time
@@ -6,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contract.adapter_world import ANNA_KEY, BRAM_KEY, record
-from contract.foreign import snake
+from contract.adapter_world import ANNA_KEY, BRAM_KEY, NOBODY_KEY, record
+from contract.foreign import node, snake
 
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
 from adapters.guard import Guard, Whose
 from adapters.port import AdapterGarbage, AdapterQuery, AvailabilityQuery, Batch, Content, PatientKey, WrongPatient
+from adapters.testing.contract import AdapterContract, Row
 from profiles.fhir.version import FhirVersion
 
 
@@ -27,6 +32,12 @@ def one_person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def two_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with snake(record(), tmp_path_factory.mktemp("both")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def node_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with node(record(), tmp_path_factory.mktemp("node")) as url:
         yield url
 
 
@@ -114,3 +125,20 @@ def test_availability(one_person: str) -> None:
             await adapter.aclose()
 
     assert asyncio.run(whole())
+
+
+class TestNodeServer(AdapterContract):
+    known, other, unknown = ANNA_KEY, BRAM_KEY, NOBODY_KEY
+    rows = (
+        Row("bgz-3", "problem", "Condition"),
+        Row("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),
+        Row("bgz-3", "patient", "Patient", (("_include", "Patient:general-practitioner"),)),
+        Row("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),)),
+    )
+
+    @pytest.fixture(autouse=True)
+    def _url(self, node_server: str) -> None:
+        self.url = node_server
+
+    def make(self) -> FhirAdapter:
+        return FhirAdapter(FhirSettings(name="node", url=self.url, version=FhirVersion.STU3))
