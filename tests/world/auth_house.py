@@ -278,6 +278,7 @@ class Pgo:
         self.state = "Zk4-" + uuid.uuid4().hex
         self.correlation = str(uuid.uuid4())
         self.browser = httpx.AsyncClient(
+            transport=httpx.MockTransport(lambda request: httpx.Response(599)),
             mounts={
                 "https://medmij.zandoord.example": httpx.ASGITransport(house.app, raise_app_exceptions=False),
                 "https://inloggen.example": httpx.ASGITransport(house.idp_app),

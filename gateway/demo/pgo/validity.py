@@ -5,7 +5,8 @@ from functools import lru_cache
 from gateway.demo.pgo.tables import Verdict
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.validation import Validator, validator
+from profiles.validation import Validator
+from profiles.zibs import validator
 
 
 @lru_cache(maxsize=len(FhirVersion))
@@ -14,7 +15,7 @@ def _validator(version: FhirVersion) -> Validator:
 
 
 def check(version: FhirVersion, resource: Resource) -> Verdict:
-    """The verdict on one resource, with the definition packages of this machine; errors in Dutch."""
+    """The verdict on one resource, with this machine's packages or else our own tables; errors in Dutch."""
     report = _validator(version).validate(resource)
     errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
     kind = {"ok": "ok", "wrong": "wrong"}.get(report.verdict, "partly")
