@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.clients.settings import ListSettings
 from auth.settings import AuthSettings
 from auth.tls import TlsSettings
+from gateway.quality.settings import QualitySettings
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
     lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
-    validation: dict[str, Any] = Field({}, description="validation policies, see docs/validation.md")
+    validation: QualitySettings = QualitySettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

@@ -5,25 +5,21 @@ or English by Accept-Language. A resource with faults is a good answer: status 2
 """
 
 import asyncio
-from functools import lru_cache
-from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.problems import Problem, problem_of
+from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.validation import Validator
-from profiles.validation.definitions import Definitions
 from profiles.validation.findings import as_outcome
 from profiles.validation.inputs import validate_text
-from profiles.validation.packages import choose, default_cache, installed
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -33,12 +29,6 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/fhir/{version}/$validate", operation.answer, methods=["POST"]),
         Route("/fhir/{version}/{type}/$validate", operation.answer, methods=["POST"]),
     ]
-
-
-@lru_cache(maxsize=4)
-def validator_for(version: FhirVersion, cache: str) -> Validator:
-    """The validator of a release, with the packages of the cache folder (empty: the default folder)."""
-    return Validator(version, Definitions(choose(installed(Path(cache) if cache else default_cache()), version)))
 
 
 class ValidateOperation:
@@ -71,7 +61,7 @@ class ValidateOperation:
         wanted = request.path_params.get("type")
         language = "nl" if request.headers.get("accept-language", "").lower().startswith("nl") else "en"
         report = await asyncio.to_thread(
-            validate_text, resource, lambda one: validator_for(one, self._settings.package_cache), version, profiles
+            validate_text, resource, lambda one: shared_validator(one, self._settings.package_cache), version, profiles
         )
         if wanted and report.type and report.type != wanted:
             raise Problem(400, "invalid", f"The body is not a {wanted[:64]}.")

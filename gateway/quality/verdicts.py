@@ -1,0 +1,81 @@
+"""Verdicts: one shared validator per FHIR release, and which definitions serve which standard.
+
+Official packages of the cache come first; for STU3 our own zib tables fill in what they do not hold; below both are
+the base facts of FHIR.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.model import Standard
+from profiles.validation import Report, Validator
+from profiles.validation.definitions import Definitions
+from profiles.validation.packages import Package, choose, default_cache, installed
+from profiles.zibs.load import RELEASES, tables
+
+
+@lru_cache(maxsize=2 * len(FhirVersion))
+def shared_validator(version: FhirVersion, cache: str = "") -> Validator:
+    """The validator of a release, with the packages of a cache folder (empty: the default folder) and our tables."""
+    return Validator(version, Definitions(_sources(version, cache)))
+
+
+def _sources(version: FhirVersion, cache: str) -> list[Package]:
+    packages = choose(installed(Path(cache) if cache else default_cache()), version)
+    release = RELEASES.get(version)
+    return packages if release is None else [*packages, tables(release)]
+
+
+class Verdicts:
+    """Reports on resources. Safe to use from several threads; a verdict on the same content is given once."""
+
+    def __init__(self, cache: str = "") -> None:
+        self._cache = cache
+        self._lock = threading.Lock()
+
+    def validator(self, version: FhirVersion) -> Validator:
+        """The shared validator of a release."""
+        return shared_validator(version, self._cache)
+
+    def report(self, version: FhirVersion, resource: Resource, content: bytes) -> Report:
+        """The report on a resource whose canonical bytes are ``content``."""
+        with self._lock:
+            return self.validator(version).validate_cached(content, resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a standard is checked against: packages that are there (as ``name@version``), and what stands in."""
+
+    standard: str
+    packages: tuple[str, ...]
+    other_versions: tuple[str, ...]
+    absent: tuple[str, ...]
+    tables: str
+
+    @property
+    def kind(self) -> str:
+        """``official`` when every package that the standard names is there, ``tables`` or ``base`` else."""
+        if self.packages and not self.absent and not self.other_versions:
+            return "official"
+        return "tables" if self.tables else "base"
+
+
+def basis(standard: Standard, cache: str = "") -> Basis:
+    """Which definitions serve a standard on this machine."""
+    there = {package.name: package.version for package in _sources(standard.fhir, cache)}
+    exact, other, absent = [], [], []
+    for name, version in standard.packages.items():
+        if there.get(name) == version:
+            exact.append(f"{name}@{version}")
+        elif name in there:
+            other.append(f"{name}@{there[name]}")
+        else:
+            absent.append(f"{name}@{version}")
+    release = RELEASES.get(standard.fhir)
+    ours = tables(release) if release else None
+    return Basis(standard.id, tuple(exact), tuple(other), tuple(absent), ours.label if ours else "")
