@@ -57,6 +57,8 @@ class OidcSettings(_Section):
     """How long ago the person may have authenticated; a fresh login is asked every time (AUTH-18)."""
     clock_leeway_seconds: int = Field(default=30, ge=0, le=120)
     timeout_seconds: float = Field(default=5.0, gt=0, le=30)
+    proxy: str | None = None
+    """Proxy for the calls to the login bridge; the environment's proxy variables are not used."""
     jwks_seconds: int = Field(default=300, ge=10, le=86400)
 
 

@@ -6,7 +6,7 @@ change a row that is still as expected, so that of any number of workers exactly
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, exists, insert, or_, select, update
 
 from auth.tables import access_tokens, codes, consents, families, refresh_tokens, sessions
 
@@ -57,6 +57,8 @@ LASTING_FAMILIES = (
 )
 _END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)
 END_FAMILY = _END.where(families.c.id == bindparam("which"), families.c.ended.is_(None))
+END_REPLAYED = END_FAMILY.where(exists().where(access_tokens.c.family == families.c.id))
+"""After a code was offered twice: only when tokens came from it, so that of two simultaneous offers one succeeds."""
 END_IDLE = _END.where(families.c.lasting, families.c.used < bindparam("before"), families.c.ended.is_(None))
 """The lasting families that nobody used for six months (LTC-03)."""
 END_EARLIER = _END.where(

@@ -150,6 +150,12 @@ class Store:
             ended = _ended(connection, sql.END_FAMILY, {"which": family_id}, now, why, channel)
         return ended[0] if ended else None
 
+    def end_replayed(self, family_id: str, now: int) -> Family | None:
+        """End the family of a code that was offered again, if tokens came from it (TOKEN-08, CT-61)."""
+        with self.engine.begin() as connection:
+            ended = _ended(connection, sql.END_REPLAYED, {"which": family_id}, now, "replayed", "token-endpoint")
+        return ended[0] if ended else None
+
     def end_idle(self, now: int, before: int) -> list[Family]:
         """End the lasting families that were not used since `before` (LTC-03), with a line in the register each."""
         with self.engine.begin() as connection:

@@ -96,7 +96,7 @@ class BackChannel:
             spent = self._parts.store.spend_code(digest(text), self._parts.now())
             found = spent.code or found
             if spent.replayed_family is not None:
-                self._parts.store.end_family(spent.replayed_family, self._parts.now(), "replayed", "token-endpoint")
+                self._parts.store.end_replayed(spent.replayed_family, self._parts.now())
                 self._note(EventType.CODE_REPLAYED, ids)
         return found
 

@@ -31,12 +31,22 @@ _MAX_METADATA = 200_000
 _KEY_TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {"ES": ECKey, "Ed": OKPKey, "RS": RSAKey, "PS": RSAKey}
 
 
+class _Shared(httpx.AsyncBaseTransport):
+    """One connection pool and one TLS context for all short-lived clients; they do not close it."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._inner.handle_async_request(request)
+
+
 class OidcLogin:
     """`Login` over OpenID Connect. One per process; holds only the provider's public metadata."""
 
     def __init__(self, settings: OidcSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
-        self._transport = transport
+        self._transport = _Shared(transport or httpx.AsyncHTTPTransport(proxy=settings.proxy))
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
