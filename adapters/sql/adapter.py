@@ -181,7 +181,11 @@ class SqlAdapter:
             _complain(self.mapping.name, section.name, (needed | section.columns) - held)
 
     def _offers(self, service: ServiceKey) -> bool:
-        return self.settings.services is None or service.id in self.settings.services
+        """A service is offered when the settings name it, else when the mapping has a row of its standard."""
+        if self.settings.services is not None:
+            return service.id in self.settings.services
+        rows = self.capabilities.rows
+        return not rows or any(standard == service.standard for standard, _ in rows)
 
     def _content(self, binary: Resource, fetched: datetime) -> Content:
         data = base64.b64decode(str(binary.get("content", binary.get("data", ""))))

@@ -39,7 +39,13 @@ class FakeEhr:
     address: str | None = None
     """Its own FHIR base, when its resources refer to themselves with it."""
 
+    raw_binaries: bool = False
+    """Hand documents out as bytes instead of as Binary resources."""
+
     fault: Fault = Fault.NONE
+    fault_on: str | None = None
+    """The one resource type that the fault is for; all when None."""
+
     calls: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list, repr=False)
     assertions: list[str] = field(default_factory=list, repr=False)
@@ -94,11 +100,13 @@ class FakeEhr:
     def _data(self, method: str, path: list[str], query: Pairs) -> tuple[Answer, Fault]:
         self.calls.append(f"{method} {'/'.join(path)}")
         lookup = path[:1] == ["Patient"] and any(name == "identifier" for name, _ in query)
-        fault = Fault.NONE if lookup else self.fault
+        fault = self.fault if self.fault_on in (None, path[0]) and not lookup else Fault.NONE
         if path[1:] == ["_search"] and not self.post_search:
             return Answer(405, b"", "text/plain"), fault
         if len(path) == 2 and path[1] != "_search":
             found = [one for one in self.resources if one["resourceType"] == path[0] and one.get("id") == path[1]]
+            if found and path[0] == "Binary" and self.raw_binaries:
+                return _raw(found[0]), fault
             return (as_json(found[0]) if found else as_json(_outcome("not-found"), 404)), fault
         page = int(dict(query).get("_page", "1"))
         if fault is Fault.HALF and page > 1:
@@ -157,6 +165,11 @@ class FakeEhr:
         if self.login == "basic":
             right = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         return hmac.compare_digest(authorization.encode(), right.encode())
+
+
+def _raw(binary: Resource) -> Answer:
+    data = base64.b64decode(str(binary.get("content", binary.get("data", ""))))
+    return Answer(200, data, binary["contentType"])
 
 
 async def _body(receive: Any) -> bytes:

@@ -17,14 +17,16 @@ from adapters.port import (
     AdapterQuery,
     AdapterRefused,
     Batch,
+    Content,
     Reason,
     WrongPatient,
 )
+from adapters.settings import Limits
 from adapters.testing.fake_ehr import FakeEhr
 from adapters.testing.faults import Fault
 from profiles.fhir.version import FhirVersion
 
-DEADLINE = 1.5
+DEADLINE = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,57 @@ def test_a_record_without_an_owner_is_left_out_with_a_gap(world: tuple[FakeEhr, 
     assert isinstance(outcome, Batch)
     assert [one["id"] for one in outcome.resources] == ["c1", "c2"]
     assert [gap.reason for gap in outcome.gaps] == [Reason.INVALID_BLOCKED]
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def fetch(ehr: FakeEhr, given: str = "b1", **limits: int) -> tuple[bytes | str | AdapterError, float]:
+    """The bytes of a document, "none" when there is none, or the error."""
+
+    async def whole(url: str) -> bytes | str | AdapterError:
+        settings = FhirSettings(name="ehr", url=url, version=FhirVersion.STU3, limits=Limits(**limits))
+        adapter = FhirAdapter(settings)
+        deadline = time.monotonic() + DEADLINE
+        query = AdapterQuery("p", ANNA_KEY, "pdfa-3", "binary", "read", "Binary", FhirVersion.STU3, deadline, id=given)
+        try:
+            content = await adapter.read(query)
+            return b"".join([piece async for piece in content.chunks]) if isinstance(content, Content) else "none"
+        except AdapterError as error:
+            return error
+        finally:
+            await adapter.aclose()
+
+    with serving(ehr) as address:
+        started = time.monotonic()
+        return asyncio.run(whole(f"{address}/fhir")), time.monotonic() - started
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_document_comes_as_bytes_whatever_form_the_ehr_gives_it(raw: bool) -> None:
+    assert fetch(FakeEhr(record(), raw_binaries=raw))[0] == b"%PDF-1.4\n"
+
+
+def test_a_document_of_another_is_not_there() -> None:
+    assert fetch(FakeEhr(record()), "b2")[0] == "none"
+    assert fetch(FakeEhr(record()), "../Patient/bram")[0] == "none"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault.HANG, AdapterDown),
+        (Fault.DRIP, AdapterDown),
+        (Fault.RESET, AdapterDown),
+        (Fault.HUGE, AdapterGarbage),
+        (Fault.COMPRESSED, AdapterGarbage),
+        (Fault.REDIRECT, AdapterGarbage),
+    ],
+)
+def test_a_fault_half_way_a_document_is_an_error_in_time(fault: Fault, kind: type[AdapterError], raw: bool) -> None:
+    long = [{**one, "content": "JVBERi0xLjQK" * 40} if one["resourceType"] == "Binary" else one for one in record()]
+    ehr = FakeEhr(long, raw_binaries=raw, fault=fault, fault_on="Binary")
+    outcome, seconds = fetch(ehr, content_bytes=2_000_000, answer_bytes=2_000_000)
+    assert type(outcome) is kind
+    assert seconds < DEADLINE + 0.7

@@ -1,9 +1,12 @@
 """The sample hospital EHR, in SQLite and in PostgreSQL, behind the same mapping."""
 
 import asyncio
+import contextlib
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,14 @@ from adapters.port import (
     AdapterGarbage,
     AdapterMisconfigured,
     AdapterQuery,
+    Availability,
+    AvailabilityQuery,
     Batch,
     Bsn,
     Level,
     PatientKey,
     Reason,
+    ServiceKey,
     WrongPatient,
 )
 from adapters.registry import build
@@ -348,3 +354,27 @@ def test_a_probe_names_the_column_that_is_missing(lite: str, tmp_path: Path) -> 
 
     with pytest.raises(AdapterMisconfigured, match="problem: the query gives no state"):
         asyncio.run(whole())
+
+
+def test_a_database_that_is_locked_is_down_in_time(tmp_path: Path) -> None:
+    url = fill_sqlite(tmp_path / "ehr.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "ehr.db", isolation_level=None)) as writer:
+        writer.execute("begin exclusive")
+        started = time.monotonic()
+        assert isinstance(failing(connect(url), seconds=0.5), AdapterDown)
+        assert time.monotonic() - started < 2
+    assert ask(connect(url), PROBLEM).resources
+
+
+def test_a_service_without_a_row_in_the_mapping_is_not_offered(lite: str) -> None:
+    async def whole() -> Availability:
+        adapter = connect(lite)
+        services = (ServiceKey("48", "bgz-3"), ServiceKey("63", "immunization-2"))
+        try:
+            return await adapter.available(AvailabilityQuery("p", JOKE, services, time.monotonic() + 5))
+        finally:
+            await adapter.aclose()
+
+    answer = asyncio.run(whole())
+    assert (answer.services, answer.reasons) == ({"48"}, {"63": Reason.NOT_OFFERED})
+    assert answer.birth_date == date(1968, 8, 22)
