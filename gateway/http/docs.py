@@ -43,6 +43,10 @@ const ui = SwaggerUIBundle({
   requestInterceptor: (request) => {
     request.headers["MedMij-Request-ID"] = crypto.randomUUID();
     request.headers["X-Correlation-ID"] = %(correlation)s;
+    if (request.url.includes("/oauth/token?")) {
+      // The UI repeats the parameters of the authorization request; here parameters stand in the body only.
+      request.url = request.url.split("?")[0];
+    }
     return request;
   }
 });
@@ -51,27 +55,38 @@ ui.initOAuth({
   scopes: %(scopes)s,
   additionalQueryStringParams: {"MedMij-Request-ID": %(request)s, "X-Correlation-ID": %(correlation)s}
 });
+// The screens of the authorization server cut the tie between the two windows (Cross-Origin-Opener-Policy), so
+// the answer comes over a channel of this origin.
+new BroadcastChannel("gateway-docs").onmessage = (event) => {
+  const oauth2 = window.swaggerUIRedirectOauth2;
+  if (!oauth2) {
+    return;
+  }
+  const answer = new URLSearchParams(event.data);
+  const auth = oauth2.auth;
+  if (answer.get("state") !== oauth2.state) {
+    return;
+  }
+  if (answer.get("code")) {
+    delete oauth2.state;
+    auth.code = answer.get("code");
+    oauth2.callback({auth: auth, redirectUrl: oauth2.redirectUrl});
+  } else {
+    const message = answer.get("error_description") || answer.get("error") || "no code";
+    oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: message});
+  }
+};
 """
 
 RETURN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Signed in</title></head>
-<body><p>You can close this window.</p><script src="/docs/return.js"></script></body></html>
+<body><p>You can close this window and go back to the API page.</p><script src="/docs/return.js"></script></body></html>
 """
 
 RETURNED = """"use strict";
-const oauth2 = window.opener.swaggerUIRedirectOauth2;
-const answer = new URLSearchParams(window.location.search);
-const auth = oauth2.auth;
-if (answer.get("state") !== oauth2.state) {
-  oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: "The state of the answer is not ours."});
-} else if (answer.get("code")) {
-  delete oauth2.state;
-  auth.code = answer.get("code");
-  oauth2.callback({auth: auth, redirectUrl: oauth2.redirectUrl});
-} else {
-  const message = answer.get("error_description") || answer.get("error") || "no code";
-  oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: message});
-}
+const channel = new BroadcastChannel("gateway-docs");
+channel.postMessage(window.location.search);
+channel.close();
 window.close();
 """
 
