@@ -8,14 +8,15 @@ refer to. What was corrected by hand (names of concepts, words for invariants) i
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
+from profiles.validation.basefacts import BaseTrees
 from profiles.validation.definitions import Definitions, plain
-from profiles.validation.merge import HL7
+from profiles.validation.merge import HL7, Merger, Node
 from profiles.validation.packages import Package, PackageError, install, open_package
 from profiles.zibs import facts, sets
 from profiles.zibs.load import ABOUT, ROOT
@@ -34,6 +35,7 @@ class Source:
         self.definitions = Definitions(packages)
         self.version = FhirVersion.of(str(about["fhir"]))
         self.types = basetypes.facts(self.version).types
+        self.merger = Merger(self.definitions, BaseTrees(self.version))
         wanted = set(about["packages"])
         missing = wanted - {package.label for package in packages}
         if missing:
@@ -59,7 +61,34 @@ class Source:
             if data is not None and data.get("derivation") == "constraint":
                 found[url] = data
                 queue.extend(references(data))
+        for url, data in found.items():
+            self._complete(url, data)
         return dict(sorted(found.items()))
+
+    def base_types(self, structures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The published definitions of the FHIR types that the structures are made of."""
+        names = sorted({str(data["type"]) for data in structures})
+        found = [self.definitions.structure(HL7 + name) for name in names]
+        return [data for data in found if data is not None and "snapshot" in data]
+
+    def _complete(self, url: str, data: dict[str, Any]) -> None:
+        """Write out the value sets of bindings that only name a strength and mean the value set of the parent."""
+        bare = {
+            str(element["id"]): element["binding"]
+            for element in data["differential"]["element"]
+            if "binding" in element and not any(sets.bound(element))
+        }
+        if bare:
+            for node in nodes(self.merger.tree(url).root):
+                if node.source == url and node.id in bare and node.binding and node.binding.value_set:
+                    bare[node.id]["valueSetReference"] = {"reference": node.binding.value_set}
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A merged element and all below it."""
+    yield node
+    for child in [*(node.children or {}).values(), *node.slices.values()]:
+        yield from nodes(child)
 
 
 def references(data: dict[str, Any]) -> Iterable[str]:
@@ -84,6 +113,8 @@ def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str
     source = Source(packages, about)
     structures = source.structures()
     value_sets = sets.collect(structures.values(), source.definitions)
+    systems = sets.systems(value_sets.values(), source.base_types(structures.values()), source.definitions)
+    system_names = sets.names(systems)
     named = {url: url.rpartition("/")[2] for url in structures}
     named |= sets.names(value_sets)
 
@@ -102,6 +133,8 @@ def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str
         files[file] = write(facts.table(data, known, name, words))
     for url, data in value_sets.items():
         files[f"valuesets/{named[url]}.yaml"] = write(sets.table(data, source.definitions, name))
+    for url, data in systems.items():
+        files[f"codesystems/{system_names[url]}.yaml"] = write(sets.system_table(data))
     return files
 
 

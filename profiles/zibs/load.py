@@ -19,20 +19,20 @@ from profiles.validation.packages import Entry, Package
 from profiles.validation.terminology import Server
 from profiles.zibs.notation import TableError, read
 from profiles.zibs.structures import structure
-from profiles.zibs.valuesets import value_set
+from profiles.zibs.valuesets import code_system, value_set
 
 ROOT: Final = Path(__file__).parent
 RELEASES: Final = {FhirVersion.STU3: "2017"}
 """The release of the zibs that we have tables of, by FHIR release."""
-KINDS: Final = {"structure": "StructureDefinition", "valueset": "ValueSet"}
+KINDS: Final = {"structure": "StructureDefinition", "valueset": "ValueSet", "codesystem": "CodeSystem"}
 ABOUT: Final = "release.yaml"
 
 
 class Tables(Package):
-    """The tables of one release in a folder; reads as a package of StructureDefinitions and ValueSets."""
+    """The tables of one release in a folder; reads as a package of structures, value sets and code systems."""
 
     def entries(self) -> list[Entry]:
-        """All structures and value sets, by file."""
+        """All structures, value sets and code systems, by file."""
         return self._entries
 
     def read(self, entry: Entry) -> dict[str, Any]:
@@ -40,6 +40,8 @@ class Tables(Package):
         table = self.table(entry)
         if entry.type == "ValueSet":
             return value_set(table, entry.file, self.value_set_url)
+        if entry.type == "CodeSystem":
+            return code_system(table, entry.file)
         return structure(table, entry.file, self.profile_url, self.value_set_url)
 
     def table(self, entry: Entry) -> dict[str, Any]:
@@ -92,7 +94,9 @@ def open_tables(folder: Path) -> Tables:
         key, _, url = content.partition(b"\n")[0].decode("utf-8", "replace").partition(": ")
         kind = KINDS.get(key)
         if kind is None or ":" not in url:
-            raise TableError(file, "line 1", "a table begins with 'structure: URL' or 'valueset: URL'")
+            raise TableError(
+                file, "line 1", "a table begins with 'structure: URL', 'valueset: URL' or 'codesystem: URL'"
+            )
         for mark in ((kind, url.strip()), (kind, "name " + path.stem)):
             if mark in seen:
                 raise TableError(file, "", f"stands for the same as {seen[mark]}")

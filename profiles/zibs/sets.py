@@ -1,4 +1,4 @@
-"""Reading the facts of published value sets into tables: which codes of which systems, where they can be listed."""
+"""Reading the facts of published value sets and code systems into tables: which codes, where they can be listed."""
 
 import re
 from collections import Counter
@@ -9,16 +9,14 @@ from profiles.validation.definitions import Definitions, plain
 from profiles.validation.terminology import Extent, Terminology
 from profiles.zibs.notation import BAR
 
-MOST: Final = 1000
-"""A system of which a set holds more codes than this is written as open: such a set is a whole classification."""
+MOST: Final = 1500
+"""A system of which a set holds more codes than this is written as open, and gets no table of its own."""
 PROBE: Final = "urn:probe"
 
 
 def collect(structures: Iterable[Mapping[str, Any]], definitions: Definitions) -> dict[str, dict[str, Any]]:
     """The value sets that the structures bind to, and those that these include, by canonical URL."""
-    queue = [
-        url for data in structures for element in data["differential"]["element"] for url in _bound(element) if url
-    ]
+    queue = [url for data in structures for element in data["differential"]["element"] for url in bound(element) if url]
     found: dict[str, dict[str, Any]] = {}
     while queue:
         url = plain(queue.pop())
@@ -31,7 +29,8 @@ def collect(structures: Iterable[Mapping[str, Any]], definitions: Definitions) -
     return dict(sorted(found.items()))
 
 
-def _bound(element: Mapping[str, Any]) -> list[str | None]:
+def bound(element: Mapping[str, Any]) -> list[str | None]:
+    """The value sets that an element is bound to by name."""
     binding = element.get("binding") or {}
     return [(binding.get("valueSetReference") or {}).get("reference"), binding.get("valueSetUri")]
 
@@ -40,9 +39,42 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
 
-def names(value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """A file name for every value set: its own name, with the end of its id where several have that name."""
-    plain_names = {url: _stem(str(data.get("name") or url.rpartition("/")[2])) for url, data in value_sets.items()}
+def systems(
+    value_sets: Iterable[Mapping[str, Any]], types: Iterable[Mapping[str, Any]], definitions: Definitions
+) -> dict[str, dict[str, Any]]:
+    """The code systems that came whole with the packages and that these sets take codes from, by URL.
+
+    ``types``: definitions of base types, the value sets of whose elements count too.
+    """
+    of_types = {url for one in types for row in one["snapshot"]["element"] for url in bound(row) if url}
+    every = [*value_sets, *filter(None, (definitions.find("ValueSet", url) for url in sorted(of_types)))]
+    named = {
+        str(include["system"])
+        for data in every
+        for include in data.get("compose", {}).get("include", ())
+        if "system" in include
+    }
+    terminology = Terminology(definitions)
+    found = {}
+    for url in sorted(named):
+        system = terminology.code_system(url)
+        data = definitions.find("CodeSystem", url)
+        if system is not None and data is not None and system.complete and len(system.codes) <= MOST:
+            found[url] = {**data, "codes": system.codes}
+    return found
+
+
+def system_table(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The table of a code system as `systems` gives it."""
+    table: dict[str, Any] = {"codesystem": data["url"], "name": str(data.get("name") or "")}
+    if not data.get("caseSensitive", True):
+        table["cased"] = False
+    return table | {"codes": "".join(f"{code}\n" for code in sorted(data["codes"]))}
+
+
+def names(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A file name for every value set or code system: its own, with the end of its id where several have that name."""
+    plain_names = {url: _stem(str(data.get("name") or url.rpartition("/")[2])) for url, data in sets.items()}
     count = Counter(name.lower() for name in plain_names.values())
     found = {}
     for url, name in plain_names.items():

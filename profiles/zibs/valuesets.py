@@ -1,4 +1,4 @@
-"""From a value set table to a ValueSet with a compose.
+"""From a value set table to a ValueSet with a compose; from a code system table to a CodeSystem.
 
 A table of a value set holds::
 
@@ -11,6 +11,14 @@ A table of a value set holds::
     - system: http://snomed.info/sct
       open: true                                                                    codes that are not listed here
     - valueset: AllergieCategorieCodelijst                                          all codes of another value set
+
+A table of a code system, of which every code is listed::
+
+    codesystem: http://hl7.org/fhir/consent-category
+    name: ConsentCategory
+    cased: false                                                                    capitals make no difference
+    codes: |
+      cat1
 """
 
 from collections.abc import Mapping
@@ -20,6 +28,7 @@ from profiles.zibs.notation import BAR, TableError
 from profiles.zibs.structures import Resolve
 
 TOP: Final = frozenset({"valueset", "name", "include"})
+SYSTEM: Final = frozenset({"codesystem", "name", "cased", "codes"})
 INCLUDE: Final = frozenset({"system", "codes", "open", "valueset"})
 ANYTHING: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
 """A value set that nobody has: including it leaves the set open for codes of every system."""
@@ -38,6 +47,22 @@ def value_set(table: Mapping[str, Any], file: str, resolve: Resolve) -> dict[str
     url = str(table["valueset"])
     name = str(table.get("name", ""))
     return {"resourceType": "ValueSet", "url": url, "name": name, "title": name, "compose": {"include": include}}
+
+
+def code_system(table: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """The CodeSystem of a table; TableError says what is wrong and where."""
+    _known(table, SYSTEM, file, "")
+    codes = _codes(table)
+    if not codes:
+        raise TableError(file, "", "lists no codes")
+    return {
+        "resourceType": "CodeSystem",
+        "url": str(table.get("codesystem", "")),
+        "name": str(table.get("name", "")),
+        "caseSensitive": table.get("cased") is not False,
+        "content": "complete",
+        "concept": codes,
+    }
 
 
 def _known(row: Mapping[str, Any], known: frozenset[str], file: str, place: str) -> None:
@@ -61,7 +86,7 @@ def _include(row: Any, file: str, place: str, resolve: Resolve) -> list[dict[str
         raise TableError(file, place, "needs a system, a valueset, or open: true")
     system = row["system"]
     found: list[dict[str, Any]] = []
-    codes = [_code(line) for line in str(row.get("codes", "")).splitlines() if line.strip()]
+    codes = _codes(row)
     if codes:
         found.append({"system": system, "concept": codes})
     if row.get("open") is True:
@@ -69,6 +94,10 @@ def _include(row: Any, file: str, place: str, resolve: Resolve) -> list[dict[str
     if not found:
         raise TableError(file, place, "lists no codes and is not open")
     return found
+
+
+def _codes(row: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [_code(line) for line in str(row.get("codes", "")).splitlines() if line.strip()]
 
 
 def _code(line: str) -> dict[str, str]:
