@@ -36,12 +36,8 @@ def _day_exists(text: str) -> bool:
 
 
 def is_string(value: Any) -> bool:
-    """Text that is not empty and holds no control characters."""
-    return (
-        type(value) is str
-        and value != ""
-        and (value.isprintable() or (_CONTROL(value) is None and not value.isspace()))
-    )
+    """Text that is not empty or blank and holds no control characters."""
+    return type(value) is str and value != "" and not value.isspace() and (value.isprintable() or not _CONTROL(value))
 
 
 def is_code(value: Any) -> bool:

