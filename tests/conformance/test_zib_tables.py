@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conformance.validation_data import EXAMPLES, FIXTURES, ZIB2017, instances, official, read
+from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, read
 from conformance.validation_mutants import Mutations
 from shared import shared
 
@@ -24,7 +24,7 @@ from profiles.validation.findings import Finding, Report
 from profiles.validation.merge import MISSING, Node, Tree, amend
 
 STU3 = FhirVersion.STU3
-SOURCES = (ZIB2017, "nictiz.fhir.nl.stu3.eafspraak@1.0.6", "nictiz.fhir.nl.stu3.geboortezorg@1.3.3")
+SOURCES = tuple(yaml.safe_load((Path(zibs.__file__).parent / "2017" / "release.yaml").read_text("utf-8"))["packages"])
 STANDARDS = ("bgz-3", "ggz-2", "geboortezorg-1", "geboortezorg-2", "pdfa-3")
 SETS = [name for name, (version, _) in {**EXAMPLES, **FIXTURES}.items() if version is STU3]
 DIFFERENCES = tomllib.loads(Path(__file__).with_name("zib_differences.toml").read_text(encoding="utf-8"))
