@@ -5,13 +5,14 @@ type which elements say who the patient is (the patient compartment of STU3 and 
 the subject), and which types belong to nobody. It fails closed: a type that it does not know must name a patient.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from adapters.port import Bsn, Gap, Reason, WrongPatient
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource, local_reference, references
 
 BSN_SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"
 """The identifier system of the BSN in FHIR (STU3 and R4)."""
@@ -77,6 +78,11 @@ MAYBE = frozenset({"Binary", "Device", "Group", "List", "Provenance"})
 """Types that may name a patient and may do without; they are nobody's unless they say so."""
 
 
+BY_REFERENCE = frozenset({"Specimen"})
+"""Types that may lawfully be about something else than a person (a swab of a room): they are the patient's when a
+resource of the patient points at them."""
+
+
 class Whose(Enum):
     """The verdict of the guard on one resource."""
 
@@ -116,15 +122,17 @@ class Guard:
 
         Raises `WrongPatient` when a single one is somebody else's: nothing of such an answer can be trusted.
         """
+        judged = [(resource, self.whose(resource)) for resource in resources]
+        foreign = next((resource for resource, verdict in judged if verdict is Whose.FOREIGN), None)
+        if foreign is not None:
+            kind = foreign.get("resourceType", "resource")
+            raise WrongPatient("the source answered with data of another patient", cause=f"a {kind}")
+        ours = [resource for resource, verdict in judged if verdict is Whose.OURS]
         kept: list[Resource] = []
-        orphans: dict[str, int] = {}
-        for resource in resources:
-            verdict = self.whose(resource)
-            if verdict is Whose.FOREIGN:
-                kind = resource.get("resourceType", "resource")
-                raise WrongPatient("the source answered with data of another patient", cause=f"a {kind}")
-            if verdict is Whose.NOBODY:
-                orphans[str(resource.get("resourceType"))] = orphans.get(str(resource.get("resourceType")), 0) + 1
+        orphans: Counter[str] = Counter()
+        for resource, verdict in judged:
+            if verdict is Whose.NOBODY and not _pointed_at(resource, ours):
+                orphans[str(resource.get("resourceType"))] += 1
             else:
                 kept.append(resource)
         return kept, [
@@ -158,6 +166,14 @@ class Guard:
         if not numbers or self.bsn is None:
             return None
         return numbers == {self.bsn.reveal()}
+
+
+def _pointed_at(resource: Resource, ours: Sequence[Resource]) -> bool:
+    """Whether a resource without an owner may belong to what points at it, and something of ours does."""
+    if resource.get("resourceType") not in BY_REFERENCE:
+        return False
+    key = (resource["resourceType"], resource.get("id"))
+    return any(local_reference(node["reference"]) == key for node in references(list(ours)))
 
 
 def subjects(resource: Resource) -> Iterator[dict[str, Any]]:

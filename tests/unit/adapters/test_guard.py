@@ -90,6 +90,15 @@ def test_what_is_nobodys_is_counted_in_a_gap() -> None:
     assert gaps[0].text.startswith("2 Condition left out")
 
 
+def test_a_specimen_of_a_thing_goes_with_the_result_that_points_at_it() -> None:
+    swab = resource("Specimen", id="swab", subject={"display": "Toilet"})
+    other = resource("Specimen", id="other", subject={"display": "Toilet"})
+    result = resource("Observation", subject={"reference": "Patient/anna"}, specimen={"reference": "Specimen/swab"})
+    kept, gaps = GUARD.check([swab, other, result])
+    assert kept == [swab, result]
+    assert [gap.text[:18] for gap in gaps] == ["1 Specimen left ou"]
+
+
 def test_without_a_bsn_a_reference_by_number_is_never_ours() -> None:
     guard = Guard(frozenset({"anna"}))
     assert guard.whose(resource(subject={"identifier": bsn(ANNA)})) is Whose.NOBODY
