@@ -37,7 +37,12 @@ def settings_for(url: str, port: int, **overrides: Any) -> Settings:
     """Test mode on this database and port."""
     settings = load()
     listen = settings.listen.model_copy(update={"port": port})
-    return settings.model_copy(update={"database_url": url, "listen": listen, **overrides})
+    # A section given as a table changes only the values in it.
+    update = {
+        name: getattr(settings, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in overrides.items()
+    }
+    return settings.model_copy(update={"database_url": url, "listen": listen, **update})
 
 
 @contextmanager
