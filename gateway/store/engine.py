@@ -38,4 +38,4 @@ def _enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> No
 
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: they never wait for a writer."""
-    return engine.execution_options(reading=True)
+    return engine.execution_options(reading=True, single=engine.dialect.name == "sqlite")

@@ -1,0 +1,112 @@
+"""Section ``intake`` of the configuration: who may push, how they prove who they are, and what is done with faults."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from auth.tls import TlsSettings
+from profiles.fhir.version import FhirVersion
+
+Policy = Literal["observe", "repair", "block"]
+"""What is done with a resource that does not meet its profile: see docs/intake.md."""
+
+STRICTNESS: dict[Policy, int] = {"observe": 0, "repair": 1, "block": 2}
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+_NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
+
+
+class HostLogin(BaseModel):
+    """Mutual TLS: the certificate of the peer names one of these hosts."""
+
+    model_config = _STRICT
+    kind: Literal["mtls"]
+    hosts: tuple[str, ...] = Field(min_length=1)
+
+
+class KeyLogin(BaseModel):
+    """OAuth client credentials with a signed assertion (``private_key_jwt``)."""
+
+    model_config = _STRICT
+    kind: Literal["private_key_jwt"]
+    keys: Path = Field(description="the public keys of the source: a JWK set, or PEM")
+    client_id: str = Field("", description="empty: the name of the source")
+
+
+class OpenLogin(BaseModel):
+    """Nobody is asked who they are. Test mode only."""
+
+    model_config = _STRICT
+    kind: Literal["none"]
+
+
+Login = Annotated[HostLogin | KeyLogin | OpenLogin, Field(discriminator="kind")]
+
+
+class MllpSettings(BaseModel):
+    """A listener for HL7 v2 messages of one source."""
+
+    model_config = _STRICT
+    port: int = Field(ge=1, le=65535)
+    host: str = "127.0.0.1"
+    peers: tuple[str, ...] = Field(("127.0.0.1", "::1"), description="addresses or networks that may connect")
+    encoding: str = Field("utf-8", description="of messages that name none in MSH-18")
+    mapping: Path | None = Field(None, description="a mapping file; empty: the one that comes with the gateway")
+    certificate: Path | None = Field(None, description="PEM: our certificate; with it the listener speaks TLS")
+    key: Path | None = None
+    trust: Path | None = Field(None, description="PEM: roots of the senders' certificates; with it one is required")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "MllpSettings":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if self.trust is not None and self.certificate is None:
+            raise ValueError("trust needs certificate and key")
+        return self
+
+
+class SourceSettings(BaseModel):
+    """One system that sends."""
+
+    model_config = _STRICT
+    provider: str = Field(description="MedMij name of the care provider whose data it sends")
+    fhir: FhirVersion = FhirVersion.STU3
+    auth: Login
+    policy: dict[str, Policy] = Field({}, description="by standard id; '*' for the rest; default observe")
+    patients_of: tuple[str, ...] = Field((), description="sources whose patient ids this one uses as well")
+    mllp: MllpSettings | None = None
+
+
+class IntakeSettings(BaseModel):
+    """The internal listener. Without sources it does not run."""
+
+    model_config = _STRICT
+    host: str = "127.0.0.1"
+    port: int = Field(8090, ge=1, le=65535)
+    base_url: str = Field("", description="how sources call the listener; empty: http(s)://host:port")
+    tls: TlsSettings = Field(TlsSettings(), description="as section tls, for this listener")
+    sources: dict[Annotated[str, Field(pattern=_NAME)], SourceSettings] = {}
+    body_bytes: int = Field(50_000_000, ge=1000, le=50_000_000, description="largest accepted body")
+    body_seconds: float = Field(30.0, gt=0, le=600, description="time in which a body must have arrived")
+    entries: int = Field(5_000, ge=1, description="most entries of one Bundle")
+    token_seconds: int = Field(600, ge=30, le=3600, description="life of an access token")
+    receipt_days: int = Field(14, ge=1, le=365, description="how long an answer is kept for a retry")
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        scheme = "https" if self.tls.peer == "direct" else "http"
+        return (self.base_url or f"{scheme}://{self.host}:{self.port}").rstrip("/")
+
+    def problems(self) -> list[str]:
+        """What production may not do, one line each."""
+        found = []
+        for name, source in self.sources.items():
+            if isinstance(source.auth, OpenLogin):
+                found.append(f"intake.sources.{name}.auth: none is for tests only")
+            if isinstance(source.auth, HostLogin) and self.tls.peer == "none":
+                found.append(f"intake.sources.{name}.auth: mtls needs intake.tls.peer")
+        if self.sources and self.tls.peer != "none" and self.tls.revocation == "off":
+            found.append("intake.tls.revocation is off")
+        return found

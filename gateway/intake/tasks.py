@@ -1,0 +1,216 @@
+"""What a request asks for, as a list of tasks: one per interaction, a Bundle taken apart."""
+
+import hashlib
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from gateway.intake.refusal import Refusal, refusal
+from profiles.fhir import jsonio, xmlio
+from profiles.fhir.basetypes import facts
+from profiles.fhir.mediatypes import Format
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+Key = tuple[str, str]
+
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+ETAG = re.compile(r'(?:W/)?"?([1-9][0-9]{0,8})"?', re.ASCII)
+_NAMESPACE = uuid.UUID("6f0f6f5e-51d3-5c0e-9a53-1f1f4a6f2d11")
+
+
+@dataclass(slots=True)
+class Task:
+    """One interaction. ``id`` is empty until it is known; ``only_new`` leaves alone what is there already."""
+
+    method: str
+    type: str
+    id: str = ""
+    resource: Resource | None = None
+    original: bytes = b""
+    format: str = "json"
+    condition: tuple[str, str] | None = None
+    if_match: int | None = None
+    only_new: bool = False
+    place: str = ""
+    full_url: str = ""
+    refused: Refusal | None = None
+
+    @property
+    def key(self) -> Key:
+        """Type and id."""
+        return self.type, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A request of a source: its tasks, and whether they stand or fall together."""
+
+    version: FhirVersion
+    tasks: list[Task]
+    bundle: str = ""
+    """transaction or batch; empty for a single interaction."""
+    request_id: str = ""
+    digest: bytes = b""
+    urls: dict[str, Key] = field(default_factory=dict)
+
+    @property
+    def together(self) -> bool:
+        """All or nothing."""
+        return self.bundle != "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it came in over HTTP, read whole."""
+
+    method: str
+    path: tuple[str, ...]
+    query: str
+    body: bytes
+    format: Format
+    version: FhirVersion
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def tasks_of(call: Call, most: int) -> Push:
+    """The tasks of a request. Raises Refusal, or FormatError for a body that cannot be read."""
+    digest = hashlib.sha256(
+        b"\0".join((call.method.encode(), "/".join(call.path).encode(), call.query.encode(), call.body))
+    ).digest()
+    resource = None
+    if call.method != "DELETE":
+        resource = jsonio.parse(call.body) if call.format is Format.JSON else xmlio.parse(call.body, call.version)
+    push = Push(call.version, [], "", call.headers.get("x-request-id", ""), digest)
+    if not call.path:
+        return _bundle(push, resource or {}, most)
+    condition = call.query if call.method != "POST" else call.headers.get("if-none-exist", "")
+    task = _task(call.method, call.path, condition, call.headers.get("if-match", ""), resource, call.version, "")
+    task.original, task.format = call.body, call.format.value
+    push.tasks.append(task)
+    return push
+
+
+def _bundle(push: Push, bundle: Resource, most: int) -> Push:
+    if bundle.get("resourceType") != "Bundle" or bundle.get("type") not in ("transaction", "batch"):
+        raise refusal(400, "invalid", "the base takes a Bundle of type transaction or batch", "Bundle.type")
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list) or len(entries) > most:
+        raise refusal(413, "too-costly", f"a Bundle has at most {most} entries", "Bundle.entry")
+    made = Push(push.version, [], str(bundle["type"]), push.request_id, push.digest)
+    for index, entry in enumerate(entries):
+        place = f"Bundle.entry[{index}]"
+        try:
+            task = _entry(entry, push.version, place)
+        except Refusal as fault:
+            if made.together:
+                raise
+            task = Task("", "", place=place, refused=fault)
+        made.tasks.append(task)
+    return made
+
+
+def _entry(entry: Any, version: FhirVersion, place: str) -> Task:
+    request = entry.get("request") if isinstance(entry, dict) else None
+    if not isinstance(request, dict) or not isinstance(request.get("url"), str):
+        raise refusal(400, "required", "an entry has a request with method and url", f"{place}.request")
+    method, resource = request.get("method"), entry.get("resource")
+    if method not in ("POST", "PUT", "DELETE"):
+        raise refusal(405, "not-supported", "the listener takes POST, PUT and DELETE", f"{place}.request.method")
+    if method != "DELETE" and not isinstance(resource, dict):
+        raise refusal(400, "required", "the entry has no resource", f"{place}.resource")
+    parts = urlsplit(request["url"])
+    path = tuple(part for part in parts.path.split("/") if part)
+    condition = parts.query if method != "POST" else str(request.get("ifNoneExist", ""))
+    given = resource if method != "DELETE" else None
+    task = _task(method, path, condition, str(request.get("ifMatch", "")), given, version, place)
+    task.full_url = entry["fullUrl"] if isinstance(entry.get("fullUrl"), str) else ""
+    task.original = jsonio.dump(given) if given is not None else b""
+    return task
+
+
+def _task(
+    method: str,
+    path: tuple[str, ...],
+    condition: str,
+    if_match: str,
+    resource: Resource | None,
+    version: FhirVersion,
+    place: str,
+) -> Task:
+    if len(path) not in ((1,) if method == "POST" else (1, 2)) or not _is_type(path[0], version):
+        raise refusal(404, "not-found", "the address is not Type or Type/id", place or None)
+    type_, id_ = path[0], path[1] if len(path) == 2 else ""
+    if id_ and not ID.fullmatch(id_):
+        raise refusal(400, "invalid", "an id has 1 to 64 letters, digits, - and .", place or None)
+    asked = _condition(condition, place) if condition and not id_ else None
+    if not id_ and asked is None and method != "POST":
+        raise refusal(400, "required", "an update or delete names an id, or one identifier", place or None)
+    if resource is not None:
+        if resource.get("resourceType") != type_:
+            raise refusal(400, "invalid", f"the resource is not a {type_}", f"{place}.resource" if place else type_)
+        if method == "PUT" and (given := resource.get("id")) is not None and id_ and given != id_:
+            raise refusal(400, "invalid", "the id in the resource is not the one in the address", f"{type_}.id")
+    matched = ETAG.fullmatch(if_match.strip()) if if_match else None
+    if if_match and matched is None:
+        raise refusal(400, "invalid", "If-Match holds no version", place or None)
+    return Task(
+        method, type_, id_, resource, condition=asked, if_match=int(matched[1]) if matched else None, place=place
+    )
+
+
+def _is_type(name: str, version: FhirVersion) -> bool:
+    found = facts(version).types.get(name)
+    return found is not None and found.kind == "resource" and name not in ("Bundle", "Parameters", "OperationOutcome")
+
+
+def _condition(query: str, place: str) -> tuple[str, str]:
+    pairs = parse_qsl(query.partition("?")[2] or query, keep_blank_values=True)
+    if len(pairs) != 1 or pairs[0][0] != "identifier" or pairs[0][1].count("|") != 1:
+        text = "a condition is one identifier: identifier=system|value"
+        raise refusal(400, "not-supported", text, place or None)
+    system, value = pairs[0][1].split("|")
+    if not system or not value:
+        raise refusal(400, "invalid", "a condition needs a system and a value", place or None)
+    return system, value
+
+
+def identifiers(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The identifiers of a resource: system and value."""
+    found = resource.get("identifier")
+    for one in found if isinstance(found, list) else [found]:
+        if isinstance(one, dict) and isinstance(one.get("system"), str) and isinstance(one.get("value"), str):
+            yield one["system"], one["value"]
+
+
+class Names:
+    """Gives ids to what a source creates: the same content of the same source always gets the same id."""
+
+    def __init__(self, provider: str, source: str, version: FhirVersion) -> None:
+        self._scope = f"{provider}|{source}|{version.value}"
+        self._seen: Counter[bytes] = Counter()
+
+    def assign(self, task: Task, salt: int = 0) -> str:
+        """The id for a created resource. Equal resources in one request are told apart by their order."""
+        content = {name: value for name, value in (task.resource or {}).items() if name != "id"}
+        digest = hashlib.sha256(jsonio.dump(content)).digest()
+        turn = self._seen[digest]
+        self._seen[digest] += 0 if salt else 1
+        name = f"{self._scope}|{task.type}|{digest.hex()}|{turn}|{salt}"
+        return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def set_id(resource: Resource, id_: str) -> None:
+    """Give a resource its id, right behind its type, in place."""
+    if resource.get("id") == id_:
+        return
+    rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id")}
+    kind = resource.get("resourceType")
+    resource.clear()
+    resource["resourceType"] = kind
+    resource["id"] = id_
+    resource.update(rest)

@@ -1,0 +1,150 @@
+"""What the store knows of the resources and patients that a push names: read at once, before anything is written."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from gateway.store.schema import document, identity, patient, resource
+from profiles.fhir.version import FhirVersion
+
+Key = tuple[str, str]
+T = TypeVar("T")
+MOST = 400
+"""Ids in one select."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored resource, deleted ones included."""
+
+    pk: int
+    patient_id: str
+    source: str
+    version: int
+    digest: bytes
+    updated: datetime
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient of the store."""
+
+    patient_id: str
+    source: str
+    person: str
+    sealed_bsn: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answer of the store about the keys that were asked."""
+
+    rows: Mapping[Key, Row] = field(default_factory=dict)
+    patients: Mapping[str, Person] = field(default_factory=dict)
+    documents: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+
+
+def rows_of(
+    connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], *, lock: bool = False
+) -> dict[Key, Row]:
+    """The stored resources with these types and ids; locked until the end of the transaction when asked."""
+    found = {}
+    by_type: dict[str, list[str]] = {}
+    for type_, id_ in sorted(set(keys)):
+        by_type.setdefault(type_, []).append(id_)
+    for type_, ids in by_type.items():
+        for some in _pieces(ids):
+            statement = select(
+                resource.c.id,
+                resource.c.pk,
+                resource.c.patient_id,
+                resource.c.source,
+                resource.c.version,
+                resource.c.digest,
+                resource.c.updated,
+                resource.c.deleted,
+            ).where(
+                resource.c.provider == provider,
+                resource.c.fhir == version.value,
+                resource.c.type == type_,
+                resource.c.id.in_(some),
+            )
+            if lock:
+                statement = statement.order_by(resource.c.id).with_for_update()
+            for row in connection.execute(statement):
+                found[type_, row.id] = Row(*row[1:])
+    return found
+
+
+def contents_of(
+    connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key]
+) -> Iterator[tuple[Key, bytes]]:
+    """The JSON of stored resources, for their names."""
+    by_type: dict[str, list[str]] = {}
+    for type_, id_ in sorted(set(keys)):
+        by_type.setdefault(type_, []).append(id_)
+    for type_, ids in by_type.items():
+        for some in _pieces(ids):
+            statement = select(resource.c.id, resource.c.json).where(
+                resource.c.provider == provider,
+                resource.c.fhir == version.value,
+                resource.c.type == type_,
+                resource.c.id.in_(some),
+                resource.c.deleted.is_(False),
+            )
+            yield from (((type_, row.id), row.json) for row in connection.execute(statement))
+
+
+def known(
+    connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], persons: Iterable[str] = ()
+) -> Known:
+    """Look up resources by type and id, the patients they belong to, patients by pseudonym, and documents."""
+    asked = set(keys)
+    rows = rows_of(connection, provider, version, asked)
+    wanted = {row.patient_id for row in rows.values() if row.patient_id}
+    wanted |= {id_ for type_, id_ in asked if type_ == "Patient"}
+    base = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
+        patient.c.provider == provider, patient.c.fhir == version.value
+    )
+    patients: dict[str, Person] = {}
+    for column, values in ((patient.c.patient_id, sorted(wanted)), (patient.c.person, sorted(set(persons)))):
+        for some in _pieces(values):
+            for row in connection.execute(base.where(column.in_(some))):
+                patients[row.patient_id] = Person(*row)
+    binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
+    documents: dict[str, tuple[int, bytes]] = {}
+    for some_pks in _pieces(list(binaries)):
+        statement = select(document.c.resource_pk, document.c.size, document.c.sha1)
+        for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
+            documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
+    return Known(rows, patients, documents)
+
+
+def by_identifier(
+    connection: Connection, provider: str, version: FhirVersion, source: str, type_: str, token: str
+) -> Sequence[str]:
+    """The ids of a source's resources with an identifier; at most two, which is one too many."""
+    statement = (
+        select(resource.c.id)
+        .join(identity, identity.c.resource_pk == resource.c.pk)
+        .where(
+            identity.c.token == token,
+            resource.c.provider == provider,
+            resource.c.fhir == version.value,
+            resource.c.source == source,
+            resource.c.type == type_,
+            resource.c.deleted.is_(False),
+        )
+        .order_by(resource.c.id)
+        .limit(2)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), MOST):
+        yield values[start : start + MOST]

@@ -1,0 +1,238 @@
+"""Writing many resources at once: one transaction, few statements, versions kept, originals sealed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from auth.crypto import KeyRing
+from gateway.collect.normalise import Repair
+from gateway.store.documents import put_content
+from gateway.store.known import Key, Row, rows_of
+from gateway.store.schema import identity, link, original, outbox, patient, repair, resource, verdict
+from profiles.fhir.version import FhirVersion
+
+GONE = "deleted"
+"""The format of the version that a deletion makes: it has no content."""
+
+
+class Stale(Exception):
+    """The store changed since it was looked at: look again and start over."""
+
+
+class Pending(Protocol):
+    """One change to be written; see gateway.intake.plan.Change."""
+
+    @property
+    def key(self) -> Key:
+        """Type and id."""
+        ...
+
+    patient_id: str
+    before: Row | None
+    deleted: bool
+    json: bytes
+    xml: bytes
+    digest: bytes
+    original: bytes
+    format: str
+    links: frozenset[Key]
+    tokens: frozenset[str]
+    repairs: Sequence[Repair]
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What validation said, ready for the record."""
+
+    verdict: str
+    definitions: str
+    findings: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a resource stands after the unit: its version, since when, and what was done to it."""
+
+    version: int
+    updated: datetime
+    deed: str
+    """create, update, delete, or empty when nothing had to be done."""
+
+
+class Unit:
+    """Writes changes of one provider and source inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, provider: str, source: str, version: FhirVersion, ring: KeyRing) -> None:
+        self._db = connection
+        self._provider = provider
+        self._source = source
+        self._version = version
+        self._ring = ring
+        self.now = datetime.now(UTC)
+
+    def check(self, expected: Mapping[Key, Row], watched: Iterable[Key]) -> None:
+        """Lock what the changes rest on. Raises Stale when it is not as it was when the changes were planned."""
+        found = rows_of(self._db, self._provider, self._version, watched, lock=True)
+        if {key: (row.pk, row.version) for key, row in found.items()} != {
+            key: (row.pk, row.version) for key, row in expected.items()
+        }:
+            raise Stale
+
+    def write(self, changes: Sequence[Pending], verdicts: Mapping[Key, Verdict]) -> dict[Key, Written]:
+        """Store the changes; those that change nothing are left alone."""
+        made: dict[Key, Written] = {}
+        kept: list[tuple[int, int, Pending]] = []
+        new = [change for change in changes if change.before is None and not change.deleted]
+        for change, pk in zip(new, self._insert(new), strict=True):
+            made[change.key] = Written(1, self.now, "create")
+            kept.append((pk, 1, change))
+        old: list[dict[str, Any]] = []
+        for change in changes:
+            row = change.before
+            if row is None:
+                continue
+            if row.deleted if change.deleted else (not row.deleted and row.digest == change.digest):
+                made[change.key] = Written(row.version, row.updated, "")
+                continue
+            number = row.version + 1
+            deed = "delete" if change.deleted else "create" if row.deleted else "update"
+            made[change.key] = Written(number, self.now, deed)
+            kept.append((row.pk, number, change))
+            if change.deleted:
+                self._remove(row.pk, number)
+            else:
+                old.append(self._values(change) | {"which": row.pk, "version": number})
+        if old:
+            self._db.execute(_UPDATE, old)
+        self._keep(kept, verdicts)
+        self._announce([(change, made[change.key]) for _, _, change in kept])
+        return made
+
+    def left_of(self, patient_id: str) -> int:
+        """How many resources of a patient are served, the Patient itself left out."""
+        return self._db.execute(
+            select(func.count())
+            .select_from(resource)
+            .where(
+                resource.c.provider == self._provider,
+                resource.c.fhir == self._version.value,
+                resource.c.patient_id == patient_id,
+                resource.c.deleted.is_(False),
+                resource.c.type != "Patient",
+            )
+        ).scalar_one()
+
+    def forget_patient(self, patient_id: str) -> None:
+        """Take away who a patient is; the history of their resources stays."""
+        self._db.execute(
+            delete(patient).where(
+                patient.c.provider == self._provider,
+                patient.c.fhir == self._version.value,
+                patient.c.patient_id == patient_id,
+            )
+        )
+
+    def persons(self, patient_ids: Iterable[str]) -> dict[str, str]:
+        """The pseudonyms of patients."""
+        rows = self._db.execute(
+            select(patient.c.patient_id, patient.c.person).where(
+                patient.c.provider == self._provider,
+                patient.c.fhir == self._version.value,
+                patient.c.patient_id.in_(sorted(set(patient_ids))),
+            )
+        )
+        return {row.patient_id: row.person for row in rows}
+
+    def _values(self, change: Pending) -> dict[str, Any]:
+        return {
+            "patient_id": change.patient_id,
+            "digest": change.digest,
+            "json": change.json,
+            "xml": change.xml,
+            "updated": self.now,
+            "deleted": False,
+        }
+
+    def _insert(self, new: Sequence[Pending]) -> Sequence[int]:
+        if not new:
+            return []
+        rows = [
+            self._values(change)
+            | {
+                "provider": self._provider,
+                "fhir": self._version.value,
+                "type": change.key[0],
+                "id": change.key[1],
+                "source": self._source,
+                "version": 1,
+            }
+            for change in new
+        ]
+        statement = insert(resource).returning(resource.c.pk, sort_by_parameter_order=True)
+        return list(self._db.execute(statement, rows).scalars())
+
+    def _remove(self, pk: int, number: int) -> None:
+        self._db.execute(
+            update(resource).where(resource.c.pk == pk).values(version=number, updated=self.now, deleted=True)
+        )
+
+    def _keep(self, kept: Sequence[tuple[int, int, Pending]], verdicts: Mapping[Key, Verdict]) -> None:
+        """Beside the resources: originals, links, identifiers, repairs, verdicts, contents."""
+        again = [{"which": pk} for pk, number, change in kept if number > 1 and not change.deleted]
+        if again:
+            self._db.execute(delete(link).where(link.c.resource_pk == bindparam("which")), again)
+            self._db.execute(delete(identity).where(identity.c.resource_pk == bindparam("which")), again)
+        originals, links, tokens, repairs, rulings = [], [], [], [], []
+        for pk, number, change in kept:
+            at = {"resource_pk": pk, "version": number}
+            format_ = GONE if change.deleted else change.format
+            sealed = self._ring.seal("original", change.original)
+            originals.append(at | {"received": self.now, "format": format_, "sealed": sealed})
+            if change.deleted:
+                continue
+            links += [{"resource_pk": pk, "target_type": key[0], "target_id": key[1]} for key in sorted(change.links)]
+            tokens += [{"resource_pk": pk, "token": token} for token in sorted(change.tokens)]
+            repairs += [at | {"rule": one.rule, "expression": one.expression} for one in change.repairs]
+            if (found := verdicts.get(change.key)) is not None:
+                rulings.append(
+                    at | {"verdict": found.verdict, "definitions": found.definitions, "findings": found.findings}
+                )
+        for table, rows in (
+            (original, originals), (link, links), (identity, tokens), (repair, repairs), (verdict, rulings),
+        ):  # fmt: skip
+            if rows:
+                self._db.execute(insert(table), rows)
+        for pk, _, change in kept:
+            if change.key[0] == "Binary" and not change.deleted:
+                put_content(self._db, pk, change.content)
+
+    def _announce(self, done: Sequence[tuple[Pending, Written]]) -> None:
+        rows = [
+            {
+                "at": self.now,
+                "provider": self._provider,
+                "fhir": self._version.value,
+                "patient_id": change.patient_id,
+                "type": change.key[0],
+                "id": change.key[1],
+                "version": written.version,
+                "deed": written.deed,
+                "source": self._source,
+            }
+            for change, written in done
+        ]
+        if rows:
+            self._db.execute(insert(outbox), rows)
+
+
+_UPDATE = (
+    update(resource)
+    .where(resource.c.pk == bindparam("which"))
+    .values(
+        {name: bindparam(name) for name in ("patient_id", "digest", "json", "xml", "updated", "deleted", "version")}
+    )
+)
