@@ -37,12 +37,15 @@ class Parts:
     pseudonyms: Pseudonyms
     clock: Callable[[], datetime]
     threads: anyio.CapacityLimiter
+    patient_threads: anyio.CapacityLimiter
+    """For work that waits for a provider's system (refreshes), so that a slow one holds up nobody else."""
     text_version: str
     """Which texts the pages show, for the consent register (CONS-01)."""
 
-    async def run(self, work: Callable[..., T], *args: Any, **named: Any) -> T:
-        """Run blocking work in a worker thread."""
-        return await anyio.to_thread.run_sync(functools.partial(work, *args, **named), limiter=self.threads)
+    async def run(self, work: Callable[..., T], *args: Any, patient: bool = False) -> T:
+        """Run blocking work in a worker thread; `patient` work waits for others and has threads of its own."""
+        limiter = self.patient_threads if patient else self.threads
+        return await anyio.to_thread.run_sync(functools.partial(work, *args), limiter=limiter)
 
     def now(self) -> int:
         """The moment in milliseconds, as it is stored."""

@@ -27,7 +27,7 @@ from auth.rows import milliseconds, utc_now
 from auth.settings import AuthSettings
 from auth.store import Store
 
-_THREADS = 16
+_THREADS, _PATIENT_THREADS = 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ def build(
         pseudonyms=Pseudonyms(settings.pseudonym_bytes()),
         clock=clock,
         threads=anyio.CapacityLimiter(_THREADS),
+        patient_threads=anyio.CapacityLimiter(_PATIENT_THREADS),
         text_version=TEXT_VERSION,
     )
     visits, presenter = Visits(parts), Presenter(parts)

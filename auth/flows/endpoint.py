@@ -65,7 +65,8 @@ class BackChannel:
             return self._sent(Answer(400, _body("ERR-24")), ids, {})
         self._note(event, ids, method="POST", uri=request.url.path, **_told(asked, peers))
         try:
-            answer = await self._parts.run(handle, asked, peers, ids)
+            waits = bool(asked.count("refresh_token"))
+            answer = await self._parts.run(handle, asked, peers, ids, patient=waits)
         except TokenError as error:
             answer = Answer(error.status_code, dict(error.get_body()))
         return self._sent(answer, ids, _told(asked, peers))

@@ -490,3 +490,24 @@ async def test_ct_103_codes_and_tokens_have_no_structure(house: House) -> None:
     spent = store.spend_code(digest(code), 0).code
     assert spent is not None
     assert store.add_code(digest(code), spent) is False
+
+
+async def test_slow_refreshes_hold_up_nobody(house: House) -> None:
+    """SC-H4, TOKEN-14: forty refreshes wait for a source that hangs; a code is redeemed meanwhile."""
+    pgo, other = house.pgo(), house.pgo()
+    token = await pgo.tokens(lasting=True)
+    code = await other.code(scope=f"{ZANDOORD}~48")
+    house.host.slow = 0.8
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": D}
+
+    async def refresh() -> None:
+        await pgo.server.post("/oauth/token", data=form)
+
+    with pgo.connected():
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(refresh)
+            await anyio.sleep(0.3)
+            started = anyio.current_time()
+            assert (await other.token(code)).status_code == 200
+            assert anyio.current_time() - started < 0.5
