@@ -20,6 +20,7 @@ class Context:
 
     __slots__ = (
         "_conforms",
+        "_inside",
         "bundle",
         "check_resource",
         "container",
@@ -47,6 +48,7 @@ class Context:
         self.external = external
         self.env = Env(root, root, root, self.resolve, member)
         self._conforms: dict[tuple[int, str], bool] = {}
+        self._inside: tuple[Any, dict[str, Any]] | None = None
 
     def enter(self, resource: Any, *, contained: bool) -> tuple[Any, Any]:
         """Step into a nested resource; give the result to `leave`."""
@@ -69,12 +71,12 @@ class Context:
 
     def contained(self, fragment: str) -> Any:
         """The contained resource with this id, in the resource that holds us."""
-        rows = self.container.get("contained") if isinstance(self.container, dict) else None
-        if isinstance(rows, list):
-            for row in rows:
-                if isinstance(row, dict) and row.get("id") == fragment:
-                    return row
-        return None
+        if self._inside is None or self._inside[0] is not self.container:
+            rows = self.container.get("contained") if isinstance(self.container, dict) else None
+            found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+            by_id = {row["id"]: row for row in reversed(found) if isinstance(row.get("id"), str)}
+            self._inside = (self.container, by_id)
+        return self._inside[1].get(fragment)
 
     def index_bundle(self, bundle: Mapping[str, Any]) -> None:
         """Make the entries of a Bundle reachable by full URL and by ``Type/id``."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 Items = list[Any]
 Closure = Callable[[Items, "Env"], Items]
 
-STEPS: Final = 200_000
+STEPS: Final = 2_000_000
 PRIMITIVES: Final = (str, bool, int, Decimal, float)
 
 
@@ -212,12 +212,23 @@ def _order(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
     return run
 
 
+def key_of(item: Any) -> Any:
+    """Something hashable that equal items share."""
+    value = bare(item)
+    if isinstance(value, dict):
+        return frozenset((key, key_of(child)) for key, child in value.items())
+    if isinstance(value, list):
+        return tuple(map(key_of, value))
+    return (isinstance(value, bool), value)
+
+
+def distinct(items: Items) -> Items:
+    """The items without repetitions, in their order."""
+    return list({key_of(item): item for item in reversed(items)}.values())[::-1]
+
+
 def _union(left: Items, right: Items) -> Items:
-    out: Items = []
-    for item in (*left, *right):
-        if not any(same(item, other) for other in out):
-            out.append(item)
-    return out
+    return distinct([*left, *right])
 
 
 def _text(items: Items) -> str:

@@ -16,7 +16,8 @@ from profiles.validation.expressions import (
     Unsupported,
     bare,
     children_of,
-    same,
+    distinct,
+    key_of,
     step,
     truth,
 )
@@ -139,21 +140,6 @@ def _descendants(left: Closure, arguments: list[Closure]) -> Closure:
     return run
 
 
-def _distinct(items: Items) -> Items:
-    out: Items = []
-    for item in items:
-        if not any(same(item, other) for other in out):
-            out.append(item)
-    return out
-
-
-def _is_distinct(items: Items) -> Items:
-    values = [bare(item) for item in items]
-    if all(isinstance(value, str) for value in values):
-        return [len(set(values)) == len(values)]
-    return [len(_distinct(items[:2000])) == len(items)]
-
-
 def _on_items(run: Callable[[Items], Items]) -> Maker:
     def make(left: Closure, arguments: list[Closure]) -> Closure:
         return lambda focus, env: run(left(focus, env))
@@ -265,7 +251,8 @@ def _subset_of(left: Closure, arguments: list[Closure]) -> Closure:
 
     def run(focus: Items, env: Env) -> Items:
         right = other(focus, env)
-        return [all(any(same(item, one) for one in right) for item in left(focus, env))]
+        known = {key_of(item) for item in right}
+        return [all(key_of(item) in known for item in left(focus, env))]
 
     return run
 
@@ -275,7 +262,8 @@ def _intersect(left: Closure, arguments: list[Closure]) -> Closure:
 
     def run(focus: Items, env: Env) -> Items:
         right = other(focus, env)
-        return _distinct([item for item in left(focus, env) if any(same(item, one) for one in right)])
+        known = {key_of(item) for item in right}
+        return distinct([item for item in left(focus, env) if key_of(item) in known])
 
     return run
 
@@ -313,8 +301,8 @@ FUNCTIONS: Final[dict[str, Maker]] = {
     "hasValue": _has_value,
     "children": lambda left, _: lambda focus, env: [one for item in left(focus, env) for one in children_of(item)],
     "descendants": _descendants,
-    "isDistinct": _on_items(_is_distinct),
-    "distinct": _on_items(_distinct),
+    "isDistinct": _on_items(lambda items: [len({key_of(item) for item in items}) == len(items)]),
+    "distinct": _on_items(distinct),
     "first": _on_items(lambda items: items[:1]),
     "last": _on_items(lambda items: items[-1:]),
     "tail": _on_items(lambda items: items[1:]),

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from profiles.validation.context import Context
 
 
+MAX_HITS = 500
+"""An object or a list with more hits than this is not looked at any further: a report shows no more."""
+
+
 class Segment(NamedTuple):
     """A step in a path: the JSON key, the element name that FHIRPath uses for it, and the element's definition."""
 
@@ -89,6 +93,8 @@ class Shape:
                         hit.path.append(segment)
             if found:
                 hits = found if hits is None else hits + found
+                if len(hits) > MAX_HITS:
+                    return hits
         missing = self.required & ~seen
         if missing:
             hits = (hits or []) + self._missing(missing)

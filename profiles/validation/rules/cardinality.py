@@ -3,7 +3,7 @@
 from typing import Any
 
 from profiles.validation.merge import Node
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
 
 ListCheck = Check
 
@@ -29,6 +29,8 @@ def list_check(one: Check, node: Node, *, primitive: bool) -> ListCheck:
                 for hit in found:
                     hit.path.append(index)
                 hits = found if hits is None else hits + found
+                if len(hits) > MAX_HITS:
+                    break
         return hits
 
     return check

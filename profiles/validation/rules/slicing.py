@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from profiles.validation.expressions import Closure, Unsupported, bare, compile_expression, same, step
 from profiles.validation.merge import MISSING, Merger, Node
 from profiles.validation.rules.fixed import contains
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
 from profiles.validation.terminology import Terminology
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Slicer:
                 for hit in hits:
                     hit.path.append(position if indexes is None else indexes[position])
                 found = hits if found is None else found + hits
+                if len(found) > MAX_HITS:
+                    return found
         more = self._bounds(items, placed, unsure, context, indexes)
         if more:
             found = more if found is None else found + more
