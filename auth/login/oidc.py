@@ -32,7 +32,7 @@ _KEY_TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {"ES": ECKey, "Ed": OKPKe
 
 
 class _Shared(httpx.AsyncBaseTransport):
-    """One connection pool and one TLS context for all short-lived clients; they do not close it."""
+    """One TLS context for all short-lived clients; they do not close it."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -46,7 +46,9 @@ class OidcLogin:
 
     def __init__(self, settings: OidcSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
-        self._transport = _Shared(transport or httpx.AsyncHTTPTransport(proxy=settings.proxy))
+        # No connection outlives its request: logins are rare, and nothing is left to close.
+        single_use = httpx.Limits(max_connections=50, max_keepalive_connections=0)
+        self._transport = _Shared(transport or httpx.AsyncHTTPTransport(proxy=settings.proxy, limits=single_use))
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
