@@ -13,7 +13,6 @@ COPY auth auth
 RUN /opt/gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-LABEL org.opencontainers.image.title="MedMij gateway" org.opencontainers.image.licenses="EUPL-1.2"
 RUN groupadd --gid 10001 gateway && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin gateway \
  && install -d -o gateway -g gateway /data
 COPY --from=build /opt/gateway /opt/gateway

@@ -47,7 +47,7 @@ def settings_for(url: str, port: int, **overrides: Any) -> Settings:
 
 @contextmanager
 def serving(url: str, *, world: bool = True, visits: bool = False, **overrides: Any) -> Iterator[Running]:
-    """Migrate the database, load the demo world when asked (``visits``: with its PGO), and serve until the block ends."""
+    """Migrate, load the demo world when asked (``visits``: with its PGO), and serve until the block ends."""
     settings = settings_for(url, free_port(), **overrides)
     engine = open_engine(url)
     upgrade(engine)

@@ -1,0 +1,96 @@
+"""The steps of the Dockerfile, without an engine: lock installed into an empty environment, wheel built and installed,
+started as the image starts it with nothing writable but its data folder, and probed as the image probes itself.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from servers import free_port
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("pyproject.toml", "README.md", "requirements.lock", "gateway", "profiles", "adapters", "auth")
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True,
+        check=False, timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment as the Dockerfile makes it; gives its folder."""
+    folder = tmp_path_factory.mktemp("image")
+    source, environment = folder / "src", folder / "opt"
+    source.mkdir()
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "var")
+    for name in COPIED:
+        origin = ROOT / name
+        if origin.is_dir():
+            shutil.copytree(origin, source / name, ignore=ignore)
+        else:
+            shutil.copy2(origin, source / name)
+    run(sys.executable, "-m", "venv", environment, cwd=folder)
+    pip = (environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, "setuptools>=75", "wheel", cwd=source)
+    run(*pip, "--require-hashes", "-r", "requirements.lock", cwd=source)
+    run(*pip, "--no-deps", "--no-build-isolation", ".", cwd=source)
+    shutil.rmtree(source)
+    return environment
+
+
+def test_the_dockerfile_has_these_steps() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    for needed in ("--require-hashes -r requirements.lock", "--no-deps --no-build-isolation .", "USER 10001:10001",
+                   'HEALTHCHECK', '["gateway", "healthcheck"]', 'CMD ["gateway", "serve"]'):  # fmt: skip
+        assert needed in text
+    copied = set(re.findall(r"^COPY (?!--from)([\w. -]+?) [\w./]+$", text, re.MULTILINE))
+    assert set(COPIED) <= {name for line in copied for name in line.split()} | {"requirements.lock"}
+    compose = (ROOT / "compose.yaml").read_text()
+    for needed in ("read_only: true", "no-new-privileges:true", "cap_drop: [ALL]", "POSTGRES_PASSWORD: ${"):
+        assert needed in compose
+
+
+def test_the_installed_wheel_starts_and_is_healthy(image: Path, tmp_path: Path) -> None:
+    port = str(free_port())
+    environment = {
+        "PATH": f"{image / 'bin'}:/usr/bin:/bin",
+        "GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path}/gateway.db",
+        "GATEWAY_LISTEN__PORT": port,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/nonexistent",
+    }
+    gateway = image / "bin" / "gateway"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([gateway, "serve"], env=environment, cwd="/", stdout=log, stderr=log)
+    try:
+        for _ in range(100):
+            probe = subprocess.run([gateway, "healthcheck"], env=environment, cwd="/", capture_output=True, check=False)
+            if probe.returncode == 0 or process.poll() is not None:
+                break
+            time.sleep(0.2)
+        assert probe.returncode == 0, (tmp_path / "log").read_text()[-2000:]
+    finally:
+        process.terminate()
+        process.wait(20)
+    stopped = subprocess.run([gateway, "healthcheck"], env=environment, cwd="/", capture_output=True, check=False)
+    assert stopped.returncode == 1
+
+
+def test_the_wheel_holds_its_data(image: Path) -> None:
+    """Templates, tables, schemas and the demo world come along."""
+    site = next((image / "lib").glob("python3*")) / "site-packages"
+    for needed in ("auth/pages/templates/base.html", "auth/pages/static/style.css", "gateway/demo/world/world.toml",
+                   "gateway/migrations/versions/0001_first_schema.py", "profiles/fhir/data/facts-stu3.json",
+                   "profiles/standards/data/bgz-3/requests.toml", "profiles/validation/messages.toml"):  # fmt: skip
+        assert (site / needed).is_file(), needed
+    assert list((site / "auth/clients/xsd").glob("*.xsd"))
