@@ -203,3 +203,69 @@ intake_token = Table(
     Column("source", String(60), nullable=False),
     Column("expires", BigInteger, nullable=False, index=True, comment="seconds since 1970"),
 )
+
+quality_count = Table(
+    "quality_count",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("provider", String(60), primary_key=True),
+    Column("source", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("profile", String(255), primary_key=True),
+    Column("department", String(80), primary_key=True, comment="empty when the data do not say"),
+    Column("element", String(255), primary_key=True, comment="concept or place; empty for the resource as a whole"),
+    Column("seen", Integer, nullable=False),
+    Column("filled", Integer, nullable=False),
+    Column("codable", Integer, nullable=False),
+    Column("coded", Integer, nullable=False),
+    Column("valid", Integer, nullable=False),
+    Column("unchecked", Integer, nullable=False),
+    comment="numbers from verdicts; nothing of a dossier",
+)
+
+quality_finding = Table(
+    "quality_finding",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("provider", String(60), primary_key=True),
+    Column("source", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("profile", String(255), primary_key=True),
+    Column("department", String(80), primary_key=True),
+    Column("element", String(255), primary_key=True),
+    Column("rule", String(100), primary_key=True),
+    Column("severity", String(12), primary_key=True),
+    Column("found", Integer, nullable=False),
+)
+
+quality_defect = Table(
+    "quality_defect",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("provider", String(60), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("fhir", String(8), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("reference", String(64), nullable=False, comment="the source's own id; never a citizen service number"),
+    Column("profile", String(255), nullable=False),
+    Column("department", String(80), nullable=False),
+    Column("element", String(255), nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("expression", String(200), nullable=False),
+    Column("allowed", String(200), nullable=False, comment="from the definition"),
+    Column("first_seen", Date, nullable=False),
+    Column("last_seen", Date, nullable=False, index=True),
+    Index(None, "provider", "source", "fhir", "type", "reference"),
+    comment="errors of the last assessment of each resource",
+)
+
+quality_name = Table(
+    "quality_name",
+    metadata,
+    Column("profile", String(255), primary_key=True),
+    Column("element", String(255), primary_key=True, comment="empty for the profile itself"),
+    Column("concept", String(40), nullable=False),
+    Column("name_nl", String(255), nullable=False),
+    Column("name_en", String(255), nullable=False),
+    comment="how people call what is counted",
+)

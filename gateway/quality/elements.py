@@ -1,0 +1,205 @@
+"""The elements of a profile that a steward counts: zib elements with their concept, and which of them are filled.
+
+What the elements are follows from the definitions; nothing is listed by hand. An element whose zib concept is not known
+is counted under its place in FHIR (``Observation.status``).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from profiles.fhir.tree import Resource
+from profiles.validation import Finding, Validator
+from profiles.validation.context import Context
+from profiles.validation.merge import BrokenDefinition, Node
+from profiles.validation.rules.slicing import Discriminator, Discriminators
+
+DEEPEST = 10
+HL7 = "http://hl7.org/fhir/StructureDefinition/"
+PASSED_OVER = frozenset({"id", "meta", "implicitRules", "language", "text", "contained", "extension"})
+"""What every resource has and nobody registers."""
+CODED_TYPES = frozenset({"CodeableConcept", "Coding", "code"})
+INDEX = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step down: a name (of a choice: the part before the type), and what makes an item belong to a slice."""
+
+    name: str
+    types: tuple[str, ...] = ()
+    tests: tuple[Discriminator, ...] = ()
+
+    def values(self, item: Any, context: Context) -> Iterator[Any]:
+        """The values below an item."""
+        if not isinstance(item, dict):
+            return
+        for name in (f"{self.name}{one[:1].upper()}{one[1:]}" for one in self.types) if self.types else (self.name,):
+            found = item.get(name)
+            for value in found if isinstance(found, list) else (found,):
+                if value is not None and all(test.test(value, context) is True for test in self.tests):
+                    yield value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an element stands; ``code`` when what stands there is a code by its type."""
+
+    steps: tuple[Step, ...]
+    code: bool = False
+
+    def values(self, resource: Resource, context: Context) -> Iterator[Any]:
+        """Everything that stands there and says something."""
+        items: list[Any] = [resource]
+        for step in self.steps:
+            items = [value for item in items for value in step.values(item, context)]
+        return (item for item in items if has_content(item))
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element that is counted. ``key`` is its concept, or its place when it has none; ``places`` where it stands."""
+
+    key: str
+    concept: str
+    name_nl: str
+    name_en: str
+    codable: bool
+    ids: tuple[str, ...]
+    places: tuple["Place", ...]
+
+    def look(self, resource: Resource, context: Context) -> tuple[bool, bool]:
+        """Whether the element is filled in a resource, and whether with a code."""
+        filled = coded = False
+        for place in self.places:
+            for value in place.values(resource, context):
+                filled = True
+                coded = coded or place.code or is_coded(value)
+        return filled, coded and self.codable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is counted of the resources of one profile."""
+
+    profile: str
+    zib_nl: str
+    zib_en: str
+    type: str
+    elements: tuple[Element, ...]
+
+    def element_of(self, finding: Finding) -> str:
+        """The key of the element that a finding is about: its concept, what lies in its slice, or its place."""
+        keys = {element.key for element in self.elements}
+        if finding.concept in keys:
+            return finding.concept
+        if ":" in finding.definition:
+            inside = {e.key for e in self.elements if any(i.startswith(f"{finding.definition}.") for i in e.ids)}
+            if len(inside) == 1:
+                return inside.pop()
+        return ".".join(INDEX.sub("", finding.expression).split(".")[:2]) or self.type
+
+
+def has_content(value: Any) -> bool:
+    """Whether a value says something: an object with nothing but a reason why it is absent does not."""
+    if not isinstance(value, dict):
+        return bool(value != "")
+    own = [name for name in value if name not in ("id", "extension", "url")]
+    return bool(own) or ("url" in value and bool(value.get("extension")))
+
+
+def is_coded(value: Any) -> bool:
+    """Whether a value holds a code: a Coding, a concept with one, or an extension with either."""
+    if not isinstance(value, dict):
+        return False
+    if value.get("code"):
+        return True
+    codings = value.get("coding")
+    if isinstance(codings, list):
+        return any(isinstance(one, dict) and one.get("code") for one in codings)
+    return any(is_coded(inner) for name, inner in value.items() if name.startswith("value") and isinstance(inner, dict))
+
+
+class Plans:
+    """The plans of one validator, made when they are first asked for."""
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+        self._tests = Discriminators(validator.merger, validator.terminology)
+        self._plans: dict[str, Plan] = {}
+
+    def context(self, resource: Resource) -> Context:
+        """What the tests of slices need to look at a resource."""
+        return Context(resource, lambda *_: None, lambda _url: None, self._validator.terminology.member)
+
+    def of(self, profiles: Iterable[str], type_: str) -> Plan:
+        """The plan of the first profile that is known, else that of the resource type."""
+        for profile in (*profiles, HL7 + type_):
+            url = profile.partition("|")[0]
+            if url not in self._plans and (made := self._made(url, type_)) is not None:
+                self._plans[url] = made
+            if url in self._plans:
+                return self._plans[url]
+        return Plan(HL7 + type_, "", "", type_, ())
+
+    def _made(self, url: str, type_: str) -> Plan | None:
+        try:
+            tree = self._validator.merger.tree(url)
+        except BrokenDefinition:
+            return None
+        if tree.type != type_:
+            return None
+        found: dict[str, Element] = {}
+        for node, steps in self._zib_nodes(tree.root, (), 0):
+            _add(found, node, steps, self._codable(node))
+        top = {place.steps[0].name for element in found.values() for place in element.places}
+        for name, child in (tree.root.children or {}).items():
+            bare = name.removesuffix("[x]")
+            if bare not in top and bare not in PASSED_OVER:
+                _add(found, replace(child, zib=None), (_step(child),), self._codable(child))
+        zib = tree.root.zib
+        last = url.rpartition("/")[2]
+        return Plan(url, zib.name_nl if zib else last, zib.name_en if zib else last, type_, tuple(found.values()))
+
+    def _zib_nodes(self, node: Node, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[Node, tuple[Step, ...]]]:
+        if node.zib is not None and steps:
+            yield node, steps
+        if depth > DEEPEST:
+            return
+        for child in self._children(node).values():
+            yield from self._zib_nodes(child, (*steps, _step(child)), depth + 1)
+            for one in child.slices.values():
+                step = _step(one) if child.choice else Step(child.name, tests=self._members(child, one))
+                yield from self._zib_nodes(one, (*steps, step), depth + 1)
+
+    def _children(self, node: Node) -> Mapping[str, Node]:
+        if node.children is None and not any(ref.profiles for ref in node.types):
+            return {}
+        return self._validator.merger.view(node)
+
+    def _members(self, node: Node, one: Node) -> tuple[Discriminator, ...]:
+        slicing = node.slicing
+        return tuple(self._tests.make(kind, path, one) for kind, path in slicing.discriminators) if slicing else ()
+
+    def _codable(self, node: Node) -> bool:
+        codes = {ref.code for ref in node.types}
+        if "Extension" in codes and (inner := self._validator.merger.view(node).get("value[x]")) is not None:
+            codes = {ref.code for ref in inner.types} if len(inner.types) < 5 else set()
+        return bool(codes & CODED_TYPES)
+
+
+def _step(node: Node) -> Step:
+    if node.choice:
+        return Step(node.name.removesuffix("[x]"), tuple(ref.code for ref in node.types))
+    return Step(node.name)
+
+
+def _add(found: dict[str, Element], node: Node, steps: tuple[Step, ...], codable: bool) -> None:
+    zib = node.zib
+    bare = node.id.removesuffix("[x]")
+    key, names = (zib.concept, (zib.name_nl, zib.name_en)) if zib else (bare, (bare, bare))
+    known = found.get(key) or Element(key, zib.concept if zib else "", *names, False, (), ())
+    place = Place(steps, code=bool(node.types) and all(ref.code == "code" for ref in node.types))
+    ids, places = (*known.ids, node.id), (*known.places, place)
+    found[key] = replace(known, codable=known.codable or codable, ids=ids, places=places)

@@ -1,0 +1,124 @@
+"""The gate: every resource that comes in or is fetched gets its verdict, is counted, and the policy is applied.
+
+What is in the store passed the gate on its way in; nothing of this runs when it is read.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+
+from adapters.fhir_http.repair import Repairs, load_repairs
+from adapters.port import AdapterQuery, LocalId, PatientKey
+from gateway.collect.normalise import Repair
+from gateway.quality.elements import Plans
+from gateway.quality.serving import Serving
+from gateway.quality.settings import Policy, QualitySettings
+from gateway.quality.tally import Subject, Tally, reference_of
+from gateway.quality.verdicts import Verdicts
+from profiles.fhir import jsonio
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import Catalogue
+from profiles.validation import Report
+
+REMEMBERED = 100_000
+"""Contents remembered as counted today; the oldest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says of a resource: deliver or hold back, the report, and what was mended in it."""
+
+    blocked: bool = False
+    report: Report | None = None
+    repairs: Sequence[Repair] = ()
+
+
+@dataclass
+class Counting:
+    """Verdicts counted so far, until somebody takes them to write them down. Safe to use from several threads."""
+
+    verdicts: Verdicts
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
+    _tally: Tally = field(default_factory=Tally)
+    _plans: dict[FhirVersion, Plans] = field(default_factory=dict)
+    _counted: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report) -> None:
+        """Count a verdict. The same content of a source counts once a day (and process), however often it is asked."""
+        type_, day = str(resource.get("resourceType", "")), self.today()
+        subject = Subject(provider, source, version.value, type_, reference_of(resource)[:64])
+        key = hashlib.sha256(b"\0".join([day.isoformat().encode(), *map(str.encode, subject), jsonio.dump(resource)]))
+        with self._lock:
+            if key.digest() in self._counted:
+                return
+            self._counted[key.digest()] = None
+            if len(self._counted) > REMEMBERED:
+                self._counted.popitem(last=False)
+            if version not in self._plans:
+                self._plans[version] = Plans(self.verdicts.validator(version))
+            self._tally.add(day, subject, resource, report, self._plans[version])
+
+    def waiting(self) -> bool:
+        """Whether anything was counted that nobody took."""
+        return bool(self._tally.numbers)
+
+    def take(self) -> Tally:
+        """What was counted since the last time."""
+        with self._lock:
+            taken, self._tally = self._tally, Tally()
+        return taken
+
+
+class Gate:
+    """Applies the policies to the resources of providers and their sources."""
+
+    def __init__(self, settings: QualitySettings, catalogue: Catalogue, counting: Counting) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._serving = Serving(catalogue)
+        self.counting = counting
+
+    def policy(self, provider: str, version: FhirVersion, resource: Resource) -> Policy:
+        """The policy for a resource: the strictest of the standards that use what it claims to be."""
+        return self._settings.of(provider, self._serving.of(version, resource))
+
+    def judge(self, provider: str, source: str, version: FhirVersion, resource: Resource) -> Decision:
+        """Give a verdict, count it, and decide; under ``repair`` the resource is mended in place."""
+        policy = self.policy(provider, version, resource)
+        if policy is Policy.OFF or resource.get("resourceType") == "Binary":
+            return Decision()
+        report = self._report(version, resource)
+        self.counting.note(provider, source, version, resource, report)
+        if policy is Policy.REPAIR and report.findings and (repairs := mend(resource)):
+            return Decision(False, self._report(version, resource), repairs)
+        return Decision(policy is Policy.BLOCK and not report.valid, report)
+
+    def observes(self, provider: str) -> bool:
+        """Whether no policy of a provider changes or holds back anything, so that verdicts may come afterwards."""
+        chosen = {self._settings.of(provider, [standard]) for standard in (*self._catalogue.standards, "")}
+        return chosen <= {Policy.OFF, Policy.OBSERVE}
+
+    def _report(self, version: FhirVersion, resource: Resource) -> Report:
+        return self.counting.verdicts.report(version, resource, jsonio.dump(resource))
+
+
+@cache
+def _repairs() -> Repairs:
+    return Repairs(tuple(rule for rule in load_repairs(("codes",)).rules if not rule.claim))
+
+
+NOBODY = AdapterQuery(
+    "", PatientKey(local_ids=(LocalId(None, "-"),)), "", "", "search-type", "", FhirVersion.STU3, float("inf")
+)
+
+
+def mend(resource: Resource) -> list[Repair]:
+    """Repair a resource in place: names of code systems, never a clinical value."""
+    notes = _repairs().apply([resource], NOBODY, lambda _resource: False)
+    return [Repair(note.rule, note.expression) for note in notes]

@@ -1,0 +1,110 @@
+"""Writing counts beside the requests: verdicts of fetched data and numbers of all data, in groups, by one thread."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.quality.gate import Gate
+from gateway.quality.settings import QualitySettings
+from gateway.quality.store import forget, oldest, save
+from gateway.quality.tally import Tally
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+log = logging.getLogger("gateway.quality")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a source delivered, waiting for its verdicts. The resources are not changed any more."""
+
+    provider: str
+    source: str
+    version: FhirVersion
+    resources: Sequence[Resource]
+
+
+class Recorder:
+    """Judges deliveries and writes what was counted. Nothing is lost on an orderly stop; ``close`` waits for it.
+
+    A full queue drops the delivery from the figures (and says so in the log) rather than holding up a patient.
+    """
+
+    def __init__(self, engine: Engine, gate: Gate, settings: QualitySettings, every: float = 2.0) -> None:
+        self._engine = engine
+        self.gate = gate
+        self._settings = settings
+        self._every = every
+        self._waiting: queue.Queue[Delivery | None] = queue.Queue(settings.queue)
+        self._unwritten = Tally()
+        self._swept: date | None = None
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def start(self) -> None:
+        """Begin to write; harmless when it runs already."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="quality", daemon=True)
+            self._thread.start()
+
+    def put(self, delivery: Delivery) -> None:
+        """Have a delivery judged and counted, later."""
+        self.start()
+        try:
+            self._waiting.put_nowait(delivery)
+        except queue.Full:
+            self.dropped += 1
+            log.warning("quality: %d deliveries were not counted, the queue is full", self.dropped)
+
+    def close(self) -> None:
+        """Judge and write everything that waits, and stop."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+        self.write()
+
+    def write(self) -> None:
+        """Write what was counted since the last time; what cannot be written is kept for the next time."""
+        self._unwritten.merge(self.gate.counting.take())
+        today = self.gate.counting.today()
+        try:
+            with self._engine.begin() as connection:
+                if self._unwritten.numbers:
+                    save(connection, self._unwritten)
+                if self._swept != today:
+                    forget(connection, oldest(today, self._settings.retention_days))
+        except SQLAlchemyError as fault:
+            log.error("quality: counts could not be written yet (%s)", type(fault).__name__)
+            return
+        self._unwritten, self._swept = Tally(), today
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._every
+        while True:
+            try:
+                delivery = self._waiting.get(timeout=max(0.05, due - time.monotonic()))
+                if delivery is None:
+                    return
+                self._judge(delivery)
+            except queue.Empty:
+                pass
+            if time.monotonic() >= due:
+                if self.gate.counting.waiting() or self._unwritten.numbers:
+                    self.write()
+                due = time.monotonic() + self._every
+
+    def _judge(self, delivery: Delivery) -> None:
+        for resource in delivery.resources:
+            try:
+                self.gate.judge(delivery.provider, delivery.source, delivery.version, resource)
+            except Exception:
+                # One odd resource must not end the counting of all others.
+                log.exception("quality: a resource of source %s could not be judged", delivery.source)
