@@ -33,8 +33,8 @@ class Section(BaseModel):
 class Listen(Section):
     """Where the process listens, and how the world calls it."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=1, le=65535)
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=1, le=65535, description="port to listen on")
     base_url: str = Field("", description="public base URL of the back channel; empty: http://host:port")
 
 
