@@ -59,13 +59,17 @@ class ResourceServer(Section):
 class ProviderSettings(Section):
     """A care provider that this gateway serves."""
 
-    display_name: str
+    display_name: str = Field(description="name for people")
     services: tuple[str, ...] = Field((), description="data service ids on offer")
-    privacy_url: str = ""
-    phone: str = ""
+    privacy_url: str = Field("", description="privacy statement, linked on the consent page")
+    phone: str = Field("", description="telephone number for people")
     logo: str = Field("", description="file name of an SVG or PNG logo")
-    level_floor: Literal["basis", "midden", "substantieel", "hoog"] = "midden"
-    representation: tuple[Literal["onbehalfof", "onbehalfofchild"], ...] = ()
+    level_floor: Literal["basis", "midden", "substantieel", "hoog"] = Field(
+        "midden", description="lowest level of assurance of a login"
+    )
+    representation: tuple[Literal["onbehalfof", "onbehalfofchild"], ...] = Field(
+        (), description="kinds of representation that are on"
+    )
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
 
 
