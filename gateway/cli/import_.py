@@ -12,11 +12,12 @@ from gateway.intake.load import Loader
 from gateway.intake.read import Item, Unreadable, files, read
 from gateway.keys import keys_of
 from gateway.providers import known_providers
+from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.writer import Writer
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation.findings import Finding
+from profiles.validation.findings import VERDICTS, Finding
 
 
 @click.command("import")
@@ -50,7 +51,9 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
     with database(settings) as engine, engine.begin() as connection:
         pseudonyms, ring = keys_of(settings)
         writer = Writer(connection, provider, source, pseudonyms, ring)
-        loaded = Loader(writer, Expectations(catalogue())).load(items)
+        gate = open_gate(settings)
+        loaded = Loader(writer, Expectations(catalogue()), judge=gate.judge_of(provider, source)).load(items)
+        save_counts(connection, settings, gate)
     for origin, text in (*refused, *loaded.refused):
         errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
     for origin, finding in loaded.findings:
@@ -68,6 +71,12 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
         + (f"; documents: {_counted(loaded.findings)}" if loaded.findings else ""),
         highlight=False,
     )
+    if loaded.verdicts:
+        verdicts = ((loaded.verdicts.get(name, 0), VERDICTS[name]["en"]) for name in ("ok", "wrong", "unchecked"))
+        console.print(
+            f"checked: {', '.join(f'{count} {word}' for count, word in verdicts)}; see 'gateway report quality'",
+            highlight=False,
+        )
     if refused or loaded.refused:
         raise SystemExit(FINDINGS)
 

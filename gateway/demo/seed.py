@@ -9,6 +9,7 @@ from gateway.intake.expect import Expectations
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
 from gateway.keys import keys_of
+from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.writer import PatientEntry, Writer
 from profiles.fhir import jsonio
@@ -24,6 +25,7 @@ def seed(engine: Engine, settings: Settings, day: date) -> World:
     """
     world = load(day)
     pseudonyms, ring = keys_of(settings)
+    gate = open_gate(settings)
     with engine.begin() as connection:
         for provider in world.providers:
             writer = Writer(connection, provider.name, provider.source, pseudonyms, ring)
@@ -31,8 +33,10 @@ def seed(engine: Engine, settings: Settings, day: date) -> World:
                 if record.provider == provider.name and not record.resources:
                     _known(writer, world, record)
             resources = world.resources_of(provider.name)
-            loaded = Loader(writer, Expectations(catalogue())).load([_item(provider.name, one) for one in resources])
-            _check(loaded)
+            judge = gate.judge_of(provider.name, provider.source)
+            loader = Loader(writer, Expectations(catalogue()), judge=judge)
+            _check(loader.load([_item(provider.name, one) for one in resources]))
+        save_counts(connection, settings, gate)
     return world
 
 

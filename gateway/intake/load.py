@@ -8,6 +8,7 @@ from gateway.collect.normalise import Repair, claim_profile, fill_display, find_
 from gateway.intake.documents import Documents
 from gateway.intake.place import Key, Placement, key_of, links, place
 from gateway.intake.read import Item
+from gateway.quality.gate import Decision
 from gateway.store.writer import Conflict, PatientEntry, Received, Writer
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
@@ -26,6 +27,8 @@ class Loaded:
     repairs: dict[str, int] = field(default_factory=dict)
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     """What is wrong with documents that were stored nevertheless, each with its origin."""
+    verdicts: dict[str, int] = field(default_factory=dict)
+    """How many resources of each verdict (ok, wrong, unchecked)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,14 @@ class Loader:
     """Loads items of one provider and source.
 
     ``expected`` gives the canonicals that a resource without profile should claim; ``known_bsn`` the BSN of a patient
-    id whose own resource masks it (test sets bring them in a table).
+    id whose own resource masks it (test sets bring them in a table). ``judge`` gives each resource its verdict (see
+    :mod:`gateway.quality.gate`); without one nothing is validated.
     """
 
     writer: Writer
     expected: Callable[[Resource, FhirVersion], Sequence[str]]
     known_bsn: Callable[[str], str | None] = lambda _patient_id: None
+    judge: Callable[[FhirVersion, Resource], Decision] | None = None
 
     def load(self, items: Iterable[Item]) -> Loaded:
         """Store every item that can be placed; what cannot is refused with a reason, the rest goes on."""
@@ -73,8 +78,14 @@ class Loader:
             result.findings += [(item.origin, finding) for finding in documents.findings(item.resource)]
             patient_id = placement.patients[key]
             repairs = changes[id(item)] + self._normalise(item, by_key, numbers.get(patient_id))
+            decision = self.judge(version, item.resource) if self.judge else Decision()
+            if decision.report is not None:
+                result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
+            if decision.blocked:
+                result.refused.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
+                continue
             content = documents.content(key[1]) if key[0] == "Binary" else None
-            self._store(item, patient_id, repairs, result, content)
+            self._store(item, patient_id, [*repairs, *decision.repairs], result, content)
 
     def _patients(self, version: FhirVersion, by_key: dict[Key, Item], placement: Placement) -> dict[str, str]:
         numbers = {}

@@ -37,6 +37,12 @@ class Decision:
     report: Report | None = None
     repairs: Sequence[Repair] = ()
 
+    @property
+    def reason(self) -> str:
+        """Why a resource is held back: the errors, by rule and place."""
+        errors = [one for one in self.report.findings if one.severity == "error"] if self.report else []
+        return "held back, it is not valid: " + "; ".join(f"{one.rule} {one.expression}" for one in errors[:5])
+
 
 @dataclass
 class Counting:
@@ -98,6 +104,10 @@ class Gate:
         if policy is Policy.REPAIR and report.findings and (repairs := mend(resource)):
             return Decision(False, self._report(version, resource), repairs)
         return Decision(policy is Policy.BLOCK and not report.valid, report)
+
+    def judge_of(self, provider: str, source: str) -> Callable[[FhirVersion, Resource], Decision]:
+        """``judge`` for one source of a provider."""
+        return lambda version, resource: self.judge(provider, source, version, resource)
 
     def observes(self, provider: str) -> bool:
         """Whether no policy of a provider changes or holds back anything, so that verdicts may come afterwards."""
