@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from profiles.fhir.tree import Resource
+from profiles.zibs.load import tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,35 @@ def has(node: Any, path: Sequence[str]) -> bool:
     return isinstance(node, dict) and path[0] in node and has(node[path[0]], path[1:])
 
 
+NOT_CLINICAL = "NL-CM:0.0."
+"""Concept ids of the part that all zibs share (author, subject, identifier): no element of the zib itself."""
+
+
+@cache
+def zib_elements(profile: str) -> frozenset[str]:
+    """The Dutch names of the elements of the zib behind a profile; empty when there is no table of it."""
+    named = (one.split("|") for one in tables().names(profile).values())
+    parts = [[part.strip() for part in one] for one in named]
+    return frozenset(part[1] for part in parts[1:] if len(part) > 1 and not part[0].startswith(NOT_CLINICAL))
+
+
 def measure(
-    section: str, zib: str, elements: Mapping[str, str], missing: Mapping[str, str], resources: Iterable[Resource] = ()
+    section: str,
+    zib: str,
+    elements: Mapping[str, str],
+    missing: Mapping[str, str],
+    resources: Iterable[Resource] = (),
+    profile: str | None = None,
 ) -> list[ElementCoverage]:
-    """The coverage of one section, over records when there are any."""
+    """The coverage of one section, over records when there are any.
+
+    With a ``profile``, the elements of the zib that the mapping is silent about are listed too.
+    """
     held = list(resources)
     found = []
     for element, path in elements.items():
         filled = sum(has(one, path.split(".")) for one in held) if held else None
         found.append(ElementCoverage(section, zib, element, True, "", filled, len(held) if held else None))
-    return found + [ElementCoverage(section, zib, element, False, why) for element, why in missing.items()]
+    silent = zib_elements(profile) - elements.keys() - missing.keys() if profile else ()
+    unfilled = {**missing, **dict.fromkeys(sorted(silent), "not in the mapping")}
+    return found + [ElementCoverage(section, zib, element, False, why) for element, why in unfilled.items()]

@@ -91,7 +91,12 @@ class SqlAdapter:
             for section in self.mapping.sections
             if section.zib is not None and (query is None or section.name in held)
             for element in measure(
-                section.name, section.zib.name, section.zib.elements, section.zib.missing, held.get(section.name, ())
+                section.name,
+                section.zib.name,
+                section.zib.elements,
+                section.zib.missing,
+                held.get(section.name, ()),
+                section.profile,
             )
         ]
 

@@ -104,7 +104,8 @@ def coverage_command(mapping: Path) -> None:
     for section in compiled.sections:
         if section.zib is None:
             continue
-        for one in measure(section.name, section.zib.name, section.zib.elements, section.zib.missing):
+        zib = section.zib
+        for one in measure(section.name, zib.name, zib.elements, zib.missing, profile=section.profile):
             table.add_row(one.zib, one.element, "yes" if one.mapped else "no", one.reason)
             mapped, total = mapped + one.mapped, total + 1
     console.print(table)

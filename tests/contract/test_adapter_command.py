@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 from contract.adapter_world import record, serving
 
+from adapters.mapping.compiled import load_mapping
+from adapters.mapping.coverage import zib_elements
 from adapters.sql.sample import MAPPING, fill_sqlite
 from adapters.testing.fake_ehr import FakeEhr
 from gateway.cli.adapters import adapters
@@ -96,6 +98,14 @@ def test_coverage_of_a_mapping_counts_zib_elements() -> None:
     assert code == 0
     assert "zib elements are mapped" in output
     assert "ProbleemLateraliteit" in output
+
+
+def test_the_sample_mapping_calls_zib_elements_by_their_names() -> None:
+    """SC-H2: coverage is against the whole zib, and a misspelt element cannot pass for one."""
+    for section in load_mapping(MAPPING).sections:
+        if section.zib is not None and section.profile is not None:
+            named = {*section.zib.elements, *section.zib.missing}
+            assert named <= zib_elements(section.profile), section.name
 
 
 def test_the_types_that_are_installed_are_listed() -> None:
