@@ -27,8 +27,9 @@ from auth.store import GRANT_SELECT, GrantRow
 from auth.tls import TlsSettings, crl_puller, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
+from gateway.availability import Availabilities
 from gateway.collect.pipeline import Collector, Sources, sources_of
-from gateway.host import StoreHost
+from gateway.host import GatewayHost
 from gateway.http import docs, health, openapi, validate
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
@@ -87,6 +88,8 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
         after=RegistrationWatch(settings, _notice),
     )
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    keep = settings.limits.snapshot_seconds
+    sources = {name: sources_of(given, keep) for name, given in known_providers(settings).items()}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:
@@ -98,13 +101,11 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
         engine=engine,
         lists=lists,
         providers=registry,
-        host=StoreHost(engine, reader),
+        host=GatewayHost(engine, Availabilities(reader, sources)),
         login=OidcLogin(section.login),
         peer_of=peer_of,
         fetch=grant,
     )
-    keep = settings.limits.snapshot_seconds
-    sources = {name: sources_of(given, keep) for name, given in known_providers(settings).items()}
     return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth)
 
 

@@ -3,23 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Engine, select
 
 from auth.events import Event
 from auth.ports import AccessEntry, Available, Person, Provider, Reason
-from gateway.collect.held import Held
-from gateway.collect.record import Record, Whose
-from gateway.intake.expect import fits
+from gateway.availability import Availabilities
 from gateway.store.engine import reading
-from gateway.store.queries import PATIENTS
-from gateway.store.reader import Reader
 from gateway.store.schema import audit_record
-from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.standards.model import RequestRule
 
 chain_log = logging.getLogger("gateway.chain")
 
@@ -27,40 +21,26 @@ GENERAL = frozenset({"Patient"})
 """Types that every record has, and that say nothing about which data are there."""
 
 
-class StoreHost:
-    """Implements ``auth.ports.Host`` on what was imported or pushed."""
+class GatewayHost:
+    """Implements ``auth.ports.Host``."""
 
-    def __init__(self, engine: Engine, reader: Reader) -> None:
+    def __init__(self, engine: Engine, availabilities: Availabilities) -> None:
         self._engine = engine
-        self._reader = reader
+        self._availabilities = availabilities
 
     async def availability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
-        """The services for which the person's record holds a resource of the standard's own types (AVL-01)."""
-        birth_date: date | None = None
-        known = False
-        found: set[str] = set()
-        for version in FhirVersion:
-            who = {"provider": provider.name, "fhir": version.value, "person": person.pseudonym, "patient_id": ""}
-            patients = await self._reader.fetch(PATIENTS, who)
-            if patients:
-                known = True
-                birth_date = birth_date or _date(patients[0][2])
-                record = Record(self._reader, Whose(provider.name, version, person.pseudonym))
-                found |= {id_ for id_ in services if await _offers(id_, version, record)}
-        reason = None if found else Reason.EMPTY if known else Reason.NO_RELATION
-        return Available(frozenset(found), reason, birth_date)
+        """The services that can be delivered for the person (AVL-01, AVL-05)."""
+        return await self._availabilities.of(provider, person, services)
 
     async def receivability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
         """A person who is known here may share (AVL-07)."""
-        for version in FhirVersion:
-            who = {"provider": provider.name, "fhir": version.value, "person": person.pseudonym, "patient_id": ""}
-            patients = await self._reader.fetch(PATIENTS, who)
-            if patients:
-                return Available(services, None, _date(patients[0][2]))
+        known = await self._availabilities.relation(provider, person)
+        if known.relation:
+            return Available(services, None, known.birth_date)
         return Available(frozenset(), Reason.NO_RELATION)
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
@@ -117,27 +97,6 @@ def _filled(members: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-async def _offers(service_id: str, version: FhirVersion, record: Record) -> bool:
-    """Whether some row of the service has an answer in the record: its filters fit, or its profile is claimed."""
-    standard, service = catalogue().service(service_id)
-    if standard.fhir is not version:
-        return False
-    for rule in standard.rules_of(service):
-        if rule.method != "GET" or rule.type is None or rule.type in GENERAL:
-            continue
-        record.of_type(rule.type)
-        await record.load()
-        for held in record.of_type(rule.type):
-            if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
-                return True
-    return False
-
-
-def _claims(held: Held, rule: RequestRule) -> bool:
-    claimed = held.data.get("meta", {}).get("profile", ())
-    return not rule.profiles or any(profile in rule.profiles for profile in claimed)
-
-
 def _entry(record: Mapping[str, object]) -> AccessEntry:
     standard, _ = catalogue().service(str(record["service"]))
     names = {rule.id: rule.name_nl for rule in standard.rules}
@@ -152,9 +111,3 @@ def _entry(record: Mapping[str, object]) -> AccessEntry:
         count=count,
         represented_by=str(record["actor"]) if record.get("actor") else None,
     )
-
-
-def _date(value: object) -> date | None:
-    if isinstance(value, date):
-        return value
-    return date.fromisoformat(value) if isinstance(value, str) else None

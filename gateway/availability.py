@@ -1,0 +1,141 @@
+"""Which data services a provider can deliver for a person, asked before consent (AVL-01): the store and its sources."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
+from auth.ports import Available, Person, Provider, Reason
+from gateway.collect.held import Held
+from gateway.collect.pipeline import Sources
+from gateway.collect.record import Record, Whose
+from gateway.intake.expect import fits
+from gateway.store.queries import PATIENTS
+from gateway.store.reader import Reader
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import catalogue
+from profiles.standards.model import RequestRule
+
+GENERAL = frozenset({"Patient"})
+"""Types that every record has, and that say nothing about which data are there."""
+
+SECONDS = 4.5
+"""Time for sources; the authorization server itself waits 5 s (AVL-03)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one place knows of a person: services with data, a treatment relation, a birth date, reasons of absence."""
+
+    services: frozenset[str]
+    relation: bool
+    birth_date: date | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Availabilities:
+    """Asks the store and the live sources of a provider; without settings for it, the store."""
+
+    reader: Reader
+    sources: Mapping[str, Sources]
+
+    async def of(self, provider: Provider, person: Person, services: frozenset[str]) -> Available:
+        """The services that some place has data for. Raises AdapterError when nothing was found and a source failed."""
+        places = self.sources.get(provider.name)
+        found: list[Known] = []
+        if places is None or places.store:
+            found.append(await self._stored(provider.name, person, services))
+        faults: list[AdapterError] = []
+        if places is not None and places.live.sources:
+            known, faults = await _asked(places, provider.name, person, services)
+            found += known
+        offered = frozenset(id_ for one in found for id_ in one.services) & services
+        if not offered and faults:
+            raise faults[0]
+        birth_date = next((one.birth_date for one in found if one.birth_date), None)
+        if offered:
+            return Available(offered, None, birth_date)
+        named = [reason for one in found for reason in one.reasons if reason in set(Reason)]
+        related = any(one.relation for one in found)
+        reason = Reason(named[0]) if named else Reason.EMPTY if related else Reason.NO_RELATION
+        return Available(offered, reason, birth_date)
+
+    async def relation(self, provider: Provider, person: Person) -> Known:
+        """Whether the provider knows the person at all (for Delen: receivability, AVL-07)."""
+        known = await self._stored(provider.name, person, frozenset())
+        places = self.sources.get(provider.name)
+        if known.relation or places is None:
+            return known
+        others, faults = await _asked(places, provider.name, person, frozenset())
+        if faults and not any(one.relation for one in others):
+            raise faults[0]
+        return next((one for one in others if one.relation), known)
+
+    async def _stored(self, provider: str, person: Person, services: frozenset[str]) -> Known:
+        birth_date: date | None = None
+        relation = False
+        found: set[str] = set()
+        for version in FhirVersion:
+            who = {"provider": provider, "fhir": version.value, "person": person.pseudonym, "patient_id": ""}
+            patients = await self.reader.fetch(PATIENTS, who)
+            if patients:
+                relation = True
+                birth_date = birth_date or _date(patients[0][2])
+                record = Record(self.reader, Whose(provider, version, person.pseudonym))
+                found |= {id_ for id_ in services if await _offers(id_, version, record)}
+        return Known(frozenset(found), relation, birth_date)
+
+
+async def _asked(
+    places: Sources, provider: str, person: Person, services: frozenset[str]
+) -> tuple[list[Known], list[AdapterError]]:
+    keys = tuple(ServiceKey(id_, catalogue().service(id_)[0].id) for id_ in sorted(services))
+    query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
+
+    async def ask(source: int) -> Availability:
+        async with asyncio.timeout(query.remaining()):
+            return await places.live.sources[source].adapter.available(query)
+
+    answers: Sequence[Availability | BaseException] = await asyncio.gather(
+        *(ask(index) for index in range(len(places.live.sources))), return_exceptions=True
+    )
+    known, faults = [], []
+    for answer in answers:
+        if isinstance(answer, Availability):
+            reasons = tuple(str(reason) for reason in answer.reasons.values())
+            known.append(Known(answer.services, answer.relation, answer.birth_date, reasons))
+        elif isinstance(answer, AdapterError):
+            faults.append(answer)
+        else:
+            faults.append(AdapterError("a source cannot be asked", cause=answer))
+    return known, faults
+
+
+async def _offers(service_id: str, version: FhirVersion, record: Record) -> bool:
+    """Whether some row of the service has an answer in the record: its filters fit, or its profile is claimed."""
+    standard, service = catalogue().service(service_id)
+    if standard.fhir is not version:
+        return False
+    for rule in standard.rules_of(service):
+        if rule.method != "GET" or rule.type is None or rule.type in GENERAL:
+            continue
+        record.of_type(rule.type)
+        await record.load()
+        for held in record.of_type(rule.type):
+            if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
+                return True
+    return False
+
+
+def _claims(held: Held, rule: RequestRule) -> bool:
+    claimed = held.data.get("meta", {}).get("profile", ())
+    return not rule.profiles or any(profile in rule.profiles for profile in claimed)
+
+
+def _date(value: object) -> date | None:
+    if isinstance(value, date):
+        return value
+    return date.fromisoformat(value) if isinstance(value, str) else None
