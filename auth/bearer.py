@@ -84,9 +84,9 @@ class Bearer:
         return await self._parts.run(self._parts.store.find_grant, key)
 
 
-def require(grant: Grant, provider: str, service: str) -> None:
-    """RES-05: the grant must be for this provider and service. Raises BearerError ERR-43."""
-    if not grant.covers(provider, service):
+def require(grant: Grant, provider: str, service: str, *, subscribe: bool = False) -> None:
+    """RES-05: the grant must be for this provider and service, and for this interface. Raises BearerError ERR-43."""
+    if not grant.covers(provider, service, subscribe=subscribe):
         raise BearerError("ERR-43")
 
 

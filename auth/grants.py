@@ -28,6 +28,11 @@ class Grant:
     function: str
     """collect, share or subscribe."""
 
-    def covers(self, provider: str, service: str) -> bool:
-        """True when the grant is for this provider and holds this service (RES-05)."""
-        return provider == self.provider and service in self.services
+    def covers(self, provider: str, service: str, *, subscribe: bool = False) -> bool:
+        """True when the grant is for this provider and holds this service (RES-05).
+
+        Collect or share follows from the service. A token to subscribe opens the subscription interface only, although
+        its service is one to collect.
+        """
+        fits = (self.function == "subscribe") == subscribe
+        return fits and provider == self.provider and service in self.services

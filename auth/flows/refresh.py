@@ -36,6 +36,8 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         offered = self.authenticate_refresh_token(text)
         if offered.family.client != client.entry.hostname:
             raise TokenError("ERR-27")
+        if offered.family.dialect == "C" and not self.request.payload.client_id:
+            raise TokenError("ERR-24")
         self._still_alive(offered)
         return offered
 

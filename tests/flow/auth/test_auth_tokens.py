@@ -411,6 +411,23 @@ async def test_ct_88_another_service_or_provider(house: House) -> None:
         assert refused.value.challenge.startswith('Bearer error="insufficient_scope"')
 
 
+async def test_res_05_a_token_for_another_function(house: House) -> None:
+    """RES-05: a subscription to a service opens no data of it."""
+    pgo = house.pgo()
+    grant = await pgo.check((await pgo.tokens(scope=f"subscribe~30/{ZANDOORD}~65"))["access_token"])
+    require(grant, ZANDOORD, "65", subscribe=True)
+    with pytest.raises(BearerError):
+        require(grant, ZANDOORD, "65")
+
+
+async def test_token_04_refresh_names_its_client(house: House) -> None:
+    """TOKEN-04: dialect C sends client_id; leaving it out costs nothing but the call."""
+    pgo = house.pgo()
+    token = await pgo.tokens(lasting=True)
+    assert told(await pgo.refresh(token["refresh_token"], client_id="")) == REQUEST
+    assert (await pgo.refresh(token["refresh_token"])).status_code == 200
+
+
 async def test_ct_89_over_another_certificate(house: House) -> None:
     """CT-89, RES-06."""
     pgo = house.pgo()
