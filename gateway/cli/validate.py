@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.terminology import TerminologyService
 from profiles.fhir import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
@@ -20,6 +21,7 @@ from profiles.validation.findings import Report, as_outcome, as_text
 from profiles.validation.htmlreport import as_html
 from profiles.validation.inputs import unreadable, validate_text
 from profiles.validation.packages import PackageError, choose, default_cache, installed
+from profiles.zibs.load import RELEASES, tables
 
 SUFFIXES = (".json", ".xml")
 DONE, FINDINGS, USAGE = 0, 1, 2
@@ -28,15 +30,19 @@ Named = tuple[str, Report]
 
 
 class Validators:
-    """The validators of a run, one per release, made when first needed."""
+    """The validators of a run, one per release, made when first needed: official packages, below them our tables."""
 
-    def __init__(self, cache_dir: Path | None, packages: tuple[str, ...]) -> None:
+    def __init__(self, cache_dir: Path | None, packages: tuple[str, ...], terminology: str | None = None) -> None:
+        self._server = TerminologyService.at(terminology) if terminology else None
         self._cache = cache_dir or default_cache()
         self._packages = packages
         self.get = cache(self._make)
 
     def _make(self, version: FhirVersion) -> Validator:
-        return Validator(version, Definitions(choose(installed(self._cache), version, self._packages)))
+        official = choose(installed(self._cache), version, self._packages)
+        release = RELEASES.get(version)
+        sources = official if release is None else [*official, tables(release)]
+        return Validator(version, Definitions(sources), self._server)
 
 
 def _fail(text: str) -> None:
@@ -62,6 +68,7 @@ def _fail(text: str) -> None:
 @click.option(
     "--ndjson", is_flag=True, help='Read lines {"id","fhir","profile","resource"} and answer each with a line.'
 )
+@click.option("--terminology", envvar="GATEWAY_TERMINOLOGY", help="URL of a FHIR terminology service, asked last.")
 def validate(
     paths: tuple[str, ...],
     release: str | None,
@@ -71,13 +78,14 @@ def validate(
     form: str,
     lang: str,
     ndjson: bool,
+    terminology: str | None,
 ) -> None:
     """Validate FHIR resources (JSON or XML) in PATHS: files, folders, or - for standard input.
 
     Exit code 0: nothing wrong; 1: something is wrong; 2: a path or option is.
     """
     version = FhirVersion.of(release) if release else None
-    validators = Validators(package_cache, packages)
+    validators = Validators(package_cache, packages, terminology)
     try:
         if ndjson:
             worst = _ndjson(_streams(paths), validators, version, profiles, lang)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +148,21 @@ class Validator:
         return ""
 
 
+@cache
+def _scratch() -> Path:
+    """A folder for archives that were given to `validator`; it goes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="fhir-packages-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def validator(
     version: FhirVersion, packages: Sequence[Path | str] | None = None, server: Server | None = None
 ) -> Validator:
     """A validator for a release.
 
-    ``packages``: package folders, ``.tgz`` files (put into the package cache first) and ``name[@version]`` from the
-    cache; None means everything in the cache for this release, an empty sequence means base facts only.
+    ``packages``: package folders, ``.tgz`` files (unpacked for the life of the process) and ``name[@version]`` from
+    the cache; None means everything in the cache for this release, an empty sequence means base facts only.
     Raises PackageError when one is not there.
     """
     if packages is None:
@@ -160,7 +172,7 @@ def validator(
     for one in packages:
         path = Path(one)
         if path.suffix == ".tgz" and path.is_file():
-            found.append(install(path.read_bytes(), default_cache()))
+            found.append(install(path.read_bytes(), _scratch()))
         elif (path.is_dir() and (path / "package.json").is_file()) or (path / "package" / "package.json").is_file():
             found.append(open_package(path))
         elif isinstance(one, str):

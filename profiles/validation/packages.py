@@ -184,6 +184,7 @@ def install(data: bytes, cache: Path) -> Package:
             if name not in (".", "..") and "\\" not in name and "\0" not in name:
                 (inner / name).write_bytes(content)
         package = open_package(temporary)
+        temporary.chmod(0o755)
         target = cache / f"{package.name.replace('/', '_')}#{package.version}"
         if target.exists():
             shutil.rmtree(target)

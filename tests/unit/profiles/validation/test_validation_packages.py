@@ -71,6 +71,8 @@ def test_a_validator_reads_folders_archives_and_names(tmp_path: Path, monkeypatc
     patient = {"resourceType": "Patient", "active": True, "meta": {"profile": ["http://example.org/p"]}}
     assert validator(FhirVersion.R4, []).validate(patient).verdict == "unchecked"
     assert validator(FhirVersion.R4, [file]).validate(patient).verdict == "wrong"
+    assert not (tmp_path / "cache").exists()
+    install(file.read_bytes(), tmp_path / "cache")
     assert validator(FhirVersion.R4, ["test.one"]).validate(patient).verdict == "wrong"
     assert validator(FhirVersion.R4, [tmp_path / "cache" / "test.one#1.0.0"]).validate(patient).verdict == "wrong"
     assert validator(FhirVersion.R4).validate(patient).verdict == "wrong"
