@@ -13,7 +13,7 @@ from gateway.store.schema import quality_count, quality_defect, quality_finding,
 Row = TypeVar("Row")
 
 PART = 150
-"""Rows in one statement; SQLite and PostgreSQL both bound the number of parameters."""
+"""Resources in one statement; the number of parameters is bounded."""
 
 
 def save(connection: Connection, tally: Tally) -> None:
@@ -22,18 +22,17 @@ def save(connection: Connection, tally: Tally) -> None:
         {**scope._asdict(), "element": element, **numbers._asdict()}
         for (scope, element), numbers in sorted(tally.numbers.items())
     ]
-    _add_up(connection, quality_count, counts, Numbers._fields)
+    _put(connection, quality_count, counts, Numbers._fields)
     findings = [
         {**scope._asdict(), "element": element, "rule": rule, "severity": severity, "found": found}
         for (scope, element, rule, severity), found in sorted(tally.rules.items())
     ]
-    _add_up(connection, quality_finding, findings, ("found",))
+    _put(connection, quality_finding, findings, ("found",))
     names = [
         {"profile": profile, "element": element, "concept": row[0], "name_nl": row[1][:255], "name_en": row[2][:255]}
         for (profile, element), row in sorted(tally.names.items())
     ]
-    for part in _parts(names):
-        _insert(connection, quality_name, part, ("concept", "name_nl", "name_en"), add=False)
+    _put(connection, quality_name, names, ("concept", "name_nl", "name_en"), add=False)
     _defects(connection, tally)
 
 
@@ -49,19 +48,17 @@ def oldest(today: date, retention_days: int) -> date:
     return today - timedelta(days=retention_days)
 
 
-def _add_up(connection: Connection, table: Table, rows: list[dict[str, Any]], added: Sequence[str]) -> None:
-    for part in _parts(rows):
-        _insert(connection, table, part, added, add=True)
-
-
-def _insert(
-    connection: Connection, table: Table, rows: list[dict[str, Any]], changed: Sequence[str], *, add: bool
+def _put(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], changed: Sequence[str], *, add: bool = True
 ) -> None:
+    """Insert rows; where one is there already, add to it or replace what changes."""
+    if not rows:
+        return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(rows)
+    statement = dialect.insert(table)
     new = {name: table.c[name] + statement.excluded[name] if add else statement.excluded[name] for name in changed}
     keys = [column.name for column in table.primary_key.columns]
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
 
 
 def _defects(connection: Connection, tally: Tally) -> None:
