@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.clients.settings import ListSettings
 from auth.settings import AuthSettings
 from auth.tls import TlsSettings
+from gateway.intake.settings import IntakeSettings
 from gateway.quality.settings import QualitySettings
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
+    intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
@@ -123,7 +125,7 @@ def refusals(settings: Settings) -> list[str]:
     """Why these settings may not run in production, one line each; always empty in test mode."""
     if settings.mode != "production":
         return []
-    found = [*authorization(settings).problems(), *settings.tls.faults_in_production()]
+    found = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         found.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):
