@@ -1,0 +1,152 @@
+"""A person at a browser: the steps of a visit in a few words, and an eye for what a page must never do."""
+
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response
+
+WIDTHS = (1280, 390)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+"""The tags that axe gives to its rules for WCAG 2.2, levels A and AA."""
+ZANDOORD = "Ziekenhuis Zandoord"
+
+_QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+
+def chromium(playwright: Playwright) -> Browser:
+    """Debian's Chromium, without a life of its own."""
+    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
+
+
+class Tab:
+    """One page in a context, and everything that its context asked for and complained about."""
+
+    def __init__(self, base: str, context: BrowserContext, page: Page | None = None) -> None:
+        self.base = base
+        self.context = context
+        self.page = page or context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.broken: list[str] = []
+        if page is None:
+            context.on("console", lambda message: self._heard(message.type, message.text))
+            context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+            context.on("request", lambda request: self.asked.append(request.url))
+            context.on("response", self._answered)
+
+    def _heard(self, kind: str, text: str) -> None:
+        # An error page is a page: Chromium also reports its status as a failure.
+        if kind in ("error", "warning") and "the server responded with a status of" not in text:
+            self.complaints.append(text)
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.request.resource_type not in ("document", "fetch", "xhr"):
+            self.broken.append(f"{response.status} {response.url}")
+
+    def assert_strict(self) -> None:
+        """No complaint in the console (a broken policy is one), nothing missing, and no other host was asked."""
+        here = urlsplit(self.base).netloc
+        elsewhere = [url for url in self.asked if urlsplit(url).netloc not in (here, "")]
+        assert (self.complaints, self.broken, elsewhere) == ([], [], [])
+
+    # --- the steps of a visit --------------------------------------------------------------------------------------
+
+    def open(self, path: str) -> "Tab":
+        """Go to a path of the gateway."""
+        self.page.goto(self.base + path)
+        return self
+
+    def another(self) -> "Tab":
+        """A second tab of the same browser."""
+        return Tab(self.base, self.context, self.context.new_page())
+
+    @property
+    def heading(self) -> str:
+        """The heading of the page."""
+        return self.page.locator("h1").first.inner_text()
+
+    @property
+    def text(self) -> str:
+        """Everything on the page that can be read."""
+        return self.page.locator("main").inner_text()
+
+    def press(self, label: str) -> "Tab":
+        """Press the button, or follow the link, with these words."""
+        button = self.page.get_by_role("button", name=label, exact=True)
+        (button if button.count() else self.page.get_by_role("link", name=label, exact=True)).first.click()
+        return self
+
+    def depart(self, provider: str = ZANDOORD) -> "Tab":
+        """From the PGO to the landing page of a provider."""
+        return self.open("/demo-pgo/").press(f"Ophalen bij {provider}")
+
+    def to_login(self, provider: str = ZANDOORD) -> "Tab":
+        """From the PGO to the test login."""
+        return self.depart(provider).press("Inloggen met DigiD")
+
+    def log_in(self, person: str) -> "Tab":
+        """Be this person at the test login."""
+        self.page.get_by_role("radio", name=person).check()
+        return self.press("Inloggen")
+
+    def to_consent(self, person: str = "Joke van Veldhuizen", provider: str = ZANDOORD) -> "Tab":
+        """From the PGO to the question."""
+        return self.to_login(provider).log_in(person)
+
+    def consent(self, *, lasting: bool = False) -> "Tab":
+        """Say yes; the record is shown when everything is in."""
+        if lasting:
+            self.page.get_by_role("checkbox").check()
+        self.press("Ja, ik geef toestemming")
+        self.page.wait_for_url("**/demo-pgo/bezoek/*")
+        return self
+
+    def record(self) -> "Tab":
+        """Wait until everything was collected."""
+        self.page.locator(".record").wait_for(timeout=20_000)
+        return self
+
+    # --- what the eye sees -----------------------------------------------------------------------------------------
+
+    def faults(self) -> list[str]:
+        """What axe finds against WCAG 2.2 A and AA, and whether the page is wider than the window; at both widths."""
+        found = []
+        height = 900
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": height})
+            found += [f"{width} px: {one}" for one in _violations(self.page)]
+            if self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                found.append(f"{width} px: scrolls sideways")
+        self.page.set_viewport_size({"width": WIDTHS[0], "height": height})
+        return found
+
+
+def _violations(page: Page) -> list[str]:
+    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    answer: dict[str, Any] = Axe().run(page, options=options).response
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:120]}"
+        for rule in answer["violations"]
+        for node in rule["nodes"][:5]
+    ]
+
+
+def authorize_path(redirect_uri: str, **changes: str | None) -> str:
+    """The path of an authorization request of the demo PGO; ``None`` leaves a parameter out."""
+    query = {
+        "response_type": "code",
+        "client_id": "pgo.demo.example",
+        "redirect_uri": redirect_uri,
+        "scope": "ziekenhuiszandoord",
+        "state": uuid4().hex,
+        "MedMij-Request-ID": str(uuid4()),
+        "X-Correlation-ID": str(uuid4()),
+        **changes,
+    }
+    return "/oauth/authorize?" + urlencode({name: value for name, value in query.items() if value is not None})
