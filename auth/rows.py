@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class GrantRow(NamedTuple):
@@ -143,3 +143,31 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The clock of production; tests inject their own."""
     return datetime.now(UTC)
+
+
+def fields_of(row: Any) -> dict[str, Any]:
+    """A row as parameters."""
+    return {name: getattr(row, name) for name in row.__dataclassfields_of__}
+
+
+def family_values(family: Family) -> dict[str, Any]:
+    """A family as parameters."""
+    return {**fields_of(family), "services": " ".join(sorted(family.services))}
+
+
+def family_of(row: Any) -> Family:
+    """A family from a row of its table."""
+    return Family(**{**row, "services": frozenset(row["services"].split())})
+
+
+def consent_values(entry: ConsentEntry) -> dict[str, Any]:
+    """A consent line as parameters."""
+    return {**fields_of(entry), "offered": " ".join(entry.offered), "granted": " ".join(entry.granted)}
+
+
+def entries_of(rows: Any) -> list[ConsentEntry]:
+    """Consent lines from the rows of a result."""
+    return [
+        ConsentEntry(**{**row, "offered": tuple(row["offered"].split()), "granted": tuple(row["granted"].split())})
+        for row in rows.mappings()
+    ]

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from auth import statements as sql
+from auth.engine import engine_for, prepare_sqlite
 from auth.rows import (
     Clock,
     Code,
@@ -21,6 +22,11 @@ from auth.rows import (
     Refresh,
     SessionRow,
     SpentCode,
+    consent_values,
+    entries_of,
+    family_of,
+    family_values,
+    fields_of,
     milliseconds,
     moment,
     utc_now,
@@ -32,32 +38,6 @@ __all__ = [
     "GRANT_SELECT", "Clock", "Code", "ConsentEntry", "Family", "GrantRow", "Refresh", "SessionRow", "SpentCode",
     "Store", "engine_for", "metadata", "milliseconds", "moment", "prepare_sqlite", "utc_now",
 ]  # fmt: skip
-
-
-def engine_for(url: str) -> Engine:
-    """An engine with the settings that this store relies on, for `sqlite:///path` or `postgresql://...`."""
-    if url.startswith("postgresql://"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
-    prepare_sqlite(engine)
-    return engine
-
-
-def prepare_sqlite(engine: Engine) -> None:
-    """Make an SQLite engine durable (full sync) and its write transactions start as such (no lost upgrades)."""
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get("single"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class Store:
@@ -103,9 +83,9 @@ class Store:
             if family is not None and replaces:
                 same = {"person": family.subject, "at": family.provider, "to": family.client, "kind": family.function}
                 _ended(connection, sql.END_EARLIER, same, entry.moment, "replaced", "new-consent")
-            connection.execute(sql.ADD_CONSENT, _consent_values(entry))
+            connection.execute(sql.ADD_CONSENT, consent_values(entry))
             if family is not None:
-                connection.execute(sql.ADD_FAMILY, _family_values(family))
+                connection.execute(sql.ADD_FAMILY, family_values(family))
         return True
 
     # --- codes -----------------------------------------------------------------------------------------------------
@@ -114,7 +94,7 @@ class Store:
         """Keep a code; False when this code was issued before (AUTH-14)."""
         try:
             with self._single.begin() as connection:
-                connection.execute(sql.ADD_CODE, {"digest": digest, **_fields(code)})
+                connection.execute(sql.ADD_CODE, {"digest": digest, **fields_of(code)})
         except IntegrityError:
             return False
         return True
@@ -124,7 +104,7 @@ class Store:
         with self._single.begin() as connection:
             row = connection.execute(sql.SPEND_CODE, {"which": digest, "now": now}).mappings().first()
             if row is not None:
-                return SpentCode(Code(**{name: row[name] for name in Code.__dataclass_fields__}), None)
+                return SpentCode(Code(**{name: row[name] for name in Code.__dataclassfields_of__}), None)
             return SpentCode(None, connection.execute(sql.FAMILY_OF_CODE, {"which": digest}).scalar())
 
     # --- families --------------------------------------------------------------------------------------------------
@@ -133,12 +113,12 @@ class Store:
         """The family with this id, or None."""
         with self._single.begin() as connection:
             row = connection.execute(sql.FIND_FAMILY, {"which": family_id}).mappings().first()
-        return None if row is None else _family(row)
+        return None if row is None else family_of(row)
 
     def lasting_families(self, subject: str) -> list[Family]:
         """The lasting, not ended families of a person, newest first."""
         with self._single.begin() as connection:
-            return [_family(row) for row in connection.execute(sql.LASTING_FAMILIES, {"subject": subject}).mappings()]
+            return [family_of(row) for row in connection.execute(sql.LASTING_FAMILIES, {"subject": subject}).mappings()]
 
     def has_lasting(self, subject: str, provider: str, client: str) -> bool:
         """True when the person gave a lasting consent before that still stands."""
@@ -224,7 +204,7 @@ class Store:
         with self.engine.begin() as connection:
             connection.execute(sql.DROP_ACCESS, {"which": digest})
             connection.execute(sql.DROP_FAMILY, {"which": family.id})
-            connection.execute(sql.ADD_FAMILY, _family_values(family))
+            connection.execute(sql.ADD_FAMILY, family_values(family))
             _add_tokens(connection, family.id, family.created, access, None)
 
     # --- consent register ------------------------------------------------------------------------------------------
@@ -232,12 +212,12 @@ class Store:
     def consents_of(self, subject: str) -> list[ConsentEntry]:
         """All lines of a person, newest first."""
         with self._single.begin() as connection:
-            return _entries(connection.execute(sql.CONSENTS_OF_PERSON, {"subject": subject}))
+            return entries_of(connection.execute(sql.CONSENTS_OF_PERSON, {"subject": subject}))
 
     def consent(self, consent_id: str) -> list[ConsentEntry]:
         """All lines of one consent, newest first."""
         with self._single.begin() as connection:
-            return _entries(connection.execute(sql.CONSENT_LINES, {"which": consent_id}))
+            return entries_of(connection.execute(sql.CONSENT_LINES, {"which": consent_id}))
 
     # --- housekeeping ----------------------------------------------------------------------------------------------
 
@@ -271,7 +251,7 @@ def _ended(
     connection: Connection, statement: Any, which: Mapping[str, Any], now: int, why: str, channel: str
 ) -> list[Family]:
     rows = connection.execute(statement, {**which, "now": now, "why": why}).mappings()
-    ended = [_family(row) for row in rows]
+    ended = [family_of(row) for row in rows]
     for family in ended:
         given = connection.execute(sql.FIRST_CONSENT, {"which": family.consent_id}).mappings().first()
         if given is not None and why in {"withdrawn", "expired", "replaced"}:
@@ -287,26 +267,3 @@ def _add_tokens(
     if refresh is not None:
         connection.execute(sql.ADD_REFRESH, {"family": family, "issued": now, "superseded": False, **refresh})
     connection.execute(sql.USE_FAMILY, {"which": family, "now": now})
-
-
-def _fields(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
-
-
-def _family_values(family: Family) -> dict[str, Any]:
-    return {**_fields(family), "services": " ".join(sorted(family.services))}
-
-
-def _family(row: Any) -> Family:
-    return Family(**{**row, "services": frozenset(row["services"].split())})
-
-
-def _consent_values(entry: ConsentEntry) -> dict[str, Any]:
-    return {**_fields(entry), "offered": " ".join(entry.offered), "granted": " ".join(entry.granted)}
-
-
-def _entries(rows: Any) -> list[ConsentEntry]:
-    return [
-        ConsentEntry(**{**row, "offered": tuple(row["offered"].split()), "granted": tuple(row["granted"].split())})
-        for row in rows.mappings()
-    ]

@@ -1,0 +1,31 @@
+"""Engines with the settings that the store relies on."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+
+def engine_for(url: str) -> Engine:
+    """An engine with the settings that this store relies on, for `sqlite:///path` or `postgresql://...`."""
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
+    prepare_sqlite(engine)
+    return engine
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Make an SQLite engine durable (full sync) and its write transactions start as such (no lost upgrades)."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("single"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
