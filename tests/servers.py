@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
+from pydantic import BaseModel
 
 from gateway.app import create_app
 from gateway.cli.db import upgrade
@@ -38,10 +39,10 @@ def settings_for(url: str, port: int, **overrides: Any) -> Settings:
     settings = load()
     listen = settings.listen.model_copy(update={"port": port})
     # A section given as a table changes only the values in it.
-    update = {
-        name: getattr(settings, name).model_copy(update=value) if isinstance(value, dict) else value
-        for name, value in overrides.items()
-    }
+    update = {}
+    for name, value in overrides.items():
+        now = getattr(settings, name)
+        update[name] = now.model_copy(update=value) if isinstance(now, BaseModel) and isinstance(value, dict) else value
     return settings.model_copy(update={"database_url": url, "listen": listen, **update})
 
 

@@ -3,28 +3,21 @@
 Fixtures are loaded with dates relative to today. Profile asserts are evaluated with the official packages.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from databases import KINDS, database
+from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import Running, serving
 from shared import shared
 
 from gateway.intake.sink import StoreSink
-from gateway.qualify.discovery import find_sets
-from gateway.qualify.engine import Plan, run_sets
 from gateway.qualify.files import open_files
 from gateway.qualify.loadset import load_set, token_table
-from gateway.qualify.profilecheck import OwnChecker
 from gateway.qualify.results import ScriptResult, Status
 from gateway.settings import ResourceServer
 from gateway.store.engine import open_engine
-
-PROVIDER = "ziekenhuiszandoord"
 
 READING = [
     ("STU3/BgZ-3-0/MedMij/Test", "48", ["XIS-Server"], 104),
@@ -34,10 +27,6 @@ READING = [
     ("R4/MP9-3-0-0-beta/MedMij/Test", "9006", [], 86),
 ]
 """Set, data service, roles (empty: all that test a server), number of scripts that only read."""
-
-
-def today() -> date:
-    return datetime.now(UTC).date()
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -56,25 +45,7 @@ def run(server: Running, folder: Path, service: str, roles: list[str], skip: Seq
     assert not sink.store(loaded.items, PROVIDER, "qualification").refused
     sink.tokens(loaded.tokens(PROVIDER, [service]))
     engine.dispose()
-    base = f"{server.base}/{PROVIDER}/{service}/fhir"
-
-    async def go() -> list[ScriptResult]:
-        plan = Plan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
-        async with httpx.AsyncClient(timeout=30) as client:
-            results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=4)
-        return [script for result in results for script in result.scripts]
-
-    return asyncio.run(go())
-
-
-def complaint(script: ScriptResult) -> str:
-    lines = [
-        f"  {action.status}: {action.check or action.description}: {action.found} {action.reason}"
-        for test in script.tests
-        for action in test.actions
-        if action.status is not Status.PASSED
-    ]
-    return "\n".join([f"{script.id}: {script.status}", *lines[:5]])
+    return run_scripts(server, files, start, service, roles)
 
 
 @pytest.mark.parametrize(("name", "service", "roles", "count"), READING, ids=[row[0].split("/")[1] for row in READING])

@@ -1,0 +1,44 @@
+"""Running official scripts against a gateway that a test started."""
+
+import asyncio
+from datetime import UTC, date, datetime
+
+import httpx
+from servers import Running
+
+from gateway.qualify.discovery import find_sets
+from gateway.qualify.engine import Plan, run_sets
+from gateway.qualify.files import Files
+from gateway.qualify.profilecheck import OwnChecker
+from gateway.qualify.results import ScriptResult, Status
+
+PROVIDER = "ziekenhuiszandoord"
+
+
+def today() -> date:
+    """The day that fixtures and scripts take their dates from."""
+    return datetime.now(UTC).date()
+
+
+def run_scripts(server: Running, files: Files, start: str, service: str, roles: list[str]) -> list[ScriptResult]:
+    """Run the scripts of these roles (empty: all that test a server) against one data service."""
+    base = f"{server.base}/{PROVIDER}/{service}/fhir"
+
+    async def go() -> list[ScriptResult]:
+        plan = Plan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
+        async with httpx.AsyncClient(timeout=30) as client:
+            results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=4)
+        return [script for result in results for script in result.scripts]
+
+    return asyncio.run(go())
+
+
+def complaint(script: ScriptResult) -> str:
+    """What went wrong in a script, in a few lines."""
+    lines = [
+        f"  {action.status}: {action.check or action.description}: {action.found} {action.reason}"
+        for test in script.tests
+        for action in test.actions
+        if action.status is not Status.PASSED
+    ]
+    return "\n".join([f"{script.id}: {script.status}", *lines[:5]])
