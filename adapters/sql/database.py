@@ -154,10 +154,18 @@ def _engine(url: str, connections: int) -> Engine:
             connection.execute("PRAGMA query_only = ON")
             return connection
 
-        return create_engine("sqlite://", creator=opened, poolclass=QueuePool, pool_size=connections, max_overflow=0)
+        return create_engine(
+            "sqlite://",
+            creator=opened,
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            hide_parameters=True,
+        )
     driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return create_engine(
         driver,
+        hide_parameters=True,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=5,

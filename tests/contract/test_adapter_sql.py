@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
 from datetime import date
@@ -341,6 +342,15 @@ def test_a_table_that_is_not_there_is_not_as_the_mapping_expects(lite: str, tmp_
     error = failing(connect(lite, tiny(tmp_path, "select * from gone where patient_id = :patient")))
     assert isinstance(error, AdapterGarbage)
     assert "tables" in error.text
+
+
+def test_an_error_of_the_database_shows_no_one(lite: str, tmp_path: Path) -> None:
+    """Not in its text, nor anywhere in the chain of errors that a log would print."""
+    path = tiny(tmp_path, "select * from gone where patient_id = :patient")
+    path.write_text(path.read_text().replace("from patient where", "from nowhere where"))
+    error = failing(connect(lite, path))
+    printed = "".join(traceback.format_exception(error)) + repr(error.cause)
+    assert "999951750" not in printed
 
 
 def test_a_probe_names_the_column_that_is_missing(lite: str, tmp_path: Path) -> None:
