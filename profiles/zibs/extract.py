@@ -125,7 +125,7 @@ def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str
 
     known = Names(about.get("names") or {})
     for data in structures.values():
-        known.learn(data["differential"]["element"])
+        known.learn(data)
     words = about.get("words") or {}
     files = {}
     for url, data in structures.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from profiles.zibs.names import Names, concept_of
+from profiles.zibs.names import Names, concept_of, model
 from profiles.zibs.notation import BAR
 
 Name = Callable[[str], str]
@@ -22,9 +22,9 @@ def table(data: Mapping[str, Any], names: Names, name: Name, words: Mapping[str,
     if data.get("version"):
         found["version"] = str(data["version"])
     found |= {"title": str(data.get("title") or data["name"]), "type": kind, "base": name(data["baseDefinition"])}
-    own, model = _model(data)
-    if model:
-        found["model"] = model
+    own, zib_name = model(data)
+    if zib_name:
+        found["model"] = zib_name
     rows = {element_id(element): row(element, names, name, words, own) for element in elements}
     zib = rows.get(kind, {}).pop("zib", None)
     if zib:
@@ -35,15 +35,6 @@ def table(data: Mapping[str, Any], names: Names, name: Name, words: Mapping[str,
         del rows[kind]
     found["elements"] = rows
     return found
-
-
-def _model(data: Mapping[str, Any]) -> tuple[str, str]:
-    """The zib that a profile is made for: of its own name, and of the 2017 release where there is a choice."""
-    stem = str(data["url"]).rpartition("/")[2].removeprefix("zib-").removeprefix("nl-core-").partition("-")[0].lower()
-    rows = [row for row in data.get("mapping", ()) if "HCIM" in str(row.get("name"))]
-    rows.sort(key=lambda row: ("2017" not in row["name"], f"hcim-{stem}-" not in row["identity"].lower()))
-    rows.sort(key=lambda row: "BasicElements" in row["name"])
-    return (str(rows[0]["identity"]), str(rows[0]["name"]).replace("HCIM", "").strip()) if rows else ("", "")
 
 
 def element_id(element: Mapping[str, Any]) -> str:

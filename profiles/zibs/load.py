@@ -17,6 +17,7 @@ from profiles.validation.definitions import Definitions
 from profiles.validation.merge import HL7
 from profiles.validation.packages import Entry, Package
 from profiles.validation.terminology import Server
+from profiles.zibs.naming import named
 from profiles.zibs.notation import TableError, read
 from profiles.zibs.structures import structure
 from profiles.zibs.valuesets import code_system, value_set
@@ -47,6 +48,15 @@ class Tables(Package):
     def table(self, entry: Entry) -> dict[str, Any]:
         """The table itself, as it stands in its file."""
         return read((self.folder / entry.file).read_text(encoding="utf-8"), entry.file)
+
+    def names(self, url: str) -> dict[str, str]:
+        """The ``zib`` of the rows of a structure (concept id | Dutch | English) by element id; empty without table."""
+        entry = next((one for one in self.entries() if one.url == url and one.type == "StructureDefinition"), None)
+        if entry is None:
+            return {}
+        table = self.table(entry)
+        found = {key: row["zib"] for key, row in table["elements"].items() if row and "zib" in row}
+        return {table["type"]: table["zib"], **found} if "zib" in table else found
 
     def profile_url(self, name: str) -> str | None:
         """The canonical URL of a structure by the name of its table, of a FHIR type by its name; a URL is itself."""
@@ -115,8 +125,12 @@ def tables(release: str = "2017") -> Tables:
 
 
 def definitions(release: str = "2017", packages: Sequence[Package] = ()) -> Definitions:
-    """Definitions from our tables; for a canonical URL that one of the packages holds, that package wins."""
-    return Definitions([*packages, tables(release)])
+    """Definitions from our tables; for a canonical URL that one of the packages holds, that package wins.
+
+    Zib elements are called by our names in either case.
+    """
+    ours = tables(release)
+    return Definitions([*(named(package, ours.names) for package in packages), ours])
 
 
 def validator(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from profiles.zibs.notation import BAR
@@ -20,10 +20,11 @@ class Names:
         self._english: dict[str, Counter[str]] = {}
         self._corrections = corrections
 
-    def learn(self, elements: Iterable[Mapping[str, Any]]) -> None:
-        """Note the names that elements give to their concepts."""
-        for element in elements:
-            concept = concept_of(element)
+    def learn(self, data: Mapping[str, Any]) -> None:
+        """Note the names that the elements of a structure give to their concepts."""
+        own, _ = model(data)
+        for element in data["differential"]["element"]:
+            concept = concept_of(element, own)
             if concept is None:
                 continue
             if dutch := _dutch(element):
@@ -86,3 +87,12 @@ def _english(element: Mapping[str, Any], concept: str) -> str:
 def _dutch(element: Mapping[str, Any]) -> str:
     names = [str(name).strip() for name in element.get("alias") or ()]
     return next((name for name in reversed(names) if WORD.fullmatch(name)), "")
+
+
+def model(data: Mapping[str, Any]) -> tuple[str, str]:
+    """The zib that a profile is made for: of its own name, and of the 2017 release where there is a choice."""
+    stem = str(data["url"]).rpartition("/")[2].removeprefix("zib-").removeprefix("nl-core-").partition("-")[0].lower()
+    rows = [row for row in data.get("mapping", ()) if "HCIM" in str(row.get("name"))]
+    rows.sort(key=lambda row: ("2017" not in row["name"], f"hcim-{stem}-" not in row["identity"].lower()))
+    rows.sort(key=lambda row: "BasicElements" in row["name"])
+    return (str(rows[0]["identity"]), str(rows[0]["name"]).replace("HCIM", "").strip()) if rows else ("", "")

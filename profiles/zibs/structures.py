@@ -45,6 +45,15 @@ def structure(table: Mapping[str, Any], file: str, profile: Resolve, value_set: 
     return _Structure(file, profile, value_set).definition(table)
 
 
+def zib(text: str) -> dict[str, Any]:
+    """What an element definition says of its zib element, from the row's ``zib``; ValueError when that is malformed."""
+    concept, *names = text.split(BAR)
+    if not concept.startswith("NL-CM:") or len(names) != 2:
+        raise ValueError(f"zib {text!r}: it is written as concept id | Dutch name | English name")
+    mapping = [{"identity": "hcim", "map": concept, "comment": names[1]}]
+    return {"alias": [names[0]], "short": names[1], "mapping": mapping}
+
+
 class _Structure:
     def __init__(self, file: str, profile: Resolve, value_set: Resolve) -> None:
         self.file = file
@@ -169,11 +178,12 @@ class _Structure:
         found["slicing"] = slicing
 
     def _zib(self, found: dict[str, Any], value: Any) -> None:
-        concept, *names = str(value).split(BAR)
-        if not concept.startswith("NL-CM:") or len(names) != 2:
-            raise self.fail(f"zib {value!r}: concept id | Dutch name | English name")
-        found["alias"], found["short"] = [names[0]], names[1]
-        found.setdefault("mapping", []).append({"identity": "hcim", "map": concept, "comment": names[1]})
+        try:
+            said = zib(str(value))
+        except ValueError as problem:
+            raise self.fail(str(problem)) from None
+        said["mapping"] += found.get("mapping", [])
+        found.update(said)
 
     def _dataset(self, found: dict[str, Any], value: Any) -> None:
         concept, _, name = str(value).partition(BAR)

@@ -12,6 +12,7 @@ PLAIN: Final = re.compile(
     r"[A-Za-z(][A-Za-z0-9_./:;|()\[\]=,*+&'ëéèïöüÉ<>%-]*( [A-Za-z0-9_./:;|()\[\]=,*+&'ëéèïöüÉ<>%-]+)*"
 )
 FLOW: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*( [A-Za-z0-9_./:-]+)*|https?:[A-Za-z0-9_./-]+")
+STRANGE: Final = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
 RESERVED: Final = frozenset({"true", "false", "null"})
 LINES: Final = frozenset({"codes"})
 BLOCKS: Final = frozenset({"elements", "invariants", "names", "words"})
@@ -48,14 +49,20 @@ def _mapping(table: dict[str, Any], indent: str, block: bool = True) -> Iterator
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.\[\]:/-]*[A-Za-z0-9_\]-]|[a-z]", key) else json.dumps(key)
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_.\[\]:/-]*[A-Za-z0-9_\]-]|[a-z]", key) and key not in RESERVED
+    return key if plain else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    """The text between double quotes, with escapes for what YAML does not take as it is."""
+    return STRANGE.sub(lambda match: f"\\U{ord(match[0]):08x}", json.dumps(text, ensure_ascii=False))
 
 
 def _text(value: str) -> str:
     risky = ": " in value or value.endswith(":") or " #" in value or value in RESERVED
     if not risky and (PLAIN.fullmatch(value) or re.fullmatch(r"\d*\.\.(\d+|\*)?|\d+(\.\d+){2,}", value)):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)
 
 
 def _flow(value: Any) -> str:
@@ -70,4 +77,4 @@ def _flow(value: Any) -> str:
     text = str(value)
     if FLOW.fullmatch(text) and text not in RESERVED and ": " not in text and not text.endswith(":"):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return _quoted(text)

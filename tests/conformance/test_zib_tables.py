@@ -1,5 +1,6 @@
 """Our zib tables and the official packages say the same: about every profile, every value set, and every instance."""
 
+import shutil
 import tomllib
 import zlib
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, read
+from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, package_cache, read
 from conformance.validation_mutants import Mutations
 from shared import shared
 
@@ -22,9 +23,11 @@ from profiles.standards.load import catalogue
 from profiles.validation import Validator
 from profiles.validation.findings import Finding, Report
 from profiles.validation.merge import MISSING, Node, Tree, amend
+from profiles.zibs.extract import main
 
 STU3 = FhirVersion.STU3
-SOURCES = tuple(yaml.safe_load((Path(zibs.__file__).parent / "2017" / "release.yaml").read_text("utf-8"))["packages"])
+HOME = Path(zibs.__file__).parent / "2017"
+SOURCES = tuple(yaml.safe_load((HOME / "release.yaml").read_text("utf-8"))["packages"])
 STANDARDS = ("bgz-3", "ggz-2", "geboortezorg-1", "geboortezorg-2", "pdfa-3")
 SETS = [name for name, (version, _) in {**EXAMPLES, **FIXTURES}.items() if version is STU3]
 DIFFERENCES = tomllib.loads(Path(__file__).with_name("zib_differences.toml").read_text(encoding="utf-8"))
@@ -206,6 +209,17 @@ def test_broken_instances_get_the_same_verdict(name: str) -> None:
                     different.append((label, mutant.kind, mutant.where))
     assert different == []
     assert made > 1000
+
+
+def test_running_the_extract_again_gives_the_tables_that_are_there(tmp_path: Path) -> None:
+    """The tables are what the official packages say, corrected only by release.yaml."""
+    shutil.copy(HOME / "release.yaml", tmp_path)
+    folders = [package_cache() / name.replace("@", "#") for name in (*SOURCES, "hl7.fhir.r3.core@3.0.2")]
+    assert main([*map(str, folders), "--into", str(tmp_path)]) == 0
+    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.yaml")}
+    there = {path.relative_to(HOME): path.read_bytes() for path in HOME.rglob("*.yaml")}
+    assert made.keys() == there.keys()
+    assert [str(name) for name in made if made[name] != there[name]] == []
 
 
 def test_zib_names_in_findings_are_dutch_and_carry_their_concept() -> None:
