@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Service, Standard
 
@@ -22,6 +23,7 @@ TRACE = [
         ("X-Correlation-ID", "the same from authorization to resource"),
     )
 ]
+VALIDATION = "Validation"
 FORMATS = ("application/fhir+json", "application/fhir+xml")
 REFUSALS = {
     "400": "the request is not one of the standard, or cannot be read",
@@ -44,6 +46,8 @@ def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -
             paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, service)}
             for path, rules in _by_path(standard).items():
                 paths[f"{prefix}{path}"] = {"get": _operation(tag, service, path, rules)}
+    tags.append({"name": VALIDATION, "description": "Validate a resource of your own; nothing is kept of it."})
+    paths |= {f"/fhir/{version.value}/$validate": {"post": _validate(version)} for version in FhirVersion}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -57,6 +61,32 @@ def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -
         "security": [{"medmij": [provider]}],
         "paths": paths,
         "components": {"securitySchemes": {"medmij": _flow(base_url, provider)}, "schemas": _schemas()},
+    }
+
+
+def _validate(version: FhirVersion) -> JsonObject:
+    example = {"resourceType": "Flag", "status": "aktief", "code": {"text": "Let op"}}
+    outcome = {"$ref": "#/components/schemas/OperationOutcome"}
+    profile = {
+        "name": "profile",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "canonical of a profile, besides those that the resource claims",
+    }
+    content = {"application/fhir+json": {"schema": {"type": "object"}, "example": example}}
+    return {
+        "tags": [VALIDATION],
+        "operationId": f"validate_{version.value}",
+        "summary": f"$validate (FHIR {version.number})",
+        "description": "One issue per finding, with the zib element; Dutch with Accept-Language: nl.",
+        "security": [],
+        "parameters": [profile],
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            "200": {"description": "what was found", "content": {media: {"schema": outcome} for media in FORMATS}},
+            "400": {"description": REFUSALS["400"], "content": {media: {"schema": outcome} for media in FORMATS}},
+        },
     }
 
 
