@@ -147,7 +147,7 @@ def utc_now() -> datetime:
 
 def fields_of(row: Any) -> dict[str, Any]:
     """A row as parameters."""
-    return {name: getattr(row, name) for name in row.__dataclassfields_of__}
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
 def family_values(family: Family) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Store:
         with self._single.begin() as connection:
             row = connection.execute(sql.SPEND_CODE, {"which": digest, "now": now}).mappings().first()
             if row is not None:
-                return SpentCode(Code(**{name: row[name] for name in Code.__dataclassfields_of__}), None)
+                return SpentCode(Code(**{name: row[name] for name in Code.__dataclass_fields__}), None)
             return SpentCode(None, connection.execute(sql.FAMILY_OF_CODE, {"which": digest}).scalar())
 
     # --- families --------------------------------------------------------------------------------------------------
