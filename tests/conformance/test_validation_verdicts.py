@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, read
 
+from profiles.fhir import jsonio
 from profiles.fhir.errors import FormatError
+from profiles.fhir.version import FhirVersion
 
 RECORD = tomllib.loads(Path(__file__).with_name("validation_verdicts.toml").read_text(encoding="utf-8"))
 WRONG = {name: set(row["rules"]) for row in RECORD["wrong"] for name in row["files"]}
@@ -47,6 +49,31 @@ def test_base_facts_alone_reject_nothing_that_official_packages_accept(name: str
             continue
         report = official(version, ()).validate(resource)
         assert report.verdict != "wrong", (label, report.findings)
+
+
+CORE_FAULTS = {
+    ("SearchParameter", "cardinality"),  # a dozen parameters for extensions lack base
+    ("CodeSystem", "format"),  # v2-0550 has a damaged code
+    ("StructureDefinition", "cardinality"),  # the three workflow patterns are no proper StructureDefinitions
+    ("StructureDefinition", "invariant:sdf-4"),  # idem
+    ("StructureDefinition", "invariant:sdf-19"),  # profiles on primitives with FHIRPath types
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "core"), [(FhirVersion.STU3, "hl7.fhir.r3.core@3.0.2"), (FhirVersion.R4, "hl7.fhir.r4.core@4.0.1")]
+)
+def test_the_resources_of_the_core_packages_are_right(version: FhirVersion, core: str) -> None:
+    """Every twelfth of 8,570 definitions that HL7 published; its own known faults apart."""
+    validator = official(version, (core,))
+    folder = validator.definitions.packages[-1].folder
+    surprises = []
+    for path in sorted(folder.glob("*-*.json"))[::12]:
+        resource = jsonio.load(path.read_bytes())
+        for finding in validator.validate(resource).findings:
+            if finding.severity == "error" and (resource["resourceType"], finding.rule) not in CORE_FAULTS:
+                surprises.append((path.name, finding.rule, finding.expression))
+    assert surprises == []
 
 
 def test_the_documentation_names_every_wrong_instance() -> None:

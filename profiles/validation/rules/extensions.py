@@ -2,13 +2,15 @@
 
 A modifier extension that nobody here knows makes the resource not checkable: its meaning may change everything.
 Where an extension may stand is published as paths and types (StructureDefinition.context). The path of the instance
-is only known when a hit has travelled up, so the check leaves a candidate, which `settled` keeps or drops.
+is only known when a hit has travelled up, so the check leaves a candidate, which `settled` keeps or drops. For the
+extensions of HL7 itself this is a warning: the resources of the core packages contradict their contexts hundreds of
+times.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from profiles.validation.merge import Node
+from profiles.validation.merge import HL7, Node
 from profiles.validation.schema import Check, Hit, Hits, Shape
 
 Contexts = tuple[tuple[str, str], ...]
@@ -35,10 +37,9 @@ def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callab
             hits = found[0](value, context)
             if found[1]:
                 allowed = ", ".join(text for _, text in found[1])
-                hits = [
-                    *(hits or ()),
-                    Hit("extension.context", node, {"value": url, "allowed": allowed, "where": found[1]}),
-                ]
+                params = {"value": url, "allowed": allowed, "where": found[1]}
+                severity = "warning" if str(url).startswith(HL7) else "error"
+                hits = [*(hits or ()), Hit("extension.context", node, params, severity)]
             return hits
         hits = base(value, context)
         if modifier and type(url) is str and ":" in url:
