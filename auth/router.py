@@ -1,5 +1,6 @@
 """Builds the authorization server from its settings and ports: Starlette routes, and what the resource server uses."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from auth.ports import Host, Lists, PeerOf, Providers
 from auth.rows import milliseconds, utc_now
 from auth.settings import AuthSettings
 from auth.store import Store
+
+log = logging.getLogger(__name__)
 
 _THREADS, _PATIENT_THREADS = 16, 32
 
@@ -78,6 +81,18 @@ class AuthApp:
             )
         deleted = parts.store.purge(now, timedelta(days=parts.settings.retention_days))
         return {"expired consents": len(idle), **deleted}
+
+    async def housekeeping(self, every: timedelta = timedelta(hours=1)) -> None:
+        """Purge at once and then every so often, until cancelled; a failing round is logged and tried again.
+
+        For a task of the application's lifespan. Several workers may do it side by side.
+        """
+        while True:
+            try:
+                await self.parts.run(self.purge)
+            except Exception:
+                log.exception("housekeeping failed")
+            await anyio.sleep(every.total_seconds())
 
 
 def build(

@@ -3,7 +3,9 @@
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
+import anyio
 import pytest
 from sqlalchemy import Engine, select
 from world.auth_house import P1, ZANDOORD, D, House
@@ -190,3 +192,26 @@ async def test_a_session_of_a_lost_key_is_an_expired_page(house: House) -> None:
     object.__setattr__(house.auth.parts, "ring", KeyRing("x", {"x": b"x" * 32}))
     page = await pgo.submit(consent, "decide", decision="give")
     assert page.status_code == 400
+
+
+async def test_housekeeping_goes_on_after_a_failing_round(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """CONS-05: a database that is away for a moment costs one round, not the job."""
+    await house.pgo().authorize()
+    house.clock.pass_(hours=1)
+
+    def rows() -> int:
+        with house.engine.connect() as connection:
+            return len(connection.execute(select(sessions)).all())
+
+    with house.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE auth_family RENAME TO gone")
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.auth.housekeeping, timedelta(seconds=0.05))
+        while "housekeeping failed" not in caplog.text:  # noqa: ASYNC110 - what is awaited is a line in the log
+            await anyio.sleep(0.01)
+        with house.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE gone RENAME TO auth_family")
+        with anyio.fail_after(10):
+            while rows():  # noqa: ASYNC110 - and a row that goes
+                await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
