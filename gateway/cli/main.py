@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),
+    "intake": ("gateway.cli.intake:intake", "What was pushed: the quarantine."),
     "lists": ("gateway.cli.lists:lists", "The MedMij lists: show, check, refresh."),
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),

@@ -10,6 +10,8 @@ from auth.listeners import server
 from gateway.app import create_app
 from gateway.cli.context import database, fail, with_settings
 from gateway.cli.db import upgrade
+from gateway.intake import listener
+from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, refusals
 
@@ -48,6 +50,6 @@ def run(settings: Settings, *, demo: bool = False) -> None:
             server_header=False,
             timeout_graceful_shutdown=10,
         )
-    except (OSError, NoSource, AdapterMisconfigured) as fault:
+        listener.run(made, settings)
+    except (OSError, NoSource, AdapterMisconfigured, LoginFault) as fault:
         fail(f"cannot start: {fault}")
-    made.run()

@@ -18,19 +18,19 @@ from gateway.collect.normalise import (
     resolve_urns,
 )
 from gateway.intake.documents import Documents
-from gateway.intake.judge import Mender, Policies, Validators, claimed, judge, with_findings
 from gateway.intake.place import OWNER_ELEMENTS, links, place
 from gateway.intake.read import Item
 from gateway.intake.refusal import Refusal, refusal
-from gateway.intake.settings import Policy
 from gateway.intake.tasks import Key, Names, Push, Task, identifiers, set_id
+from gateway.quality.gate import Gate
+from gateway.quality.settings import Policy
 from gateway.store.engine import reading
 from gateway.store.known import Known, Row, by_identifier, contents_of, known
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference, references
 from profiles.fhir.version import FhirVersion
-from profiles.validation import Report
+from profiles.validation import Finding, Report
 
 Expected = Callable[[Resource, FhirVersion], Sequence[str]]
 
@@ -53,7 +53,9 @@ class Change:
     repairs: Sequence[Repair] = ()
     content: bytes | None = None
     report: Report | None = None
-    policy: Policy = "observe"
+    findings: Sequence[Finding] = ()
+    """Of validation, and of the document that a DocumentReference brings."""
+    blocked: bool = False
     bsn: str | None = None
     birth_date: date | None = None
 
@@ -94,12 +96,9 @@ class Planner:
     source: str
     patients_of: frozenset[str]
     expected: Expected
-    policies: Policies
-    mender: Mender
-    validators: Validators
+    gate: Gate
     pseudonyms: Pseudonyms
     ring: KeyRing
-    label: Callable[[FhirVersion], str] = lambda _version: ""
 
     def plan(self, push: Push) -> Plan:
         """Settle everything about a push. A task that cannot be carried out gets its refusal.
@@ -153,7 +152,6 @@ class _Planning:
             asked = wanted & self.plan.known.rows.keys() - {task.key for task in self.tasks}
             for key, content in contents_of(self.connection, one.provider, self.version, asked):
                 self.labels[key] = jsonio.load(content)
-        self.plan.watched = frozenset(self.plan.known.rows)
 
     def _assign(self) -> None:
         names = Names(self.planner.provider, self.planner.source, self.version)
@@ -232,14 +230,16 @@ class _Planning:
         self._owners(items, numbers)
         while True:
             refused = self._place(items, changes, numbers, tokens)
-            blocked = [change for change in changes.values() if change.policy == "block" and _is_wrong(change.report)]
+            blocked = [change for change in changes.values() if change.blocked]
             for change in blocked:
                 del changes[change.key], items[change.key]
             self.plan.blocked += blocked
             if not blocked and not refused:
                 break
         self.plan.changes += changes.values()
-        self.plan.watched |= {("Patient", change.patient_id) for change in changes.values() if change.patient_id}
+        own = {change.key for change in self.plan.changes} | {task.key for task, _ in self.plan.existing}
+        owners = {("Patient", change.patient_id) for change in self.plan.changes if change.patient_id}
+        self.plan.watched = frozenset(own | owners)
         return self.plan
 
     def _conflicts(self) -> None:
@@ -378,11 +378,12 @@ class _Planning:
         bsn = find_bsn(resource) if task.type == "Patient" else None
         repairs += mask_bsn(resource, [numbers[patient_id]] if patient_id in numbers else [])
         repairs += fill_display(resource, lambda *key: items[key].resource if key in items else self.labels.get(key))
-        if not claimed(resource):
-            repairs += claim_profile(resource, one.expected(resource, self.version))
-        policy = one.policies.of(resource, self.version)
-        if policy == "repair":
-            repairs += one.mender.mend(resource)
+        repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
+        decision = one.gate.judge(one.provider, one.source, self.version, resource)
+        repairs += decision.repairs
+        about = list(documents.findings(resource))
+        spoiled = any(finding.severity == "error" for finding in about)
+        blocks = spoiled and one.gate.policy(one.provider, self.version, resource) is Policy.BLOCK
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
         change = Change(
@@ -397,12 +398,11 @@ class _Planning:
             tokens=tokens,
             repairs=repairs,
             content=content,
-            policy=policy,
+            report=decision.report,
+            findings=(*(decision.report.findings if decision.report else ()), *about),
+            blocked=decision.blocked or blocks,
             bsn=bsn,
             birth_date=_birth_date(resource) if task.type == "Patient" else None,
-        )
-        change.report = with_findings(
-            judge(one.validators, self.version, resource, body), list(documents.findings(resource))
         )
         if not change.same:
             change.xml = xmlio.fragment(resource, self.version)
@@ -416,8 +416,9 @@ def _digest(body: bytes, content: bytes | None) -> bytes:
     return found.digest()
 
 
-def _is_wrong(report: Report | None) -> bool:
-    return report is not None and report.verdict == "wrong"
+def _claims(resource: Resource) -> bool:
+    meta = resource.get("meta")
+    return bool(isinstance(meta, dict) and meta.get("profile"))
 
 
 def _without_display(resource: Resource) -> set[Key]:

@@ -11,8 +11,6 @@ from profiles.fhir.version import FhirVersion
 Policy = Literal["observe", "repair", "block"]
 """What is done with a resource that does not meet its profile: see docs/intake.md."""
 
-STRICTNESS: dict[Policy, int] = {"observe": 0, "repair": 1, "block": 2}
-
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
 
@@ -73,7 +71,9 @@ class SourceSettings(BaseModel):
     provider: str = Field(description="MedMij name of the care provider whose data it sends")
     fhir: FhirVersion = FhirVersion.STU3
     auth: Login
-    policy: dict[str, Policy] = Field({}, description="by standard id; '*' for the rest; default observe")
+    policy: dict[str, Policy] = Field(
+        {}, description="by standard id; '*' for the rest; else section validation decides"
+    )
     patients_of: tuple[str, ...] = Field((), description="sources whose patient ids this one uses as well")
     mllp: MllpSettings | None = None
 

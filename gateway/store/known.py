@@ -106,6 +106,8 @@ def known(
     asked = set(keys)
     rows = rows_of(connection, provider, version, asked)
     wanted = {row.patient_id for row in rows.values() if row.patient_id}
+    owners = {("Patient", id_) for id_ in wanted} - asked
+    rows |= rows_of(connection, provider, version, owners)
     wanted |= {id_ for type_, id_ in asked if type_ == "Patient"}
     base = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
         patient.c.provider == provider, patient.c.fhir == version.value

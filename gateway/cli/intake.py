@@ -1,0 +1,132 @@
+"""gateway intake: what sources pushed and a blocking policy refused."""
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.table import Table
+from sqlalchemy import Engine
+
+from auth.crypto import SealError
+from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.intake import quarantine
+from gateway.intake.http import note
+from gateway.intake.quarantine import Kept
+from gateway.intake.retry import CannotRetry, retry
+from gateway.intake.work import Intake, Taken
+from gateway.keys import keys_of
+from gateway.quality.open import open_gate, save_counts
+from gateway.settings import Settings
+from profiles.standards.load import catalogue
+
+
+@click.group()
+def intake() -> None:
+    """What was pushed and is held in quarantine."""
+
+
+@intake.command("list")
+@click.option("--all", "every", is_flag=True, help="Also what was taken in since.")
+@with_settings
+def list_command(settings: Settings, every: bool) -> None:
+    """List the quarantine. Exit code 1 when something is held."""
+    with database(settings) as engine:
+        found = quarantine.items(engine, state=None if every else "held")
+    table = Table("number", "received", "provider", "source", "FHIR", "what", "errors", "state")
+    for item in found:
+        rules = Counter(row["rule"] for row in item.findings if row["severity"] == "error")
+        table.add_row(
+            str(item.number), f"{item.received:%Y-%m-%d %H:%M}", item.provider, item.source, item.version.value,
+            item.what, ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3)), item.state,
+        )  # fmt: skip
+    console.print(table)
+    if any(item.state == "held" for item in found):
+        raise SystemExit(FINDINGS)
+
+
+@intake.command("show")
+@click.argument("number", type=int)
+@with_settings
+def show_command(settings: Settings, number: int) -> None:
+    """Show why an item is held: the findings, by place and rule. The content stays sealed."""
+    with database(settings) as engine:
+        item = _item(engine, number)
+    console.print(f"{item.number}: {item.what}; {item.provider}, source {item.source}, {item.state}", highlight=False)
+    for row in item.findings:
+        zib = f" [{row['zib']}]" if row.get("zib") else ""
+        line = f"  {row['severity']}: {row['resource']} {row['expression']}: {row['rule']}{zib}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@intake.command("export")
+@click.argument("number", type=int)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File; left out: standard output.")
+@with_settings
+def export_command(settings: Settings, number: int, output: Path | None) -> None:
+    """Write the content of an item in plain: a transaction Bundle. It holds a patient's data."""
+    _, ring = keys_of(settings)
+    with database(settings) as engine:
+        item = _item(engine, number)
+    try:
+        content = quarantine.opened(item, ring)
+    except SealError as fault:
+        fail(f"{number} cannot be opened: {fault}")
+    if output is None:
+        sys.stdout.buffer.write(content + b"\n")
+    else:
+        output.touch(0o600)
+        output.write_bytes(content)
+        errors.print(f"{number} written to {output}", highlight=False, markup=False)
+
+
+@intake.command("retry")
+@click.argument("numbers", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Everything that is held, oldest first.")
+@with_settings
+def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> None:
+    """Try items again. Exit code 1 when one of them is still refused."""
+    if not numbers and not every:
+        fail("name the items, or use --all")
+    pseudonyms, ring = keys_of(settings)
+    with database(settings) as engine:
+        gate = open_gate(settings)
+        work = Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), pseudonyms, ring)
+        chosen = quarantine.items(engine) if every else [_item(engine, number) for number in numbers]
+        still = 0
+        for item in chosen:
+            try:
+                taken = retry(work, item)
+                asyncio.run(_audited(engine, settings, taken))
+            except (CannotRetry, SealError, AuditUnavailable) as fault:
+                still += 1
+                console.print(f"{item.number}: {fault or type(fault).__name__}", highlight=False, markup=False)
+                continue
+            still += taken.answer.status >= 400
+            console.print(f"{item.number}: {_said(taken)}", highlight=False, markup=False, soft_wrap=True)
+        with engine.begin() as connection:
+            save_counts(connection, settings, gate)
+    if still:
+        raise SystemExit(FINDINGS)
+
+
+async def _audited(engine: Engine, settings: Settings, taken: Taken) -> None:
+    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    await note(trail, taken.records)
+    await trail.close()
+
+
+def _said(taken: Taken) -> str:
+    if taken.answer.status < 400:
+        return "taken in"
+    issue = taken.answer.resource["issue"][0]
+    return f"still refused: {issue['details']['text']}"
+
+
+def _item(engine: Engine, number: int) -> Kept:
+    found = quarantine.items(engine, number=number)
+    if not found:
+        fail(f"there is no item {number}")
+    return found[0]

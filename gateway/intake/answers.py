@@ -1,0 +1,108 @@
+"""What a source gets back: an OperationOutcome, or a Bundle with one per entry."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.collect.normalise import Repair
+from gateway.intake.refusal import Refusal
+from gateway.intake.tasks import Push, Task
+from profiles.fhir.outcome import Issue, operation_outcome
+from profiles.fhir.tree import Resource
+from profiles.validation import Finding
+
+STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 404: "404 Not Found",
+          405: "405 Method Not Allowed", 409: "409 Conflict", 412: "412 Precondition Failed",
+          413: "413 Content Too Large", 422: "422 Unprocessable Content"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one task."""
+
+    task: Task
+    status: int
+    version: int = 0
+    updated: datetime | None = None
+    issues: Sequence[Issue] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, before it is written in a format."""
+
+    status: int
+    resource: Resource
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """As it is kept for a retry."""
+        return msgspec.json.encode([self.status, self.resource, self.headers])
+
+    @classmethod
+    def unpack(cls, kept: bytes) -> "Answer":
+        """The answer that was kept."""
+        return cls(*msgspec.json.decode(kept))
+
+
+def answer(push: Push, results: Sequence[Result], base: str) -> Answer:
+    """The answer to a push that was carried out; ``base`` is the FHIR base of the source."""
+    if not push.bundle:
+        only = results[0]
+        return Answer(only.status, operation_outcome(only.issues), _headers(only, base))
+    entries = [{"response": _response(result, base)} for result in results]
+    kind = f"{push.bundle}-response"
+    return Answer(200, {"resourceType": "Bundle", "type": kind, **({"entry": entries} if entries else {})})
+
+
+def refused(fault: Refusal) -> Answer:
+    """The answer to a push that was not."""
+    return Answer(fault.status, operation_outcome(fault.issues), dict(fault.headers))
+
+
+def _headers(result: Result, base: str) -> dict[str, str]:
+    if not result.version or result.updated is None:
+        return {}
+    task = result.task
+    return {
+        "etag": f'W/"{result.version}"',
+        "last-modified": result.updated.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "location": f"{base}/{task.type}/{task.id}/_history/{result.version}",
+    }
+
+
+def _response(result: Result, base: str) -> dict[str, Any]:
+    task = result.task
+    found: dict[str, Any] = {"status": STATUS.get(result.status, str(result.status))}
+    if result.version and result.updated is not None:
+        found["location"] = f"{base}/{task.type}/{task.id}/_history/{result.version}"
+        found["etag"] = f'W/"{result.version}"'
+        found["lastModified"] = result.updated.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    found["outcome"] = operation_outcome(result.issues)
+    return found
+
+
+def done(text: str, findings: Iterable[Finding] = (), repairs: Iterable[Repair] = (), place: str = "") -> list[Issue]:
+    """The issues of something that was carried out: what was done, what was repaired, what validation found."""
+    counted = Counter(repair.rule for repair in repairs)
+    told = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
+    issues = [Issue("information", "informational", f"{text}; repaired: {told}" if told else text)]
+    return issues + found(findings, place, lower=True)
+
+
+def found(findings: Iterable[Finding], place: str, *, lower: bool = False) -> list[Issue]:
+    """Findings as issues. ``lower``: what was stored in spite of errors is told as warnings."""
+    return [
+        Issue(
+            "warning" if lower and one.severity == "error" else one.severity,
+            one.code,
+            one.text("en"),
+            diagnostics=f"rule {one.rule}" + (f"; zib {one.zib}" if one.zib else ""),
+            expression=f"{place}.resource: {one.expression}" if place else one.expression or None,
+        )
+        for one in findings
+    ]

@@ -1,0 +1,235 @@
+"""The internal listener as an ASGI application: ``/intake/{source}`` is a FHIR base that takes and never gives.
+
+POST base            transaction or batch
+POST Type            create; If-None-Exist: identifier=system|value makes it conditional
+PUT Type/id          update, or create with this id; If-Match is honoured; PUT Type?identifier=system|value
+DELETE Type/id       and DELETE Type?identifier=system|value
+POST /intake/token   an access token for a client assertion
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from auth.transport import peer_of
+from gateway.audit.record import AuditRecord
+from gateway.audit.trail import Trail
+from gateway.http.problems import Problem, problem_of
+from gateway.intake.answers import Answer, refused
+from gateway.intake.login import Denied, Logins
+from gateway.intake.refusal import Refusal
+from gateway.intake.settings import IntakeSettings
+from gateway.intake.tasks import Call, tasks_of
+from gateway.intake.work import Intake, Taken
+from gateway.store.reader import StoreUnavailable
+from profiles.fhir import jsonio, xmlio
+from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
+from profiles.fhir.outcome import operation_outcome
+from profiles.fhir.version import FhirVersion
+
+log = logging.getLogger("gateway.intake")
+T = TypeVar("T")
+
+REQUEST_ID = re.compile(r"[!-~]{1,100}", re.ASCII)
+SMALL = 20_000
+"""Largest form at the token endpoint."""
+AT_ONCE = 16
+"""Most bodies that are in memory at the same time; who comes later waits before anything is read."""
+WORK_SECONDS = 60.0
+KEPT_HEADERS = ("x-request-id", "if-none-exist", "if-match")
+
+
+class Worker:
+    """Runs what touches the store in threads, bounded in time; a store that does not answer is StoreUnavailable."""
+
+    def __init__(self, threads: int, seconds: float = WORK_SECONDS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="intake")
+        self._seconds = seconds
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of ``work``. Raises StoreUnavailable, and what it raises."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except (OperationalError, InterfaceError, PoolTimeout, TimeoutError) as fault:
+            raise StoreUnavailable from fault
+
+    async def close(self) -> None:
+        """Let what runs end."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+async def note(trail: Trail, records: list[AuditRecord]) -> None:
+    """Make the audit records durable. Raises AuditUnavailable."""
+    await asyncio.gather(*(trail.write(record) for record in records))
+
+
+class Listener:
+    """Answers the requests of sources."""
+
+    def __init__(self, settings: IntakeSettings, intake: Intake, logins: Logins, trail: Trail, worker: Worker) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._logins = logins
+        self._trail = trail
+        self._worker = worker
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def token(self, request: Request) -> Response:
+        """The token endpoint."""
+        headers = {"cache-control": "no-store", "pragma": "no-cache"}
+        try:
+            body = await self._body(request, SMALL)
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=20)
+            if len({name for name, _ in pairs}) != len(pairs):
+                raise Denied("invalid_request", "a parameter is given twice")
+            answer = await self._worker.run(lambda: self._logins.token(dict(pairs)))
+            return JSONResponse(answer, headers=headers)
+        except Denied as fault:
+            log.warning("token refused: %s", fault.text)
+            status = 401 if fault.error == "invalid_client" else 400
+            return JSONResponse({"error": fault.error, "error_description": fault.text}, status, headers=headers)
+        except ValueError:
+            return JSONResponse({"error": "invalid_request"}, 400, headers=headers)
+        except Exception as fault:
+            problem = problem_of(fault)
+            return JSONResponse({"error": "temporarily_unavailable" if problem.status == 503 else "server_error"},
+                                problem.status, headers=headers | dict(problem.headers))  # fmt: skip
+
+    async def push(self, request: Request) -> Response:
+        """A request below a source's base."""
+        name = request.path_params["source"]
+        source = self._settings.sources.get(name)
+        version, format_ = source.fhir if source else FhirVersion.STU3, Format.JSON
+        try:
+            await self._log_in(name, request)
+            given, version = _sent(request, version)
+            query = [pair for pair in parse_qsl(request.url.query) if pair[0] == "_format"]
+            format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
+            async with self._slot():
+                body = await self._body(request, self._settings.body_bytes)
+                taken = await self._worker.run(lambda: self._take(name, _call(request, body, given, version)))
+                await note(self._trail, taken.records)
+            answer = taken.answer
+        except Exception as fault:
+            answer = _answer_of(fault)
+        return _written(answer, format_, version)
+
+    def _take(self, name: str, call: Call) -> Taken:
+        return self._intake.take(name, lambda: tasks_of(call, self._settings.entries))
+
+    async def _log_in(self, name: str, request: Request) -> None:
+        authorization = request.headers.get("authorization", "")
+        peer = peer_of(request.scope)
+        if not await self._worker.run(lambda: self._logins.is_source(name, peer, authorization)):
+            text = "This source is not known, or you are not it."
+            raise Problem(401, "login", text, headers={"www-authenticate": "Bearer"})
+
+    def _slot(self) -> "_Slot":
+        return _Slot(self._room, self._settings.body_seconds)
+
+    async def _body(self, request: Request, most: int) -> bytes:
+        too_large = Problem(413, "too-long", f"The body is larger than {most} bytes.")
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > 12 or int(length) > most):
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > most:
+                        raise too_large
+                    parts.append(part)
+        except TimeoutError:
+            raise Problem(408, "timeout", "The body did not arrive in time.", headers={"connection": "close"}) from None
+        except ClientDisconnect:
+            raise Problem(400, "incomplete", "The body ended early.") from None
+        return b"".join(parts)
+
+
+class _Slot:
+    """Waits for room, but not for ever."""
+
+    def __init__(self, room: asyncio.Semaphore, seconds: float) -> None:
+        self._room = room
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            text = "Too many requests at the same time."
+            raise Problem(503, "throttled", text, headers={"retry-after": "5"}) from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._room.release()
+
+
+def _call(request: Request, body: bytes, given: Format, version: FhirVersion) -> Call:
+    headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    if "x-request-id" in headers and not REQUEST_ID.fullmatch(headers["x-request-id"]):
+        raise Problem(400, "invalid", "X-Request-ID has 1 to 100 printable characters.")
+    path = tuple(request.path_params[part] for part in ("type", "id") if part in request.path_params)
+    query = "&".join(part for part in request.url.query.split("&") if part and not part.startswith("_format="))
+    return Call(request.method, path, query, body, given, version, headers)
+
+
+def _sent(request: Request, usual: FhirVersion) -> tuple[Format, FhirVersion]:
+    """Format and release of the body: the release that Content-Type names, else that of the source."""
+    if request.method == "DELETE":
+        return Format.JSON, usual
+    header = request.headers.get("content-type")
+    fault: NotAcceptable | None = None
+    for version in sorted(FhirVersion, key=lambda one: one is not usual):
+        try:
+            return read_format(header, version), version
+        except NotAcceptable as refusal:
+            fault = fault or refusal
+    raise Problem(415, "not-supported", fault.text if fault else "")
+
+
+def _answer_of(fault: Exception) -> Answer:
+    if isinstance(fault, Refusal):
+        return refused(fault)
+    problem = problem_of(fault)
+    return Answer(problem.status, operation_outcome([problem.issue]), dict(problem.headers))
+
+
+def _written(answer: Answer, format_: Format, version: FhirVersion) -> Response:
+    body = jsonio.dump(answer.resource) if format_ is Format.JSON else xmlio.dump(answer.resource, version)
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **answer.headers}
+    return Response(body, answer.status, {**headers, "content-type": content_type(format_, version)})
+
+
+def application(listener: Listener) -> ASGIApp:
+    """The application of the internal listener."""
+
+    async def other(_request: Request) -> Response:
+        answer = _answer_of(Problem(405, "not-supported", "This listener takes data; it gives none."))
+        return _written(answer, Format.JSON, FhirVersion.STU3)
+
+    taking: Callable[[Request], Awaitable[Response]] = listener.push
+    return Starlette(
+        routes=[
+            Route("/intake/token", listener.token, methods=["POST"]),
+            Route("/intake/{source}", taking, methods=["POST"]),
+            Route("/intake/{source}/", taking, methods=["POST"]),
+            Route("/intake/{source}/{type}", taking, methods=["POST", "PUT", "DELETE"]),
+            Route("/intake/{source}/{type}/{id}", taking, methods=["PUT", "DELETE"]),
+            Route("/intake/{rest:path}", other, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+        ]
+    )

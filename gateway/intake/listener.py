@@ -1,0 +1,193 @@
+"""What runs beside the public application: the internal listener, on its own port, and HL7 v2 listeners."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
+
+from auth.listeners import server
+from auth.tls import TlsSettings, peer_check
+from auth.transport import PeerGate, finder
+from gateway.audit.trail import Trail
+from gateway.intake.http import Listener, Worker, application
+from gateway.intake.login import Logins
+from gateway.intake.settings import HostLogin, IntakeSettings
+from gateway.intake.work import Intake
+from gateway.keys import keys_of
+from gateway.quality.open import open_recorder
+from gateway.quality.recorder import Recorder
+from gateway.settings import Settings
+from gateway.store.engine import open_engine
+from profiles.standards.load import catalogue
+
+log = logging.getLogger("gateway.intake")
+
+BUSY_SECONDS = 4
+"""How long a write waits for another one before the source gets 503."""
+KEEP_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the listener that have a life of their own."""
+
+    settings: IntakeSettings
+    engine: Engine
+    intake: Intake
+    recorder: Recorder
+    trail: Trail
+    worker: Worker
+    app: ASGIApp
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self.worker.close()
+        await asyncio.to_thread(self.recorder.close)
+        await self.trail.close()
+        self.engine.dispose()
+
+
+def impatient(engine: Engine) -> Engine:
+    """The engine, with waits that are short enough for a source to be told."""
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
+    else:
+
+        @event.listens_for(engine, "do_connect")
+        def _on_do_connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+            parameters["connect_timeout"] = BUSY_SECONDS
+            parameters["options"] = f"-c statement_timeout=30s -c lock_timeout={BUSY_SECONDS}s"
+
+    return engine
+
+
+def parts(settings: Settings) -> Parts:
+    """Make the listener. Raises LoginFault, ValueError or OSError when the configuration cannot be used."""
+    section = settings.intake
+    engine = impatient(open_engine(settings.database_url))
+    pseudonyms, ring = keys_of(settings)
+    recorder = open_recorder(engine, settings)
+    intake = Intake(engine, section, settings.validation, recorder.gate.counting, catalogue(), pseudonyms, ring)
+    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
+    worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
+    listener = Listener(section, intake, Logins(engine, section), trail, worker)
+    return Parts(section, engine, intake, recorder, trail, worker, _guarded(application(listener), section))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosts:
+    names: frozenset[str]
+
+    def holds(self, hostname: str) -> bool:
+        """See auth.ports.Whitelist."""
+        return hostname in self.names
+
+
+def _guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
+    """With the host names of the peer in the scope; who that is, each request is asked for itself."""
+    hosts = _Hosts(
+        frozenset(
+            host.lower()
+            for one in section.sources.values()
+            if isinstance(one.auth, HostLogin)
+            for host in one.auth.hosts
+        )
+    )
+    tls: TlsSettings = section.tls
+    return PeerGate(
+        app,
+        find=finder(tls),
+        check=None if tls.peer == "none" else peer_check(tls),
+        whitelist=lambda: hosts,
+        back_channel=lambda _path: False,
+        header=tls.header,
+    )
+
+
+class _Beside(uvicorn.Server):
+    """A second server in the process: signals are for the first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def beside(settings: Settings) -> AsyncIterator[None]:
+    """The internal listener and the HL7 v2 listeners, as long as the block runs; nothing without sources.
+
+    Raises LoginFault, ValueError or OSError when the configuration or a port cannot be used.
+    """
+    if not settings.intake.sources:
+        yield
+        return
+    made = parts(settings)
+    made.recorder.start()
+    section = made.settings
+    config = server(
+        made.app, section.tls, host=section.host, port=section.port, log_config=None, access_log=False,
+        server_header=False, lifespan="off", timeout_graceful_shutdown=10, limit_concurrency=500,
+    ).config  # fmt: skip
+    http = _Beside(config)
+    tasks = [
+        asyncio.create_task(_serve(http), name="intake"),
+        asyncio.create_task(_keep_tidy(made), name="intake receipts"),
+    ]
+    try:
+        while not http.started:
+            if tasks[0].done():
+                raise OSError(f"the internal listener cannot listen on {section.host}:{section.port}")
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        http.should_exit = True
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await made.close()
+
+
+async def _serve(http: uvicorn.Server) -> None:
+    try:
+        await http.serve()
+    except SystemExit as fault:  # uvicorn's way of saying that the port is taken
+        raise OSError("cannot listen") from fault
+
+
+async def _keep_tidy(made: Parts) -> None:
+    """Forget old receipts now and then."""
+    while True:
+        try:
+            await asyncio.to_thread(made.intake.forget_receipts)
+        except SQLAlchemyError as fault:
+            log.warning("old receipts were not removed: %s", type(fault).__name__)
+        await asyncio.sleep(KEEP_SECONDS)
+
+
+def run(main: uvicorn.Server, settings: Settings) -> None:
+    """Run the public server, with the internal listener beside it, until stopped. Raises as `beside`."""
+    if not settings.intake.sources:
+        main.run()
+        return
+
+    async def both() -> None:
+        async with beside(settings):
+            await main.serve()
+
+    factory = main.config.get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(both())

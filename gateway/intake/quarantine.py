@@ -1,0 +1,115 @@
+"""What a blocking policy refused: kept sealed with its findings, so that it can be looked at and tried again."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from auth.crypto import KeyRing
+from gateway.collect.normalise import resolve_urns
+from gateway.intake.judge import recorded
+from gateway.intake.plan import Change
+from gateway.intake.tasks import Push, Task, set_id
+from gateway.store.schema import quarantine
+from profiles.fhir import jsonio, xmlio
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item of the quarantine. ``findings`` say where and which rule; the content is sealed."""
+
+    number: int
+    provider: str
+    source: str
+    version: FhirVersion
+    received: datetime
+    what: str
+    findings: list[dict[str, Any]]
+    sealed: bytes
+    state: str
+    tried: datetime | None
+
+
+def put_away(
+    connection: Connection, provider: str, source: str, push: Push, tasks: Sequence[Task], blocked: Sequence[Change],
+    ring: KeyRing,
+) -> int:  # fmt: skip
+    """Keep tasks that were refused for what validation found in ``blocked``; the number of the item.
+
+    What is held already is not kept twice.
+    """
+    content = jsonio.dump(bundle_of(push, tasks))
+    digest = hashlib.sha256(f"{provider}|{source}|{push.version.value}|".encode() + content).digest()
+    held = connection.execute(
+        select(quarantine.c.pk).where(quarantine.c.digest == digest, quarantine.c.state == "held")
+    ).scalar()
+    if held is not None:
+        return int(held)
+    findings = [
+        {"resource": "/".join(change.key), **row}
+        for change in blocked
+        for row in msgspec.json.decode(recorded(change.findings) or b"[]")
+    ]
+    names = [f"{task.method} {task.type}/{task.id}" for task in tasks]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    values = {
+        "provider": provider,
+        "source": source,
+        "fhir": push.version.value,
+        "received": datetime.now(UTC),
+        "what": ", ".join(names[:5]) + more,
+        "findings": msgspec.json.encode(findings),
+        "sealed": ring.seal("quarantine", content),
+        "digest": digest,
+        "state": "held",
+    }
+    return int(connection.execute(insert(quarantine).values(values).returning(quarantine.c.pk)).scalar_one())
+
+
+def bundle_of(push: Push, tasks: Sequence[Task]) -> Resource:
+    """The tasks as they were received, as a transaction that stands by itself: ids given, references resolved."""
+    entries = []
+    for task in tasks:
+        request: Resource = {"method": "DELETE" if task.method == "DELETE" else "PUT", "url": f"{task.type}/{task.id}"}
+        entry: Resource = {"request": request}
+        if task.method != "DELETE":
+            resource = xmlio.parse(task.original, push.version) if task.format == "xml" else jsonio.parse(task.original)
+            set_id(resource, task.id)
+            resolve_urns(resource, push.urls)
+            entry = {"resource": resource, **entry}
+        entries.append(entry)
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def items(engine: Engine, *, number: int | None = None, state: str | None = "held") -> list[Kept]:
+    """The items in this state (None: all), or the one with this number; oldest first."""
+    statement = select(quarantine).order_by(quarantine.c.pk)
+    if number is not None:
+        statement = statement.where(quarantine.c.pk == number)
+    elif state is not None:
+        statement = statement.where(quarantine.c.state == state)
+    with engine.connect() as connection:
+        return [
+            Kept(
+                row.pk, row.provider, row.source, FhirVersion(row.fhir), row.received, row.what,
+                msgspec.json.decode(row.findings), row.sealed, row.state, row.tried,
+            )
+            for row in connection.execute(statement)
+        ]  # fmt: skip
+
+
+def opened(item: Kept, ring: KeyRing) -> bytes:
+    """The content of an item: a transaction Bundle in JSON. Raises SealError when no key opens it."""
+    return ring.open("quarantine", item.sealed)
+
+
+def mark(connection: Connection, number: int, *, released: bool) -> None:
+    """Note that an item was tried again, and whether it was taken in."""
+    values: dict[str, Any] = {"tried": datetime.now(UTC)} | ({"state": "released"} if released else {})
+    connection.execute(update(quarantine).where(quarantine.c.pk == number).values(values))

@@ -1,0 +1,47 @@
+"""Trying a quarantined item again, after the policy, the definitions or the gateway changed."""
+
+from collections.abc import Mapping
+from datetime import UTC
+
+from gateway.intake import quarantine
+from gateway.intake.quarantine import Kept
+from gateway.intake.tasks import Call, Key, Push, tasks_of
+from gateway.intake.work import Intake, Taken
+from gateway.store.engine import reading
+from gateway.store.known import Row, rows_of
+from profiles.fhir.mediatypes import Format
+
+
+class CannotRetry(Exception):
+    """An item that may not be tried again; the text says why."""
+
+
+def retry(intake: Intake, item: Kept) -> Taken:
+    """Push a held item again, in the name of its source. Raises CannotRetry."""
+    if item.state != "held":
+        raise CannotRetry(f"{item.number} was taken in already")
+    if item.source not in intake.settings.sources:
+        raise CannotRetry(f"source {item.source} is not configured any more")
+    content = quarantine.opened(item, intake.ring)
+    call = Call("POST", (), "", content, Format.JSON, item.version)
+    push = tasks_of(call, intake.settings.entries)
+    newer = _newer(intake, item, push)
+    if newer:
+        raise CannotRetry(f"{'/'.join(newer)} was changed after {item.number} was received; that stays")
+    taken = intake.take(item.source, lambda: tasks_of(call, intake.settings.entries), released=item.number)
+    if taken.answer.status >= 400:
+        with intake.engine.begin() as connection:
+            quarantine.mark(connection, item.number, released=False)
+    return taken
+
+
+def _newer(intake: Intake, item: Kept, push: Push) -> Key | None:
+    """What of the item was stored or deleted after the item came in."""
+    with reading(intake.engine).connect() as connection:
+        rows: Mapping[Key, Row] = rows_of(connection, item.provider, item.version, [task.key for task in push.tasks])
+    received = item.received if item.received.tzinfo else item.received.replace(tzinfo=UTC)
+    for key, row in rows.items():
+        updated = row.updated if row.updated.tzinfo else row.updated.replace(tzinfo=UTC)
+        if updated > received:
+            return key
+    return None
