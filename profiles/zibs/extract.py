@@ -33,6 +33,7 @@ class Source:
     def __init__(self, packages: Sequence[Package], about: dict[str, Any]) -> None:
         self.about = about
         self.definitions = Definitions(packages)
+        self.each = [Definitions([package]) for package in packages]
         self.version = FhirVersion.of(str(about["fhir"]))
         self.types = basetypes.facts(self.version).types
         self.merger = Merger(self.definitions, BaseTrees(self.version))
@@ -132,7 +133,7 @@ def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str
         file = (Path(folder_of(data)) / f"{named[url]}.yaml").as_posix()
         files[file] = write(facts.table(data, known, name, words))
     for url, data in value_sets.items():
-        files[f"valuesets/{named[url]}.yaml"] = write(sets.table(data, source.definitions, name))
+        files[f"valuesets/{named[url]}.yaml"] = write(sets.table(data, source.definitions, source.each, name))
     for url, data in systems.items():
         files[f"codesystems/{system_names[url]}.yaml"] = write(sets.system_table(data))
     return files

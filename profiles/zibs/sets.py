@@ -91,11 +91,17 @@ def _stem(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")
 
 
-def table(data: Mapping[str, Any], definitions: Definitions, name: Callable[[str], str]) -> dict[str, Any]:
-    """The table of a ValueSet. Where packages tell different things under one URL, what either of them allows."""
+def table(
+    data: Mapping[str, Any], definitions: Definitions, each: Iterable[Definitions], name: Callable[[str], str]
+) -> dict[str, Any]:
+    """The table of a ValueSet.
+
+    ``each``: the definitions of every package by itself; where packages tell different things under one URL, the table
+    has what either of them allows.
+    """
     rows = _rows(data, definitions, name)
-    for package in definitions.packages:
-        other = Definitions([package]).find("ValueSet", data["url"])
+    for package in each:
+        other = package.find("ValueSet", data["url"])
         if other is not None and other["url"] == data["url"]:
             known = {row.get("system") or row.get("valueset") for row in rows}
             rows += [
@@ -126,10 +132,20 @@ def _line(concept: Mapping[str, Any]) -> str:
     return str(concept["code"]) + (BAR + label if label else "") + "\n"
 
 
+class _Probe(Definitions):
+    """Definitions with one value set more."""
+
+    def __init__(self, definitions: Definitions, data: dict[str, Any]) -> None:
+        super().__init__((), [data])
+        self._rest = definitions
+
+    def find(self, kind: str, canonical: str) -> dict[str, Any] | None:
+        return super().find(kind, canonical) or self._rest.find(kind, canonical)
+
+
 def _extents(data: Mapping[str, Any], definitions: Definitions) -> list[dict[str, Any]]:
     """What a set comes to, system by system, as the terminology of the validator works it out from the packages."""
-    probe = Definitions(definitions.packages, [{**data, "resourceType": "ValueSet", "url": PROBE}])
-    found = Terminology(probe).value_set(PROBE)
+    found = Terminology(_Probe(definitions, {**data, "resourceType": "ValueSet", "url": PROBE})).value_set(PROBE)
     if found is None:
         return [{"open": True}]
     rows: list[dict[str, Any]] = []
