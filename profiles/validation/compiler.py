@@ -96,6 +96,7 @@ class Compiler:
         if not node.choice:
             self._enter(shape, bare, bare, node, self._ref(node), bit, 0)
             return required
+        shape.choices = (*shape.choices, node)
         typed = {one.types[0].code: one for one in node.slices.values() if len(one.types) == 1}
         closed = bool(typed) and (shape.name == "Extension" or bool(node.slicing and node.slicing.rules == "closed"))
         for ref in node.types:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.fhir.tree import local_reference
 from profiles.validation.expressions import STEPS, Env
+from profiles.validation.merge import HL7
 
 if TYPE_CHECKING:
     from profiles.validation.schema import Hits, Shape
@@ -90,6 +91,10 @@ class Context:
                 self.bundle[full] = resource
             if isinstance(resource.get("id"), str):
                 self.bundle.setdefault(f"{resource.get('resourceType')}/{resource['id']}", resource)
+
+    def is_type(self, name: str) -> bool:
+        """Whether a name that begins with a capital is that of a data type, as in ``valueQuantity``."""
+        return any(self.shape_of(HL7 + one) is not None for one in (name, name[:1].lower() + name[1:]))
 
     def resolve(self, reference: str) -> Any:
         """The resource that a reference points at, when it can be reached from here; else None."""

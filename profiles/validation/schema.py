@@ -56,7 +56,7 @@ def errors(hits: Hits | None) -> bool:
 class Shape:
     """An object of a known type or profile: its properties, which of them must be there, and its invariants."""
 
-    __slots__ = ("invariants", "name", "node", "props", "required", "required_nodes", "resource", "url")
+    __slots__ = ("choices", "invariants", "name", "node", "props", "required", "required_nodes", "resource", "url")
 
     def __init__(self, name: str, url: str, node: Node, *, resource: bool = False) -> None:
         self.name = name
@@ -67,6 +67,7 @@ class Shape:
         self.required = 0
         self.required_nodes: tuple[tuple[int, Node], ...] = ()
         self.invariants: tuple[Check, ...] = ()
+        self.choices: tuple[Node, ...] = ()
 
     def check(self, value: Any, context: Context) -> Hits | None:
         """What is wrong with a value that should have this shape."""
@@ -78,7 +79,7 @@ class Shape:
         for key, item in value.items():
             prop = props.get(key)
             if prop is None:
-                found: Hits | None = self._unknown(key)
+                found: Hits | None = self._unknown(key, context)
             else:
                 check, bit, segment, group = prop
                 if group:
@@ -119,11 +120,19 @@ class Shape:
                 hits.append(hit)
         return hits
 
-    def _unknown(self, key: Any) -> Hits | None:
+    def _unknown(self, key: Any, context: Context) -> Hits | None:
         if (key == "resourceType" and self.resource) or key == "fhir_comments":
             return None
-        hit = Hit("unknown.element", self.node, {"element": str(key)[:80], "type": self.name})
-        hit.path.append(Segment(str(key), str(key)))
+        text = str(key)
+        for node in self.choices:
+            name = node.name.removesuffix("[x]")
+            kind = text.removeprefix("_").removeprefix(name)
+            if text.startswith((name, "_" + name)) and kind[:1].isupper() and context.is_type(kind):
+                hit = Hit("type.wanted", node, {"allowed": ", ".join(ref.code for ref in node.types)})
+                hit.path.append(Segment(text, name, node))
+                return [hit]
+        hit = Hit("unknown.element", self.node, {"element": text[:80], "type": self.name})
+        hit.path.append(Segment(text, text))
         return [hit]
 
     def _chosen_twice(self, key: str, value: dict[str, Any], hits: Hits | None) -> Hits | None:

@@ -31,7 +31,7 @@ def test_a_right_resource_is_right() -> None:
         ({"issued": "2020-02-28"}, "format", "Observation.issued"),
         ({"valueQuantity": {"value": "1.5"}}, "format", "Observation.value.value"),
         ({"valueString": "x", "valueBoolean": True}, "type", "Observation"),
-        ({"valueAddress": {"city": "Zandoord"}}, "unknown", "Observation.valueAddress"),
+        ({"valueAddress": {"city": "Zandoord"}}, "type", "Observation.value"),
         ({"subject": {"reference": "Medication/1"}}, "reference", "Observation.subject"),
         ({"dataAbsentReason": {"text": "?"}, "valueString": "x"}, "invariant:obs-6", "Observation"),
         ({"effectivePeriod": {"start": "2021", "end": "2020"}}, "invariant:per-1", "Observation.effective"),
