@@ -1,0 +1,76 @@
+"""A whole BgZ visit on both databases: pages, login, consent, token, 28 searches at once; and what it leaves behind."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from databases import KINDS, database
+from servers import Running, serving
+from sqlalchemy import select
+
+from auth.tables import consents
+from gateway.audit.trail import verify
+from gateway.demo.pgo.client import PgoSettings
+from gateway.demo.pgo.collect import Section
+from gateway.demo.visit import Visit, VisitError, client
+from gateway.store.engine import open_engine, reading
+from gateway.store.schema import audit_record
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with database(request.param, tmp_path_factory.mktemp("store")) as url, serving(url, visits=True) as running:
+        yield running
+
+
+def visit(server: Running, person: str) -> tuple[Section, ...]:
+    settings = PgoSettings(server.base, f"{server.base}/demo-pgo/callback")
+
+    async def go() -> tuple[Section, ...]:
+        async with client() as http:
+            one = Visit(http, settings, "ziekenhuiszandoord", person)
+            tokens = await one.tokens(*await one.authorize())
+            return await one.collect(tokens, lambda _section, _total: None)
+
+    return asyncio.run(go())
+
+
+def test_a_person_collects_the_whole_bgz(server: Running) -> None:
+    """SC-P1, SC-T1: every search of data service 48 is answered, and has something for a rich record."""
+    sections = [one for one in visit(server, "Joke van Veldhuizen") if one.ask.service.id == "48"]
+    assert len(sections) == 28
+    assert not [one.id for one in sections if not one.complete or not one.matches]
+
+
+def test_every_answer_left_a_record_and_the_consent_was_there_first(server: Running) -> None:
+    """LOG-09, CONS-03, CONS-04: who, which client, for whom by pseudonym, on which basis; the chain is whole."""
+    visit(server, "Bram Oudejans")
+    engine = open_engine(server.settings.database_url)
+    with reading(engine).connect() as connection:
+        records = [json.loads(row.record) for row in connection.execute(select(audit_record))]
+        given = {row.consent_id: row for row in connection.execute(select(consents))}
+        assert list(verify(connection, server.settings.audit_key.get_secret_value().encode())) == []
+    engine.dispose()
+    answered = [record for record in records if record["outcome"] == 200]
+    assert len(answered) >= 30
+    for record in answered:
+        assert record["client"] == "pgo.demo.example"
+        assert record["provider"] == "ziekenhuiszandoord"
+        assert len(record["person"]) == 64
+        assert record["basis"] in given
+        assert given[record["basis"]].subject == record["person"]
+    moments = [row.moment for row in given.values()]
+    assert min(moments) <= min(_milliseconds(record["at"]) for record in answered)
+
+
+@pytest.mark.parametrize("person", ["Daan Wiersma", "Noor El Amrani", "Ruben Schouten"])
+def test_who_cannot_collect_is_told_so_before_any_consent(server: Running, person: str) -> None:
+    """AVL-04 (15 years), AVL-01 (nothing recorded; no treatment relation), UI-07: no consent page, nothing granted."""
+    with pytest.raises(VisitError, match="Dit kan nu niet"):
+        visit(server, person)
+
+
+def _milliseconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
