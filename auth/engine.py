@@ -17,7 +17,10 @@ def engine_for(url: str) -> Engine:
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Make an SQLite engine durable (full sync) and its write transactions start as such (no lost upgrades)."""
+    """Make an SQLite engine durable (full sync) and its write transactions start as such (no lost upgrades).
+
+    With the execution option `single=True` no transaction is begun: for single statements and for reading.
+    """
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
