@@ -32,23 +32,24 @@ def seed(engine: Engine, settings: Settings, day: date) -> World:
             for record in world.records:
                 if record.provider == provider.name and not record.resources:
                     _known(writer, world, record)
-            resources = world.resources_of(provider.name)
             judge = gate.judge_of(provider.name, provider.source)
             loader = Loader(writer, Expectations(catalogue()), judge=judge)
-            _check(loader.load([_item(provider.name, one) for one in resources]))
+            for version in provider.versions:
+                resources = world.resources_of(provider.name, version)
+                _check(loader.load([_item(provider.name, version, one) for one in resources]))
         save_counts(connection, settings, gate)
     return world
 
 
-def _item(provider: str, resource: Resource) -> Item:
+def _item(provider: str, version: FhirVersion, resource: Resource) -> Item:
     origin = f"{provider}: {resource.get('resourceType')}/{resource.get('id')}"
-    return Item(origin, FhirVersion.STU3, resource, jsonio.dump(resource), "json")
+    return Item(origin, version, resource, jsonio.dump(resource), "json")
 
 
 def _known(writer: Writer, world: World, record: Record) -> None:
     """A person with a treatment relation and nothing recorded."""
     person = world.person(record.person)
-    writer.put_patient(PatientEntry(FhirVersion.STU3, f"{record.provider}-{person.id}", person.bsn, person.born))
+    writer.put_patient(PatientEntry(record.version, f"{record.provider}-{person.id}", person.bsn, person.born))
 
 
 def _check(loaded: Loaded) -> None:

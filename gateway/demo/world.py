@@ -1,8 +1,8 @@
 """The fictitious world of the demo: providers, persons and their records, fresh on the day of loading.
 
 The data are in the folder ``world`` beside this file and are meant to be read: ``world.toml`` names the providers and
-the persons, each person has one Bundle per provider, and ``shared.json`` of a provider holds the people, places and
-products that several persons' records point at.
+the persons, each person has one Bundle per provider and FHIR release, and ``shared.json`` (R4: ``shared-r4.json``) of a
+provider holds the people, places and products that several persons' records point at.
 """
 
 import json
@@ -17,8 +17,12 @@ from typing import Any
 
 from gateway.demo.placeholders import filled
 from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.version import FhirVersion
 
 FOLDER = Path(__file__).parent / "world"
+
+SHARED = {FhirVersion.STU3: "shared.json", FhirVersion.R4: "shared-r4.json"}
+"""Where a provider's shared resources are, per release."""
 
 Read = Callable[[str], bytes]
 
@@ -35,7 +39,12 @@ class Provider:
     privacy: str
     phone: str
     logo: Path
-    shared: tuple[Resource, ...]
+    shared: Mapping[FhirVersion, tuple[Resource, ...]]
+
+    @property
+    def versions(self) -> tuple[FhirVersion, ...]:
+        """The FHIR releases that it has anything in."""
+        return tuple(self.shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one provider holds of one person: a treatment relation, and the person's own resources.
+    """What one provider holds of one person in one FHIR release: a treatment relation, and the person's own resources.
 
     ``pointed_at`` are the shared resources of the provider that the own ones refer to, directly or by each other:
     together they are what a source of this provider delivers for this person.
@@ -63,6 +72,7 @@ class Record:
     person: str
     resources: tuple[Resource, ...]
     pointed_at: tuple[Resource, ...]
+    version: FhirVersion = FhirVersion.STU3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +92,21 @@ class World:
         """The person with this id. Raises KeyError."""
         return {person.id: person for person in self.persons}[id_]
 
-    def record(self, provider: str, person: str) -> Record | None:
-        """What the provider holds of the person; None when there is no treatment relation."""
-        return next((item for item in self.records if (item.provider, item.person) == (provider, person)), None)
+    def record(self, provider: str, person: str, version: FhirVersion = FhirVersion.STU3) -> Record | None:
+        """What the provider holds of the person in a FHIR release; None when there is no treatment relation."""
+        wanted = (provider, person, version)
+        return next((item for item in self.records if (item.provider, item.person, item.version) == wanted), None)
 
     def patients_of(self, provider: str) -> tuple[Person, ...]:
         """The persons with a treatment relation at the provider."""
         known = {record.person for record in self.records if record.provider == provider}
         return tuple(person for person in self.persons if person.id in known)
 
-    def resources_of(self, provider: str) -> tuple[Resource, ...]:
-        """Everything that the provider holds: the shared resources first, then record by record."""
-        own = (resource for record in self.records if record.provider == provider for resource in record.resources)
-        return (*self.provider(provider).shared, *own)
+    def resources_of(self, provider: str, version: FhirVersion = FhirVersion.STU3) -> tuple[Resource, ...]:
+        """Everything that the provider holds in a release: the shared resources first, then record by record."""
+        held = (record for record in self.records if (record.provider, record.version) == (provider, version))
+        own = (resource for record in held for resource in record.resources)
+        return (*self.provider(provider).shared.get(version, ()), *own)
 
 
 def load(day: date, folder: Path = FOLDER) -> World:
@@ -110,14 +122,18 @@ def load(day: date, folder: Path = FOLDER) -> World:
     for row in table["person"]:
         persons.append(_person(row))
         for entry in row["records"]:
-            own = _bundle(entry.get("file"), day, folder, read)
             provider = sources[entry["provider"]]
-            records.append(Record(provider.name, provider.source, row["id"], own, _pointed_at(own, provider.shared)))
+            own = _bundle(entry.get("file"), day, folder, read)
+            # A person without a file is known there in every release; a file says its own.
+            versions = (FhirVersion.of(entry["fhir"]),) if "fhir" in entry else provider.versions[: 1 if own else None]
+            for version in versions:
+                near = _pointed_at(own, provider.shared[version])
+                records.append(Record(provider.name, provider.source, row["id"], own, near, version))
     return World(day, providers, tuple(persons), tuple(records))
 
 
 def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Provider:
-    shared = f"{row['name']}/shared.json"
+    files = {version: folder / row["name"] / name for version, name in SHARED.items()}
     return Provider(
         name=row["name"],
         display=row["display"],
@@ -127,7 +143,11 @@ def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Pr
         privacy=row["privacy"],
         phone=row["phone"],
         logo=folder / row["logo"],
-        shared=_bundle(shared, day, folder, read),
+        shared={
+            version: _bundle(str(file.relative_to(folder)), day, folder, read)
+            for version, file in files.items()
+            if file.is_file()
+        },
     )
 
 
