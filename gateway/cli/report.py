@@ -1,0 +1,117 @@
+"""gateway report: data quality, use, and evidence."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.context import console, database, errors, fail, with_settings
+from gateway.providers import known_providers
+from gateway.report.document import Document
+from gateway.report.figures import Choice, Figures, has_figures
+from gateway.report.quality import QualityReport, Request
+from gateway.report.render import as_html, as_json, to_console
+from gateway.report.words import words
+from gateway.settings import Settings
+from gateway.store.engine import reading
+from profiles.standards.load import catalogue
+
+FORMS = ("text", "json", "html")
+
+
+@click.group()
+def report() -> None:
+    """Reports: quality, usage, evidence. Every figure says what it counts, of whom, and over which period."""
+
+
+def output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every report has: period, language, form and file."""
+    for option in (
+        click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", show_default=True, help="Language."),
+        click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."),
+        click.option(
+            "--format", "form", type=click.Choice(["text", "json", "html"]), default="text", show_default=True
+        ),
+        click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day."),
+        click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day."),
+        click.option("--provider", default="", help="MedMij name of one care provider."),
+    ):
+        command = option(command)
+    return command
+
+
+@report.command()
+@click.option("--source", default="", help="One source of the data.")
+@click.option("--standard", default="", help="One standard, as in 'gateway standards list'.")
+@click.option("--defects", type=click.Path(path_type=Path, dir_okay=False), help="Write the defect list (CSV) here.")
+@output
+@with_settings
+def quality(
+    settings: Settings,
+    provider: str,
+    first: datetime | None,
+    last: datetime | None,
+    form: str,
+    output: Path | None,
+    lang: str,
+    source: str,
+    standard: str,
+    defects: Path | None,
+) -> None:
+    """How complete, coded and right the data are, by zib element; with what to do, and for which department."""
+    if standard and standard not in catalogue().standards:
+        fail(f"unknown standard {standard}; see 'gateway standards list'")
+    choice = Choice(provider, source, None, _day(first), _day(last))
+    request = Request(now(), lang, standard, choice, settings.package_cache)
+    with database(settings) as engine, reading(engine).connect() as connection:
+        if not has_figures(connection):
+            text = words(lang, "quality")
+            show(
+                Document("quality", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")), form, output
+            )
+            return
+        made = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings))
+        show(made.document(), form, output)
+        if defects:
+            with defects.open("w", encoding="utf-8-sig", newline="") as out:
+                count = made.defects(out)
+            errors.print(f"{defects}: {count} lines", highlight=False, markup=False)
+
+
+def offered(settings: Settings) -> dict[str, list[str]]:
+    """The standards that every provider offers, by its services."""
+    known = catalogue()
+    return {
+        name: list(dict.fromkeys(known.service(service)[0].id for service in provider.services))
+        for name, provider in known_providers(settings, everything=False).items()
+    }
+
+
+def show(document: Document, form: str, output: Path | None) -> None:
+    """Print a report, or write it to a file."""
+    if form == "text" and output is None:
+        to_console(document, console)
+        return
+    if form == "text":
+        from rich.console import Console
+
+        with output.open("w", encoding="utf-8") as out:  # type: ignore[union-attr]
+            to_console(document, Console(file=out, width=160))
+    else:
+        text = as_html(document) if form == "html" else as_json(document)
+        if output is None:
+            click.echo(text, nl=False)
+            return
+        output.write_text(text, encoding="utf-8")
+    errors.print(f"{output} written", highlight=False, markup=False)
+
+
+def now() -> str:
+    """The moment of making, for people."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None

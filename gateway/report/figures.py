@@ -1,0 +1,99 @@
+"""Reading the counts: sums by what a report asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, inspect, select
+
+from gateway.quality.tally import Numbers
+from gateway.store.schema import quality_count, quality_defect, quality_finding, quality_name
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a report is about; an empty field is everything. ``profiles`` belong to the standard that was chosen."""
+
+    provider: str = ""
+    source: str = ""
+    profiles: frozenset[str] | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def conditions(self, table: Table, first: str = "day", last: str = "day") -> list[ColumnElement[bool]]:
+        """The choice as conditions on a table; ``first`` and ``last`` name its columns of days."""
+        found: list[ColumnElement[bool]] = []
+        if self.provider:
+            found.append(table.c.provider == self.provider)
+        if self.source:
+            found.append(table.c.source == self.source)
+        if self.profiles is not None:
+            found.append(table.c.profile.in_(sorted(self.profiles)))
+        if self.first is not None:
+            found.append(table.c[last] >= self.first)
+        if self.last is not None:
+            found.append(table.c[first] <= self.last)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The counts of a choice."""
+
+    connection: Connection
+    choice: Choice
+
+    def sums(self, *by: str, elements: bool = False) -> Sequence[tuple[tuple[Any, ...], Numbers]]:
+        """The numbers by columns, in their order: of resources as a whole, or of elements."""
+        columns = [quality_count.c[name] for name in by]
+        sums = [func.sum(quality_count.c[name]) for name in Numbers._fields]
+        which = quality_count.c.element != "" if elements else quality_count.c.element == ""
+        rows = self.connection.execute(
+            select(*columns, *sums)
+            .where(which, *self.choice.conditions(quality_count))
+            .group_by(*columns)
+            .order_by(*columns)
+        ).all()
+        return [(tuple(row[: len(by)]), Numbers(*(int(one or 0) for one in row[len(by) :]))) for row in rows]
+
+    def findings(self, severity: str = "error") -> Sequence[tuple[str, str, str, int]]:
+        """Profile, element, rule and how often it was found, most first."""
+        by = [quality_finding.c[name] for name in ("profile", "element", "rule")]
+        total = func.sum(quality_finding.c.found)
+        rows = self.connection.execute(
+            select(*by, total)
+            .where(quality_finding.c.severity == severity, *self.choice.conditions(quality_finding))
+            .group_by(*by)
+            .order_by(total.desc(), *by)
+        ).all()
+        return [(str(row[0]), str(row[1]), str(row[2]), int(row[3])) for row in rows]
+
+    def defects(self) -> Sequence[Row[Any]]:
+        """Every defect line that was there in the period, by department."""
+        order = ("department", "provider", "source", "profile", "element", "type", "reference", "pk")
+        return self.connection.execute(
+            select(quality_defect)
+            .where(*self.choice.conditions(quality_defect, "first_seen", "last_seen"))
+            .order_by(*(quality_defect.c[name] for name in order))
+        ).all()
+
+    def days(self) -> tuple[date, date] | None:
+        """The first and last day with figures."""
+        column = quality_count.c.day
+        row = self.connection.execute(
+            select(func.min(column), func.max(column)).where(*self.choice.conditions(quality_count))
+        ).one()
+        return (row[0], row[1]) if row[0] is not None else None
+
+    def names(self, language: str) -> Mapping[tuple[str, str], tuple[str, str]]:
+        """Name and concept by profile and element."""
+        rows = self.connection.execute(select(quality_name)).all()
+        return {
+            (row.profile, row.element): (row.name_en if language == "en" else row.name_nl, row.concept) for row in rows
+        }
+
+
+def has_figures(connection: Connection) -> bool:
+    """Whether the database has the tables of the counts at all."""
+    return inspect(connection).has_table(quality_count.name)

@@ -1,0 +1,243 @@
+"""The quality report: how complete, coded and right the data of a provider are, and what to do about it (R1, SC-H2)."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TextIO
+
+from sqlalchemy import Row
+
+from gateway.quality.serving import Serving
+from gateway.quality.tally import Numbers
+from gateway.quality.verdicts import Basis, basis
+from gateway.report.document import Cell, Column, Document, Plot, Section, Share
+from gateway.report.figures import Choice, Figures
+from gateway.report.words import rule_text, words
+from profiles.standards.load import Catalogue
+from profiles.standards.model import RequestRule, Standard
+
+TOP = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: filters by name, language, and the moment at which the report is made."""
+
+    made: str
+    language: str = "nl"
+    standard: str = ""
+    choice: Choice = field(default_factory=Choice)
+    cache: str = ""
+
+
+class QualityReport:
+    """Makes the report. ``offered`` are the standards that each provider offers."""
+
+    def __init__(
+        self, figures: Figures, request: Request, catalogue: Catalogue, offered: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._request = request
+        self._catalogue = catalogue
+        self._offered = offered
+        self._choice = request.choice
+        if request.standard:
+            keys = Serving(catalogue).profiles
+            urls = frozenset(url for (_, url), ids in keys.items() if request.standard in ids)
+            self._choice = replace(request.choice, profiles=urls)
+        self._figures = replace(figures, choice=self._choice)
+
+    def document(self) -> Document:
+        """The report."""
+        language = self._request.language
+        text, all_ = words(language, "quality"), words(language, "words")["all"]
+        days = self._figures.days()
+        choice = text["choice"].format(
+            provider=self._choice.provider or all_,
+            source=self._choice.source or all_,
+            standard=self._request.standard or all_,
+            period=self._period or all_,
+        )
+        notes = [choice, text["about"]] if days else [choice, text["empty"]]
+        sections = self._sections() if days else []
+        return Document(
+            "quality", text["title"], self._request.made, language, notes, sections, words(language, "words")
+        )
+
+    def defects(self, out: TextIO) -> int:
+        """Write the defect list as CSV, by department; the number of lines. Nothing of a dossier is in it."""
+        keys = (
+            "department", "provider", "source", "zib", "element", "concept", "fault", "advice", "allowed", "rule",
+            "place", "type", "reference", "first_seen", "last_seen",
+        )  # fmt: skip
+        labels = words(self._request.language, "column")
+        writer = csv.writer(out, delimiter=";", lineterminator="\n")
+        writer.writerow([labels[key] for key in keys])
+        count = 0
+        for row in self._figures.defects():
+            line = self._line(row)
+            writer.writerow([_safe(line[key]) for key in keys])
+            count += 1
+        return count
+
+    def _line(self, row: Row[tuple[object, ...]]) -> dict[str, str]:
+        given = {name: str(value) for name, value in row._mapping.items()}
+        fault, advice = rule_text(given["rule"], self._request.language)
+        name, concept = self._name(given["profile"], given["element"])
+        unknown = words(self._request.language, "words")["unknown"]
+        own = {
+            "zib": self._name(given["profile"])[0],
+            "element": name,
+            "concept": concept,
+            "place": given["expression"],
+        }
+        return {**given, **own, "fault": fault, "advice": advice, "department": given["department"] or unknown}
+
+    def _sections(self) -> list[Section]:
+        return [
+            self._overview(),
+            self._trend(),
+            self._completeness(),
+            self._top(),
+            self._zibs(),
+            self._departments(),
+            self._elements(),
+            self._basis(),
+        ]
+
+    def _section(self, key: str, columns: Iterable[str], rows: Sequence[Sequence[Cell]], **more: object) -> Section:
+        language = self._request.language
+        labels = words(language, "column")
+        made = Section(
+            key,
+            words(language, "section")[key],
+            [Column(name, labels["right" if key == "elements" and name == "valid" else name]) for name in columns],
+            rows,
+            definition=words(language, "defined")[key],
+            population=words(language, "quality")["population"],
+            period=self._period,
+        )
+        return replace(made, **more)  # type: ignore[arg-type]
+
+    @cached_property
+    def _period(self) -> str:
+        days = self._figures.days()
+        if days is None and not (self._choice.first or self._choice.last):
+            return ""
+        first, last = days or (self._choice.first or "...", self._choice.last or "...")
+        text = words(self._request.language, "quality")["period"]
+        return text.format(first=self._choice.first or first, last=self._choice.last or last)
+
+    @cached_property
+    def _names(self) -> Mapping[tuple[str, str], tuple[str, str]]:
+        return self._figures.names(self._request.language)
+
+    def _name(self, profile: str, element: str = "") -> tuple[str, str]:
+        """Name and concept of an element, or of the profile itself."""
+        found = self._names.get((profile, element))
+        return found or (element or profile.rpartition("/")[2], "")
+
+    def _overview(self) -> Section:
+        rows: list[list[Cell]] = [
+            [provider, source, one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
+            for (provider, source), one in self._figures.sums("provider", "source")
+        ]
+        return self._section("overview", ("provider", "source", "seen", "valid", "unchecked"), rows)
+
+    def _trend(self) -> Section:
+        rows: list[list[Cell]] = [
+            [day.isoformat(), one.seen, Share(one.valid, one.seen)] for (day,), one in self._figures.sums("day")
+        ]
+        title = words(self._request.language, "section")["trend"]
+        return self._section("trend", ("day", "seen", "valid"), rows, plot=Plot("line", "day", "valid", title))
+
+    def _completeness(self) -> Section:
+        seen: dict[str, set[str]] = {}
+        for (provider, profile), one in self._figures.sums("provider", "profile"):
+            if one.seen:
+                seen.setdefault(provider, set()).add(profile)
+        rows: list[list[Cell]] = []
+        for provider, profiles in sorted(seen.items()):
+            for standard in self._standards(provider):
+                parts = _parts(standard)
+                empty = [rule for rule in parts if not profiles & set(rule.profiles)]
+                names = [rule.name_en if self._request.language == "en" else rule.name_nl for rule in empty]
+                share = Share(len(parts) - len(empty), len(parts))
+                none = words(self._request.language, "words")["none"]
+                rows.append([provider, standard.id, share, ", ".join(dict.fromkeys(names)) or none])
+        return self._section("completeness", ("provider", "standard", "parts", "missing"), rows)
+
+    def _standards(self, provider: str) -> list[Standard]:
+        wanted = [self._request.standard] if self._request.standard else self._offered.get(provider, ())
+        found = [self._catalogue.standards[name] for name in wanted if name in self._catalogue.standards]
+        return [standard for standard in found if _parts(standard)]
+
+    def _top(self) -> Section:
+        rows: list[list[Cell]] = []
+        for profile, element, rule, found in self._figures.findings()[:TOP]:
+            fault, advice = rule_text(rule, self._request.language)
+            rows.append([self._name(profile)[0], self._name(profile, element)[0], found, fault, advice])
+        return self._section("defects", ("zib", "element", "found", "fault", "advice"), rows, brief=10)
+
+    def _zibs(self) -> Section:
+        by_name: dict[str, Numbers] = {}
+        for (profile,), one in self._figures.sums("profile"):
+            name = self._name(profile)[0]
+            by_name[name] = by_name.get(name, Numbers()).plus(one)
+        rows: list[list[Cell]] = [
+            [name, one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
+            for name, one in sorted(by_name.items())
+        ]
+        rows.sort(key=lambda row: row[2].percent or 0 if isinstance(row[2], Share) else 0)
+        title = words(self._request.language, "section")["zibs"]
+        columns = ("zib", "seen", "valid", "unchecked")
+        return self._section("zibs", columns, rows, plot=Plot("bars", "zib", "valid", title), brief=15)
+
+    def _elements(self) -> Section:
+        rows: list[list[Cell]] = []
+        for (profile, element), one in self._figures.sums("profile", "element", elements=True):
+            name, concept = self._name(profile, element)
+            if concept or one.filled or one.valid < one.seen:
+                zib = self._name(profile)[0]
+                filled, coded = Share(one.filled, one.seen), Share(one.coded, one.codable)
+                rows.append([zib, name, concept, filled, coded, Share(one.valid, one.seen)])
+        rows.sort(key=lambda row: (str(row[0]), not row[2]))
+        title = words(self._request.language, "column")["filled"]
+        columns = ("zib", "element", "concept", "filled", "coded", "valid")
+        plot = Plot("bars", "element", "filled", title)
+        return self._section("elements", columns, rows, plot=plot, fold="zib", brief=25)
+
+    def _departments(self) -> Section:
+        unknown = words(self._request.language, "words")["unknown"]
+        open_: dict[tuple[str, str], int] = {}
+        for row in self._figures.defects():
+            key = (row.provider, row.department)
+            open_[key] = open_.get(key, 0) + 1
+        rows: list[list[Cell]] = [
+            [provider, name or unknown, one.seen, Share(one.valid, one.seen), open_.get((provider, name), 0)]
+            for (provider, name), one in self._figures.sums("provider", "department")
+        ]
+        return self._section("departments", ("provider", "department", "seen", "valid", "open"), rows)
+
+    def _basis(self) -> Section:
+        providers = {str(key[0]) for key, _ in self._figures.sums("provider")}
+        found = {one.id: one for name in sorted(providers) for one in self._standards(name)}
+        text = words(self._request.language, "quality")
+        rows: list[list[Cell]] = [[one.id, _basis(basis(one, self._request.cache), text)] for one in found.values()]
+        return self._section("basis", ("standard", "basis"), rows, population="")
+
+
+def _parts(standard: Standard) -> list[RequestRule]:
+    """The requests of a set that people count: those that collect something with a known profile."""
+    return [rule for rule in standard.rules if rule.method == "GET" and rule.profiles and rule.answer != "refused"]
+
+
+def _basis(found: Basis, text: Mapping[str, str]) -> str:
+    absent = ", ".join(found.absent) or "-"
+    shown = text[found.kind].format(packages=", ".join(found.packages), tables=found.tables, absent=absent)
+    return shown + (text["also"].format(other=", ".join(found.other_versions)) if found.other_versions else "")
+
+
+def _safe(text: str) -> str:
+    """A cell that a spreadsheet does not take for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,96 @@
+"""A report in its three forms: text for the terminal, JSON for machines, HTML that stands on its own."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table
+
+from gateway.report import svg
+from gateway.report.document import Cell, Document, Section, Share
+
+ABOUT = ("definition", "population", "period", "norm")
+
+
+def as_json(document: Document) -> str:
+    """The report as JSON."""
+    return msgspec.json.format(msgspec.json.encode(document.as_json()), indent=2).decode() + "\n"
+
+
+def to_console(document: Document, console: Console) -> None:
+    """Print the report."""
+    console.print(f"[bold]{document.title}[/bold]", highlight=False)
+    for note in (*document.notes, f"{document.words['made']}: {document.made}"):
+        console.print(note, highlight=False, markup=False)
+    for section in document.sections:
+        console.print(f"\n[bold]{section.title}[/bold]", highlight=False)
+        if section.rows:
+            console.print(_table(section, document.language))
+            if section.brief and len(section.rows) > section.brief:
+                rest = len(section.rows) - section.brief
+                console.print(document.words["more"].format(rest=rest), highlight=False, style="dim")
+        else:
+            console.print(section.empty or document.words["nothing"], highlight=False, markup=False)
+        for name in ABOUT:
+            if getattr(section, name):
+                text = f"{document.words[name]}: {getattr(section, name)}"
+                console.print(text, highlight=False, markup=False, style="dim")
+
+
+def _table(section: Section, language: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for index, column in enumerate(section.columns):
+        number = all(isinstance(row[index], int) for row in section.rows)
+        table.add_column(column.label, justify="right" if number else "left", overflow="fold")
+    for row in section.rows[: section.brief or None]:
+        table.add_row(*(_plain(cell, language).replace("[", r"\[") for cell in row))
+    return table
+
+
+def _plain(cell: Cell, language: str) -> str:
+    return cell.text(language) if isinstance(cell, Share) else str(cell)
+
+
+def as_html(document: Document) -> str:
+    """The report as one page without scripts or anything from elsewhere."""
+    pages = Environment(
+        loader=PackageLoader("gateway.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return pages.get_template("report.html").render(
+        document=document,
+        about=ABOUT,
+        words=document.words,
+        groups=lambda section: list(_groups(section)),
+        plot=lambda section, rows: _plot(section, rows, document.language),
+        plain=lambda cell: _plain(cell, document.language),
+        is_number=lambda cell: isinstance(cell, int | Share),
+        is_low=lambda cell: isinstance(cell, Share) and cell.part < cell.whole,
+    )
+
+
+def _groups(section: Section) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
+    if not section.fold:
+        yield "", list(section.rows)
+        return
+    place = section.index(section.fold)
+    for name, rows in groupby(section.rows, key=lambda row: str(row[place])):
+        yield name, list(rows)
+
+
+def _plot(section: Section, rows: Sequence[Sequence[Cell]], language: str) -> Markup:
+    plot = section.plot
+    if plot is None:
+        return Markup("")
+    label, value = section.index(plot.label), section.index(plot.value)
+    points = [
+        (str(row[label]), cell.percent, cell.text(language))
+        for row in rows
+        if isinstance(cell := row[value], Share) and cell.percent is not None
+    ]
+    if not points or (plot.kind == "line" and len(points) < 2):
+        return Markup("")
+    # The labels are escaped where they are drawn.
+    return Markup((svg.bars if plot.kind == "bars" else svg.line)(plot.title, points))  # noqa: S704
