@@ -1,6 +1,6 @@
 """Writes docs/configuration.md from the settings themselves: every setting, its default, its bounds, what it is for.
 
-    python tools/configuration.py > docs/configuration.md
+python tools/configuration.py > docs/configuration.md
 """
 
 import sys
@@ -15,11 +15,12 @@ from gateway.settings import ProviderSettings, Settings
 
 HEAD = """# Configuration
 
-One TOML file (`--config gateway.toml`, or `GATEWAY_CONFIG`), environment variables above it, defaults below it. Every setting
-below is also an environment variable: `listen.port` is `GATEWAY_LISTEN__PORT`. A name that does not exist is an error.
+One TOML file (`--config gateway.toml`, or `GATEWAY_CONFIG`), environment variables above it, defaults below it. Every
+setting below is also an environment variable: `listen.port` is `GATEWAY_LISTEN__PORT`. A name that does not exist is an
+error.
 
-The defaults run the demo. With `mode = "production"` the gateway refuses to start with anything that is for tests only: the
-test login, plain HTTP, a back channel without mutual TLS, static tokens, default keys; `gateway doctor` says what is
+The defaults run the demo. With `mode = "production"` the gateway refuses to start with anything that is for tests only:
+the test login, plain HTTP, a back channel without mutual TLS, static tokens, default keys; `gateway doctor` says what is
 missing. Secrets belong in environment variables or a file that only the service can read.
 
     mode = "production"
@@ -69,12 +70,12 @@ def _shown(value: Any) -> str:
         return "[" + ", ".join(_shown(one) for one in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, int | float) else str(value)
+    return str(value)
 
 
 def allowed(field: FieldInfo) -> str:
     """Choices and bounds, in a few words."""
-    choices = [one for one in _choices(field.annotation)]
+    choices = list(_choices(field.annotation))
     if choices:
         return ", ".join(f"`{one}`" for one in choices)
     signs = {Ge: "at least", Gt: "more than", Le: "at most", Lt: "less than"}
@@ -105,7 +106,8 @@ def table(model: type[BaseModel], prefix: str = "") -> str:
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD, "## All settings\n", table(Settings), "\n## A care provider: `providers.NAME`\n", table(ProviderSettings)]
+    provider = "\n## A care provider: `providers.NAME`\n"
+    parts = [HEAD, "## All settings\n", table(Settings), provider, table(ProviderSettings)]
     return "\n".join(parts) + "\n"
 
 

@@ -119,10 +119,12 @@ def test_a_practitioner_of_anothers_record_cannot_be_read(house: tuple[Running, 
     server, world = house
     mine = world.record(HOSPITAL, "bram")
     others = world.record(HOSPITAL, "joke")
-    assert mine and others
+    assert mine
+    assert others
     reachable = {(one["resourceType"], one["id"]) for one in mine.pointed_at}
     hidden = {(one["resourceType"], one["id"]) for one in others.pointed_at} - reachable
-    assert hidden and reachable
+    assert hidden
+    assert reachable
     for type_, id_ in sorted(reachable | hidden):
         status = asked(server, "bram", f"/{HOSPITAL}/48/fhir/{type_}/{id_}").status_code
         assert status == 404 or (type_, id_) in reachable

@@ -51,13 +51,13 @@ class Registry:
         return (200, json.dumps({"versions": versions}).encode()) if versions else (404, b"")
 
 
-@pytest.fixture()
+@pytest.fixture
 def registry() -> Iterator[Registry]:
     """The registry, served on loopback."""
     held = Registry()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (the name that the library asks for)
+        def do_GET(self) -> None:
             status, body = held.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

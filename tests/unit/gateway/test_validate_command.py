@@ -17,7 +17,7 @@ PROFILE = "http://example.org/StructureDefinition/problem"
 RIGHT = {"resourceType": "Condition", "id": "c", "clinicalStatus": "active", "subject": {"reference": "Patient/1"}}
 
 
-@pytest.fixture()
+@pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """A package cache with one small profile for STU3."""
     folder = tmp_path / "cache" / "test.problem#1.0.0" / "package"
