@@ -16,12 +16,12 @@ from gateway.settings import ProviderSettings, Settings
 HEAD = """# Configuration
 
 One TOML file (`--config gateway.toml`, or `GATEWAY_CONFIG`), environment variables above it, defaults below it. Every
-setting below is also an environment variable: `listen.port` is `GATEWAY_LISTEN__PORT`. A name that does not exist is an
-error.
+setting below is also an environment variable: `listen.port` is `GATEWAY_LISTEN__PORT`. A name that does not exist is
+an error.
 
-The defaults run the demo. With `mode = "production"` the gateway refuses to start with anything that is for tests only:
-the test login, plain HTTP, a back channel without mutual TLS, static tokens, default keys; `gateway doctor` says what is
-missing. Secrets belong in environment variables or a file that only the service can read.
+The defaults run the demo. With `mode = "production"` the gateway refuses to start with anything that is for tests
+only: the test login, plain HTTP, a back channel without mutual TLS, static tokens, default keys; `gateway doctor` says
+what is missing. Secrets belong in environment variables or a file that only the service can read.
 
     mode = "production"
     database_url = "postgresql://gateway@db.internal/gateway"

@@ -1,4 +1,4 @@
-"""The documentation stays true: links lead somewhere, files that are named exist, settings and commands are all there."""
+"""The documentation stays true: links lead somewhere, named files exist, settings and commands are all there."""
 
 import re
 import subprocess
