@@ -63,14 +63,15 @@ class Tables(Package):
         found = self._names.get(("StructureDefinition", name))
         if found is not None or ":" in name:
             return found or name
-        return HL7 + name if name in basetypes.facts(self._fhir).types else None
+        return HL7 + name if name in basetypes.facts(self.fhir_release).types else None
 
     def value_set_url(self, name: str) -> str | None:
         """The canonical URL of a value set by the name of its table; a URL is itself."""
         return self._names.get(("ValueSet", name)) or (name if ":" in name else None)
 
     @property
-    def _fhir(self) -> FhirVersion:
+    def fhir_release(self) -> FhirVersion:
+        """The FHIR release that the tables are for."""
         return FhirVersion.of(self.fhir[0])
 
     @property
@@ -124,13 +125,24 @@ def tables(release: str = "2017") -> Tables:
     return open_tables(ROOT / release)
 
 
+def sources(version: FhirVersion, packages: Sequence[Package] = ()) -> list[Package]:
+    """Where the definitions for a FHIR release come from: the packages, with our zib names, and below them our tables.
+
+    For a release that we have no tables of: the packages as they are.
+    """
+    release = RELEASES.get(version)
+    if release is None:
+        return list(packages)
+    ours = tables(release)
+    return [*(named(package, ours.names) for package in packages), ours]
+
+
 def definitions(release: str = "2017", packages: Sequence[Package] = ()) -> Definitions:
     """Definitions from our tables; for a canonical URL that one of the packages holds, that package wins.
 
-    Zib elements are called by our names in either case.
+    Zib elements are called by our names in either case. LookupError for a release that we have no tables of.
     """
-    ours = tables(release)
-    return Definitions([*(named(package, ours.names) for package in packages), ours])
+    return Definitions(sources(tables(release).fhir_release, packages))
 
 
 def validator(
@@ -138,10 +150,7 @@ def validator(
 ) -> evaluate.Validator:
     """A validator as `profiles.validation.validator` gives, with our tables for what the packages do not hold.
 
-    ``packages`` as there. For a FHIR release that we have no tables of, the validator has the packages only.
+    ``packages`` as there; PackageError when one is not there.
     """
     official = evaluate.validator(version, packages, server)
-    release = RELEASES.get(version)
-    if release is None:
-        return official
-    return evaluate.Validator(version, definitions(release, official.definitions.packages), server)
+    return evaluate.Validator(version, Definitions(sources(version, official.definitions.packages)), server)
