@@ -1,7 +1,7 @@
 """Nobody gets another's data: two patients, two providers, two services (RES-04, RES-05, ERR-43, ERR-44).
 
-The world: Joke and Bram at the hospital, Ruben at the GGZ institution. Requests are drawn from the rows of every standard
-and changed in ways that a curious client would try.
+The world: Joke and Bram at the hospital, Ruben at the GGZ institution. Requests are drawn from the rows of every
+standard and changed in ways that a curious client would try.
 """
 
 import json
