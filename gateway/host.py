@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 from sqlalchemy import Engine, select
@@ -53,14 +54,15 @@ class GatewayHost:
 
     def _access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
         with reading(self._engine).connect() as connection:
-            rows = connection.execute(
+            rows = connection.execution_options(yield_per=500).execute(
                 select(audit_record.c.record)
                 .where(audit_record.c.person == pseudonym)
                 .order_by(audit_record.c.at.desc())
-                .limit(limit)
-            ).all()
-        records = (msgspec.json.decode(row.record) for row in rows)
-        return [_entry(record) for record in records if record.get("outcome") == 200]
+            )
+            records = (msgspec.json.decode(row.record) for row in rows)
+            # What an EHR pushed is in the trail too; the person is told who collected.
+            collected = (one for one in records if one.get("outcome") == 200 and one.get("service"))
+            return [_entry(record) for record in islice(collected, limit)]
 
 
 def chain_event(event: Event) -> Mapping[str, object]:
