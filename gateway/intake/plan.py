@@ -122,7 +122,7 @@ class _Planning:
         self.push = push
         self.version = push.version
         self.plan = Plan(push)
-        self.repairs: dict[int, list[Repair]] = {}
+        self.repairs: dict[Key, list[Repair]] = {}
         self.hints: dict[Key, str] = {}
         self.labels: dict[Key, Resource] = {}
         self.documents: Documents | None = None
@@ -197,7 +197,7 @@ class _Planning:
 
     def _urls(self, task: Task) -> None:
         resource = task.resource or {}
-        self.repairs[id(task)] = resolve_urns(resource, self.push.urls) if self.push.urls else []
+        self.repairs[task.key] = resolve_urns(resource, self.push.urls) if self.push.urls else []
         for reference in references(resource):
             text = reference["reference"]
             type_, mark, query = text.partition("?identifier=")
@@ -214,7 +214,7 @@ class _Planning:
                 task.refused = refusal(412, "multiple-matches", text, task.place or task.type)
                 return
             reference["reference"] = f"{type_}/{found.pop()}"
-            self.repairs[id(task)].append(Repair("reference-from-identifier", task.type))
+            self.repairs[task.key].append(Repair("reference-from-identifier", task.type))
 
     # --- without the store -----------------------------------------------------------------------------------------
 
@@ -224,6 +224,8 @@ class _Planning:
         self._tell_existing()
         items = self._items()
         self.documents = Documents(items, self.plan.known.documents.get)
+        for key, item in items.items():
+            self.repairs.setdefault(key, []).extend(self.documents.own_urls(item.resource, item.urls))
         changes: dict[Key, Change] = {}
         numbers = self._numbers(items)
         tokens = {key: self._tokens(item.resource) for key, item in items.items()}
@@ -302,7 +304,7 @@ class _Planning:
                 if len(known_here) == 1:
                     node["reference"] = f"Patient/{min(known_here)}"
                     self.hints[key] = min(known_here)
-                    self._repaired(key, Repair("reference-from-bsn", key[0]))
+                    self.repairs[key].append(Repair("reference-from-bsn", key[0]))
 
     def _usable(self, patient_id: str) -> bool:
         found = self.plan.known.patients.get(patient_id)
@@ -310,10 +312,6 @@ class _Planning:
 
     def _is_ours(self, source: str) -> bool:
         return source == self.planner.source or source in self.planner.patients_of
-
-    def _repaired(self, key: Key, repair: Repair) -> None:
-        task = next(task for task in self.tasks if task.key == key)
-        self.repairs.setdefault(id(task), []).append(repair)
 
     def _stored(self, key: Key) -> str | None:
         row = self.plan.known.rows.get(key)
@@ -374,7 +372,7 @@ class _Planning:
         documents = self.documents or Documents({}, lambda _id: None)
         if task.type == "Binary" and task.id in documents.unreadable:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
-        repairs = [*self.repairs.get(id(task), ()), *documents.own_urls(resource, item.urls)]
+        repairs = [*self.repairs.get(task.key, ())]
         bsn = find_bsn(resource) if task.type == "Patient" else None
         repairs += mask_bsn(resource, [numbers[patient_id]] if patient_id in numbers else [])
         repairs += fill_display(resource, lambda *key: items[key].resource if key in items else self.labels.get(key))

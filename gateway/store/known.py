@@ -106,8 +106,6 @@ def known(
     asked = set(keys)
     rows = rows_of(connection, provider, version, asked)
     wanted = {row.patient_id for row in rows.values() if row.patient_id}
-    owners = {("Patient", id_) for id_ in wanted} - asked
-    rows |= rows_of(connection, provider, version, owners)
     wanted |= {id_ for type_, id_ in asked if type_ == "Patient"}
     base = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
         patient.c.provider == provider, patient.c.fhir == version.value
@@ -117,6 +115,8 @@ def known(
         for some in _pieces(values):
             for row in connection.execute(base.where(column.in_(some))):
                 patients[row.patient_id] = Person(*row)
+    owners = {("Patient", id_) for id_ in (*wanted, *patients)} - asked
+    rows |= rows_of(connection, provider, version, owners)
     binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
     documents: dict[str, tuple[int, bytes]] = {}
     for some_pks in _pieces(list(binaries)):
