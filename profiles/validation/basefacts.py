@@ -8,7 +8,7 @@ from typing import Any
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
-from profiles.validation.merge import HL7, Binding, Constraint, Node, Tree, TypeRef
+from profiles.validation.nodes import HL7, Binding, Constraint, Node, Tree, TypeRef
 
 QUANTITIES = frozenset({"Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity", "MoneyQuantity"})
 

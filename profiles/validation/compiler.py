@@ -8,18 +8,12 @@ from typing import Any, Final
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
 from profiles.validation.definitions import Definitions, plain
-from profiles.validation.merge import (
-    HL7,
-    MISSING,
-    BrokenDefinition,
-    Merger,
-    Node,
-    Tree,
-    TypeRef,
-)
+from profiles.validation.merge import Merger
+from profiles.validation.nodes import HL7, MISSING, BrokenDefinition, Node, Tree, TypeRef
 from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
 from profiles.validation.rules.codesystems import code_check
+from profiles.validation.rules.discriminators import Discriminators
 from profiles.validation.rules.extensions import extension_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.formats import FORMATS, format_check
@@ -27,7 +21,7 @@ from profiles.validation.rules.invariants import invariant_check
 from profiles.validation.rules.lengths import bounds_check, length_check
 from profiles.validation.rules.nested import nested_check
 from profiles.validation.rules.references import reference_check
-from profiles.validation.rules.slicing import Discriminators, Slice, Slicer, sliced_list, sliced_single
+from profiles.validation.rules.slicing import Slice, Slicer, sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
 from profiles.validation.schema import Check, Hit, Hits, Segment, Shape
 from profiles.validation.terminology import Terminology

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from profiles.fhir.tree import local_reference
-from profiles.validation.expressions import STEPS, Env
-from profiles.validation.merge import HL7
+from profiles.validation.items import STEPS, Env
+from profiles.validation.nodes import HL7
 
 if TYPE_CHECKING:
     from profiles.validation.schema import Hits, Shape

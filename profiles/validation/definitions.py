@@ -7,7 +7,7 @@ with and without the date suffix ``--20171231000000``.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from profiles.validation.packages import Entry, Package
+from profiles.validation.package import Entry, Package
 from profiles.validation.repairs import repaired
 
 KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})

@@ -18,8 +18,10 @@ from profiles.validation.compiler import Compiler
 from profiles.validation.context import MAX_NESTED, Context, Resolver
 from profiles.validation.definitions import Definitions, plain
 from profiles.validation.findings import Report, report_of
-from profiles.validation.merge import BrokenDefinition, Merger
-from profiles.validation.packages import PackageError, choose, default_cache, install, installed, open_package
+from profiles.validation.merge import Merger
+from profiles.validation.nodes import BrokenDefinition
+from profiles.validation.package import PackageError, open_package
+from profiles.validation.packages import choose, default_cache, install, installed
 from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
 from profiles.validation.rules.extensions import settled

@@ -7,65 +7,37 @@ three-valued logic included; collections are Python lists.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-Items = list[Any]
-Closure = Callable[[Items, "Env"], Items]
+from profiles.validation.functions import call, typed
+from profiles.validation.items import BudgetExceeded, Env, Items, Unsupported, bare, compared, same, step, truth
+from profiles.validation.operators import BINARY, LOGIC, Closure, logic
 
-STEPS: Final = 2_000_000
-PRIMITIVES: Final = (str, bool, int, Decimal, float)
-
-
-class Unsupported(Exception):
-    """The expression uses something that this compiler does not cover, or is not FHIRPath."""
-
-
-class BudgetExceeded(Exception):
-    """An evaluation took more steps than allowed."""
-
-
-@dataclass(slots=True)
-class Env:
-    """What an evaluation knows besides its focus."""
-
-    resource: Any = None
-    root: Any = None
-    context: Any = None
-    resolve: Callable[[Any], Any] | None = None
-    member: Callable[[Any, str], bool | None] | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = STEPS
-
-    def spend(self, count: int) -> None:
-        """Count work; raises BudgetExceeded when there was too much."""
-        self.steps -= count
-        if self.steps < 0:
-            raise BudgetExceeded
-
-
-class Prim:
-    """A primitive with what FHIR JSON keeps beside it (``_name``: id and extensions)."""
-
-    __slots__ = ("element", "value")
-
-    def __init__(self, value: Any, element: Mapping[str, Any]) -> None:
-        self.value = value
-        self.element = element
-
-
-def bare(item: Any) -> Any:
-    """The plain value of an item."""
-    return item.value if type(item) is Prim else item
+__all__ = [
+    "BudgetExceeded",
+    "Closure",
+    "Env",
+    "Unsupported",
+    "bare",
+    "compared",
+    "compile_expression",
+    "same",
+    "step",
+    "truth",
+]
 
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*')|(?P<date>@[0-9T:+.Z-]+)|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<quoted>`[^`]+`)|(?P<dollar>\$[a-z]+)|(?P<percent>%(?:[A-Za-z][\w-]*|`[^`]+`|'[^']+'))|(?P<op><=|>=|!=|!~|[-.()\[\]{},|&+*/=<>~]))"
 )
+
+
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+
+
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 
 
@@ -88,228 +60,6 @@ def _unescape(text: str) -> str:
         return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code, code)
 
     return _ESCAPE.sub(one, text[1:-1])
-
-
-def children_of(item: Any) -> Items:
-    """All direct children of an item, primitives with their extensions."""
-    if type(item) is Prim:
-        return children_of(dict(item.element))
-    if not isinstance(item, dict):
-        return []
-    found: Items = []
-    for key in item:
-        if key == "resourceType" or (key[0:1] == "_" and key[1:] in item):
-            continue
-        found.extend(step([item], key.lstrip("_")))
-    return found
-
-
-def _joined(value: Any, sibling: Any, out: Items) -> None:
-    """Append a primitive (or a list of them) together with its ``_name`` sibling."""
-    if isinstance(value, list) or isinstance(sibling, list):
-        values = value if isinstance(value, list) else []
-        siblings = sibling if isinstance(sibling, list) else []
-        for index in range(max(len(values), len(siblings))):
-            one = values[index] if index < len(values) else None
-            other = siblings[index] if index < len(siblings) else None
-            if one is not None or isinstance(other, dict):
-                out.append(Prim(one, other) if isinstance(other, dict) else one)
-    elif isinstance(sibling, dict):
-        out.append(Prim(value, sibling))
-    elif value is not None:
-        out.append(value)
-
-
-def step(focus: Items, name: str) -> Items:
-    """The children of that name of every item; a choice is found by the name without its type."""
-    out: Items = []
-    for one in focus:
-        item = one.element if type(one) is Prim else one
-        if not isinstance(item, dict):
-            continue
-        value = item.get(name)
-        sibling = item.get("_" + name)
-        if value is None and sibling is None:
-            length = len(name)
-            for key in item:
-                if len(key) > length and key[0] != "_" and key[length].isupper() and key.startswith(name):
-                    value, sibling = item[key], item.get("_" + key)
-                    break
-            else:
-                if item.get("resourceType") == name:
-                    out.append(item)
-                continue
-        if sibling is not None:
-            _joined(value, sibling, out)
-        elif type(value) is list:
-            out.extend([each for each in value if each is not None])
-        else:
-            out.append(value)
-    return out
-
-
-def truth(items: Items) -> bool | None:
-    """Singleton evaluation as a boolean: empty is None, one non-boolean item is true."""
-    if not items:
-        return None
-    value = bare(items[0])
-    return value if isinstance(value, bool) else True
-
-
-def as_list(value: bool | None) -> Items:
-    """A boolean back into a collection."""
-    return [] if value is None else [value]
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equality of two items."""
-    left, right = bare(left), bare(right)
-    if isinstance(left, bool) != isinstance(right, bool):
-        return False
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
-
-
-def _equal(left: Items, right: Items) -> bool | None:
-    if not left or not right:
-        return None
-    return len(left) == len(right) and all(map(same, left, right))
-
-
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T.*)?)?)?\Z")
-
-
-def compared(left: Any, right: Any) -> int | None:
-    """-1, 0 or 1, or None when the two cannot be ordered (other kinds, or precisions that overlap)."""
-    left, right = bare(left), bare(right)
-    if isinstance(left, dict) and isinstance(right, dict) and "value" in left and "value" in right:
-        units = [(one.get("system"), one.get("code"), one.get("unit")) for one in (left, right)]
-        return compared(left["value"], right["value"]) if units[0] == units[1] else None
-    if isinstance(left, dict) and "value" in left and not isinstance(right, dict):
-        left = left["value"]
-    if isinstance(left, str) and isinstance(right, str):
-        if _DATE.match(left) and _DATE.match(right):
-            from profiles.validation.rules.formats import compare_dates
-
-            return compare_dates(left, right)
-        return (left > right) - (left < right)
-    numbers = (int, Decimal, float)
-    if isinstance(left, numbers) and isinstance(right, numbers):
-        return (left > right) - (left < right)
-    return None
-
-
-def _order(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
-    def run(left: Items, right: Items) -> Items:
-        if len(left) != 1 or len(right) != 1:
-            return []
-        found = compared(left[0], right[0])
-        return [] if found is None else [test(found)]
-
-    return run
-
-
-def key_of(item: Any) -> Any:
-    """Something hashable that equal items share."""
-    value = bare(item)
-    if isinstance(value, dict):
-        return frozenset((key, key_of(child)) for key, child in value.items())
-    if isinstance(value, list):
-        return tuple(map(key_of, value))
-    return (isinstance(value, bool), value)
-
-
-def distinct(items: Items) -> Items:
-    """The items without repetitions, in their order."""
-    return list({key_of(item): item for item in reversed(items)}.values())[::-1]
-
-
-def _union(left: Items, right: Items) -> Items:
-    return distinct([*left, *right])
-
-
-def _text(items: Items) -> str:
-    value = bare(items[0]) if items else ""
-    return value if isinstance(value, str) else str(value)
-
-
-def _plus(left: Items, right: Items) -> Items:
-    if len(left) != 1 or len(right) != 1:
-        return []
-    a, b = bare(left[0]), bare(right[0])
-    if isinstance(a, str) and isinstance(b, str):
-        return [a + b]
-    numbers = (int, Decimal)
-    return [a + b] if isinstance(a, numbers) and isinstance(b, numbers) else []
-
-
-def _minus(left: Items, right: Items) -> Items:
-    if len(left) != 1 or len(right) != 1:
-        return []
-    a, b = bare(left[0]), bare(right[0])
-    return [a - b] if isinstance(a, int | Decimal) and isinstance(b, int | Decimal) else []
-
-
-def _inside(left: Items, right: Items) -> Items:
-    return [any(same(left[0], other) for other in right)] if left else []
-
-
-def _negated(value: bool | None) -> Items:
-    return [] if value is None else [not value]
-
-
-BINARY: Final[dict[str, tuple[int, Callable[[Items, Items], Items]]]] = {
-    "in": (5, _inside),
-    "contains": (5, lambda left, right: _inside(right, left)),
-    "=": (6, lambda left, right: as_list(_equal(left, right))),
-    "~": (6, lambda left, right: [not left and not right] if not left or not right else as_list(_equal(left, right))),
-    "!=": (6, lambda left, right: _negated(_equal(left, right))),
-    "!~": (
-        6,
-        lambda left, right: [bool(left) != bool(right)] if not left or not right else _negated(_equal(left, right)),
-    ),
-    "<": (7, _order(lambda found: found < 0)),
-    ">": (7, _order(lambda found: found > 0)),
-    "<=": (7, _order(lambda found: found <= 0)),
-    ">=": (7, _order(lambda found: found >= 0)),
-    "|": (8, _union),
-    "+": (10, _plus),
-    "-": (10, _minus),
-    "&": (10, lambda left, right: [_text(left) + _text(right)]),
-}
-LOGIC: Final = {"implies": 1, "or": 2, "xor": 2, "and": 3}
-
-
-def _logic(name: str, left: Closure, right: Closure) -> Closure:
-    def both(focus: Items, env: Env) -> Items:
-        a = truth(left(focus, env))
-        if a is False:
-            return [False]
-        b = truth(right(focus, env))
-        return [False] if b is False else ([] if a is None or b is None else [True])
-
-    def either(focus: Items, env: Env) -> Items:
-        a = truth(left(focus, env))
-        if a is True:
-            return [True]
-        b = truth(right(focus, env))
-        return [True] if b is True else ([] if a is None or b is None else [False])
-
-    def implies(focus: Items, env: Env) -> Items:
-        a = truth(left(focus, env))
-        if a is False:
-            return [True]
-        b = truth(right(focus, env))
-        return [True] if b is True else ([] if a is None or b is None else [False])
-
-    def differ(focus: Items, env: Env) -> Items:
-        a, b = truth(left(focus, env)), truth(right(focus, env))
-        return [] if a is None or b is None else [a != b]
-
-    return {"and": both, "or": either, "implies": implies, "xor": differ}[name]
 
 
 class Parser:
@@ -342,7 +92,7 @@ class Parser:
                 left = self._typed(left, text, self._type_name())
             elif kind == "name" and text in LOGIC and floor <= LOGIC[text]:
                 self.take()
-                left = _logic(text, left, self.expression(LOGIC[text] + 1))
+                left = logic(text, left, self.expression(LOGIC[text] + 1))
             elif text in BINARY and kind in ("op", "name") and floor <= BINARY[text][0]:
                 self.take()
                 level, run = BINARY[text]
@@ -358,8 +108,6 @@ class Parser:
         return name.strip("`")
 
     def _typed(self, left: Closure, how: str, name: str) -> Closure:
-        from profiles.validation.functions import typed
-
         return typed(left, how, name)
 
     def term(self) -> Closure:
@@ -413,8 +161,6 @@ class Parser:
         raise Unsupported(f"unexpected {text!r}")
 
     def _invocation(self, left: Closure | None) -> Closure:
-        from profiles.validation.functions import call
-
         kind, text = self.take()
         name = text.strip("`")
         if kind == "dollar" and text == "$this" and left is not None:

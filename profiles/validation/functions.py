@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
-from profiles.validation.expressions import (
+from profiles.validation.items import (
     BudgetExceeded,
-    Closure,
     Env,
     Items,
     Prim,
@@ -21,6 +20,7 @@ from profiles.validation.expressions import (
     step,
     truth,
 )
+from profiles.validation.operators import Closure
 from profiles.validation.patterns import safe_pattern
 
 Maker = Callable[[Closure, list[Closure]], Closure]

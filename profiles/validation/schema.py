@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 
 if TYPE_CHECKING:
     from profiles.validation.context import Context

@@ -6,7 +6,7 @@ extensible binding a code outside the set is advice. A display that differs is n
 
 from typing import Any, Final
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits
 from profiles.validation.terminology import Extent, Terminology, ValueSet
 

@@ -7,7 +7,7 @@ message a MessageHeader, and a fullUrl that ends in an id agrees with the id of 
 from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Hit, Hits, Segment
 
 FIRST: Final = {"document": "Composition", "message": "MessageHeader"}

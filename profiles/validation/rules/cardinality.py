@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
 
 ListCheck = Check

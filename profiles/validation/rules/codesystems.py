@@ -6,7 +6,7 @@ codes since the package was made: there an unknown code is a warning.
 
 from typing import Any, Final
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits, Segment
 from profiles.validation.terminology import CodeSystem, Terminology
 

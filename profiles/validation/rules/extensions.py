@@ -10,7 +10,7 @@ times.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from profiles.validation.merge import HL7, Node
+from profiles.validation.nodes import HL7, Node
 from profiles.validation.schema import Check, Hit, Hits, Shape
 
 Contexts = tuple[tuple[str, str], ...]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits
 
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)"

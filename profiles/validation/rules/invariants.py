@@ -21,7 +21,7 @@ from profiles.validation.expressions import (
     compile_expression,
     truth,
 )
-from profiles.validation.merge import Constraint, Node
+from profiles.validation.nodes import Constraint, Node
 from profiles.validation.schema import Check, Hit, Hits
 
 Predicate = Callable[[Any, Any], bool]

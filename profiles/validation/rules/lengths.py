@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from profiles.validation.expressions import compared
-from profiles.validation.merge import Node
+from profiles.validation.items import compared
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits
 
 

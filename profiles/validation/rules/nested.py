@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits
 
 ANY: Final = frozenset({"Resource", "DomainResource"})

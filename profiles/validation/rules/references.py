@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
-from profiles.validation.merge import HL7, Node
+from profiles.validation.nodes import HL7, Node
 from profiles.validation.rules.claims import claimed
 from profiles.validation.schema import Check, Hit, Hits
 

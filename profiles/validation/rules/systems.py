@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from profiles.validation.merge import Node
+from profiles.validation.nodes import Node
 from profiles.validation.schema import Check, Hit, Hits, Segment
 
 

@@ -1,0 +1,124 @@
+"""What merged definitions are made of: elements with their types, bindings, slices and children.
+
+Nodes are shared between the trees of a structure and of those that derive from it; ``owner`` says who may change one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+MISSING: Final = object()
+
+
+HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
+
+
+class BrokenDefinition(Exception):
+    """A structure that cannot be compiled: absent, circular, or without usable elements."""
+
+
+@dataclass(frozen=True)
+class TypeRef:
+    """One allowed type of an element."""
+
+    code: str
+    profiles: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Where the codes of an element come from."""
+
+    strength: str
+    value_set: str | None
+    maximum: str | None = None
+    codes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """How a repeating or choice element is divided."""
+
+    discriminators: tuple[tuple[str, str], ...]
+    rules: str = "open"
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """An invariant, as published."""
+
+    key: str
+    severity: str
+    expression: str | None
+    human: str
+    best_practice: bool = False
+    base: bool = False
+
+
+@dataclass(frozen=True)
+class ZibElement:
+    """The zib element behind an element: concept id, Dutch and English name."""
+
+    concept: str
+    name_nl: str
+    name_en: str
+
+
+@dataclass(slots=True)
+class Node:
+    """An element definition in the merged tree; ``owner`` is the structure that may still change it."""
+
+    id: str
+    name: str
+    owner: object = None
+    source: str = ""
+    min: int = 0
+    max: int | None = 1
+    many: bool = False
+    types: tuple[TypeRef, ...] = ()
+    fixed: Any = MISSING
+    pattern: Any = MISSING
+    binding: Binding | None = None
+    max_length: int | None = None
+    bounds: tuple[Any, Any] = (None, None)
+    slicing: Slicing | None = None
+    slices: dict[str, Node] = field(default_factory=dict)
+    children: dict[str, Node] | None = None
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    content: str | None = None
+    zib: ZibElement | None = None
+    short: str = ""
+    expanded: str | None = None
+    modifier: bool = False
+
+    @property
+    def choice(self) -> bool:
+        """Whether the element is a choice of types (``value[x]``)."""
+        return self.name.endswith("[x]")
+
+    def clone(self, owner: object) -> Node:
+        """A copy that the owner may change; what lies below stays shared until it is touched."""
+        copy = replace(self, owner=owner)
+        copy.slices = dict(self.slices)
+        copy.constraints = dict(self.constraints)
+        copy.children = None if self.children is None else dict(self.children)
+        return copy
+
+
+@dataclass(slots=True)
+class Tree:
+    """A merged structure: its root, its type, and the chain of structures that it rests on (itself first)."""
+
+    url: str
+    type: str
+    kind: str
+    title: str
+    chain: tuple[str, ...]
+    root: Node
+    abstract: bool = False
+    zib: str = ""
+    contexts: tuple[tuple[str, str], ...] = ()
+    faults: list[str] = field(default_factory=list)
