@@ -37,6 +37,9 @@ from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
 from gateway.providers import ALL_SERVICES, Registry, known_providers
+from gateway.quality.open import open_recorder
+from gateway.quality.pull import PullGate
+from gateway.quality.recorder import Recorder
 from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, authorization
 from gateway.store.engine import open_engine
@@ -61,6 +64,7 @@ class Wiring:
     registry: Registry
     sources: Mapping[str, Sources]
     auth: AuthApp
+    quality: Recorder
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -72,6 +76,7 @@ class Wiring:
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
         await self.trail.close()
+        await asyncio.to_thread(self.quality.close)
         await self.reader.close()
         self.engine.dispose()
 
@@ -106,7 +111,8 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
         peer_of=peer_of,
         fetch=grant,
     )
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth)
+    quality = open_recorder(engine, settings)
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality)
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
@@ -188,6 +194,7 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
                 providers=wiring.sources,
                 expected=Expectations(catalogue()),
                 deadline=wiring.settings.limits.deadline_seconds,
+                quality=PullGate(wiring.quality),
             ),
             trail=wiring.trail,
             peer_of=peer_of,

@@ -12,6 +12,7 @@ from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
 from gateway.collect.live import Expected, held_of
 from gateway.collect.record import Record, Whose
+from gateway.quality.pull import PullGate
 from gateway.settings import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
@@ -57,13 +58,17 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """Makes the record for each request. ``deadline`` is the time for live sources, in seconds."""
+    """Makes the record for each request.
+
+    ``deadline`` is the time for live sources, in seconds; ``quality`` judges what they deliver.
+    """
 
     reader: Reader
     ring: KeyRing
     providers: Mapping[str, Sources]
     expected: Expected
     deadline: float
+    quality: PullGate | None = None
 
     async def collect(
         self,
@@ -81,14 +86,18 @@ class Collector:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)
         gathered = await sources.live.gather(query, grant.digest)
+        gaps = list(gathered.gaps)
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
             held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
+            if self.quality is not None:
+                held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
+                gaps += blocked
             record.add(held)
             if notes or batch.trace:
                 log.info("source %s: %d repairs", batch.source, len(notes) + len(batch.trace))
-        nothing = gathered.nothing and not sources.store and bool(gathered.gaps)
-        return Collected(record, gathered.gaps, nothing, gathered.incidents)
+        nothing = gathered.nothing and not sources.store and bool(gaps)
+        return Collected(record, gaps, nothing, gathered.incidents)
 
     def _query(
         self,

@@ -69,7 +69,8 @@ class Recorder:
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
-        self.write()
+        if self.gate.counting.waiting() or self._unwritten.numbers:
+            self.write()
 
     def write(self) -> None:
         """Write what was counted since the last time; what cannot be written is kept for the next time."""

@@ -1,0 +1,51 @@
+"""Validation of what live sources deliver: beside the request when it is only observed, before the answer otherwise."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adapters.port import Batch, Gap, Reason
+from gateway.collect.held import Held
+from gateway.collect.live import served_id
+from gateway.quality.recorder import Delivery, Recorder
+from profiles.fhir.version import FhirVersion
+
+HELD_BACK = "This part did not meet the rules for these data and could not be delivered."
+
+
+@dataclass(frozen=True, slots=True)
+class PullGate:
+    """Judges batches by the policies of a provider."""
+
+    recorder: Recorder
+    _observed: dict[str, bool] = field(default_factory=dict)
+
+    async def check(
+        self, provider: str, version: FhirVersion, batch: Batch, held: Sequence[Held]
+    ) -> tuple[Sequence[Held], Sequence[Gap]]:
+        """What may be delivered of a batch, and what is missing because it was held back."""
+        if provider not in self._observed:
+            self._observed[provider] = self.recorder.gate.observes(provider)
+        if self._observed[provider]:
+            own = {(type_, served_id(batch.source, id_)): id_ for type_, id_ in map(_key, batch.resources)}
+            resources = [{**one.data, "id": own.get((one.type, one.id), one.id)} for one in held]
+            self.recorder.put(Delivery(provider, batch.source, version, resources))
+            return held, ()
+        return await asyncio.to_thread(self._judged, provider, version, batch, held)
+
+    def _judged(
+        self, provider: str, version: FhirVersion, batch: Batch, held: Sequence[Held]
+    ) -> tuple[Sequence[Held], Sequence[Gap]]:
+        kept: list[Held] = []
+        missing: dict[str, Gap] = {}
+        for one in held:
+            if self.recorder.gate.judge(provider, batch.source, version, one.data).blocked:
+                missing[one.type] = Gap(one.type, Reason.INVALID_BLOCKED, HELD_BACK)
+            else:
+                kept.append(one)
+        self.recorder.start()
+        return kept, tuple(missing.values())
+
+
+def _key(resource: dict[str, object]) -> tuple[str, str]:
+    return str(resource.get("resourceType")), str(resource.get("id"))
