@@ -1,21 +1,19 @@
 """One running demo gateway, one Chromium, and pages that notice what a strict page must not do."""
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from browser.browsing import Tab, chromium
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from servers import Running, serving
+
+from gateway.cli.visit import started
 
 
 @pytest.fixture(scope="session")
-def gateway() -> Iterator[Running]:
-    """The real application with the demo world and its PGO, on a store that is thrown away."""
-    with tempfile.TemporaryDirectory(prefix="gateway-browser-") as folder:
-        with serving(f"sqlite:///{folder}/browser.db", world=True, visits=True) as running:
-            yield running
+def base() -> Iterator[str]:
+    """The address of a demo gateway in a process of its own, on a store that is thrown away."""
+    with started() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ Open = Callable[..., Tab]
 
 
 @pytest.fixture
-def open_tab(gateway: Running, browser: Browser) -> Iterator[Open]:
+def open_tab(base: str, browser: Browser) -> Iterator[Open]:
     """Opens a tab in a browser context of its own; afterwards every tab must have kept the rules of its pages."""
     contexts: list[BrowserContext] = []
     tabs: list[Tab] = []
@@ -41,7 +39,7 @@ def open_tab(gateway: Running, browser: Browser) -> Iterator[Open]:
             viewport={"width": width, "height": 900}, java_script_enabled=javascript, locale=locale
         )
         contexts.append(context)
-        tab = Tab(gateway.base, context)
+        tab = Tab(base, context)
         tabs.append(tab)
         return tab
 
@@ -56,9 +54,3 @@ def open_tab(gateway: Running, browser: Browser) -> Iterator[Open]:
 def tab(open_tab: Open) -> Tab:
     """One tab on a desktop, in Dutch."""
     return open_tab()
-
-
-@pytest.fixture
-def downloads(tmp_path: Path) -> Path:
-    """A folder for what is downloaded."""
-    return tmp_path
