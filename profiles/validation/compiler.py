@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
 from profiles.validation.definitions import Definitions, plain
+from profiles.validation.extras import ELEMENTS, Extras
 from profiles.validation.merge import Merger
-from profiles.validation.nodes import HL7, MISSING, BrokenDefinition, Node, Tree, TypeRef
-from profiles.validation.rules.bindings import binding_check
+from profiles.validation.nodes import HL7, BrokenDefinition, Node, Tree, TypeRef
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
 from profiles.validation.rules.codesystems import code_check
 from profiles.validation.rules.discriminators import Discriminators
 from profiles.validation.rules.extensions import extension_check
-from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.formats import FORMATS, format_check
 from profiles.validation.rules.invariants import invariant_check
-from profiles.validation.rules.lengths import bounds_check, length_check
 from profiles.validation.rules.nested import nested_check
-from profiles.validation.rules.references import reference_check
 from profiles.validation.rules.slicing import Slice, Slicer, sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
 from profiles.validation.schema import Check, Hit, Hits, Segment, Shape
 from profiles.validation.terminology import Terminology
 
-ELEMENTS: Final = frozenset({"Element", "BackboneElement"})
 SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
 
 
@@ -42,6 +37,7 @@ class Compiler:
         self.definitions = definitions
         self._facts = basetypes.facts(version)
         self._discriminators = Discriminators(merger, terminology)
+        self._extras = Extras(version, merger, terminology, self._facts.is_resource)
         self._structures: dict[str, Shape] = {}
         self._nodes: dict[int, tuple[Node, Shape]] = {}
         self._singles: dict[tuple[int, int], tuple[Node, Check]] = {}
@@ -187,7 +183,7 @@ class Compiler:
     def _single(self, node: Node, ref: TypeRef) -> Check:
         code = ref.code
         if code in FORMATS:
-            return _sequence([format_check(code, node), *self._extras(node, ref, None)], stop=True)
+            return _sequence([format_check(code, node), *self._extras.of(node, ref, None)], stop=True)
         if self._is_resource(code):
             return nested_check(node, {one.code: one.profiles for one in node.types})
         shape = self._shape_for(node, ref)
@@ -197,12 +193,12 @@ class Compiler:
             return _sequence(
                 [
                     extension_check(node, shape.check, self._extension, self._facts.is_resource),
-                    *self._extras(node, ref, shape),
+                    *self._extras.of(node, ref, shape),
                 ]
             )
         if others:
             checks.append(self._any_of(node, others))
-        return _sequence([*checks, *self._extras(node, ref, shape)])
+        return _sequence([*checks, *self._extras.of(node, ref, shape)])
 
     def _is_resource(self, code: str) -> bool:
         return code in ("Resource", "DomainResource") or self._facts.is_resource(code)
@@ -280,46 +276,6 @@ class Compiler:
         except BrokenDefinition:
             return None
         return self.structure(url) if tree.type == "Extension" else None
-
-    def _extras(self, node: Node, ref: TypeRef, shape: Shape | None) -> list[Check]:
-        """What an element demands on top of its type."""
-        code = ref.code
-        found: list[Check | None] = []
-        if node.fixed is not MISSING:
-            found.append(fixed_check(node.fixed, node))
-        if node.pattern is not MISSING:
-            found.append(pattern_check(node.pattern, node))
-        if node.max_length is not None:
-            found.append(length_check(node.max_length, node))
-        if node.bounds != (None, None):
-            found.append(bounds_check(*node.bounds, node))
-        found.append(binding_check(node, code, self.terminology))
-        if code in ("Reference", "canonical") and ref.targets and code == "Reference":
-            found.append(reference_check(node, ref.targets, self.merger.kind_of, self._facts.is_resource))
-        done = shape.node.constraints if shape is not None else {}
-        root = self._type_constraints(ref)
-        for key, one in node.constraints.items():
-            if key not in root and (shape is None or shape.node is node or key not in done):
-                if shape is not None and shape.node is node and key in self._root_constraints(node, ref):
-                    continue
-                found.append(invariant_check(one, node, self.version))
-        return [check for check in found if check is not None]
-
-    def _type_constraints(self, ref: TypeRef) -> Mapping[str, Any]:
-        if ref.code.startswith("#"):
-            return {}
-        try:
-            return self.merger.type_tree(ref.code).root.constraints
-        except BrokenDefinition:
-            return {}
-
-    def _root_constraints(self, node: Node, ref: TypeRef) -> Mapping[str, Any]:
-        if ref.code in ELEMENTS or ref.code.startswith("#"):
-            return node.constraints
-        try:
-            return self.merger.tree(node.expanded).root.constraints if node.expanded else {}
-        except BrokenDefinition:
-            return {}
 
     def _slicer(self, node: Node, ref: TypeRef) -> Slicer | None:
         if not node.slices or node.choice:
