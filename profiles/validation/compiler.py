@@ -124,7 +124,7 @@ class Compiler:
         one = self.single(node, ref)
         if node.many:
             slicer = self._slicer(node, ref)
-            check = list_check(one, node, primitive=primitive) if slicer is None else sliced_list(one, node, slicer)
+            check = list_check(one, node) if slicer is None else sliced_list(one, node, slicer)
         else:
             slicer = self._slicer(node, ref)
             one = one if slicer is None else sliced_single(one, slicer)

@@ -4,17 +4,13 @@ Earlier packages win over later ones. Canonicals match with and without version,
 with and without the date suffix ``--20171231000000``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from profiles.validation.package import Entry, Package
 from profiles.validation.repairs import repaired
 
 KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})
-
-
-Tables = Callable[[str, str], "dict[str, Any] | None"]
-"""Built-in definitions: kind and canonical URL -> the definition, or None."""
 
 
 def plain(canonical: str) -> str:
@@ -25,16 +21,13 @@ def plain(canonical: str) -> str:
 class Definitions:
     """Definitions by kind and canonical URL; read from their package when first asked for, then kept."""
 
-    def __init__(
-        self, packages: Sequence[Package] = (), extra: Iterable[dict[str, Any]] = (), tables: Tables | None = None
-    ) -> None:
-        """``extra`` are definitions at hand, ``tables`` finds built-in ones; packages come before both."""
+    def __init__(self, packages: Sequence[Package] = (), extra: Iterable[dict[str, Any]] = ()) -> None:
+        """``extra`` are definitions at hand; packages come before them."""
         self.packages = tuple(packages)
         self._index: dict[tuple[str, str], list[tuple[Package, Entry]]] = {}
         self._undated: dict[tuple[str, str], str] = {}
         self._read: dict[tuple[str, str], dict[str, Any] | None] = {}
         self._extra = {(str(one.get("resourceType")), str(one.get("url"))): repaired(one) for one in extra}
-        self._tables = tables
         for package in packages:
             for entry in package.entries():
                 if entry.type in KINDS:
@@ -58,7 +51,7 @@ class Definitions:
             other = self._undated.get((kind, url.partition("--")[0]))
             rows = self._index.get((kind, other)) if other else None
         if not rows:
-            return self._extra.get(key) or (self._tables(kind, url) if self._tables is not None else None)
+            return self._extra.get(key)
         package, entry = next((row for row in rows if row[1].version == version), rows[0])
         found = package.read(entry)
         self._read[key] = repaired(found) if found is not None else None

@@ -58,6 +58,10 @@ class Validator:
         """Whether a profile can be validated against here."""
         return not isinstance(self._lookup(plain(profile)), str)
 
+    def faults(self, profile: str) -> list[str]:
+        """The element ids of a profile's differential that have no place in what it derives from; they are left out."""
+        return [] if not self.knows(profile) else list(self.merger.tree(profile).faults)
+
     def prepare(self, profiles: Iterable[str]) -> None:
         """Compile profiles ahead of time."""
         for profile in profiles:

@@ -5,10 +5,8 @@ from typing import Any
 from profiles.validation.nodes import Node
 from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
 
-ListCheck = Check
 
-
-def list_check(one: Check, node: Node, *, primitive: bool) -> ListCheck:
+def list_check(one: Check, node: Node) -> Check:
     """A check for a repeating element: a JSON array, not empty, within bounds, every item right."""
     low, high = node.min, node.max
 

@@ -60,7 +60,6 @@ class Slicer:
         slicing = node.slicing
         self.rules = slicing.rules if slicing else "open"
         self.ordered = bool(slicing and slicing.ordered)
-        self.demanding = any(one.node.min for one in slices)
 
     def classify(self, item: Any, context: Context) -> tuple[int, list[int]]:
         """The slice of an item (NONE or MAYBE when there is none), and the slices that it may belong to."""

@@ -363,6 +363,13 @@ class TestBrokenDefinitions:
         assert report.verdict in ("wrong", "ok")
         assert {finding.rule for finding in report.findings} <= {"profile"}
 
+    def test_an_element_that_has_no_place_is_left_out_and_named(self) -> None:
+        definition = profile("odd", "Observation", element("Observation.nowhere.text", min=1))
+        validator = knowing(definition)
+        assert validator.faults(TEST + "odd") == ["Observation.nowhere.text"]
+        assert validator.faults(TEST + "none") == []
+        assert validator.validate(observation(), [TEST + "odd"]).verdict == "ok"
+
     def test_circular_parents(self) -> None:
         one = profile("one", "Observation", base=TEST + "two")
         two = profile("two", "Observation", base=TEST + "one")
