@@ -16,8 +16,10 @@ from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
 from profiles.validation.basefacts import BaseTrees
 from profiles.validation.definitions import Definitions, plain
-from profiles.validation.merge import HL7, Merger, Node
-from profiles.validation.packages import Package, PackageError, install, open_package
+from profiles.validation.merge import Merger
+from profiles.validation.nodes import HL7, Node
+from profiles.validation.package import Entry, Package, PackageError, open_package
+from profiles.validation.packages import install
 from profiles.zibs import facts, sets
 from profiles.zibs.load import ABOUT, ROOT
 from profiles.zibs.names import Names
@@ -37,6 +39,11 @@ class Source:
         self.version = FhirVersion.of(str(about["fhir"]))
         self.types = basetypes.facts(self.version).types
         self.merger = Merger(self.definitions, BaseTrees(self.version))
+        self._entries: dict[str, tuple[Package, Entry]] = {}
+        for package in packages:
+            for entry in package.entries():
+                if entry.type == "StructureDefinition":
+                    self._entries.setdefault(entry.url, (package, entry))
         wanted = set(about["packages"])
         missing = wanted - {package.label for package in packages}
         if missing:
@@ -58,13 +65,18 @@ class Source:
             url = plain(queue.pop())
             if url in found or url.removeprefix(HL7) in self.types:
                 continue
-            data = self.definitions.structure(url)
+            data = self._published(url)
             if data is not None and data.get("derivation") == "constraint":
                 found[url] = data
                 queue.extend(references(data))
         for url, data in found.items():
             self._complete(url, data)
         return dict(sorted(found.items()))
+
+    def _published(self, url: str) -> dict[str, Any] | None:
+        """A structure as it was published: repairs are made when a table is read, as for packages."""
+        package, entry = self._entries.get(url, (None, None))
+        return package.read(entry) if package is not None and entry is not None else None
 
     def base_types(self, structures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The published definitions of the FHIR types that the structures are made of."""

@@ -14,8 +14,8 @@ from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
 from profiles.validation import evaluate
 from profiles.validation.definitions import Definitions
-from profiles.validation.merge import HL7
-from profiles.validation.packages import Entry, Package
+from profiles.validation.nodes import HL7
+from profiles.validation.package import Entry, Package
 from profiles.validation.terminology import Server
 from profiles.zibs.naming import named
 from profiles.zibs.notation import TableError, read
@@ -43,7 +43,8 @@ class Tables(Package):
             return value_set(table, entry.file, self.value_set_url)
         if entry.type == "CodeSystem":
             return code_system(table, entry.file)
-        return structure(table, entry.file, self.profile_url, self.value_set_url)
+        found = structure(table, entry.file, self.profile_url, self.value_set_url)
+        return {**found, "fhirVersion": self.fhir[0]}
 
     def table(self, entry: Entry) -> dict[str, Any]:
         """The table itself, as it stands in its file."""

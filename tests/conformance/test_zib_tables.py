@@ -5,7 +5,7 @@ import tomllib
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -21,8 +21,9 @@ from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 from profiles.validation import Validator
+from profiles.validation.differential import amend
 from profiles.validation.findings import Finding, Report
-from profiles.validation.merge import MISSING, Node, Tree, amend
+from profiles.validation.nodes import Node, Tree
 from profiles.zibs.extract import main
 
 STU3 = FhirVersion.STU3
@@ -87,9 +88,14 @@ def test_every_table_compiles_and_every_element_finds_its_place() -> None:
     assert unplaced(tables()) == unplaced(packages())
 
 
-BLANK = Node("", "")
-NOTHING: tuple[Any, ...] = (BLANK.min, BLANK.max, None, (None, None), (), MISSING, MISSING, None, None, False, None, {})
-"""What a row of a root says that only has texts."""
+NAMES = {"id", "name", "source", "zib", "short", "constraints"}
+"""Where a node comes from and how it is called; ``constraints`` (with their wording) are looked at apart."""
+
+
+def said(node: Node) -> tuple[Any, ...]:
+    """What a node demands."""
+    constraints = {key: (one.severity, one.expression) for key, one in node.constraints.items()}
+    return (*(getattr(node, one.name) for one in fields(node) if one.name not in NAMES), constraints)
 
 
 def bindings(node: Node) -> Iterator[tuple[tuple[str, str], str | None]]:
@@ -114,12 +120,9 @@ def statements(validator: Validator, url: str) -> dict[str, Any]:
         amend(node, element, url)
         if node.binding is not None and node.binding.value_set is None:
             node.binding = replace(node.binding, value_set=inherited.get((url, node.id)))
-        constraints = {key: (one.severity, one.expression) for key, one in node.constraints.items()}
         head, dot, rest = node.id.partition(".")
-        bounds = (node.min, node.max, node.max_length, node.bounds)
-        values = (node.types, node.fixed, node.pattern, node.binding, node.slicing, node.modifier, node.content)
-        found[head.partition(":")[0] + dot + rest] = (*bounds, *values, constraints)
-    if found.get(definition["type"]) == NOTHING:
+        found[head.partition(":")[0] + dot + rest] = said(node)
+    if found.get(definition["type"]) == said(Node("", "")):
         del found[definition["type"]]
     return found
 
