@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,10 @@ AT_ONCE = 32
 """Searches under way at the same time."""
 EPISODE = "{episode}"
 """The one placeholder that a first answer fills in: birth care asks by the episodes it found."""
+
+
+SINCE = {("MedicationRequest", "periodofuse"): 0, ("Appointment", "date"): 0, ("Observation", "date"): 425}
+"""How many days back a search with a first day looks: what is used now, what is to come, 14 months of results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +98,25 @@ async def collect(
 
 
 def asks(settings: PgoSettings, tokens: Tokens, known: Catalogue) -> Iterator[Ask]:
-    """The searches that need nothing but the token."""
+    """The searches that need nothing but the token and the calendar."""
     for standard, service, rule in _rows(tokens, known):
-        if not any(one.is_open for one in rule.required):
-            yield _ask(settings, tokens, standard, service, rule, {})
+        values = _given(rule)
+        if values is not None:
+            yield _ask(settings, tokens, standard, service, rule, values)
+
+
+def _given(rule: RequestRule) -> Mapping[str, Sequence[str]] | None:
+    """What fills the placeholders of a row without asking anything first; None when something else is needed."""
+    values: dict[str, Sequence[str]] = {}
+    for one in rule.required:
+        days = SINCE.get((rule.type or "", one.name))
+        if "{date}" in one.value and days is not None:
+            values["{date}"] = ((datetime.now(UTC).date() - timedelta(days)).isoformat(),)
+        elif "{vitalsigns}" in one.value:
+            values["{vitalsigns}"] = ("vital-signs",)
+        elif one.is_open:
+            return None
+    return values
 
 
 async def fetch(http: httpx.AsyncClient, url: str, tokens: Tokens, accept: str) -> httpx.Response:

@@ -14,7 +14,12 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
 WORLD = load(date(2026, 3, 31))
-RESOURCES = [resource for provider in WORLD.providers for resource in WORLD.resources_of(provider.name)]
+RESOURCES = [
+    resource
+    for provider in WORLD.providers
+    for version in provider.versions
+    for resource in WORLD.resources_of(provider.name, version)
+]
 SHAPES = {name: given for name, given in tomllib.loads(TABLE.read_text("utf-8")).items() if name != "words"}
 OK = Verdict("ok")
 
@@ -75,8 +80,18 @@ def test_every_column_is_filled_by_somebody(name: str) -> None:
 def test_every_resource_of_the_world_has_a_title_to_show() -> None:
     shown = [resource for resource in RESOURCES if resource["resourceType"] not in ("Binary", "PractitionerRole")]
     nameless = {one["id"] for one in shown if tables([one], fine)[0].rows[0].title == "niet ingevuld"}
-    # Those three miss the very element that would be their title.
-    assert nameless == {"gerda-probleem-zonder-code", "karel-behandelteam", "lotte-bloeddruk"}
+    # Those miss the very element that would be their title.
+    assert nameless == {
+        "gerda-probleem-zonder-code",
+        "karel-behandelteam",
+        "lotte-bloeddruk",
+        "trui-reanimatie",
+        "trui-team",
+        "trui-doel",
+        "wiebe-hpv",
+        "wiebe-lab-natrium",
+        "wiebe-r4-mve",
+    }
 
 
 def test_the_last_profile_that_we_know_decides_and_an_unknown_one_does_no_harm() -> None:
