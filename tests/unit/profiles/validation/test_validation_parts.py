@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules, value_set
 
@@ -253,12 +253,14 @@ def test_forms_of_primitives(code: str, right: list[Any], wrong: list[Any]) -> N
 
 
 @given(st.dates(), st.dates())
+@settings(deadline=None)
 def test_dates_have_an_order(left: Any, right: Any) -> None:
     expected = (left > right) - (left < right)
     assert compare_dates(left.isoformat(), right.isoformat()) == expected or min(left.year, right.year) < 1
 
 
 @given(st.integers(0, 999_999_999))
+@settings(deadline=None)
 def test_the_eleven_test_accepts_one_last_digit_at_most(number: int) -> None:
     """A mistyped last digit is always found."""
     bsn = systems("identifier")["http://fhir.nl/fhir/NamingSystem/bsn"]
@@ -298,6 +300,7 @@ def test_a_missing_element_is_placed_at_its_parent() -> None:
         max_leaves=12,
     )
 )
+@settings(deadline=None)
 def test_places_are_found_in_any_json(value: Any) -> None:
     resource = {"resourceType": "Observation", "vreemd": value, "status": "x"}
     text = json.dumps(resource, indent=1).encode()
