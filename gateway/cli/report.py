@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy import inspect
 
-from gateway.cli.context import console, database, errors, fail, with_settings
+from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
 from gateway.providers import known_providers
 from gateway.report.document import Document
+from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
 from gateway.report.quality import QualityReport, Request
 from gateway.report.render import as_html, as_json, to_console
+from gateway.report.trail import Period
+from gateway.report.usage import UsageReport
 from gateway.report.words import words
 from gateway.settings import Settings
 from gateway.store.engine import reading
+from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
 
 FORMS = ("text", "json", "html")
@@ -115,3 +120,65 @@ def now() -> str:
 
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
+
+
+@report.command()
+@output
+@with_settings
+def usage(
+    settings: Settings,
+    provider: str,
+    first: datetime | None,
+    last: datetime | None,
+    form: str,
+    output: Path | None,
+    lang: str,
+) -> None:
+    """What is used: requests, persons, empty answers, documents opened, success by step. From the access trail."""
+    made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
+    with database(settings) as engine, reading(engine).connect() as connection:
+        if not inspect(connection).has_table(audit_record.name):
+            text = words(lang, "usage")
+            show(Document("usage", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")), form, output)
+            return
+        show(made.document(connection), form, output)
+
+
+@report.command()
+@click.option(
+    "--sample", "size", type=click.IntRange(0, 10_000), default=20, show_default=True, help="Records to draw."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same number draws the same sample.")
+@output
+@with_settings
+def evidence(
+    settings: Settings,
+    provider: str,
+    first: datetime | None,
+    last: datetime | None,
+    form: str,
+    output: Path | None,
+    lang: str,
+    size: int,
+    seed: int,
+) -> None:
+    """Figures with definition, population, period and norm; a sample; and proof that the trail was not changed.
+
+    Exit code 1 when the trail does not fit its own chain.
+    """
+    made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
+    with database(settings) as engine, reading(engine).connect() as connection:
+        if not inspect(connection).has_table(audit_record.name):
+            text = words(lang, "evidence")
+            nothing = [words(lang, "usage")["empty"]]
+            show(Document("evidence", text["title"], now(), lang, nothing, [], words(lang, "words")), form, output)
+            return
+        choice = Choice(provider, "", None, _day(first), _day(last))
+        request = Request(now(), lang, "", choice, settings.package_cache)
+        checked = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings)).document()
+        wanted = [section for section in checked.sections if section.key in ("overview", "completeness", "basis")]
+        key = settings.audit_key.get_secret_value().encode()
+        document, faults = Evidence(made, key, datetime.now(UTC).date(), size, seed, wanted).document(connection)
+        show(document, form, output)
+    if faults:
+        raise SystemExit(FINDINGS)

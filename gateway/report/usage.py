@@ -1,0 +1,103 @@
+"""The usage report (R2): requests, persons, empty answers, documents opened, success by step; from the access trail."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from gateway.report.document import Cell, Column, Document, Plot, Section, Share
+from gateway.report.trail import Period, Use, Uses, uses
+from gateway.report.words import words
+from profiles.standards.load import Catalogue, UnknownService
+
+
+@dataclass(frozen=True)
+class UsageReport:
+    """Makes the report for a provider (empty: all) and a period."""
+
+    catalogue: Catalogue
+    made: str
+    language: str = "nl"
+    provider: str = ""
+    period: Period = field(default_factory=Period)
+
+    def document(self, connection: Connection) -> Document:
+        """The report."""
+        text = words(self.language, "usage")
+        use = uses(connection, self.period, self.provider)
+        choice = text["choice"].format(provider=self.provider or text["all_services"], period=self.days(use))
+        notes = [choice, text["about"] if use.all.requests else text["empty"]]
+        sections = self._sections(use) if use.all.requests else []
+        common = words(self.language, "words")
+        return Document("usage", text["title"], self.made, self.language, notes, sections, common)
+
+    def days(self, use: Use) -> str:
+        """The period in words: what was asked, else what there is."""
+        first = self.period.first or (use.first.date() if use.first else "...")
+        last = self.period.last or (use.last.date() if use.last else "...")
+        return words(self.language, "quality")["period"].format(first=first, last=last)
+
+    def name(self, service: str) -> str:
+        """A service by number and name."""
+        try:
+            _, found = self.catalogue.service(service)
+        except UnknownService:
+            return service or words(self.language, "words")["unknown"]
+        return f"{service} {found.name_en if self.language == 'en' else found.name}"
+
+    def _section(
+        self, key: str, use: Use, columns: Iterable[str], rows: Sequence[Sequence[Cell]], plot: Plot | None = None
+    ) -> Section:
+        text, labels = words(self.language, "usage"), words(self.language, "figure")
+        return Section(
+            key,
+            text[key],
+            [Column(name, labels[name]) for name in columns],
+            rows,
+            definition=text[f"{key}_defined"],
+            population=text.get(f"{key}_population", text["requests_population"]),
+            period=self.days(use),
+            plot=plot,
+        )
+
+    def _sections(self, use: Use) -> list[Section]:
+        text = words(self.language, "usage")
+        each = [(self.name(name), one) for name, one in sorted(use.services.items())]
+        if len(each) > 1:
+            each.append((text["all_services"], use.all))
+        steps = Plot("bars", "step", "passed", text["steps"])
+        return [
+            self._section("requests", use, ("service", "requests", "answered", "refused", "failed", "gaps"), [
+                [name, one.requests, Share(one.answered, one.requests), Share(one.refused, one.requests),
+                 Share(one.failed, one.requests), Share(one.gaps, one.answered)]
+                for name, one in each
+            ]),
+            self._section("steps", use, ("step", "passed"), _steps(use.all, text), steps),
+            self._section("content", use, ("service", "searches", "empty", "resources", "documents"), [
+                [name, one.searches, Share(one.empty, one.searches), one.resources, one.documents] for name, one in each
+            ]),
+            self._section("persons", use, ("service", "persons", "received", "opened"), [
+                [name, len(one.persons), Share(len(one.received), len(one.persons)),
+                 Share(len(one.opened), len(one.persons))]
+                for name, one in each
+            ]),
+            self._section("reasons", use, ("kind", "reason", "times"), _reasons(use, text)),
+        ]  # fmt: skip
+
+
+def _steps(one: Uses, text: dict[str, str]) -> list[list[Cell]]:
+    admitted = one.requests - one.not_admitted
+    understood = admitted - (one.refused - one.not_admitted)
+    return [
+        [text["accepted"], Share(admitted, one.requests)],
+        [text["understood"], Share(understood, admitted)],
+        [text["answered"], Share(one.answered, understood)],
+        [text["filled"], Share(one.filled, one.answered)],
+        [text["complete"], Share(one.complete, one.filled)],
+    ]
+
+
+def _reasons(use: Use, text: dict[str, str]) -> list[list[Cell]]:
+    rows: list[list[Cell]] = [[text["refusal"], reason or "-", count] for reason, count in use.refusals.most_common()]
+    rows += [[text["gap"], reason, count] for reason, count in use.gaps.most_common()]
+    return rows + ([[text["incident"], "-", use.incidents]] if use.incidents else [])
