@@ -106,7 +106,6 @@ class Tally:
         for finding in report.findings:
             self.rules[scope, plan.element_of(finding), rule_of(finding), finding.severity] += 1
         for key in wrong - {element.key for element in plan.elements}:
-            self._count(scope, key, Numbers(1))
             self.names[plan.profile, key] = ("", key, key)
         self.subjects[subject] = Assessed(day, plan.profile, department, defects_of(errors, plan))
 

@@ -64,6 +64,8 @@ class Section:
     """The column whose value opens a group that may be folded; empty: one table."""
     brief: int = 0
     """How many rows the terminal shows; 0 is all."""
+    short: Sequence[Sequence[Cell]] | None = None
+    """What the terminal shows instead of all rows."""
     empty: str = ""
 
     def index(self, key: str) -> int:

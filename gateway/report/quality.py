@@ -1,6 +1,7 @@
 """The quality report: how complete, coded and right the data of a provider are, and what to do about it (R1, SC-H2)."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +10,6 @@ from typing import TextIO
 from sqlalchemy import Row
 
 from gateway.quality.serving import Serving
-from gateway.quality.tally import Numbers
 from gateway.quality.verdicts import Basis, basis
 from gateway.report.document import Cell, Column, Document, Plot, Section, Share
 from gateway.report.figures import Choice, Figures
@@ -17,7 +17,8 @@ from gateway.report.words import rule_text, words
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Standard
 
-TOP = 20
+TOP = 100
+"""Most rows of faults."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,26 @@ class QualityReport:
 
     def _name(self, profile: str, element: str = "") -> tuple[str, str]:
         """Name and concept of an element, or of the profile itself."""
-        found = self._names.get((profile, element))
-        return found or (element or profile.rpartition("/")[2], "")
+        last = profile.rpartition("/")[2]
+        found, concept = self._names.get((profile, element), (element or last, ""))
+        return (self._titles.get(profile, last) if not element and found == last else found), concept
+
+    @cached_property
+    def _titles(self) -> Mapping[str, str]:
+        """What the standards call the requests that a profile without zib name has for itself."""
+        found: dict[str, str] = {}
+        for standard in self._catalogue.standards.values():
+            for rule in standard.rules:
+                if len(rule.profiles) == 1 and rule.method == "GET":
+                    found.setdefault(rule.profiles[0], rule.name_en if self._request.language == "en" else rule.name_nl)
+        return found
+
+    @cached_property
+    def _zib_names(self) -> Mapping[str, str]:
+        """The name of every profile that was seen; with the profile itself where two have the same name."""
+        names = {str(profile): self._name(str(profile))[0] for (profile,), _ in self._figures.sums("profile")}
+        often = Counter(names.values())
+        return {url: name if often[name] == 1 else f"{name} ({url.rpartition('/')[2]})" for url, name in names.items()}
 
     def _overview(self) -> Section:
         rows: list[list[Cell]] = [
@@ -180,14 +199,11 @@ class QualityReport:
         return self._section("defects", ("zib", "element", "found", "fault", "advice"), rows, brief=10)
 
     def _zibs(self) -> Section:
-        by_name: dict[str, Numbers] = {}
-        for (profile,), one in self._figures.sums("profile"):
-            name = self._name(profile)[0]
-            by_name[name] = by_name.get(name, Numbers()).plus(one)
         rows: list[list[Cell]] = [
-            [name, one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
-            for name, one in sorted(by_name.items())
+            [self._zib_names[profile], one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
+            for (profile,), one in self._figures.sums("profile")
         ]
+        rows.sort(key=lambda row: str(row[0]))
         rows.sort(key=lambda row: row[2].percent or 0 if isinstance(row[2], Share) else 0)
         title = words(self._request.language, "section")["zibs"]
         columns = ("zib", "seen", "valid", "unchecked")
@@ -198,14 +214,16 @@ class QualityReport:
         for (profile, element), one in self._figures.sums("profile", "element", elements=True):
             name, concept = self._name(profile, element)
             if concept or one.filled or one.valid < one.seen:
-                zib = self._name(profile)[0]
+                zib = self._zib_names.get(profile, profile)
                 filled, coded = Share(one.filled, one.seen), Share(one.coded, one.codable)
                 rows.append([zib, name, concept, filled, coded, Share(one.valid, one.seen)])
-        rows.sort(key=lambda row: (str(row[0]), not row[2]))
+        rows.sort(key=lambda row: (str(row[0]), *_order(str(row[2])), str(row[1])))
+        short = [row for row in rows if _partial(row[5])]
+        short += [row for row in rows if row[2] and row not in short and (_partial(row[3]) or _partial(row[4]))]
         title = words(self._request.language, "column")["filled"]
         columns = ("zib", "element", "concept", "filled", "coded", "valid")
         plot = Plot("bars", "element", "filled", title)
-        return self._section("elements", columns, rows, plot=plot, fold="zib", brief=25)
+        return self._section("elements", columns, rows, plot=plot, fold="zib", brief=25, short=short)
 
     def _departments(self) -> Section:
         unknown = words(self._request.language, "words")["unknown"]
@@ -230,6 +248,15 @@ class QualityReport:
 def _parts(standard: Standard) -> list[RequestRule]:
     """The requests of a set that people count: those that collect something with a known profile."""
     return [rule for rule in standard.rules if rule.method == "GET" and rule.profiles and rule.answer != "refused"]
+
+
+def _order(concept: str) -> tuple[bool, bool, list[int]]:
+    """Elements of the zib itself first, by number; then what every zib has, then what has no concept."""
+    return not concept, concept.startswith("0.0."), [int(one) if one.isdigit() else 0 for one in concept.split(".")]
+
+
+def _partial(cell: Cell) -> bool:
+    return isinstance(cell, Share) and cell.part < cell.whole
 
 
 def _basis(found: Basis, text: Mapping[str, str]) -> str:

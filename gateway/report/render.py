@@ -29,8 +29,8 @@ def to_console(document: Document, console: Console) -> None:
         console.print(f"\n[bold]{section.title}[/bold]", highlight=False)
         if section.rows:
             console.print(_table(section, document.language))
-            if section.brief and len(section.rows) > section.brief:
-                rest = len(section.rows) - section.brief
+            rest = len(section.rows) - len(_shown(section))
+            if rest:
                 console.print(document.words["more"].format(rest=rest), highlight=False, style="dim")
         else:
             console.print(section.empty or document.words["nothing"], highlight=False, markup=False)
@@ -45,9 +45,15 @@ def _table(section: Section, language: str) -> Table:
     for index, column in enumerate(section.columns):
         number = all(isinstance(row[index], int) for row in section.rows)
         table.add_column(column.label, justify="right" if number else "left", overflow="fold")
-    for row in section.rows[: section.brief or None]:
+    for row in _shown(section):
         table.add_row(*(_plain(cell, language).replace("[", r"\[") for cell in row))
     return table
+
+
+def _shown(section: Section) -> Sequence[Sequence[Cell]]:
+    """The rows for the terminal."""
+    rows = section.rows if section.short is None else section.short
+    return rows[: section.brief or None]
 
 
 def _plain(cell: Cell, language: str) -> str:
