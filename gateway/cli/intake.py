@@ -13,10 +13,10 @@ from auth.crypto import SealError
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
 from gateway.intake import quarantine
-from gateway.intake.http import note
 from gateway.intake.quarantine import Kept
 from gateway.intake.retry import CannotRetry, retry
 from gateway.intake.work import Intake, Taken
+from gateway.intake.worker import note
 from gateway.keys import keys_of
 from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings

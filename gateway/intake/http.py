@@ -11,12 +11,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -24,7 +20,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from auth.transport import peer_of
-from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
 from gateway.http.problems import Problem, problem_of
 from gateway.intake.answers import Answer, refused
@@ -33,47 +28,20 @@ from gateway.intake.refusal import Refusal
 from gateway.intake.settings import IntakeSettings
 from gateway.intake.tasks import Call, tasks_of
 from gateway.intake.work import Intake, Taken
-from gateway.store.reader import StoreUnavailable
+from gateway.intake.worker import Worker, note
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.version import FhirVersion
 
 log = logging.getLogger("gateway.intake")
-T = TypeVar("T")
 
 REQUEST_ID = re.compile(r"[!-~]{1,100}", re.ASCII)
 SMALL = 20_000
 """Largest form at the token endpoint."""
 AT_ONCE = 16
 """Most bodies that are in memory at the same time; who comes later waits before anything is read."""
-WORK_SECONDS = 60.0
 KEPT_HEADERS = ("x-request-id", "if-none-exist", "if-match")
-
-
-class Worker:
-    """Runs what touches the store in threads, bounded in time; a store that does not answer is StoreUnavailable."""
-
-    def __init__(self, threads: int, seconds: float = WORK_SECONDS) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="intake")
-        self._seconds = seconds
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """The result of ``work``. Raises StoreUnavailable, and what it raises."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except (OperationalError, InterfaceError, PoolTimeout, TimeoutError) as fault:
-            raise StoreUnavailable from fault
-
-    async def close(self) -> None:
-        """Let what runs end."""
-        await asyncio.to_thread(self._pool.shutdown)
-
-
-async def note(trail: Trail, records: list[AuditRecord]) -> None:
-    """Make the audit records durable. Raises AuditUnavailable."""
-    await asyncio.gather(*(trail.write(record) for record in records))
 
 
 class Listener:

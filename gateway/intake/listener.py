@@ -18,10 +18,12 @@ from auth.listeners import server
 from auth.tls import TlsSettings, peer_check
 from auth.transport import PeerGate, finder
 from gateway.audit.trail import Trail
-from gateway.intake.http import Listener, Worker, application
+from gateway.intake.hl7v2.server import MllpListener
+from gateway.intake.http import Listener, application
 from gateway.intake.login import Logins
 from gateway.intake.settings import HostLogin, IntakeSettings
 from gateway.intake.work import Intake
+from gateway.intake.worker import Worker
 from gateway.keys import keys_of
 from gateway.quality.open import open_recorder
 from gateway.quality.recorder import Recorder
@@ -47,6 +49,7 @@ class Parts:
     trail: Trail
     worker: Worker
     app: ASGIApp
+    messages: tuple[MllpListener, ...] = ()
 
     async def close(self) -> None:
         """Finish what is under way."""
@@ -85,7 +88,13 @@ def parts(settings: Settings) -> Parts:
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
     listener = Listener(section, intake, Logins(engine, section), trail, worker)
-    return Parts(section, engine, intake, recorder, trail, worker, _guarded(application(listener), section))
+    messages = tuple(
+        MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
+        for name, one in section.sources.items()
+        if one.mllp is not None
+    )
+    app = _guarded(application(listener), section)
+    return Parts(section, engine, intake, recorder, trail, worker, app, messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,10 @@ async def beside(settings: Settings) -> AsyncIterator[None]:
         asyncio.create_task(_serve(http), name="intake"),
         asyncio.create_task(_keep_tidy(made), name="intake receipts"),
     ]
+    listening: list[tuple[MllpListener, asyncio.Server]] = []
     try:
+        for one in made.messages:
+            listening.append((one, await one.start()))
         while not http.started:
             if tasks[0].done():
                 raise OSError(f"the internal listener cannot listen on {section.host}:{section.port}")
@@ -157,6 +169,7 @@ async def beside(settings: Settings) -> AsyncIterator[None]:
     finally:
         http.should_exit = True
         tasks[1].cancel()
+        await asyncio.gather(*(one.stop(opened) for one, opened in listening))
         await asyncio.gather(*tasks, return_exceptions=True)
         await made.close()
 

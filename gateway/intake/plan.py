@@ -384,14 +384,15 @@ class _Planning:
         blocks = spoiled and one.gate.policy(one.provider, self.version, resource) is Policy.BLOCK
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
+        original, format_ = (body, "json") if content is not None else task.received or (item.original, item.format)
         change = Change(
             task,
             patient_id,
             self.plan.known.rows.get(task.key),
             json=body,
             digest=_digest(body, content),
-            original=item.original if content is None else body,
-            format=item.format if content is None else "json",
+            original=original,
+            format=format_,
             links=frozenset(links(resource)),
             tokens=tokens,
             repairs=repairs,

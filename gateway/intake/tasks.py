@@ -36,6 +36,8 @@ class Task:
     condition: tuple[str, str] | None = None
     if_match: int | None = None
     only_new: bool = False
+    received: tuple[bytes, str] | None = None
+    """What it was made of, with its format, when that is not ``original``."""
     place: str = ""
     full_url: str = ""
     refused: Refusal | None = None
