@@ -28,7 +28,7 @@ from auth.tls import TlsSettings, crl_puller, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
-from gateway.collect.pipeline import Collector, Sources, sources_of
+from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.host import GatewayHost
 from gateway.http import docs, health, openapi, validate
 from gateway.http.dispatch import Dispatch
@@ -81,8 +81,11 @@ class Wiring:
         self.engine.dispose()
 
 
-def wire(settings: Settings, *, everything: bool = True) -> Wiring:
-    """Make the parts. Nothing is opened yet but files; the database is connected on first use."""
+def wire(settings: Settings, *, everything: bool = True, around: Around = lambda adapter: adapter) -> Wiring:
+    """Make the parts. Nothing is opened yet but files; the database is connected on first use.
+
+    ``around`` is put around every source's adapter.
+    """
     engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
     registry = Registry(settings, everything=everything)
     lists, puller = open_lists(
@@ -94,7 +97,7 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
     )
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
     keep = settings.limits.snapshot_seconds
-    sources = {name: sources_of(given, keep) for name, given in known_providers(settings).items()}
+    sources = {name: sources_of(given, keep, around) for name, given in known_providers(settings).items()}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:
@@ -117,7 +120,12 @@ def wire(settings: Settings, *, everything: bool = True) -> Wiring:
 
 def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
-    wiring = wire(settings, everything=not demo)
+    switches = None
+    if demo:
+        from gateway.demo.app import simulated
+
+        switches = simulated(settings)
+    wiring = wire(settings, everything=not demo, around=switches.around if switches else lambda adapter: adapter)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -139,7 +147,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
         # Imported here: production never reads the demo.
         from gateway.demo.app import routes as demo_routes
 
-        app.router.routes.extend(demo_routes(settings, visits=demo))
+        app.router.routes.extend(demo_routes(settings, switches, visits=demo))
     return PeerGate(
         Dispatch(_endpoint(wiring), app),
         find=finder(settings.tls),
@@ -153,7 +161,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
 
 FRONT = re.compile(
     r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
-    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*|demo(?:-pgo)?(?:/.*)?|idp/.*)",
+    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
 """Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""

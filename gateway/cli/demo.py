@@ -1,6 +1,8 @@
 """gateway demo: the demo world, in the browser or in the terminal."""
 
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -8,6 +10,8 @@ from gateway.cli.context import console, database, fail, with_settings
 from gateway.cli.db import upgrade
 from gateway.cli.serve import listening, run
 from gateway.cli.visit import visit
+from gateway.demo.ehr.division import division
+from gateway.demo.ehr.sources import with_live_sources
 from gateway.demo.seed import seed
 from gateway.settings import Settings
 
@@ -27,20 +31,23 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
         fail("the demo runs in test mode only")
     settings = listening(settings, host, port)
     if "database_url" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"database_url": "sqlite:///var/demo.db"})
+        settings = settings.model_copy(update={"database_url": "sqlite:///var/demo-live.db"})
+    today = datetime.now(UTC).date()
     with database(settings) as engine:
         upgrade(engine)
-        seed(engine, settings, datetime.now(UTC).date())
+        seed(engine, settings, today, division())
     base = settings.base_url
     console.print(
         f"\nThe gateway is starting. Open:\n\n"
         f"  {base}/            start page\n"
         f"  {base}/demo-pgo/   demo PGO: a visit as a patient\n"
+        f"  {base}/demo-ehr/   switches: make a source slow, fail or answer wrongly\n"
         f"  {base}/docs        API, to try out\n\n"
         f"Stop with Ctrl+C.\n",
         highlight=False,
     )
-    run(settings, demo=True)
+    with tempfile.TemporaryDirectory(prefix="gateway-demo-ehr-") as folder:
+        run(with_live_sources(settings, Path(folder), today), demo=True)
 
 
 demo.add_command(visit)

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.port import AdapterMisconfigured, AdapterQuery, Bsn, Gap, LocalId, PatientKey
+from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Bsn, Gap, LocalId, PatientKey
 from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
@@ -25,6 +25,9 @@ STORE = "store"
 """The ``type`` of the source that is the gateway's own store: what was pushed or imported."""
 
 
+Around = Callable[[Adapter], Adapter]
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where one provider's data come from."""
@@ -33,11 +36,14 @@ class Sources:
     live: FanOut
 
 
-def sources_of(settings: ProviderSettings, keep: float) -> Sources:
-    """The sources of a provider's settings; without any, the store. Raises AdapterMisconfigured."""
+def sources_of(settings: ProviderSettings, keep: float, around: Around = lambda adapter: adapter) -> Sources:
+    """The sources of a provider's settings; without any, the store. Raises AdapterMisconfigured.
+
+    ``around`` is put around each adapter (the demo's fault switches).
+    """
     if not settings.sources:
         return Sources(True, FanOut(()))
-    live = [Source(build(raw)) for raw in settings.sources if raw.get("type") != STORE]
+    live = [Source(around(build(raw))) for raw in settings.sources if raw.get("type") != STORE]
     names = [source.adapter.name for source in live]
     if len(set(names)) != len(names):
         raise AdapterMisconfigured("two sources of a provider have the same name")

@@ -10,6 +10,8 @@ from starlette.routing import Mount, Route
 
 from auth.login.testidp import TestPerson, TestProvider
 from gateway.demo import handbook
+from gateway.demo.ehr import pages as ehr
+from gateway.demo.ehr.switches import Switches
 from gateway.demo.world import FOLDER, World, load
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
@@ -21,8 +23,13 @@ HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def routes(settings: Settings, *, visits: bool) -> list[Route | Mount]:
-    """The routes of test mode; ``visits`` adds the demo PGO."""
+def simulated(settings: Settings) -> Switches:
+    """The switches of the demo's sources; their adapters are made with them (`Switches.around`)."""
+    return ehr.simulated(settings, load(datetime.now(UTC).date()))
+
+
+def routes(settings: Settings, switches: Switches | None = None, *, visits: bool) -> list[Route | Mount]:
+    """The routes of test mode; ``visits`` adds the demo PGO, ``switches`` the page of the simulated EHRs."""
     world = load(datetime.now(UTC).date())
     pages = Environment(
         loader=PackageLoader("gateway.demo"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -58,6 +65,8 @@ def routes(settings: Settings, *, visits: bool) -> list[Route | Mount]:
     ]
     if handbook.available():
         found += handbook.routes(pages, HEADERS)
+    if switches is not None:
+        found += ehr.routes(switches, pages, HEADERS)
     if visits:
         from gateway.demo.pgo.app import app as pgo
 

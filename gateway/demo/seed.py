@@ -1,9 +1,11 @@
 """Putting the demo world into a store, with its dates as of today."""
 
+from collections.abc import Mapping
 from datetime import date
 
 from sqlalchemy import Engine
 
+from gateway.demo.ehr.division import Division, Key
 from gateway.demo.world import Record, World, load
 from gateway.intake.expect import Expectations
 from gateway.intake.load import Loaded, Loader
@@ -18,8 +20,10 @@ from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
 
-def seed(engine: Engine, settings: Settings, day: date) -> World:
+def seed(engine: Engine, settings: Settings, day: date, live: Division | None = None) -> World:
     """Load the world as it is on ``day``; what is there already is brought up to date. One transaction.
+
+    ``live`` says what is left out because simulated EHRs deliver it.
 
     Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
     """
@@ -30,26 +34,33 @@ def seed(engine: Engine, settings: Settings, day: date) -> World:
         for provider in world.providers:
             writer = Writer(connection, provider.name, provider.source, pseudonyms, ring)
             for record in world.records:
-                if record.provider == provider.name and not record.resources:
-                    _known(writer, world, record)
+                if record.provider != provider.name:
+                    continue
+                if live is not None and (id_ := live.patient(record)):
+                    _known(writer, world, record, id_)
+                elif not record.resources and not (live and live.whole(provider.name)):
+                    _known(writer, world, record, f"{record.provider}-{record.person}")
             judge = gate.judge_of(provider.name, provider.source)
             loader = Loader(writer, Expectations(catalogue()), judge=judge)
             for version in provider.versions:
-                resources = world.resources_of(provider.name, version)
-                _check(loader.load([_item(provider.name, version, one) for one in resources]))
+                whole = world.resources_of(provider.name, version)
+                resources = whole if live is None else live.stored(world, provider.name, version)
+                owners = {} if live is None else live.owners(world, provider.name, version)
+                _check(loader.load([_item(provider.name, version, one, owners) for one in resources]))
         save_counts(connection, settings, gate)
     return world
 
 
-def _item(provider: str, version: FhirVersion, resource: Resource) -> Item:
-    origin = f"{provider}: {resource.get('resourceType')}/{resource.get('id')}"
-    return Item(origin, version, resource, jsonio.dump(resource), "json")
+def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mapping[Key, str]) -> Item:
+    key = (str(resource.get("resourceType")), str(resource.get("id")))
+    origin = f"{provider}: {'/'.join(key)}"
+    return Item(origin, version, resource, jsonio.dump(resource), "json", patient=owners.get(key))
 
 
-def _known(writer: Writer, world: World, record: Record) -> None:
-    """A person with a treatment relation and nothing recorded."""
+def _known(writer: Writer, world: World, record: Record, id_: str) -> None:
+    """A person with a treatment relation, and no Patient resource in the store."""
     person = world.person(record.person)
-    writer.put_patient(PatientEntry(record.version, f"{record.provider}-{person.id}", person.bsn, person.born))
+    writer.put_patient(PatientEntry(record.version, id_, person.bsn, person.born))
 
 
 def _check(loaded: Loaded) -> None:
