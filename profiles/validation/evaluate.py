@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -34,7 +35,11 @@ FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
 class Validator:
-    """Validates resources of one FHIR release against base types and profiles; never raises on any data."""
+    """Validates resources of one FHIR release against base types and profiles; never raises on any data.
+
+    It may be shared between threads: definitions are compiled when they are first needed, so that one validation runs
+    at a time.
+    """
 
     def __init__(
         self, version: FhirVersion, definitions: Definitions | None = None, server: Server | None = None
@@ -48,6 +53,7 @@ class Validator:
         self._is_resource = base.facts.is_resource
         self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
         self._verdicts: OrderedDict[bytes, Report] = OrderedDict()
+        self._lock = threading.RLock()
 
     @property
     def label(self) -> str:
@@ -56,7 +62,8 @@ class Validator:
 
     def knows(self, profile: str) -> bool:
         """Whether a profile can be validated against here."""
-        return not isinstance(self._lookup(plain(profile)), str)
+        with self._lock:
+            return not isinstance(self._lookup(plain(profile)), str)
 
     def faults(self, profile: str) -> list[str]:
         """The element ids of a profile's differential that have no place in what it derives from; they are left out."""
@@ -65,7 +72,7 @@ class Validator:
     def prepare(self, profiles: Iterable[str]) -> None:
         """Compile profiles ahead of time."""
         for profile in profiles:
-            self._lookup(plain(profile))
+            self.knows(profile)
 
     def validate(self, resource: Any, profiles: Sequence[str] = (), resolve: Resolver | None = None) -> Report:
         """Validate a resource against its type, the profiles given and those it claims in meta.profile.
@@ -73,6 +80,10 @@ class Validator:
         ``resolve`` finds referenced resources outside the resource. Anything may be given: what is no resource gets a
         finding that says so.
         """
+        with self._lock:
+            return self._report(resource, profiles, resolve)
+
+    def _report(self, resource: Any, profiles: Sequence[str], resolve: Resolver | None) -> Report:
         hits: Hits
         zib = ""
         used: tuple[str, ...] = ()
@@ -103,14 +114,15 @@ class Validator:
         key = hashlib.sha256(
             b"\0".join([self.label.encode(), *(one.encode() for one in profiles), b"", content])
         ).digest()
-        report = self._verdicts.get(key)
-        if report is not None:
-            self._verdicts.move_to_end(key)
+        with self._lock:
+            report = self._verdicts.get(key)
+            if report is not None:
+                self._verdicts.move_to_end(key)
+                return report
+            report = self._verdicts[key] = self.validate(resource, profiles)
+            while len(self._verdicts) > CACHE_SIZE:
+                self._verdicts.popitem(last=False)
             return report
-        report = self._verdicts[key] = self.validate(resource, profiles)
-        while len(self._verdicts) > CACHE_SIZE:
-            self._verdicts.popitem(last=False)
-        return report
 
     def _check_resource(self, resource: Any, profiles: Sequence[str], context: Context) -> Hits | None:
         kind = resource.get("resourceType")

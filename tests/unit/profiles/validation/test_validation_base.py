@@ -1,5 +1,6 @@
 """What base facts alone already tell about a resource."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -137,3 +138,12 @@ def test_verdicts_are_cached_by_content_and_profile() -> None:
     one = validator.validate_cached(b"a", observation())
     assert validator.validate_cached(b"a", "never looked at") is one
     assert validator.validate_cached(b"a", observation(), ["http://example.org/none"]).verdict == "wrong"
+
+
+def test_threads_may_share_a_validator() -> None:
+    """Everything is compiled while ten threads ask at once; all get the same verdicts."""
+    validator = knowing(version=FhirVersion.STU3)
+    patient = {"resourceType": "Patient", "contact": [{"relationship": [{"text": "x"}]}], "birthDate": "x"}
+    with ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(lambda _: rules(validator.validate(patient)), range(40)))
+    assert found == [[("invariant:pat-1", "Patient.contact[0]"), ("format", "Patient.birthDate")]] * 40
