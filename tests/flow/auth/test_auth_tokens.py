@@ -6,6 +6,7 @@ from collections.abc import Callable
 import anyio
 import httpx
 import pytest
+from sqlalchemy import update
 from starlette.applications import Starlette
 from world.auth_house import FRONT, P1, P4, WHITELIST_ONLY, ZANDOORD, D, G, House, Pgo, V
 
@@ -13,6 +14,7 @@ from auth.bearer import PeerRefused, require
 from auth.crypto import digest, new_token
 from auth.errors import BearerError
 from auth.ports import Available, Client, Peer
+from auth.tables import access_tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -528,3 +530,41 @@ async def test_slow_refreshes_hold_up_nobody(house: House) -> None:
             started = anyio.current_time()
             assert (await other.token(code)).status_code == 200
             assert anyio.current_time() - started < 0.5
+
+
+async def test_ltc_09_withdrawn_between_code_and_token(house: House) -> None:
+    """LTC-09: a consent that ended before its code was redeemed gives nothing."""
+    pgo = house.pgo()
+    code = await pgo.code(lasting=True)
+    store, subject = house.auth.parts.store, house.auth.parts.pseudonyms.of(P1)
+    store.end_family(store.lasting_families(subject)[0].id, house.auth.parts.now(), "withdrawn", "manage-consents")
+    assert told(await pgo.token(code)) == GRANT
+
+
+async def test_token_06_a_certificate_with_two_clients_must_say_which(house: House) -> None:
+    """TOKEN-06: client_id is taken from the certificate only when that leaves no doubt."""
+    pgo = house.pgo()
+    code = await pgo.code(scope=f"{ZANDOORD}~48")
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": pgo.redirect_uri}
+    with pgo.connected(D, G):
+        answer = await pgo.server.post("/oauth/token", data=form)
+    assert told(answer) == (401, "invalid_client")
+
+
+async def test_a_single_access_token_can_be_revoked(house: House) -> None:
+    """The bearer check reads the token's own mark as well as its family's."""
+    pgo = house.pgo()
+    token = (await pgo.tokens())["access_token"]
+    with house.engine.begin() as connection:
+        connection.execute(update(access_tokens).values(revoked=1))
+    assert not await alive(pgo, token)
+
+
+async def test_static_tokens_mean_nothing_in_production(house: House) -> None:
+    """DESIGN 6: a token without a client, brought over from a test database, opens nothing."""
+    house.static_token("static-3", ["48"], bsn=P1)
+    production = house.settings.model_copy(update={"mode": "production"})
+    object.__setattr__(house.auth.parts, "settings", production)
+    with pytest.raises(BearerError) as refused:
+        await house.auth.bearer.check("Bearer static-3", Peer((D,)))
+    assert refused.value.error == "invalid_token"
