@@ -230,6 +230,7 @@ class _Planning:
         numbers = self._numbers(items)
         tokens = {key: self._tokens(item.resource) for key, item in items.items()}
         self._owners(items, numbers)
+        self._stay(items)
         while True:
             refused = self._place(items, changes, numbers, tokens)
             blocked = [change for change in changes.values() if change.blocked]
@@ -305,6 +306,13 @@ class _Planning:
                     node["reference"] = f"Patient/{min(known_here)}"
                     self.hints[key] = min(known_here)
                     self.repairs[key].append(Repair("reference-from-bsn", key[0]))
+
+    def _stay(self, items: Mapping[Key, Item]) -> None:
+        """What names no patient itself, such as a Binary, stays with the patient whose it was."""
+        for key, item in items.items():
+            owner = self._stored(key)
+            if owner and not any(type_ == "Patient" for type_, _ in links(item.resource)):
+                self.hints.setdefault(key, owner)
 
     def _usable(self, patient_id: str) -> bool:
         found = self.plan.known.patients.get(patient_id)
