@@ -101,7 +101,7 @@ class PostgresReader:
                     if self._pool.closed:
                         await self._pool.open()
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_compiled(statement, "postgresql"), parameters)
+                cursor = await connection.execute(_compiled(statement, "postgresql"), parameters, binary=True)
                 return await cursor.fetchall()
         except (psycopg.Error, PoolTimeout, OSError) as fault:
             raise StoreUnavailable from fault
