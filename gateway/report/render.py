@@ -12,6 +12,8 @@ from rich.table import Table
 from gateway.report import svg
 from gateway.report.document import Cell, Document, Section, Share
 
+MOST_BARS = 25
+"""More bars are no picture any more; the table beside them holds every row."""
 ABOUT = ("definition", "population", "period", "norm")
 
 
@@ -73,8 +75,13 @@ def as_html(document: Document) -> str:
         plot=lambda section, rows: _plot(section, rows, document.language),
         plain=lambda cell: _plain(cell, document.language),
         is_number=lambda cell: isinstance(cell, int | Share),
-        is_low=lambda cell: isinstance(cell, Share) and cell.part < cell.whole,
+        is_low=_is_low,
+        lows=lambda section, rows: sum(_is_low(row[section.index("valid")]) for row in rows),
     )
+
+
+def _is_low(cell: Cell) -> bool:
+    return isinstance(cell, Share) and cell.part < cell.whole
 
 
 def _groups(section: Section) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
@@ -99,4 +106,4 @@ def _plot(section: Section, rows: Sequence[Sequence[Cell]], language: str) -> Ma
     if not points or (plot.kind == "line" and len(points) < 2):
         return Markup("")
     # The labels are escaped where they are drawn.
-    return Markup((svg.bars if plot.kind == "bars" else svg.line)(plot.title, points))  # noqa: S704
+    return Markup(svg.bars(plot.title, points[:MOST_BARS]) if plot.kind == "bars" else svg.line(plot.title, points))  # noqa: S704

@@ -27,7 +27,7 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]]) -> str:
 
 def line(title: str, rows: Sequence[tuple[str, float, str]]) -> str:
     """A line from 0 to 100 over the rows in order; the first and last row are named below."""
-    height, top, bottom, left, right = 220, 14, 180, 44, WIDTH - 14
+    height, top, bottom, left, right = 220, 14, 180, 60, WIDTH - 14
     step = (right - left) / max(1, len(rows) - 1)
     points = [
         (round(left + index * step, 1), round(bottom - (bottom - top) * row[1] / 100, 1))
