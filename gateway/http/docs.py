@@ -92,7 +92,8 @@ new BroadcastChannel("gateway-docs").onmessage = (event) => {
 STYLE = """/* Swagger UI with enough contrast (WCAG 1.4.3), room for a finger (2.5.8), and words that fit a phone. */
 .swagger-ui .info .title small { background: #4a5568; }
 .swagger-ui .info .title small.version-stamp { background: #3d6b00; }
-.swagger-ui a, .swagger-ui .scopes h2 a, .swagger-ui .info a, .swagger-ui .link, .swagger-ui .info .url { color: #1d5a96; }
+.swagger-ui a, .swagger-ui .scopes h2 a, .swagger-ui .link { color: #1d5a96; }
+.swagger-ui .info a, .swagger-ui .info .url { color: #1d5a96; }
 .swagger-ui .btn.authorize, .swagger-ui .btn.authorize span { color: #17693f; border-color: #17693f; }
 .swagger-ui .btn.cancel { color: #b3261e; border-color: #b3261e; }
 .swagger-ui .btn.execute { background: #1d5a96; border-color: #1d5a96; }

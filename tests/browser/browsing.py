@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Keyboard, Page, Playwright, Response
 
 WIDTHS = (1280, 390)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -112,6 +112,12 @@ class Tab:
         self.page.locator(".record").wait_for(timeout=20_000)
         return self
 
+    def post_as_form(self, form: dict[str, str], to: "Tab | None" = None) -> APIResponse:
+        """Send the consent form past the page, with this browser's cookies; redirects are looked at."""
+        page = (to or self).page
+        url = self.base + str(page.locator("#decide").get_attribute("action"))
+        return self.context.request.post(url, form=form, headers={"Origin": self.base}, max_redirects=0)
+
     # --- what the eye sees -----------------------------------------------------------------------------------------
 
     def faults(self) -> list[str]:
@@ -150,3 +156,33 @@ def authorize_path(redirect_uri: str, **changes: str | None) -> str:
         **changes,
     }
     return "/oauth/authorize?" + urlencode({name: value for name, value in query.items() if value is not None})
+
+
+_FOCUSED = """() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  const style = getComputedStyle(one);
+  const label = one.labels && one.labels.length ? one.labels[0].innerText : one.innerText;
+  const box = one.getBoundingClientRect();
+  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && box.right > 0 && box.bottom > 0;
+  return {name: (one.getAttribute("aria-label") || label || one.value || one.tagName).trim(), seen};
+}"""
+
+
+def tab_to(tab: Tab, name: str, *, back: bool = False) -> Keyboard:
+    """Press Tab (or Shift+Tab) until the element with this name has the focus; what has it must always show it."""
+    for _ in range(80):
+        tab.page.keyboard.press("Shift+Tab" if back else "Tab")
+        focused = tab.page.evaluate(_FOCUSED)
+        if focused is None:
+            continue
+        assert focused["seen"], f"nobody sees that {focused['name']!r} has the focus"
+        if focused["name"].startswith(name):
+            return tab.page.keyboard
+    raise AssertionError(f"{name!r} cannot be reached by keyboard")
+
+
+def hidden_fields(tab: Tab) -> dict[str, str]:
+    """The hidden fields of the form on the consent page."""
+    found = tab.page.locator("#decide input[type=hidden]").all()
+    return {str(one.get_attribute("name")): one.input_value() for one in found}
