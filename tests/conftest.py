@@ -1,12 +1,16 @@
 """Fixtures that every test may use."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from shared import shared
 
 from profiles.validation.packages import install
+
+# No test sees the package cache of whoever runs it: only what the test itself puts into one.
+os.environ["GATEWAY_PACKAGES"] = tempfile.mkdtemp(prefix="gateway-no-packages-")
 
 
 @pytest.fixture(scope="session")
