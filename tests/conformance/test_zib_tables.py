@@ -20,7 +20,7 @@ from shared import shared
 from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation import Validator
+from profiles.validation import Validator, evaluate
 from profiles.validation.differential import amend
 from profiles.validation.findings import Finding, Report
 from profiles.validation.nodes import Node, Tree
@@ -243,3 +243,14 @@ def test_zib_names_in_findings_are_dutch_and_carry_their_concept() -> None:
     [finding] = [one for one in tables().validate(problem).findings if one.rule == "cardinality"]
     assert finding.zib == "Probleem, ProbleemStatus, NL-CM 5.1.4"
     assert finding.concept == "5.1.4"
+
+
+def test_base_invariants_of_the_types_are_those_of_the_core_package() -> None:
+    """What stands in for the core package says the same; R4 and the general ones are in invariants.toml."""
+    text = Path(evaluate.__file__).with_name("invariants-stu3.toml").read_text(encoding="utf-8")
+    for row in tomllib.loads(text)["invariant"]:
+        for path in row["paths"]:
+            node = packages().merger.type_tree(path.partition(".")[0]).root
+            for step in path.split(".")[1:]:
+                node = (node.children or {})[step]
+            assert node.constraints[row["key"]].expression == row["expression"], row["key"]
