@@ -45,6 +45,7 @@ class Parts:
     settings: IntakeSettings
     engine: Engine
     intake: Intake
+    logins: Logins
     recorder: Recorder
     trail: Trail
     worker: Worker
@@ -87,14 +88,15 @@ def parts(settings: Settings) -> Parts:
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    listener = Listener(section, intake, Logins(engine, section), trail, worker)
+    logins = Logins(engine, section)
+    listener = Listener(section, intake, logins, trail, worker)
     messages = tuple(
         MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
         for name, one in section.sources.items()
         if one.mllp is not None
     )
     app = _guarded(application(listener), section)
-    return Parts(section, engine, intake, recorder, trail, worker, app, messages)
+    return Parts(section, engine, intake, logins, recorder, trail, worker, app, messages)
 
 
 @dataclass(frozen=True, slots=True)
