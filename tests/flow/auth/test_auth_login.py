@@ -220,7 +220,7 @@ async def test_a_code_that_the_provider_refuses() -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{}, {"issuer": "https://evil.example"}, {"issuer": IDP, "token_endpoint": 1}],
+    [{}, {**Bridge().metadata, "issuer": "https://evil.example"}, {"issuer": IDP, "token_endpoint": 1}],
 )
 async def test_metadata_that_do_not_fit(metadata: dict[str, Any]) -> None:
     """The issuer in the metadata must be the one in the settings."""

@@ -1,5 +1,6 @@
 """Mijn toestemmingen: a person sees and ends what was given, and sees who collected (CT-85, SC-T2, LTC-07)."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import httpx
@@ -7,7 +8,8 @@ import pytest
 from world.auth_house import CARER, FRONT, P1, P4, ZANDOORD, D, House, Pgo, read_form
 
 from auth.errors import BearerError
-from auth.ports import AccessEntry, Level
+from auth.login.port import Identity, LoginAsk, LoginStart
+from auth.ports import AccessEntry, Level, Representation
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +100,25 @@ async def test_ltc_07_logging_out(house: House) -> None:
     bye = await pgo.submit(page, "logout")
     assert "U bent uitgelogd" in bye.text
     assert (await pgo.browser.get(str(page.url))).status_code == 400
+
+
+class Representing:
+    """A login in which somebody acts for another although nobody asked."""
+
+    async def start(self, ask: LoginAsk) -> LoginStart:
+        return LoginStart(f"{FRONT}/login/callback?state={ask.state}", {"nonce": "n"})
+
+    async def finish(
+        self, answer: Mapping[str, str], kept: Mapping[str, str], ask: LoginAsk, now: datetime
+    ) -> Identity:
+        kind = Representation.VOLUNTARY
+        return Identity(P1, Level.HOOG, now, "a", actor_bsn=CARER, representation=kind)
+
+
+async def test_rep_04_nobody_sees_anothers_consents(house_with: Callable[..., House]) -> None:
+    """REP-04: representation that was used but not asked for ends the visit."""
+    house = house_with(login=Representing())
+    pgo = house.pgo()
+    page = await pgo.follow(await pgo.submit(await pgo.browser.get(f"{FRONT}/consents"), "continue"))
+    assert "machtiging is niet (meer) geldig" in page.text
+    assert 'id="logout"' not in page.text

@@ -322,6 +322,12 @@ async def test_rep_the_age_rules_of_representation(house_with: Callable[..., Hou
         assert "vanaf 16 jaar" in page.text
 
 
+async def test_rep_07_a_kind_that_the_provider_does_not_offer(house_with: Callable[..., House]) -> None:
+    """REP-07: the extension is on, the provider did not switch it on."""
+    pgo = house_with(**REPRESENTING).pgo()
+    assert returned(await pgo.authorize(scope="ggzdewadden onbehalfof"))["error"] == "invalid_scope"
+
+
 async def test_ui_07_reasons_of_the_source_reach_the_person(house: House) -> None:
     """Mission context, section 7: the page says which; the client does not hear it."""
     house.host.known[P1] = Available(frozenset(), Reason.WITHHELD, date(1980, 1, 1))
