@@ -42,7 +42,8 @@ def test_repair_mends_names_of_code_systems_only(tmp_path: Path) -> None:
     with house("sqlite", tmp_path, epd=source(policy={"*": "repair"})) as hospital:
         hospital.send("PUT", "/intake/epd/Patient/p1", patient())
         coded = {"coding": [{"system": "http://snomed.info/sct/", "code": "195967001", "display": "Asthma"}]}
-        answer = hospital.send("PUT", "/intake/epd/Condition/c1", condition(code=coded, verificationStatus="unheard-of"))
+        sent = condition(code=coded, verificationStatus="unheard-of")
+        answer = hospital.send("PUT", "/intake/epd/Condition/c1", sent)
         assert "code-system-url" in answer.text
         kept = hospital.stored()["Condition/c1"]["code"]["coding"][0]
         assert kept == coded["coding"][0] | {"system": "http://snomed.info/sct"}
