@@ -113,7 +113,7 @@ def open_tables(folder: Path) -> Tables:
             if mark in seen:
                 raise TableError(file, "", f"stands for the same as {seen[mark]}")
             seen[mark] = file
-        rows.append(Entry(kind, path.stem, url.strip(), "", file))
+        rows.append(Entry(kind, path.stem, url.strip(), str(about["name"]), file))
     version = digest.hexdigest()[:12]
     return Tables(str(about["name"]), version, (str(about["fhir"]),), {}, folder, str(about.get("title", "")), rows)
 

@@ -167,7 +167,7 @@ def test_the_label_changes_with_any_table(tmp_path: Path) -> None:
     assert open_tables(folder(tmp_path, valuesets__MeerKleuren=MORE.replace("geel", "paars"))).label != before
 
 
-def official(tmp_path: Path) -> Package:
+def official(tmp_path: Path, **more: str) -> Package:
     """A package that publishes zib-Problem with nothing but a rule of its own: a problem has a body site."""
     inner = tmp_path / "package"
     inner.mkdir()
@@ -186,13 +186,17 @@ def official(tmp_path: Path) -> Package:
         "derivation": "constraint",
         "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Condition",
         "differential": {"element": rows},
+        **more,
     }
     (inner / "zib-Problem.json").write_text(json.dumps(definition))
     return open_package(tmp_path)
 
 
-def test_an_official_package_wins_for_what_it_holds_and_tables_fill_in_the_rest(tmp_path: Path) -> None:
-    judge = Validator(FhirVersion.STU3, zibs.definitions(packages=[official(tmp_path)]))
+@pytest.mark.parametrize("more", [{}, {"version": "3.0.6"}], ids=["without version", "with version"])
+def test_an_official_package_wins_for_what_it_holds_and_tables_fill_in_the_rest(
+    tmp_path: Path, more: dict[str, str]
+) -> None:
+    judge = Validator(FhirVersion.STU3, zibs.definitions(packages=[official(tmp_path, **more)]))
     problem = {
         "resourceType": "Condition",
         "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-Problem"]},
