@@ -11,7 +11,7 @@ from auth.ports import Available, Person, Provider, Reason
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, Whose
-from gateway.intake.expect import fits
+from gateway.intake.expect import fits, may_fit
 from gateway.store.queries import PATIENTS
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
@@ -126,6 +126,8 @@ async def _offers(service_id: str, version: FhirVersion, record: Record) -> bool
         await record.load()
         for held in record.of_type(rule.type):
             if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
+                return True
+            if may_fit(rule, version, held.data):
                 return True
     return False
 

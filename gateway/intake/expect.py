@@ -9,6 +9,9 @@ from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule
 
+FREE = ("{date}", "{code}", "{vitalsigns}")
+"""Placeholders that a client fills in by itself."""
+
 
 class Expectations:
     """The profiles that the rows of a catalogue expect."""
@@ -40,6 +43,17 @@ def fits(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
     if any(one.is_open for one in rule.required) or rule.on_instance:
         return False
     return _matches(version, rule.type or "", fixed, resource)
+
+
+def may_fit(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
+    """Whether a client gets the resource through a row once it fills in a day or a code: its fixed parameters match,
+    and one of its profiles is claimed. A row that asks for another resource first (an episode) never does."""
+    open_ = [one.value for one in rule.required if one.is_open]
+    if rule.on_instance or not all(any(kind in value for kind in FREE) for value in open_):
+        return False
+    fixed = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
+    claimed = resource.get("meta", {}).get("profile", ())
+    return any(profile in rule.profiles for profile in claimed) and _matches(version, rule.type or "", fixed, resource)
 
 
 def _matches(version: FhirVersion, type_: str, pairs: tuple[tuple[str, str], ...], resource: Resource) -> bool:

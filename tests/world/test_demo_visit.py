@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.visit import started, visit
-from gateway.demo.pgo.client import PgoSettings
-from gateway.demo.pgo.collect import Section, accept, fetch
+from gateway.pgo.client import PgoSettings
+from gateway.pgo.collect import Section, accept, fetch
 from gateway.demo.pgo.validity import check
 from gateway.demo.visit import Visit, VisitError, client
 from gateway.demo.world import FOLDER
@@ -41,6 +41,15 @@ def visited(settings: PgoSettings, provider: str, person: str) -> dict[str, Sect
         ("ziekenhuiszandoord", "Joke van Veldhuizen", "48", 28),
         ("ggzmerwerand", "Ruben Schouten", "50", 18),
         ("geboortepraktijkdelinde", "Sanne Hofland", "65", 7),
+        ("huisartsenhetveer", "Hanna Terpstra", "49", 7),
+        ("huisartsenhetveer", "Hanna Terpstra", "47", 1),
+        ("huisartsenhetveer", "Hanna Terpstra", "52", 1),
+        ("huisartsenhetveer", "Hanna Terpstra", "54", 1),
+        ("laboratoriumdelta", "Hanna Terpstra", "46", 1),
+        ("apotheekdevijzel", "Hanna Terpstra", "9005", 3),
+        ("apotheekdevijzel", "Hanna Terpstra", "9006", 7),
+        ("woonzorgduinroos", "Coba Meesters", "61", 9),
+        ("ggdmerwestreek", "Jasmijn Dekkers", "63", 1),
     ],
 )
 def test_a_rich_person_finds_something_behind_every_search(
