@@ -29,6 +29,7 @@ from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
+from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
 from gateway.http import docs, health, openapi, validate
 from gateway.http.dispatch import Dispatch
@@ -36,6 +37,7 @@ from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
+from gateway.metrics import METRICS
 from gateway.providers import ALL_SERVICES, Registry, known_providers
 from gateway.quality.open import open_recorder
 from gateway.quality.pull import PullGate
@@ -75,6 +77,7 @@ class Wiring:
 
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
+        await close(self.sources)
         await self.trail.close()
         await asyncio.to_thread(self.quality.close)
         await self.reader.close()
@@ -130,7 +133,11 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wiring.puller.refresh()
-        tasks = [asyncio.create_task(wiring.puller.run(), name="lists")]
+        tasks = [
+            asyncio.create_task(wiring.puller.run(), name="lists"),
+            asyncio.create_task(probe(wiring.sources), name="probe sources"),
+        ]
+        METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
         revocations = crl_puller(settings.tls)
         if revocations is not None:
             tasks.append(asyncio.create_task(revocations.run(), name="revocation lists"))

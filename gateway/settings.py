@@ -55,6 +55,7 @@ class ResourceServer(Section):
     trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
     wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
     document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
+    source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
 
 
 class ProviderSettings(Section):

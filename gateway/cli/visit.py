@@ -15,7 +15,9 @@ import click
 import httpx
 
 from gateway.cli.context import console, fail
-from gateway.demo.pgo.client import PgoSettings
+from gateway.demo.ehr.division import LIVE
+from gateway.demo.ehr.switches import Switch
+from gateway.pgo.client import PgoSettings
 from gateway.demo.visit import run
 from gateway.demo.world import World, load
 
@@ -26,14 +28,26 @@ READY_SECONDS = 60
 @click.option("--base-url", help="A demo gateway that runs; without it one is started for this visit.")
 @click.option("--provider", default="ziekenhuiszandoord", show_default=True, help="MedMij name of the care provider.")
 @click.option("--person", help="Name of the person who visits; default: the first patient of the provider.")
-def visit(base_url: str | None, provider: str, person: str | None) -> None:
+@click.option(
+    "--fault",
+    type=click.Choice([one.value for one in Switch]),
+    help="What goes wrong with the provider's live source after consent; see /demo-ehr/.",
+)
+def visit(base_url: str | None, provider: str, person: str | None, fault: str | None) -> None:
     """Authorize, log in, consent, collect everything, print it. Ends with 0 when every search was answered."""
     who = _person(load(datetime.now(UTC).date()), provider, person)
+    wrong = (_source(provider), fault) if fault else None
     if base_url is not None:
-        raise SystemExit(run(_settings(base_url.rstrip("/")), provider, who, console))
+        raise SystemExit(run(_settings(base_url.rstrip("/")), provider, who, console, wrong))
     with started() as own:
-        code = run(_settings(own), provider, who, console)
+        code = run(_settings(own), provider, who, console, wrong)
     raise SystemExit(code)
+
+
+def _source(provider: str) -> str:
+    if provider not in LIVE:
+        fail(f"{provider} has no live source in the demo; {', '.join(LIVE)} have")
+    return LIVE[provider]
 
 
 def _settings(base_url: str) -> PgoSettings:

@@ -25,6 +25,11 @@ class Breaker:
         self._trial = True
         return True
 
+    @property
+    def closed(self) -> bool:
+        """Whether calls go through as usual."""
+        return self._opened is None
+
     def succeeded(self) -> None:
         """A call came back well: closed again."""
         self._row, self._opened, self._trial = 0, None, False

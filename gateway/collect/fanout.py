@@ -7,6 +7,7 @@ import asyncio
 import base64
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,20 @@ log = logging.getLogger("gateway.collect")
 
 Question = tuple[object, ...]
 
+MOST_KEPT = 2_000
+"""Most answers that are kept per provider; the oldest make room."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a source did since the start of the process; ``repairs`` by rule."""
+
+    calls: int = 0
+    failures: int = 0
+    incidents: int = 0
+    seconds: float = 0.0
+    repairs: Counter[str] = field(default_factory=Counter)
+
 
 @dataclass(slots=True)
 class Source:
@@ -27,7 +42,7 @@ class Source:
     adapter: Adapter
     width: int = 8
     breaker: Breaker = field(default_factory=Breaker)
-    calls: int = 0
+    counted: Counted = field(default_factory=Counted)
     _room: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,27 +54,38 @@ class Source:
             raise AdapterDown("the source does not answer at the moment", retry_after=self.breaker.retry_after)
         try:
             async with asyncio.timeout(query.remaining()), self._room:
-                self.calls += 1
-                batch = await self._answer(query)
-                kept, orphans = Guard(batch.patients).check(batch.resources)
+                batch = await self._timed(query)
+                kept, orphans = Guard(batch.patients, query.patient.bsn).check(batch.resources)
         except asyncio.CancelledError:
             self.breaker.given_up()
             raise
         except AdapterError as fault:
+            self.counted.failures += 1
+            self.counted.incidents += isinstance(fault, WrongPatient)
             if isinstance(fault, AdapterDown):
                 self.breaker.failed()
             else:
                 self.breaker.succeeded()
             raise
         except TimeoutError as fault:
+            self.counted.failures += 1
             self.breaker.failed()
             raise AdapterDown("the source did not answer in time", cause=fault, retry_after=10) from fault
         except Exception as fault:
+            self.counted.failures += 1
             self.breaker.failed()
             log.exception("adapter %s failed in an unforeseen way", self.adapter.name)
             raise AdapterDown("the source cannot be read", cause=fault) from fault
         self.breaker.succeeded()
         return Batch(batch.source, kept, batch.fetched, batch.patients, (*batch.gaps, *orphans), batch.trace)
+
+    async def _timed(self, query: AdapterQuery) -> Batch:
+        self.counted.calls += 1
+        started = time.perf_counter()
+        try:
+            return await self._answer(query)
+        finally:
+            self.counted.seconds += time.perf_counter() - started
 
     async def _answer(self, query: AdapterQuery) -> Batch:
         if query.interaction != "read":
@@ -122,12 +148,12 @@ class FanOut:
         for source, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Batch):
                 batches.append(answer)
-                gaps += answer.gaps
+                gaps += (_of(source, gap) for gap in answer.gaps)
             elif isinstance(answer, WrongPatient):
                 incidents.append(source.adapter.name)
                 gaps.append(Gap(query.type, Reason.SOURCE_DOWN, "A source gave an answer that cannot be used."))
             elif isinstance(answer, AdapterError):
-                gaps.append(answer.gap(query.type))
+                gaps.append(_of(source, answer.gap(query.type)))
             elif isinstance(answer, BaseException):
                 raise answer
         return Gathered(batches, gaps, incidents)
@@ -159,4 +185,11 @@ class FanOut:
         now = self.clock()
         for old in [key for key, (since, _) in self._kept.items() if now - since >= self.keep]:
             del self._kept[old]
+        while len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
         self._kept[question] = (now, task.result())
+
+
+def _of(source: Source, gap: Gap) -> Gap:
+    """The gap with the name of its source, so that one knows which part of an answer is missing."""
+    return replace(gap, text=f"{gap.text} (source {source.adapter.name})")

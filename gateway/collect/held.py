@@ -41,6 +41,11 @@ class Held:
         self._digest = digest
 
     @property
+    def live(self) -> bool:
+        """Whether it came out of a source for this request; else it was in the store."""
+        return self._digest is None
+
+    @property
     def data(self) -> Resource:
         """The resource as plain data. Not to be changed."""
         if self._data is None:

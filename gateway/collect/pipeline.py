@@ -1,22 +1,25 @@
 """From an admitted request to a record: what is in the store, and what live sources answer to this question."""
 
 import logging
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Bsn, Gap, LocalId, PatientKey
+from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
 from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
 from gateway.collect.live import Expected, held_of
+from gateway.collect.normalise import Repair
 from gateway.collect.record import Record, Whose
 from gateway.quality.pull import PullGate
 from gateway.settings import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
-from profiles.standards.admit import Admitted
+from profiles.standards.admit import PERSON, Admitted
 from profiles.standards.model import Standard
 
 log = logging.getLogger("gateway.collect")
@@ -100,8 +103,7 @@ class Collector:
                 held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
                 gaps += blocked
             record.add(held)
-            if notes or batch.trace:
-                log.info("source %s: %d repairs", batch.source, len(notes) + len(batch.trace))
+            _note(sources.live, batch, [repair for _, repair in notes])
         nothing = gathered.nothing and not sources.store and bool(gaps)
         return Collected(record, gaps, nothing, gathered.incidents)
 
@@ -125,12 +127,26 @@ class Collector:
             type=request.type or "",
             version=whose.version,
             deadline=time.monotonic() + self.deadline,
-            search=tuple(admitted.query),
+            search=tuple(pair for pair in admitted.query if not names_person(pair[0])),
             id=request.id,
             profiles=profiles,
             request=ids[0],
             correlation=ids[1],
         )
+
+
+def names_person(parameter: str) -> bool:
+    """Whether a search parameter points at the person, also through a modifier or a chain: the key does that."""
+    return re.split(r"[:.]", parameter, maxsplit=1)[0] in PERSON
+
+
+def _note(live: FanOut, batch: Batch, repairs: Sequence[Repair]) -> None:
+    """Count what was changed in a live answer, and say it in one line: rules and numbers, never a value."""
+    rules = Counter([note.rule for note in batch.trace] + [repair.rule for repair in repairs])
+    if rules:
+        next(one for one in live.sources if one.adapter.name == batch.source).counted.repairs += rules
+        shown = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
+        log.info("source %s: repairs: %s", batch.source, shown)
 
 
 def patient_key(grant: Grant, ring: KeyRing) -> PatientKey:

@@ -25,6 +25,7 @@ from gateway.collect.pipeline import Collector
 from gateway.collect.record import Record, Whose
 from gateway.http.binary import as_document, as_resource, media_of
 from gateway.http.exchange import Exchange
+from gateway.http.origin import origin
 from gateway.http.problems import Problem, challenge, problem_of
 from gateway.http.reply import Reply, send_reply
 from gateway.settings import Settings
@@ -74,6 +75,11 @@ class Visit:
     counts: tuple[tuple[str, int], ...] = field(default=())
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+
+    @property
+    def grant_subject(self) -> str:
+        """The pseudonym of the person of the grant; empty without one, and for a test token that names a patient."""
+        return "" if self.grant is None or self.grant.patient else self.grant.subject
 
 
 class FhirEndpoint:
@@ -167,16 +173,18 @@ class FhirEndpoint:
             visit.counts = ((held.type, 1),)
             if held.type == "Binary":
                 return await _binary(visit, request, record, held)
-            return _reply(visit, _document(held, visit.format))
+            return _reply(visit, _document(held, visit.format), self._origin([held]))
         if admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         named = admitted.person and self._parts.pseudonyms.of(admitted.person.value)
-        if named and named not in await record.persons():
+        # A live source has been asked about the person of the grant; the store knows persons of its own.
+        if named and named != visit.grant_subject and named not in await record.persons():
             answer = Answer(())
         else:
             answer = await search(record, admitted.search)
         visit.counts = answer.counts()
-        return _reply(visit, _searchset(visit, request, admitted.query, answer, gaps))
+        body = _searchset(visit, request, admitted.query, answer, gaps)
+        return _reply(visit, body, self._origin([*answer.matches, *answer.included]))
 
     async def _record_of(
         self, visit: Visit, standard: Standard, request: FhirRequest, admitted: Admitted
@@ -203,6 +211,9 @@ class FhirEndpoint:
             made = statement(standard, service, self._base(visit), SOFTWARE, RELEASED, oauth)
             body = self._statements[key] = _serialise(made, visit.format, visit.version)
         return Reply(200, body, content_type(visit.format, visit.version), audited=False)
+
+    def _origin(self, resources: Sequence[Held]) -> Mapping[str, str]:
+        return origin(resources) if self._parts.settings.resource_server.source_header else {}
 
     def _base(self, visit: Visit) -> str:
         return f"{self._parts.settings.base_url}/{visit.provider}/{visit.service_id}/fhir"
@@ -299,8 +310,8 @@ def _serialise(resource: Resource, format_: Format, version: FhirVersion) -> byt
     return jsonio.dump(resource) if format_ is Format.JSON else xmlio.dump(resource, version)
 
 
-def _reply(visit: Visit, body: bytes) -> Reply:
-    return Reply(200, body, content_type(visit.format, visit.version))
+def _reply(visit: Visit, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(200, body, content_type(visit.format, visit.version), headers or {})
 
 
 def _refusal(visit: Visit, problem: Problem) -> Reply:

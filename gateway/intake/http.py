@@ -29,6 +29,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.intake.tasks import Call, tasks_of
 from gateway.intake.work import Intake, Taken
 from gateway.intake.worker import Worker, note
+from gateway.metrics import CONTENT_TYPE, METRICS
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
@@ -190,9 +191,13 @@ def application(listener: Listener) -> ASGIApp:
         answer = _answer_of(Problem(405, "not-supported", "This listener takes data; it gives none."))
         return _written(answer, Format.JSON, FhirVersion.STU3)
 
+    async def metrics(_request: Request) -> Response:
+        return Response(METRICS.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
     taking: Callable[[Request], Awaitable[Response]] = listener.push
     return Starlette(
         routes=[
+            Route("/metrics", metrics),
             Route("/intake/token", listener.token, methods=["POST"]),
             Route("/intake/{source}", taking, methods=["POST"]),
             Route("/intake/{source}/", taking, methods=["POST"]),

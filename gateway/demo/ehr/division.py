@@ -19,6 +19,9 @@ HOSPITAL, EPD = "ziekenhuiszandoord", "epd"
 GGZ, ECD = "ggzmerwerand", "ecd"
 """The provider whose data all come from a simulated FHIR server, and the name of that source."""
 
+LIVE: Mapping[str, str] = {HOSPITAL: EPD, GGZ: ECD}
+"""The providers with a live source, and its name."""
+
 _FILE = Path(__file__).parent / "division.toml"
 
 

@@ -13,6 +13,7 @@ from gateway.demo.ehr.division import ECD, GGZ
 from gateway.demo.ehr.sources import PREFIX
 from gateway.demo.ehr.switches import Switch, Switches
 from gateway.demo.world import World
+from gateway.metrics import CONTENT_TYPE, METRICS
 from gateway.settings import Settings
 
 LABELS: Mapping[Switch, tuple[str, str]] = {
@@ -52,10 +53,14 @@ def routes(switches: Switches, pages: Environment, headers: Mapping[str, str]) -
         calls = {name: len(server.calls) for name, server in switches.servers.items()}
         return JSONResponse({"switches": {name: switches.of(name) for name in switches.names}, "calls": calls})
 
+    async def metrics(_request: Request) -> Response:
+        return Response(METRICS.text(), headers={"content-type": CONTENT_TYPE, **headers})
+
     return [
         Route(PREFIX, show),
         Route(f"{PREFIX}/", show),
         Route(f"{PREFIX}/state", state),
+        Route(f"{PREFIX}/metrics", metrics),
         Route(f"{PREFIX}/{{source}}/switch/{{switch}}", throw, methods=["POST"]),
         *(Mount(f"{PREFIX}/{name}", _below(f"{PREFIX}/{name}", server)) for name, server in switches.servers.items()),
     ]
