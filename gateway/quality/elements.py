@@ -185,7 +185,9 @@ class Plans:
     def _codable(self, node: Node) -> bool:
         codes = {ref.code for ref in node.types}
         if "Extension" in codes and (inner := self._validator.merger.view(node).get("value[x]")) is not None:
-            codes = {ref.code for ref in inner.types} if len(inner.types) < 5 else set()
+            # A profile that wants one type says so by a slice; without any, every type is allowed.
+            allowed = list(inner.slices.values()) or ([inner] if len(inner.types) < 5 else [])
+            codes = {ref.code for one in allowed for ref in one.types}
         return bool(codes & CODED_TYPES)
 
 

@@ -27,7 +27,7 @@ class PolicyRule(_Section):
 
     provider: str = Field("", description="MedMij name; empty: every provider")
     standard: str = Field("", description="id as in 'gateway standards list'; empty: every standard")
-    policy: Policy
+    policy: Policy = Field(description="off, observe, repair or block")
 
     def weight(self, provider: str, standard: str) -> int:
         """How well the rule fits: 0 not at all, else more for a rule that names more."""
