@@ -136,6 +136,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
         tasks = [
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
+            asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
         ]
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
         revocations = crl_puller(settings.tls)

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),
     "intake": ("gateway.cli.intake:intake", "What was pushed: the quarantine."),
+    "keys": ("gateway.cli.keys:keys", "The keys that seal what is stored."),
     "lists": ("gateway.cli.lists:lists", "The MedMij lists: show, check, refresh."),
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),

@@ -111,6 +111,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         archive(files={"package/package.json": b"[]"}),
         archive(files={"package/package.json": b"{"}),
     ],
+    ids=["empty", "text", "cut off", "evil name", "evil version", "manifest is a list", "manifest is broken"],
 )
 def test_what_is_no_package_is_refused_and_leaves_nothing(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(PackageError):
