@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -17,6 +18,29 @@ class PgoError(Exception):
     def __init__(self, text: str, code: str = "") -> None:
         self.code = code
         super().__init__(text)
+
+
+class Dva(Protocol):
+    """Who the PGO is, and where the DVA's endpoints are."""
+
+    @property
+    def client_id(self) -> str:
+        """Host name of the PGO on the OAuth client list."""
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the DVA sends the browser back."""
+
+    @property
+    def authorize_url(self) -> str:
+        """The authorization endpoint, for the browser."""
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint, for this process."""
+
+    def resource(self, provider: str, service: str) -> str:
+        """The FHIR base URL of a data service, without a slash at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,20 @@ class PgoSettings:
     def front(self) -> str:
         """The base URL for the browser."""
         return self.browser_url or self.base_url
+
+    @property
+    def authorize_url(self) -> str:
+        """The authorization endpoint of the gateway."""
+        return f"{self.front}/oauth/authorize"
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint of the gateway."""
+        return f"{self.base_url}/oauth/token"
+
+    def resource(self, provider: str, service: str) -> str:
+        """The FHIR base URL of a data service at the gateway."""
+        return f"{self.base_url}/{provider}/{service}/fhir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +98,20 @@ class Tokens:
     correlation: str
 
 
-def ask(settings: PgoSettings, provider: str) -> Ask:
-    """A fresh authorization request for everything that the provider can deliver (AUTH-08, AUTH-10, SCOPE-01)."""
+def ask(settings: Dva, provider: str, scope: str = "") -> Ask:
+    """A fresh authorization request (AUTH-08, AUTH-10); without a scope for all that the provider can deliver."""
     state, correlation = secrets.token_urlsafe(32), str(uuid4())
     query = {
         "response_type": "code",
         "client_id": settings.client_id,
         "redirect_uri": settings.redirect_uri,
-        "scope": provider,
+        "scope": scope or provider,
         "state": state,
         REQUEST_ID: str(uuid4()),
         CORRELATION_ID: correlation,
     }
-    return Ask(provider, f"{settings.front}/oauth/authorize?{urlencode(query)}", state, correlation)
+    joint = "&" if "?" in settings.authorize_url else "?"
+    return Ask(provider, f"{settings.authorize_url}{joint}{urlencode(query)}", state, correlation)
 
 
 def code_of(asked: Ask, answer: Mapping[str, str]) -> str:
@@ -86,32 +125,65 @@ def code_of(asked: Ask, answer: Mapping[str, str]) -> str:
     return answer["code"]
 
 
-async def redeem(http: httpx.AsyncClient, settings: PgoSettings, asked: Ask, code: str) -> Tokens:
-    """Exchange the code over the back channel (TOKEN-01, TOKEN-02). Raises PgoError."""
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What a token endpoint answered, before anybody judges it. ``body`` is empty when it was no JSON object."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any] = field(repr=False)
+    correlation: str
+
+    @property
+    def given(self) -> bool:
+        """Whether there is an access token."""
+        return self.status == 200 and bool(self.body.get("access_token"))
+
+    def tokens(self, provider: str) -> Tokens:
+        """The tokens, and the data services that the scope grants."""
+        granted = [part.partition("~")[2] for part in str(self.body.get("scope", "")).split()]
+        lifetime = self.body.get("expires_in", 0)
+        return Tokens(
+            provider=provider,
+            services=tuple(dict.fromkeys(service for service in granted if service)),
+            access_token=str(self.body["access_token"]),
+            expires_in=lifetime if isinstance(lifetime, int) else 0,
+            refresh_token=str(self.body.get("refresh_token") or ""),
+            correlation=self.correlation,
+        )
+
+
+async def post(http: httpx.AsyncClient, url: str, form: Mapping[str, str], correlation: str) -> TokenAnswer:
+    """One call of the back channel with its two ids (HDR-01). Raises httpx.HTTPError."""
+    headers = {REQUEST_ID: str(uuid4()), CORRELATION_ID: correlation, "Accept": "application/json"}
+    response = await http.post(url, data=dict(form), headers=headers)
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    return TokenAnswer(response.status_code, response.headers, body if isinstance(body, dict) else {}, correlation)
+
+
+async def exchange(http: httpx.AsyncClient, settings: Dva, asked: Ask, code: str) -> TokenAnswer:
+    """Offer the code over the back channel (TOKEN-01, TOKEN-02, TOKEN-03). Raises httpx.HTTPError."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
         "client_id": settings.client_id,
         "redirect_uri": settings.redirect_uri,
     }
-    headers = {REQUEST_ID: str(uuid4()), CORRELATION_ID: asked.correlation, "Accept": "application/json"}
+    return await post(http, settings.token_url, form, asked.correlation)
+
+
+async def redeem(http: httpx.AsyncClient, settings: Dva, asked: Ask, code: str) -> Tokens:
+    """Exchange the code against tokens. Raises PgoError."""
     try:
-        response = await http.post(f"{settings.base_url}/oauth/token", data=form, headers=headers)
-        body = response.json()
-    except (httpx.HTTPError, ValueError) as error:
+        answer = await exchange(http, settings, asked, code)
+    except httpx.HTTPError as error:
         raise PgoError("De zorgaanbieder gaf geen leesbaar antwoord.", "unreachable") from error
-    if response.status_code != 200 or not isinstance(body, dict) or not body.get("access_token"):
-        code_text = str(body.get("error", "")) if isinstance(body, dict) else ""
-        raise PgoError("Het ophalen is niet gelukt: de toegang werd geweigerd.", code_text)
-    granted = [part.partition("~")[2] for part in str(body.get("scope", "")).split()]
-    return Tokens(
-        provider=asked.provider,
-        services=tuple(dict.fromkeys(service for service in granted if service)),
-        access_token=str(body["access_token"]),
-        expires_in=int(body.get("expires_in", 0)),
-        refresh_token=str(body.get("refresh_token", "")),
-        correlation=asked.correlation,
-    )
+    if not answer.given:
+        raise PgoError("Het ophalen is niet gelukt: de toegang werd geweigerd.", str(answer.body.get("error", "")))
+    return answer.tokens(asked.provider)
 
 
 _OTHER = "De zorgaanbieder kan uw gegevens nu niet delen."
