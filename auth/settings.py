@@ -12,15 +12,18 @@ from auth.ports import Level
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ClaimNames(_Section):
     """Which claims of the login carry what; a dot walks into an object. Differs per login bridge."""
 
     bsn: str = "bsn"
+    """Claim with the citizen number."""
     level: str = "acr"
+    """Claim with the level of assurance."""
     birth_date: str = "birthdate"
+    """Claim with the birth date."""
     actor_bsn: str = "act.bsn"
     """Citizen number of the representative, when somebody acts for somebody else (RFC 8693 `act`)."""
     representation: str = "representation"
@@ -31,15 +34,21 @@ class OidcSettings(_Section):
     """The OpenID Connect client towards the login bridge (IDN-01)."""
 
     issuer: str = "http://127.0.0.1:8080/idp"
+    """Address of the login provider."""
     internal_issuer: str | None = None
     """Base URL for calls from server to server when it differs from what browsers use (tests, split networks)."""
     client_id: str = "medmij-gateway"
+    """Our client id at the login provider."""
     client_secret: SecretStr | None = None
+    """Our secret there, when no key signs."""
     private_key_file: str | None = None
     """PEM file; when set, the client signs its assertions (private_key_jwt) in place of using a secret."""
     private_key_id: str | None = None
+    """Key id in signed assertions."""
     signing_algorithm: str = "ES256"
+    """Algorithm of signed assertions."""
     scopes: tuple[str, ...] = ("openid",)
+    """Scopes that are asked."""
     claims: ClaimNames = ClaimNames()
     levels: dict[str, Level] = {
         "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": Level.BASIS,
@@ -52,26 +61,34 @@ class OidcSettings(_Section):
         "voluntary": "onbehalfof",
         "parental": "onbehalfofchild",
     }
+    """Values of the representation claim, and the scope part that each stands for."""
     id_token_algorithms: tuple[str, ...] = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
+    """Algorithms accepted on ID tokens."""
     max_age_seconds: int = Field(default=300, ge=10, le=900)
     """How long ago the person may have authenticated; a fresh login is asked every time (AUTH-18)."""
     clock_leeway_seconds: int = Field(default=30, ge=0, le=120)
+    """Difference of clocks that is accepted."""
     timeout_seconds: float = Field(default=5.0, gt=0, le=30)
+    """Time for one call to the login provider."""
     proxy: str | None = None
     """Proxy for the calls to the login bridge; the environment's proxy variables are not used."""
     jwks_seconds: int = Field(default=300, ge=10, le=86400)
+    """How long its keys are kept."""
 
 
 class AuthSettings(_Section):
     """All settings of `auth`. Raises one clear line when production would be unsafe."""
 
     mode: Literal["test", "production"] = "test"
+    """Follows the mode of the gateway."""
     base_url: str = "http://127.0.0.1:8080"
     """Front-channel base URL as browsers see it; also the issuer (`iss`). No slash at the end."""
     node: str | None = None
     """Host name of this node in the chain log; default: the host of `base_url`."""
     dva_name: str = "MedMij Gateway"
+    """Name of who runs the gateway, on the pages."""
     dva_phone: str = "000 - 000 00 00"
+    """Telephone number for people, on the error pages (UI-12)."""
 
     legacy_dialect: bool = False
     """Dialect L: bare service ids on a path per provider (VER-05)."""
@@ -80,6 +97,7 @@ class AuthSettings(_Section):
     issuer_parameter: bool = False
     """Add `iss` to authorization responses (RFC 9207). Off: exactly `code` and `state` (AUTH-13)."""
     pkce: Literal["honour", "ignore"] = "honour"
+    """What a code challenge does when a client sends one."""
     correlation: Literal["strict", "lenient"] = "lenient"
     """What a differing X-Correlation-ID at the token endpoint does: refuse, or log (TOKEN-02)."""
     missing_services: Literal["deny", "allow"] | None = None
@@ -98,17 +116,26 @@ class AuthSettings(_Section):
     """When neither the login nor the provider's system knows the birth date."""
 
     code_seconds: int = Field(default=600, ge=60, le=900)
+    """Lifetime of a code (AUTH-15)."""
     access_seconds: int = Field(default=900, ge=60, le=900)
+    """Lifetime of an access token (TOKEN-11)."""
     session_seconds: int = Field(default=900, ge=60, le=3600)
+    """How long a visit may stand still (AUTH-17)."""
     idle_days: int = Field(default=183, ge=1, le=366)
+    """A lasting consent ends after so many days without collecting (LTC-03)."""
     retry_seconds: int = Field(default=30, ge=0, le=120)
+    """Grace for a repeated refresh with the same request id (LTC-04)."""
     availability_seconds: float = Field(default=5.0, gt=0, le=30)
+    """Time for the availability test (AVL-03)."""
     retention_days: int = Field(default=1827, ge=1)
     """How long consents and ended grants are kept (CONS-05, LOG-12: five years)."""
 
     max_query: Annotated[int, Field(ge=2048, le=65536)] = 8192
+    """Longest query string, in bytes."""
     max_body: Annotated[int, Field(ge=2048, le=65536)] = 16384
+    """Largest body of the token endpoint, in bytes."""
     secure_cookies: bool = True
+    """Cookies over https only; production demands it."""
     image_sources: tuple[str, ...] = ()
     """Origins of provider logos, for the Content-Security-Policy."""
 
@@ -117,6 +144,7 @@ class AuthSettings(_Section):
     seal_keys: dict[str, SecretStr] = {}
     """Key ring: id -> base64 of 32 bytes. Sealing uses `seal_with`, opening any of them (IDN-07)."""
     seal_with: str | None = None
+    """Id of the key that seals."""
     login: OidcSettings = OidcSettings()
 
     @field_validator("base_url")
