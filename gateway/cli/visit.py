@@ -17,7 +17,7 @@ import httpx
 from gateway.cli.context import console, fail
 from gateway.demo.ehr.division import LIVE
 from gateway.demo.ehr.switches import Switch
-from gateway.pgo.client import PgoSettings
+from gateway.demo.pgo.client import PgoSettings
 from gateway.demo.visit import run
 from gateway.demo.world import World, load
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gateway.demo import forms
-from gateway.demo.pgo.client import Ask, PgoError, PgoSettings, Tokens, ask, code_of, redeem
+from gateway.demo.pgo.client import Ask, Dva, PgoError, PgoSettings, Tokens, ask, code_of, redeem
 from gateway.demo.pgo.collect import Section, collect
 from gateway.demo.pgo.validity import check
 
@@ -39,16 +39,21 @@ Met = Callable[[Step], None]
 class Visit:
     """One visit of a person to a provider. ``http`` must not follow redirects: the visit looks at every one of them."""
 
-    def __init__(self, http: httpx.AsyncClient, settings: PgoSettings, provider: str, person: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, settings: Dva, provider: str, person: str) -> None:
         self._http = http
         self._settings = settings
         self._provider = provider
         self._person = person
         self._cookies: dict[tuple[str, str], str] = {}
 
-    async def authorize(self, met: Met = lambda _step: None) -> tuple[Ask, dict[str, str]]:
-        """Landing, login and consent, to the answer that the browser would bring to the PGO. Raises VisitError."""
-        asked = ask(self._settings, self._provider)
+    async def authorize(
+        self, met: Met = lambda _step: None, asked: Ask | None = None
+    ) -> tuple[Ask, dict[str, str]]:
+        """Landing, login and consent, to the answer that the browser would bring to the PGO. Raises VisitError.
+
+        ``asked`` is the request to start from; without it one for everything that the provider can deliver.
+        """
+        asked = asked or ask(self._settings, self._provider)
         response = await self._get(asked.url)
         for _ in range(MOST_PAGES):
             while response.is_redirect:
@@ -120,16 +125,23 @@ def client(timeout: float = 10.0, transport: httpx.AsyncBaseTransport | None = N
     return httpx.AsyncClient(timeout=timeout, transport=transport, limits=limits, trust_env=False)
 
 
-def run(settings: PgoSettings, provider: str, person: str, console: Console) -> int:
-    """Make a visit and print it; returns the exit code: 0 when every search was answered, else 1."""
+def run(
+    settings: PgoSettings, provider: str, person: str, console: Console, fault: tuple[str, str] | None = None
+) -> int:
+    """Make a visit and print it; returns the exit code: 0 when every search was answered, else 1.
+
+    ``fault`` is a source of the demo and what goes wrong with it once consent was given.
+    """
     try:
-        return asyncio.run(_run(settings, provider, person, console))
+        return asyncio.run(_run(settings, provider, person, console, fault))
     except VisitError as error:
         console.print(f"[bold red]The visit stopped:[/] {error}")
         return 1
 
 
-async def _run(settings: PgoSettings, provider: str, person: str, console: Console) -> int:
+async def _run(
+    settings: PgoSettings, provider: str, person: str, console: Console, fault: tuple[str, str] | None
+) -> int:
     console.print(f"\n[bold]{person}[/] bezoekt [bold]{provider}[/] vanuit {settings.client_id}\n", highlight=False)
     async with client() as http:
         visit = Visit(http, settings, provider, person)
@@ -140,8 +152,15 @@ async def _run(settings: PgoSettings, provider: str, person: str, console: Conso
         )
         tokens = await visit.tokens(asked, answer)
         console.print(f"  [green]✓[/] Toegang voor gegevensdienst {', '.join(tokens.services)}\n", highlight=False)
+        if fault:
+            await throw(http, settings, *fault)
+            console.print(f"  [yellow]![/] Bronsysteem {fault[0]} staat op: {fault[1]}\n", highlight=False)
         start = time.perf_counter()
-        sections = await _shown(visit, tokens, console)
+        try:
+            sections = await _shown(visit, tokens, console)
+        finally:
+            if fault:
+                await throw(http, settings, fault[0], "normal")
         spent = time.perf_counter() - start
     console.print(_table(sections))
     slow = max((section.milliseconds for section in sections), default=0)
@@ -151,6 +170,13 @@ async def _run(settings: PgoSettings, provider: str, person: str, console: Conso
         highlight=False,
     )
     return 1 if failed or not sections else 0
+
+
+async def throw(http: httpx.AsyncClient, settings: PgoSettings, source: str, switch: str) -> None:
+    """Set a simulated source of the demo. Raises VisitError when the gateway has none of that name."""
+    answer = await http.post(f"{settings.base_url}/demo-ehr/{source}/switch/{switch}")
+    if answer.status_code != 303:
+        raise VisitError(f"the gateway has no simulated source {source}, or no switch {switch}")
 
 
 async def _shown(visit: Visit, tokens: Tokens, console: Console) -> tuple[Section, ...]:
@@ -165,14 +191,19 @@ def _table(sections: tuple[Section, ...]) -> Table:
     table.add_column("Onderdeel")
     table.add_column("Gevonden", justify="right")
     table.add_column("ms", justify="right")
+    table.add_column("Bron")
     table.add_column("Controle")
     for service in dict.fromkeys(section.ask.service.name for section in sections):
         table.add_section()
         table.add_row(f"[bold]{service}[/]")
         for section in (one for one in sections if one.ask.service.name == service):
             found = str(len(section.matches)) + (f" +{len(section.included)}" if section.included else "")
-            table.add_row(f"  {section.name}", found, str(section.milliseconds), _validity(section))
+            table.add_row(f"  {section.name}", found, str(section.milliseconds), _sources(section), _validity(section))
     return table
+
+
+def _sources(section: Section) -> str:
+    return "\n".join(map(str, section.origins))
 
 
 def _validity(section: Section) -> str:

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.visit import started, visit
-from gateway.pgo.client import PgoSettings
-from gateway.pgo.collect import Section, accept, fetch
+from gateway.demo.pgo.client import PgoSettings
+from gateway.demo.pgo.collect import Section, accept, fetch
 from gateway.demo.pgo.validity import check
 from gateway.demo.visit import Visit, VisitError, client
 from gateway.demo.world import FOLDER

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,13 +14,23 @@ from uuid import uuid4
 
 import httpx
 
-from gateway.demo.pgo.client import CORRELATION_ID, REQUEST_ID, PgoSettings, Tokens
+from gateway.demo.pgo.client import CORRELATION_ID, REQUEST_ID, Dva, Tokens
 from profiles.fhir.tree import Resource
 from profiles.standards.load import Catalogue, UnknownService, catalogue
 from profiles.standards.model import RequestRule, Service, Standard
 
 AT_ONCE = 32
 """Searches under way at the same time."""
+_LATER = "Probeer het later opnieuw."
+WHOLE = {"transient": f"Het bronsysteem van de zorgaanbieder antwoordt nu niet. {_LATER}"}
+PART = {
+    "transient": f"Een bronsysteem van de zorgaanbieder antwoordt nu niet; een deel ontbreekt. {_LATER}",
+    "incomplete": "Een deel ontbreekt: de zorgaanbieder kan het niet goed aanleveren.",
+    "suppressed": "Een deel wordt niet gedeeld.",
+}
+"""What a gateway says is missing, in words for the person: an answer that is not there, and one with a gap."""
+
+_ORIGIN = re.compile(r'"((?:[^"\\]|\\.)*)";via=(live|store);count=(\d{1,9})')
 EPISODE = "{episode}"
 """The one placeholder that a first answer fills in: birth care asks by the episodes it found."""
 
@@ -39,6 +50,18 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A source that resources of an answer came from: asked for it (live), or delivered to the gateway before."""
+
+    source: str
+    live: bool
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.source} ({'rechtstreeks' if self.live else 'aangeleverd'}): {self.count}"
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """What came back for one search. ``problems`` says in words what is missing and why."""
 
@@ -48,7 +71,12 @@ class Section:
     matches: tuple[Resource, ...]
     included: tuple[Resource, ...]
     problems: tuple[str, ...]
-    raw: bytes
+    raw: bytes = field(repr=False)
+    origins: tuple[Origin, ...] = ()
+    media: str = ""
+    """The Content-Type of the answer."""
+    failure: str = ""
+    """What kept an answer away, when there is none."""
 
     @property
     def id(self) -> str:
@@ -71,7 +99,7 @@ Progress = Callable[[Section, int], None]
 
 
 async def collect(
-    http: httpx.AsyncClient, settings: PgoSettings, tokens: Tokens, progress: Progress = lambda _section, _total: None
+    http: httpx.AsyncClient, settings: Dva, tokens: Tokens, progress: Progress = lambda _section, _total: None
 ) -> tuple[Section, ...]:
     """Send every search of the granted services and wait for all answers, in the order of the standards' rows.
 
@@ -97,7 +125,7 @@ async def collect(
     return tuple(sorted(sections, key=lambda section: order[id(section.ask.rule)]))
 
 
-def asks(settings: PgoSettings, tokens: Tokens, known: Catalogue) -> Iterator[Ask]:
+def asks(settings: Dva, tokens: Tokens, known: Catalogue) -> Iterator[Ask]:
     """The searches that need nothing but the token and the calendar."""
     for standard, service, rule in _rows(tokens, known):
         values = _given(rule)
@@ -156,7 +184,7 @@ def _dependent(tokens: Tokens, known: Catalogue) -> list[tuple[Standard, Service
 
 
 def _filled(
-    settings: PgoSettings,
+    settings: Dva,
     tokens: Tokens,
     standard: Standard,
     service: Service,
@@ -170,7 +198,7 @@ def _filled(
 
 
 def _ask(
-    settings: PgoSettings,
+    settings: Dva,
     tokens: Tokens,
     standard: Standard,
     service: Service,
@@ -184,7 +212,7 @@ def _ask(
             # "EpisodeOfCare/{episode}" is written once for each episode, the reference type included.
             value = ",".join(value.replace(placeholder, each) for each in found) if placeholder in value else value
         pairs.append(f"{one.name}={quote(value, safe='/|:,$')}")
-    path = f"{settings.base_url}/{tokens.provider}/{service.id}/fhir/{rule.path}"
+    path = f"{settings.resource(tokens.provider, service.id)}/{rule.path.lstrip('/')}"
     return Ask(standard, service, rule, path + ("?" + "&".join(pairs) if pairs else ""))
 
 
@@ -202,12 +230,22 @@ async def _search(http: httpx.AsyncClient, item: Ask, tokens: Tokens) -> Section
         response = await fetch(http, item.url, tokens, accept(item.standard))
     except httpx.HTTPError as error:
         spent = round((time.perf_counter() - start) * 1000)
-        return Section(item, 0, spent, (), (), (f"Geen antwoord ({type(error).__name__}).",), b"")
+        name = type(error).__name__
+        return Section(item, 0, spent, (), (), (f"Geen antwoord ({name}).",), b"", failure=name)
     spent = round((time.perf_counter() - start) * 1000)
     matches, included, problems = read(response.content)
     if response.status_code != 200 and not problems:
         problems = (f"De zorgaanbieder antwoordde met status {response.status_code}.",)
-    return Section(item, response.status_code, spent, matches, included, problems, response.content)
+    origins = tuple(origins_of(response.headers.get("gateway-source", "")))
+    media = response.headers.get("content-type", "")
+    status, raw = response.status_code, response.content
+    return Section(item, status, spent, matches, included, problems, raw, origins, media)
+
+
+def origins_of(header: str) -> Iterator[Origin]:
+    """What the header Gateway-Source says; nothing of what cannot be read."""
+    for source, via, count in _ORIGIN.findall(header):
+        yield Origin(source.replace('\\"', '"').replace("\\\\", "\\"), via == "live", int(count))
 
 
 def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple[str, ...]]:
@@ -219,19 +257,24 @@ def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple
     if not isinstance(answer, dict) or answer.get("resourceType") not in ("Bundle", "OperationOutcome"):
         return (), (), ("Het antwoord was geen FHIR.",)
     if answer["resourceType"] == "OperationOutcome":
-        return (), (), tuple(_issues(answer))
+        return (), (), tuple(_issues(answer, WHOLE))
     matches: list[Resource] = []
     included: list[Resource] = []
     problems: list[str] = []
     for entry in answer.get("entry", []):
         resource, mode = entry.get("resource", {}), entry.get("search", {}).get("mode", "match")
         if resource.get("resourceType") == "OperationOutcome":
-            problems += _issues(resource)
+            problems += _issues(resource, PART)
         else:
             (included if mode == "include" else matches).append(resource)
     return tuple(matches), tuple(included), tuple(problems)
 
 
-def _issues(outcome: Mapping[str, Any]) -> Iterator[str]:
+def _issues(outcome: Mapping[str, Any], said: Mapping[str, str]) -> Iterator[str]:
     for issue in outcome.get("issue", []):
-        yield issue.get("details", {}).get("text") or issue.get("diagnostics") or issue.get("code", "onbekend")
+        yield (
+            said.get(issue.get("code", ""))
+            or issue.get("details", {}).get("text")
+            or issue.get("diagnostics")
+            or issue.get("code", "onbekend")
+        )
