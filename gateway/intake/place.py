@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
 
 Key = tuple[str, str]
 
@@ -79,20 +79,20 @@ def key_of(resource: Resource) -> Key:
 
 def links(resource: Resource) -> Iterator[Key]:
     """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
-    for reference in references(resource):
-        found = local_reference(reference["reference"])
-        if found:
-            yield found
-    yield from _attachments(resource)
-
-
-def _attachments(node: Any) -> Iterator[Key]:
-    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        if isinstance(value, dict) and isinstance(value.get("url"), str):
-            found = local_reference(value["url"])
-            if found and found[0] == "Binary":
+    stack: list[Any] = [resource]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            reference, url = node.get("reference"), node.get("url")
+            if isinstance(reference, str) and (found := local_reference(reference)):
                 yield found
-        yield from _attachments(value)
+            if isinstance(url, str) and "Binary/" in url and node is not resource:
+                found = local_reference(url)
+                if found and found[0] == "Binary":
+                    yield found
+            stack.extend(value for value in node.values() if isinstance(value, dict | list))
+        else:
+            stack.extend(value for value in node if isinstance(value, dict | list))
 
 
 def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None:

@@ -126,6 +126,8 @@ class _Planning:
         self.hints: dict[Key, str] = {}
         self.labels: dict[Key, Resource] = {}
         self.documents: Documents | None = None
+        self.texts: dict[Key, bytes] = {}
+        """The JSON of each resource as it came, to see at once what cannot be in it."""
 
     @property
     def tasks(self) -> list[Task]:
@@ -224,8 +226,11 @@ class _Planning:
         self._tell_existing()
         items = self._items()
         self.documents = Documents(items, self.plan.known.documents.get)
+        self.texts = {key: jsonio.dump(item.resource) for key, item in items.items()}
         for key, item in items.items():
-            self.repairs.setdefault(key, []).extend(self.documents.own_urls(item.resource, item.urls))
+            made = self.repairs.setdefault(key, [])
+            if any(name in self.texts[key] for name in _ATTACHMENT):
+                made += self.documents.own_urls(item.resource, item.urls)
         changes: dict[Key, Change] = {}
         numbers = self._numbers(items)
         tokens = {key: self._tokens(item.resource) for key, item in items.items()}
@@ -382,8 +387,13 @@ class _Planning:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
         repairs = [*self.repairs.get(task.key, ())]
         bsn = find_bsn(resource) if task.type == "Patient" else None
-        repairs += mask_bsn(resource, [numbers[patient_id]] if patient_id in numbers else [])
-        repairs += fill_display(resource, lambda *key: items[key].resource if key in items else self.labels.get(key))
+        text, number = self.texts[task.key], numbers.get(patient_id)
+        if any(system in text for system in _BSN) or (number is not None and number.encode() in text):
+            repairs += mask_bsn(resource, [number] if number else [])
+        if any("display" not in reference for reference in references(resource)):
+            repairs += fill_display(
+                resource, lambda *key: items[key].resource if key in items else self.labels.get(key)
+            )
         repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
         decision = one.gate.judge(one.provider, one.source, self.version, resource)
         repairs += decision.repairs
@@ -421,6 +431,10 @@ def _digest(body: bytes, content: bytes | None) -> bytes:
     if content is not None:
         found.update(sha256(content).digest())
     return found.digest()
+
+
+_ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
+_BSN = tuple(system.encode() for system in BSN_SYSTEMS)
 
 
 def _claims(resource: Resource) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.store.schema import document, identity, patient, resource
 from profiles.fhir.version import FhirVersion
@@ -48,6 +48,24 @@ class Known:
     documents: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
 
 
+_ROWS = select(
+    resource.c.id,
+    resource.c.pk,
+    resource.c.patient_id,
+    resource.c.source,
+    resource.c.version,
+    resource.c.digest,
+    resource.c.updated,
+    resource.c.deleted,
+).where(
+    resource.c.provider == bindparam("provider"),
+    resource.c.fhir == bindparam("fhir"),
+    resource.c.type == bindparam("type"),
+    resource.c.id.in_(bindparam("ids", expanding=True)),
+)
+_LOCKED = _ROWS.order_by(resource.c.id).with_for_update()
+
+
 def rows_of(
     connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], *, lock: bool = False
 ) -> dict[Key, Row]:
@@ -56,27 +74,12 @@ def rows_of(
     by_type: dict[str, list[str]] = {}
     for type_, id_ in sorted(set(keys)):
         by_type.setdefault(type_, []).append(id_)
+    statement = _LOCKED if lock else _ROWS
     for type_, ids in by_type.items():
         for some in _pieces(ids):
-            statement = select(
-                resource.c.id,
-                resource.c.pk,
-                resource.c.patient_id,
-                resource.c.source,
-                resource.c.version,
-                resource.c.digest,
-                resource.c.updated,
-                resource.c.deleted,
-            ).where(
-                resource.c.provider == provider,
-                resource.c.fhir == version.value,
-                resource.c.type == type_,
-                resource.c.id.in_(some),
-            )
-            if lock:
-                statement = statement.order_by(resource.c.id).with_for_update()
-            for row in connection.execute(statement):
-                found[type_, row.id] = Row(*row[1:])
+            asked = {"provider": provider, "fhir": version.value, "type": type_, "ids": some}
+            for row in connection.execute(statement, asked):
+                found[type_, row[0]] = Row(*row[1:])
     return found
 
 
