@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from auth.crypto import KeyRing
+from gateway.cli.keys import SEALED
 from gateway.cli.main import cli
 from gateway.store.engine import open_engine
-from gateway.store.schema import original, patient
+from gateway.store.schema import metadata, original, patient
 
 BSN = "999990019"
 
@@ -40,12 +41,23 @@ def test_after_a_rotation_the_old_key_can_go(tmp_path: Path) -> None:
                       ["tokens", "load", str(tmp_path / "tokens.json")]):  # fmt: skip
         assert runner.invoke(cli, arguments, env=old).exit_code == 0
     done = runner.invoke(cli, ["keys", "reseal"], env=both)
-    assert "1 grants, 1 patients, 1 originals" in done.output
+    assert "grants 1, patient.sealed_bsn 1, original.sealed 1" in done.output.replace("\n", " ")
     again = runner.invoke(cli, ["keys", "reseal"], env=both)
-    assert "0 grants, 0 patients, 0 originals" in again.output
+    assert "grants 0, patient.sealed_bsn 0, original.sealed 0" in again.output.replace("\n", " ")
     engine = open_engine(url)
     new = KeyRing("b", {"b": b"b" * 32})
     with engine.connect() as connection:
         assert new.open("bsn", connection.execute(select(patient.c.sealed_bsn)).scalar_one()) == BSN.encode()
         assert json.loads(new.open("original", connection.execute(select(original.c.sealed)).scalar_one())) == person
     engine.dispose()
+
+
+def test_every_sealed_column_is_resealed() -> None:
+    named = {str(column) for column, _ in SEALED}
+    held = {
+        str(column)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name.startswith("sealed")
+    }
+    assert named == held
