@@ -98,7 +98,12 @@ class Plan:
             inside = {e.key for e in self.elements if any(i.startswith(f"{finding.definition}.") for i in e.ids)}
             if len(inside) == 1:
                 return inside.pop()
-        return ".".join(INDEX.sub("", finding.expression).split(".")[:2]) or self.type
+        return ".".join(INDEX.sub("", place_of(finding)).split(".")[:2]) or self.type
+
+
+def place_of(finding: Finding) -> str:
+    """Where a finding stands; of an unknown element what holds it, for its name is no more than what somebody wrote."""
+    return finding.expression.rpartition(".")[0] if finding.rule == "unknown" else finding.expression
 
 
 def has_content(value: Any) -> bool:

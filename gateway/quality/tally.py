@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from auth.crypto import valid_bsn
 from gateway.quality.departments import department_of
-from gateway.quality.elements import Element, Plan, Plans
+from gateway.quality.elements import Element, Plan, Plans, place_of
 from profiles.fhir.tree import Resource
 from profiles.validation import Finding, Report
 
@@ -138,7 +138,7 @@ def defects_of(errors: Iterable[Finding], plan: Plan) -> tuple[Defect, ...]:
             Defect(
                 plan.element_of(finding),
                 rule_of(finding),
-                finding.expression[:200],
+                place_of(finding)[:200],
                 finding.allowed if finding.rule in TELLS_ALLOWED else "",
             )
             for finding in errors
