@@ -56,6 +56,8 @@ RULES = {
         "The title in the PDF and the one in its metadata differ."),
     "pdfa-no-id": Rule("error", "required", "De PDF heeft geen bestandskenmerk (trailer ID).",
         "The PDF has no file identifier (trailer ID)."),
+    "pdfa-untagged": Rule("error", "business-rule", "Niveau A vraagt een PDF met structuur (tags); die ontbreekt.",
+        "Level A asks for a tagged PDF; there are no tags."),
     "pdfa-embedded-file": Rule("error", "business-rule", "Er zit een bestand in de PDF; dat mag niet in PDF/A-{}.",
         "A file is embedded in the PDF, which PDF/A-{} forbids."),
     "pdfa-active-content": Rule("error", "security", "De PDF bevat actieve inhoud ({}); dat mag niet in PDF/A.",
@@ -66,8 +68,8 @@ RULES = {
         "The PDF names no colour profile (OutputIntent).", "needed as soon as a colour depends on the device"),
     "pdfa-not-checked": Rule(
         "information", "incomplete",
-        "Niet gecontroleerd: kleurruimten, doorzichtigheid, tekenbreedtes, ondertekening, ingesloten bestanden{}.",
-        "Not checked: colour spaces, transparency, glyph widths, signatures, embedded files{}.",
+        "Niet gecontroleerd: kleurruimten, doorzichtigheid, tekenbreedtes, ondertekening, ingesloten bestanden.",
+        "Not checked: colour spaces, transparency, glyph widths, signatures, embedded files.",
         "a full check of PDF/A needs a tool made for it, such as veraPDF",
     ),
 }  # fmt: skip

@@ -62,13 +62,14 @@ def _faults(pdf: Any) -> Iterator[tuple[str, str]]:
     yield from _metadata(pdf, claim)
     yield from (("pdfa-active-content", name) for name in _active(pdf))
     yield from (("pdfa-font", name) for name in _fonts_outside(pdf))
-    tagged = ", structuur" if claim.level == "A" else ""
-    yield "pdfa-not-checked", tagged
+    yield "pdfa-not-checked", ""
 
 
 def _limits(pdf: Any, claim: Claim) -> Iterator[tuple[str, str]]:
     if claim.part == "1" and pdf.attachments:
         yield "pdfa-embedded-file", claim.part
+    if claim.level == "A" and ("/StructTreeRoot" not in pdf.Root or not pdf.Root.get("/MarkInfo", {}).get("/Marked")):
+        yield "pdfa-untagged", ""
     if "/ID" not in pdf.trailer:
         yield "pdfa-no-id", ""
     intents = pdf.Root.get("/OutputIntents", [])
@@ -78,7 +79,7 @@ def _limits(pdf: Any, claim: Claim) -> Iterator[tuple[str, str]]:
 
 def _metadata(pdf: Any, claim: Claim) -> Iterator[tuple[str, str]]:
     if not claim.present:
-        yield "pdfa-metadata", "alles" if claim.part else "XMP"
+        yield "pdfa-metadata", "XMP"
     elif not claim.title:
         yield "pdfa-metadata", "dc:title"
     title = str(pdf.docinfo.get("/Title", "")) if "/Info" in pdf.trailer else ""

@@ -47,6 +47,14 @@ def other_level(pdf: Any) -> None:
     )
 
 
+def level_a(pdf: Any) -> None:
+    xmp = pdf.Root["/Metadata"].read_bytes()
+    xmp = xmp.replace(b"conformance>B<", b"conformance>A<").replace(b'conformance="B"', b'conformance="A"')
+    pdf.Root["/Metadata"].write(xmp)
+    if "/StructTreeRoot" in pdf.Root:
+        del pdf.Root["/StructTreeRoot"]
+
+
 def with_script(pdf: Any) -> None:
     pdf.Root["/OpenAction"] = pikepdf.Dictionary(S=pikepdf.Name("/JavaScript"), JS="app.alert(1)")
 
@@ -68,6 +76,7 @@ def without_colours(pdf: Any) -> None:
     [
         (without_claim, {"pdfa-not-claimed", "pdfa-metadata"}),
         (other_level, {"pdfa-unknown-level"}),
+        (level_a, {"pdfa-untagged"}),
         (with_script, {"pdfa-active-content"}),
         (without_font_files, {"pdfa-font"}),
         (without_colours, {"pdfa-output-intent"}),
