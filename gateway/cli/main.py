@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "lists": ("gateway.cli.lists:lists", "The MedMij lists: show, check, refresh."),
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),
+    "pgo": ("gateway.cli.pgo:pgo", "Be a PGO: visit any DVA, refresh, revoke."),
     "qualify": ("gateway.cli.qualify:qualify", "Run qualification scripts: load, run."),
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),
     "serve": ("gateway.cli.serve:serve", "Run the service."),

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -17,7 +17,7 @@ from gateway.demo.pgo.client import Ask, Dva, PgoError, PgoSettings, Tokens, ask
 from gateway.demo.pgo.collect import Section, collect
 from gateway.demo.pgo.validity import check
 
-MOST_PAGES = 12
+MOST_PAGES, MOST_HOPS = 12, 40
 
 
 class VisitError(Exception):
@@ -36,27 +36,51 @@ class Step:
 Met = Callable[[Step], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Aids:
+    """What a person does on the pages besides going on: fields to fill, and words beside the boxes to tick."""
+
+    fill: Mapping[str, str] = field(default_factory=dict)
+    tick: tuple[str, ...] = ()
+
+    def of(self, form: forms.Form) -> dict[str, str]:
+        """What this adds to a form; fields that the form does not have are left out."""
+        sent = {name: value for name, value in self.fill.items() if name in form.fields}
+        for one in form.choices:
+            if one.kind == "checkbox" and any(words.lower() in one.label.lower() for words in self.tick):
+                sent[one.name] = one.value
+        return sent
+
+
+NO_AIDS = Aids()
+
+
 class Visit:
     """One visit of a person to a provider. ``http`` must not follow redirects: the visit looks at every one of them."""
 
-    def __init__(self, http: httpx.AsyncClient, settings: Dva, provider: str, person: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, settings: Dva, provider: str, person: str, aids: Aids = NO_AIDS
+    ) -> None:
         self._http = http
         self._settings = settings
         self._provider = provider
         self._person = person
+        self._aids = aids
         self._cookies: dict[tuple[str, str], str] = {}
 
-    async def authorize(
-        self, met: Met = lambda _step: None, asked: Ask | None = None
-    ) -> tuple[Ask, dict[str, str]]:
+    async def authorize(self, met: Met = lambda _step: None, asked: Ask | None = None) -> tuple[Ask, dict[str, str]]:
         """Landing, login and consent, to the answer that the browser would bring to the PGO. Raises VisitError.
 
         ``asked`` is the request to start from; without it one for everything that the provider can deliver.
         """
         asked = asked or ask(self._settings, self._provider)
         response = await self._get(asked.url)
+        hops = 0
         for _ in range(MOST_PAGES):
-            while response.is_redirect:
+            while response.has_redirect_location:
+                hops += 1
+                if hops > MOST_HOPS:
+                    raise VisitError("the redirects of the visit do not come to an end")
                 target = urljoin(str(response.url), response.headers["location"])
                 if target.partition("?")[0] == self._settings.redirect_uri:
                     return asked, dict(parse_qsl(urlsplit(target).query))
@@ -92,8 +116,8 @@ class Visit:
         }
         try:
             response = await self._http.request(method, url, data=data, headers=headers)
-        except httpx.HTTPError as error:
-            raise VisitError(f"no answer from {host}: {type(error).__name__}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise VisitError(f"no answer from {host or url[:80]!r}: {type(error).__name__}") from error
         for line in response.headers.get_list("set-cookie"):
             for name, morsel in SimpleCookie(line).items():
                 self._cookies[host, name] = morsel.value
@@ -114,7 +138,8 @@ class Visit:
         start = time.perf_counter()
         url = urljoin(str(page.url), form.action)
         origin = {"Origin": _origin(str(page.url))}
-        response = await self._send(form.method.upper(), url, origin, form.values(mine, button))
+        values = form.values(mine, button) | self._aids.of(form)
+        response = await self._send(form.method.upper(), url, origin, values)
         met(Step(title, button.label, round((time.perf_counter() - start) * 1000)))
         return response
 

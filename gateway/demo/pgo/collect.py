@@ -219,7 +219,8 @@ def _ask(
 def _episodes(sections: Iterable[Section]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for section in sections:
-        ids = [str(item["id"]) for item in section.matches if item["resourceType"] == "EpisodeOfCare"]
+        matches = (item for item in section.matches if item["resourceType"] == "EpisodeOfCare" and "id" in item)
+        ids = [str(item["id"]) for item in matches]
         found.setdefault(section.ask.service.id, []).extend(ids)
     return found
 
@@ -252,7 +253,7 @@ def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple
     """The matches, the included resources and the problems in an answer; an unreadable one is a problem."""
     try:
         answer = json.loads(body, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         return (), (), ("Het antwoord was niet te lezen.",)
     if not isinstance(answer, dict) or answer.get("resourceType") not in ("Bundle", "OperationOutcome"):
         return (), (), ("Het antwoord was geen FHIR.",)
@@ -261,8 +262,7 @@ def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple
     matches: list[Resource] = []
     included: list[Resource] = []
     problems: list[str] = []
-    for entry in answer.get("entry", []):
-        resource, mode = entry.get("resource", {}), entry.get("search", {}).get("mode", "match")
+    for resource, mode in entries(answer):
         if resource.get("resourceType") == "OperationOutcome":
             problems += _issues(resource, PART)
         else:
@@ -270,11 +270,21 @@ def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple
     return tuple(matches), tuple(included), tuple(problems)
 
 
+def entries(bundle: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
+    """Each resource of a Bundle with its search mode; what has not the shape of an entry is passed over."""
+    found = bundle.get("entry", [])
+    for entry in found if isinstance(found, list) else []:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+            search = entry.get("search")
+            yield resource, str(search.get("mode", "match")) if isinstance(search, dict) else "match"
+
+
 def _issues(outcome: Mapping[str, Any], said: Mapping[str, str]) -> Iterator[str]:
-    for issue in outcome.get("issue", []):
-        yield (
-            said.get(issue.get("code", ""))
-            or issue.get("details", {}).get("text")
-            or issue.get("diagnostics")
-            or issue.get("code", "onbekend")
-        )
+    issues = outcome.get("issue", [])
+    for issue in issues if isinstance(issues, list) else []:
+        if isinstance(issue, dict):
+            details = issue.get("details")
+            text = details.get("text") if isinstance(details, dict) else None
+            code = str(issue.get("code", "onbekend"))
+            yield str(said.get(code) or text or issue.get("diagnostics") or code)
