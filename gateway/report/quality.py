@@ -187,7 +187,10 @@ class QualityReport:
         return self._section("completeness", ("provider", "standard", "parts", "missing"), rows)
 
     def _standards(self, provider: str) -> list[Standard]:
-        wanted = [self._request.standard] if self._request.standard else self._offered.get(provider, ())
+        wanted = list(self._offered.get(provider, ()))
+        if self._request.standard:
+            # Who does not offer a set is not incomplete; somebody may ask about one provider all the same.
+            wanted = [self._request.standard] if self._request.standard in wanted or self._choice.provider else []
         found = [self._catalogue.standards[name] for name in wanted if name in self._catalogue.standards]
         return [standard for standard in found if _parts(standard)]
 
