@@ -53,7 +53,7 @@ def place(
         except ValueError as fault:
             refused[key] = str(fault)
             continue
-        owner = _context_patient(resource, given, stored) or owner
+        owner = _context_patient(resource, given, targets, stored) or owner
         known = owner is None or ("Patient", owner) in given or stored(("Patient", owner)) is not None
         if not known and hints and key in hints:
             patients[key] = hints[key]
@@ -111,7 +111,10 @@ def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None
 
 
 def _context_patient(
-    resource: Resource, given: Mapping[Key, Resource], stored: Callable[[Key], str | None]
+    resource: Resource,
+    given: Mapping[Key, Resource],
+    targets: Mapping[Key, list[Key]],
+    stored: Callable[[Key], str | None],
 ) -> str | None:
     """The patient of the episode of care in whose context something was recorded.
 
@@ -123,8 +126,8 @@ def _context_patient(
         if not found or found[0] != type_:
             continue
         if type_ == "EpisodeOfCare":
-            return _own_patient(found, given[found], list(links(given[found]))) if found in given else stored(found)
-        for target in links(given[found]) if found in given else ():
+            return _own_patient(found, given[found], targets[found]) if found in given else stored(found)
+        for target in targets[found] if found in given else ():
             if target[0] == "EpisodeOfCare":
                 return _own_patient(target, given[target], []) if target in given else stored(target)
     return None

@@ -126,6 +126,8 @@ class _Planning:
         self.hints: dict[Key, str] = {}
         self.labels: dict[Key, Resource] = {}
         self.documents: Documents | None = None
+        self.pointing: dict[Key, list[Resource]] = {}
+        """The References of each resource, as objects of it."""
         self.texts: dict[Key, bytes] = {}
         """The JSON of each resource as it came, to see at once what cannot be in it."""
 
@@ -146,9 +148,10 @@ class _Planning:
             persons: set[str] = set()
             for task in self.tasks:
                 if task.resource is not None:
-                    self._urls(task)
+                    pointing = self.pointing[task.key] = list(references(task.resource))
+                    self._urls(task, pointing)
                     keys |= set(links(task.resource))
-                    wanted |= _without_display(task.resource)
+                    wanted |= _without_display(pointing)
                     persons |= {one.pseudonyms.of(bsn) for _, bsn in _owners_by_bsn(task.resource)}
             self.plan.known = known(self.connection, one.provider, self.version, keys, persons)
             asked = wanted & self.plan.known.rows.keys() - {task.key for task in self.tasks}
@@ -197,10 +200,10 @@ class _Planning:
                 return
         task.refused = refusal(409, "conflict", "created and deleted too often", task.place)
 
-    def _urls(self, task: Task) -> None:
+    def _urls(self, task: Task, pointing: Sequence[Resource]) -> None:
         resource = task.resource or {}
         self.repairs[task.key] = resolve_urns(resource, self.push.urls) if self.push.urls else []
-        for reference in references(resource):
+        for reference in pointing:
             text = reference["reference"]
             type_, mark, query = text.partition("?identifier=")
             if not mark or "/" in type_:
@@ -390,7 +393,7 @@ class _Planning:
         text, number = self.texts[task.key], numbers.get(patient_id)
         if any(system in text for system in _BSN) or (number is not None and number.encode() in text):
             repairs += mask_bsn(resource, [number] if number else [])
-        if any("display" not in reference for reference in references(resource)):
+        if any("display" not in reference for reference in self.pointing[task.key]):
             repairs += fill_display(
                 resource, lambda *key: items[key].resource if key in items else self.labels.get(key)
             )
@@ -442,8 +445,8 @@ def _claims(resource: Resource) -> bool:
     return bool(isinstance(meta, dict) and meta.get("profile"))
 
 
-def _without_display(resource: Resource) -> set[Key]:
-    found = (local_reference(one["reference"]) for one in references(resource) if "display" not in one)
+def _without_display(pointing: Sequence[Resource]) -> set[Key]:
+    found = (local_reference(one["reference"]) for one in pointing if "display" not in one)
     return {key for key in found if key is not None}
 
 
