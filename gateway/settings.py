@@ -44,7 +44,7 @@ class Limits(Section):
 
     body_bytes: int = Field(50_000_000, ge=1000, description="largest accepted request body")
     query_bytes: int = Field(8_000, ge=500, description="longest accepted query string")
-    deadline_seconds: float = Field(4.0, gt=0, le=60, description="time that live sources have for an answer")
+    deadline_seconds: float = Field(3.5, gt=0, le=60, description="time that live sources have for an answer")
     snapshot_seconds: float = Field(900.0, ge=0, le=900, description="how long one token's answers of sources are kept")
     audit_seconds: float = Field(5.0, gt=0, le=60, description="time for the audit record to become durable")
 

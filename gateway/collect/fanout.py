@@ -133,11 +133,7 @@ class FanOut:
 
     async def gather(self, query: AdapterQuery, token: bytes) -> Gathered:
         """Ask every source that can deliver the row, at once."""
-        asked = [
-            source
-            for source in self.sources
-            if source.adapter.capabilities.of(query.standard, query.rule, query.version, query.type).level != "no"
-        ]
+        asked = [source for source in self.sources if _can(source, query)]
         queries = [(source, self._own(source, query)) for source in asked]
         asked = [source for source, own in queries if own is not None]
         calls = (self._one(source, own, token) for source, own in queries if own is not None)
@@ -188,6 +184,13 @@ class FanOut:
         while len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[question] = (now, task.result())
+
+
+def _can(source: Source, query: AdapterQuery) -> bool:
+    """Whether a source can deliver the row. A read by id is for the source that gave the id, whatever its rows."""
+    if query.interaction == "read":
+        return True
+    return source.adapter.capabilities.of(query.standard, query.rule, query.version, query.type).level != "no"
 
 
 def _of(source: Source, gap: Gap) -> Gap:
