@@ -29,8 +29,8 @@ from profiles.standards.load import catalogue
 SPECIFICATION = ROOT / "spec" / "datasets.yaml"
 ELSEWHERE = {"bgz-msz-2": "ziekenhuiszandoord", "bgz-msz-1.2.2": "ziekenhuiszandoord"}
 """Standards between institutions, tried on the persons of the hospital."""
-NOBODY = {"questionnaires-2": "tasks for questionnaires", "eoverdracht-4": "handoffs between institutions"}
-"""Standards whose reads belong to a conversation that starts with a write: no persons of ours yet."""
+NOBODY = {"eoverdracht-4": "handoffs between institutions, read by the task that announces them"}
+"""Standards without persons of ours."""
 TODAY = datetime.now(UTC).date()
 DAYS = ("-3m", "-1y-1m")
 FORMATS = ("json", "xml")

@@ -21,6 +21,7 @@ PACKAGES = {
         "nictiz.fhir.nl.stu3.zib2017-2.2.18.tgz",
         "nictiz.fhir.nl.stu3.eafspraak-1.0.6.tgz",
         "nictiz.fhir.nl.stu3.geboortezorg-1.3.3.tgz",
+        "nictiz.fhir.nl.stu3.questionnaires-2.0.8.tgz",
     ),
     ("apotheekdevijzel", FhirVersion.STU3): ("hl7.fhir.r3.core-3.0.2.tgz", "nictiz.fhir.nl.stu3.zib2017-1.3.19.tgz"),
     ("apotheekdevijzel", FhirVersion.R4): (

@@ -44,6 +44,7 @@ def visited(settings: PgoSettings, provider: str, person: str) -> dict[str, Sect
         ("huisartsenhetveer", "Hanna Terpstra", "49", 7),
         ("huisartsenhetveer", "Hanna Terpstra", "47", 1),
         ("huisartsenhetveer", "Hanna Terpstra", "52", 1),
+        ("huisartsenhetveer", "Hanna Terpstra", "59", 1),
         ("huisartsenhetveer", "Hanna Terpstra", "54", 1),
         ("laboratoriumdelta", "Hanna Terpstra", "46", 1),
         ("apotheekdevijzel", "Hanna Terpstra", "9005", 3),

@@ -29,6 +29,7 @@ RICH = {
     "allergy-3": ("huisartsenhetveer", "hanna"),
     "eappointment-2": ("huisartsenhetveer", "hanna"),
     "selfmeasurements-2": ("huisartsenhetveer", "hanna"),
+    "questionnaires-2": ("huisartsenhetveer", "hanna"),
     "lab-2": ("laboratoriumdelta", "hanna"),
     "medication-9.0.7": ("apotheekdevijzel", "hanna"),
     "mp9-3": ("apotheekdevijzel", "hanna"),
