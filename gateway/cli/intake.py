@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from rich.table import Table
 from sqlalchemy import Engine
 
 from auth.crypto import SealError
@@ -35,14 +34,12 @@ def list_command(settings: Settings, every: bool) -> None:
     """List the quarantine. Exit code 1 when something is held."""
     with database(settings) as engine:
         found = quarantine.items(engine, state=None if every else "held")
-    table = Table("number", "received", "provider", "source", "FHIR", "what", "errors", "state")
     for item in found:
         rules = Counter(row["rule"] for row in item.findings if row["severity"] == "error")
-        table.add_row(
-            str(item.number), f"{item.received:%Y-%m-%d %H:%M}", item.provider, item.source, item.version.value,
-            item.what, ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3)), item.state,
-        )  # fmt: skip
-    console.print(table)
+        told = ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3))
+        line = f"{item.number}  {item.received:%Y-%m-%d %H:%M}  {item.provider}  {item.source}  {item.version.value}"
+        console.print(f"{line}  {item.what}  ({told})  {item.state}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(found)} in quarantine" if found else "The quarantine is empty.", highlight=False)
     if any(item.state == "held" for item in found):
         raise SystemExit(FINDINGS)
 
@@ -54,7 +51,11 @@ def show_command(settings: Settings, number: int) -> None:
     """Show why an item is held: the findings, by place and rule. The content stays sealed."""
     with database(settings) as engine:
         item = _item(engine, number)
-    console.print(f"{item.number}: {item.what}; {item.provider}, source {item.source}, {item.state}", highlight=False)
+    console.print(
+        f"{item.number}: {item.what}; {item.provider}, source {item.source}, {item.state}",
+        highlight=False,
+        soft_wrap=True,
+    )
     for row in item.findings:
         zib = f" [{row['zib']}]" if row.get("zib") else ""
         line = f"  {row['severity']}: {row['resource']} {row['expression']}: {row['rule']}{zib}"
