@@ -23,8 +23,8 @@ from pathlib import Path
 
 TOKEN = "benchmark-token-0123456789abcdef"  # a test token, made for this run only
 PROVIDER, BSN = "ziekenhuiszandoord", "999951750"
-QUERIES = ("Condition", "Observation/$lastn?category=http://snomed.info/sct|275711006"
-           "&_include=Observation:related-target&_include=Observation:specimen", "Patient?_include=Patient:general-practitioner")  # fmt: skip
+LAB = "category=http://snomed.info/sct|275711006&_include=Observation:related-target&_include=Observation:specimen"
+QUERIES = ("Condition", f"Observation/$lastn?{LAB}", "Patient?_include=Patient:general-practitioner")
 
 STATIC = """
 import sys, pathlib, uvicorn
