@@ -1,7 +1,7 @@
 """What a BgZ search costs, beside a static route that sends the same bytes.
 
-Starts two servers (uvicorn, one process each): the gateway with the demo world, and a Starlette application with one route
-that returns the gateway's own answer from memory. Both get the same number of requests over the same number of
+Starts two servers (uvicorn, one process each): the gateway with the demo world, and a Starlette application with one
+route that returns the gateway's own answer from memory. Both get the same number of requests over the same number of
 keep-alive connections; the CPU time of each server process is read from the operating system before and after.
 
     python benchmarks/read_path.py [--requests 4000] [--connections 16]
