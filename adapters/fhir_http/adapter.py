@@ -38,6 +38,9 @@ from profiles.fhir.tree import Resource
 LONGEST = 60
 """Seconds without a byte after which a call ends whatever its deadline; the deadline of a question is shorter."""
 
+OPERATIONS = {"operation": "lastn"}
+"""The operation of a row, by its interaction."""
+
 UNKNOWN_PERSON = "the source does not know this person"
 NOBODY = PatientKey(local_ids=(LocalId(None, "-"),))
 
@@ -93,7 +96,9 @@ class FhirAdapter:
         if not known.ids:
             return Batch(self.name, (), fetched, gaps=(Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON),))
         asking = self._asking(statement, known, budget)
-        if query.type == "Patient":
+        if self.settings.patient_lookup == "login":
+            await asking.as_asked(query.type, OPERATIONS.get(query.interaction), query.search)
+        elif query.type == "Patient":
             await asking.read_each([("Patient", one) for one in sorted(known.ids)])
         else:
             await asking.search(query.type, query.search)
@@ -184,7 +189,7 @@ class FhirAdapter:
 
 def compiled(query: AdapterQuery) -> Search | None:
     """The gateway's own reading of the search, for includes and claims: as much of it as can be read."""
-    operation = "lastn" if query.interaction == "operation" else None
+    operation = OPERATIONS.get(query.interaction)
     readable = []
     for pair in query.search:
         try:

@@ -53,6 +53,11 @@ class Asking:
                 raise
             await self._collect(kind, (who, size))
 
+    async def as_asked(self, kind: str, operation: str | None, pairs: Sequence[tuple[str, str]]) -> None:
+        """Pass a question on as it is, for a source whose login says who the patient is."""
+        path = f"{kind}/${operation}" if operation else kind
+        await self._collect(path, [pair for pair in pairs if pair[0] not in NAMES_PATIENT])
+
     async def include(self, search: Search) -> None:
         """Fetch what ``_include`` reaches and the EHR did not send along; a fault here is a gap."""
         tried: set[Target] = set()

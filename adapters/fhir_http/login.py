@@ -13,7 +13,7 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey, import_key
 
-from adapters.fhir_http.settings import BasicLogin, NoLogin, SmartLogin, Tls
+from adapters.fhir_http.settings import BasicLogin, BearerLogin, NoLogin, SmartLogin, Tls
 from adapters.port import AdapterDown, AdapterMisconfigured, AdapterRefused
 
 ASSERTION_SECONDS = 240
@@ -51,6 +51,19 @@ class Basic:
     def __init__(self, settings: BasicLogin) -> None:
         pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
         self._value = "Basic " + base64.b64encode(pair).decode()
+
+    async def headers(self, http: httpx.AsyncClient, seconds: float, *, renew: bool) -> dict[str, str]:
+        """The one header."""
+        return {"Authorization": self._value}
+
+
+class Bearer:
+    """A fixed token."""
+
+    renews = False
+
+    def __init__(self, settings: BearerLogin) -> None:
+        self._value = f"Bearer {settings.token.get_secret_value()}"
 
     async def headers(self, http: httpx.AsyncClient, seconds: float, *, renew: bool) -> dict[str, str]:
         """The one header."""
@@ -144,10 +157,12 @@ def read_key(settings: SmartLogin) -> Key:
     return key
 
 
-def make_login(settings: NoLogin | BasicLogin | SmartLogin) -> Login:
+def make_login(settings: NoLogin | BasicLogin | BearerLogin | SmartLogin) -> Login:
     """The login that the settings describe."""
     if isinstance(settings, BasicLogin):
         return Basic(settings)
+    if isinstance(settings, BearerLogin):
+        return Bearer(settings)
     if isinstance(settings, SmartLogin):
         return Smart(settings)
     return Anonymous()

@@ -60,15 +60,19 @@ class Collected:
             self.gaps.append(Gap(name, Reason.INVALID_BLOCKED, text))
 
     def _outcome(self, outcome: Resource, what: str) -> None:
-        """An outcome among the entries says that the answer is not whole, when it is an error."""
+        """An outcome among the entries says that the answer is not whole: by an error, or by a code that means so."""
         issues = outcome.get("issue")
-        grave = {"error", "fatal"}
         found = any(
-            isinstance(issue, dict) and issue.get("severity") in grave
+            isinstance(issue, dict) and (issue.get("severity") in GRAVE or issue.get("code") in NOT_WHOLE)
             for issue in (issues if isinstance(issues, list) else ())
         )
         if found:
             self.gaps.append(Gap(what, Reason.SOURCE_DOWN, "the source says that its answer is not complete"))
+
+
+GRAVE = frozenset({"error", "fatal"})
+NOT_WHOLE = frozenset({"transient", "timeout", "throttled", "incomplete"})
+"""Issue severities and codes with which a source says that a part is missing; the codes also as a warning."""
 
 
 def entries(bundle: Resource) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from datetime import date
 from adapters.fhir_http.pages import entries
 from adapters.fhir_http.wire import Budget, Wire
 from adapters.guard import BSN_SYSTEM, bsns
-from adapters.port import AdapterDown, AdapterGarbage, Bsn, PatientKey, WrongPatient
+from adapters.port import AdapterDown, AdapterGarbage, AdapterRefused, Bsn, PatientKey, WrongPatient
 from profiles.fhir.tree import Resource
 
 REMEMBERED = 2_000
@@ -41,6 +41,8 @@ class Patients:
         local = patient.local_id(self._source)
         if local is not None:
             return Known(frozenset({local}), patient.birth_date)
+        if self._method == "login":
+            raise AdapterRefused("the source knows people by its own ids only")
         assert patient.bsn is not None  # noqa: S101 - PatientKey has one or the other
         digest = hmac.digest(self._key, patient.bsn.reveal().encode(), "sha256")
         lock = self._running.setdefault(digest, asyncio.Lock())

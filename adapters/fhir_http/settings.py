@@ -1,5 +1,6 @@
 """Settings of a source of type ``fhir``."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,21 @@ class BasicLogin(BaseModel):
     kind: Literal["basic"]
     username: str
     password: SecretStr
+
+
+class BearerLogin(BaseModel):
+    """A fixed token: for test environments, and for a source that gives out one token per patient."""
+
+    model_config = _STRICT
+    kind: Literal["bearer"]
+    token: SecretStr
+
+    @field_validator("token")
+    @classmethod
+    def _fit_for_a_header(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[A-Za-z0-9\-._~+/]{8,4000}=*", value.get_secret_value(), re.ASCII):
+            raise ValueError("not a bearer token")
+        return value
 
 
 class SmartLogin(BaseModel):
@@ -74,14 +90,18 @@ class FhirSettings(AdapterSettings):
 
     version: FhirVersion
     format: Literal["json", "xml"] = "json"
-    login: Annotated[NoLogin | BasicLogin | SmartLogin, Field(discriminator="kind")] = NoLogin()
+    login: Annotated[NoLogin | BasicLogin | BearerLogin | SmartLogin, Field(discriminator="kind")] = NoLogin()
     tls: Tls = Tls()
 
     patient_system: str = BSN_SYSTEM
     """The identifier system under which the EHR keeps the BSN."""
 
-    patient_lookup: Literal["post", "get"] = "post"
-    """How to look a patient up. ``get`` puts the BSN in a URL that the EHR may log: for an EHR without POST search."""
+    patient_lookup: Literal["post", "get", "login"] = "post"
+    """How to look a patient up. ``get`` puts the BSN in a URL that the EHR may log: for an EHR without POST search.
+
+    ``login``: the login itself says who the patient is, as at another gateway with MedMij request rows. Questions are
+    passed on as they were asked and name nobody; a person is known by the local id that the query brings, never by BSN.
+    """
 
     patient_parameters: Mapping[str, str] = Field(default_factory=dict)
     """The search parameter that names the patient, for types where it is not ``patient``."""
