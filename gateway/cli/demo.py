@@ -15,6 +15,9 @@ from gateway.demo.ehr.sources import with_live_sources
 from gateway.demo.seed import seed
 from gateway.settings import Settings
 
+LIVE_STORE = "sqlite:///var/demo-live.db"
+"""The store of the demo that is served, when the settings name none: apart from what is imported by hand."""
+
 
 @click.group()
 def demo() -> None:
@@ -31,7 +34,7 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
         fail("the demo runs in test mode only")
     settings = listening(settings, host, port)
     if "database_url" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"database_url": "sqlite:///var/demo-live.db"})
+        settings = settings.model_copy(update={"database_url": LIVE_STORE})
     today = datetime.now(UTC).date()
     with database(settings) as engine:
         upgrade(engine)

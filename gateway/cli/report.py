@@ -1,12 +1,13 @@
 """gateway report: data quality, use, and evidence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
 from gateway.providers import known_providers
@@ -70,7 +71,7 @@ def quality(
         fail(f"unknown standard {standard}; see 'gateway standards list'")
     choice = Choice(provider, source, None, _day(first), _day(last))
     request = Request(now(), lang, standard, choice, settings.package_cache)
-    with database(settings) as engine, reading(engine).connect() as connection:
+    with store(settings) as connection:
         if not has_figures(connection):
             text = words(lang, "quality")
             show(
@@ -83,6 +84,27 @@ def quality(
             with defects.open("w", encoding="utf-8-sig", newline="") as out:
                 count = made.defects(out)
             errors.print(f"{defects}: {count} lines", highlight=False, markup=False)
+
+
+@contextmanager
+def store(settings: Settings) -> Iterator[Connection]:
+    """A reading connection to the database of the settings; in test mode without any, to the newest store there is."""
+    with database(_newest(settings)) as engine, reading(engine).connect() as connection:
+        yield connection
+
+
+def _newest(settings: Settings) -> Settings:
+    if settings.mode != "test" or "database_url" in settings.model_fields_set:
+        return settings
+    from gateway.cli.demo import LIVE_STORE
+
+    files = {url: Path(url.removeprefix("sqlite:///")) for url in (settings.database_url, LIVE_STORE)}
+    there = {url: path.stat().st_mtime for url, path in files.items() if path.is_file()}
+    if not there:
+        return settings
+    url = max(there, key=lambda one: there[one])
+    errors.print(f"reading {files[url]}", highlight=False, markup=False)
+    return settings.model_copy(update={"database_url": url})
 
 
 def offered(settings: Settings) -> dict[str, list[str]]:
@@ -136,7 +158,7 @@ def usage(
 ) -> None:
     """What is used: requests, persons, empty answers, documents opened, success by step. From the access trail."""
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
-    with database(settings) as engine, reading(engine).connect() as connection:
+    with store(settings) as connection:
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "usage")
             show(Document("usage", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")), form, output)
@@ -167,7 +189,7 @@ def evidence(
     Exit code 1 when the trail does not fit its own chain.
     """
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
-    with database(settings) as engine, reading(engine).connect() as connection:
+    with store(settings) as connection:
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "evidence")
             nothing = [words(lang, "usage")["empty"]]

@@ -5,7 +5,7 @@ is counted under its place in FHIR (``Observation.status``).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,10 +94,12 @@ class Plan:
         keys = {element.key for element in self.elements}
         if finding.concept in keys:
             return finding.concept
-        if ":" in finding.definition:
-            inside = {e.key for e in self.elements if any(i.startswith(f"{finding.definition}.") for i in e.ids)}
+        above = finding.definition
+        while ":" in above:
+            inside = {e.key for e in self.elements if any(i == above or i.startswith(f"{above}.") for i in e.ids)}
             if len(inside) == 1:
                 return inside.pop()
+            above = above.rpartition(".")[0]
         return ".".join(INDEX.sub("", place_of(finding)).split(".")[:2]) or self.type
 
 
@@ -127,10 +129,15 @@ def is_coded(value: Any) -> bool:
 
 
 class Plans:
-    """The plans of one validator, made when they are first asked for."""
+    """The plans of one validator, made when they are first asked for.
 
-    def __init__(self, validator: Validator) -> None:
+    ``named`` are the profiles that standards use: one that has no definition here is counted under its own name all
+    the same, by the elements of its type.
+    """
+
+    def __init__(self, validator: Validator, named: Container[str] = ()) -> None:
         self._validator = validator
+        self._named = named
         self._tests = Discriminators(validator.merger, validator.terminology)
         self._plans: dict[str, Plan] = {}
 
@@ -144,7 +151,10 @@ class Plans:
             url = profile.partition("|")[0]
             if url not in self._plans and (made := self._made(url, type_)) is not None:
                 self._plans[url] = made
-            if url in self._plans:
+            elif url not in self._plans and url in self._named:
+                last = url.rpartition("/")[2]
+                self._plans[url] = replace(self.of((), type_), profile=url, zib_nl=last, zib_en=last)
+            if url in self._plans and self._plans[url].type == type_:
                 return self._plans[url]
         return Plan(HL7 + type_, "", "", type_, ())
 

@@ -6,7 +6,7 @@ What is in the store passed the gate on its way in; nothing of this runs when it
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -49,6 +49,8 @@ class Counting:
     """Verdicts counted so far, until somebody takes them to write them down. Safe to use from several threads."""
 
     verdicts: Verdicts
+    named: Container[str] = ()
+    """Profiles that the standards use."""
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
     _tally: Tally = field(default_factory=Tally)
     _plans: dict[FhirVersion, Plans] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Counting:
             if len(self._counted) > REMEMBERED:
                 self._counted.popitem(last=False)
             if version not in self._plans:
-                self._plans[version] = Plans(self.verdicts.validator(version))
+                self._plans[version] = Plans(self.verdicts.validator(version), self.named)
             self._tally.add(day, subject, resource, report, self._plans[version])
 
     def waiting(self) -> bool:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Recorder
+from gateway.quality.serving import Serving
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.settings import Settings
@@ -14,7 +15,8 @@ from profiles.standards.load import catalogue
 
 def open_gate(settings: Settings) -> Gate:
     """The gate for what comes in and what is fetched."""
-    return Gate(settings.validation, catalogue(), Counting(Verdicts(settings.package_cache)))
+    named = frozenset(url for _, url in Serving(catalogue()).profiles)
+    return Gate(settings.validation, catalogue(), Counting(Verdicts(settings.package_cache), named))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:

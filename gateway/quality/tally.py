@@ -16,6 +16,7 @@ from gateway.quality.departments import department_of
 from gateway.quality.elements import Element, Plan, Plans, place_of
 from profiles.fhir.tree import Resource
 from profiles.validation import Finding, Report
+from profiles.validation.rules.claims import claimed
 
 NUMBER = re.compile(r"(?<!\d)\d{9}(?!\d)")
 TELLS_ALLOWED = frozenset({"binding", "fixed", "pattern"})
@@ -90,7 +91,7 @@ class Tally:
 
     def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: Plans) -> None:
         """Count one verdict."""
-        plan = plans.of(report.profiles, subject.type)
+        plan = plans.of(claimed(resource), subject.type)
         department = department_of(resource)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department)
         errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]

@@ -99,7 +99,8 @@ class QualityReport:
             self._overview(),
             self._trend(),
             self._completeness(),
-            self._top(),
+            self._top("defects", "error"),
+            self._top("hints", "warning"),
             self._zibs(),
             self._departments(),
             self._elements(),
@@ -194,12 +195,12 @@ class QualityReport:
         found = [self._catalogue.standards[name] for name in wanted if name in self._catalogue.standards]
         return [standard for standard in found if _parts(standard)]
 
-    def _top(self) -> Section:
+    def _top(self, key: str, severity: str) -> Section:
         rows: list[list[Cell]] = []
-        for profile, element, rule, found in self._figures.findings()[:TOP]:
-            fault, advice = rule_text(rule, self._request.language)
+        for profile, element, rule, found in self._figures.findings(severity)[:TOP]:
+            fault, advice = rule_text(rule, self._request.language, severity)
             rows.append([self._name(profile)[0], self._name(profile, element)[0], found, fault, advice])
-        return self._section("defects", ("zib", "element", "found", "fault", "advice"), rows, brief=10)
+        return self._section(key, ("zib", "element", "found", "fault", "advice"), rows, brief=10)
 
     def _zibs(self) -> Section:
         rows: list[list[Cell]] = [

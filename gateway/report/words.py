@@ -24,8 +24,8 @@ def words(language: str, part: str) -> dict[str, str]:
     return dict(_texts()[language][part])
 
 
-def rule_text(rule: str, language: str) -> tuple[str, str]:
-    """What is wrong and what to do, for a rule by its counted name."""
+def rule_text(rule: str, language: str, severity: str = "error") -> tuple[str, str]:
+    """What is wrong and what to do, for a rule by its counted name; a warning may have words of its own."""
     table = _rules()
-    row = table.get(rule) or table.get(rule.partition(":")[0]) or table["other"]
+    row = table.get(f"{rule}:{severity}") or table.get(rule) or table.get(rule.partition(":")[0]) or table["other"]
     return row[language], row[f"do_{language}"]

@@ -58,7 +58,7 @@ def recorder(url: str, tmp_path: Path, *rules: PolicyRule) -> Iterator[Recorder]
     engine = open_engine(url)
     upgrade(engine)
     settings = QualitySettings(policies=rules)
-    counting = Counting(Verdicts(str(tmp_path / "no-packages")), lambda: DAY)
+    counting = Counting(Verdicts(str(tmp_path / "no-packages")), today=lambda: DAY)
     made = Recorder(engine, Gate(settings, catalogue(), counting), settings)
     try:
         yield made

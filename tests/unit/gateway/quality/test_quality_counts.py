@@ -178,7 +178,7 @@ def test_two_writers_at_once_lose_nothing_and_do_not_block_each_other(kind: str,
 
 
 def recorder(engine: Engine, folder: Path, size: int = 2_000) -> Recorder:
-    counting = Counting(Verdicts(str(folder / "none")), lambda: DAY)
+    counting = Counting(Verdicts(str(folder / "none")), today=lambda: DAY)
     chosen = QualitySettings(queue=size)
     return Recorder(engine, Gate(chosen, catalogue(), counting), chosen)
 
