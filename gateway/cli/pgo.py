@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from gateway.cli.context import FINDINGS, console, errors, fail
 from gateway.demo.pgo.client import Ask, Tokens, ask
 from gateway.demo.visit import Aids, Visit, VisitError
-from gateway.pgo.back import BackError, answer_of, is_loopback, listen
+from gateway.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
 from gateway.pgo.conversation import after_consent, client, refreshed, revoked, tls
 from gateway.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
 from gateway.pgo.kept import keep, kept
@@ -148,10 +149,18 @@ async def _walked(walk: Visit, asked: Ask) -> dict[str, str]:
 
 def _by_hand(asked: Ask, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
     click.echo(f"Open this address and go through the pages:\n\n{asked.url}\n", err=True)
-    if browser:
-        webbrowser.open(asked.url)
+
+    def ready() -> None:
+        if browser:
+            # Some browsers end only when they are closed: they must not keep us from listening.
+            threading.Thread(target=webbrowser.open, args=(asked.url,), daemon=True).start()
+
     if is_loopback(dva.redirect_uri):
-        return listen(dva.redirect_uri, wait)
+        try:
+            return listen(dva.redirect_uri, wait, ready)
+        except TakenError as error:
+            click.echo(f"{error}.", err=True)
+    ready()
     try:
         pasted = click.prompt("Paste the address to which you were sent back", err=True)
     except click.Abort as error:

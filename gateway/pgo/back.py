@@ -1,6 +1,7 @@
 """The way back from the browser: a loopback address that listens, or the address that a person pastes."""
 
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,10 @@ PAGE = (
 
 class BackError(Exception):
     """Nobody came back, or with something that is no answer; the text says what."""
+
+
+class TakenError(BackError):
+    """Somebody else listens there already."""
 
 
 def is_loopback(redirect_uri: str) -> bool:
@@ -35,8 +40,11 @@ def answer_of(url: str, redirect_uri: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def listen(redirect_uri: str, seconds: float) -> dict[str, str]:
-    """Wait at a loopback redirect URI for the browser. Raises BackError: the port is taken, or nobody came."""
+def listen(redirect_uri: str, seconds: float, ready: Callable[[], None]) -> dict[str, str]:
+    """Wait at a loopback redirect URI for the browser, which ``ready`` may send off.
+
+    Raises TakenError, or BackError when nobody came.
+    """
     place = urlsplit(redirect_uri)
     came: list[str] = []
 
@@ -57,8 +65,9 @@ def listen(redirect_uri: str, seconds: float) -> dict[str, str]:
     try:
         server = HTTPServer((place.hostname or "127.0.0.1", place.port or 0), Handler)
     except OSError as error:
-        raise BackError(f"cannot listen at {redirect_uri}: {error.strerror}") from error
+        raise TakenError(f"cannot listen at {redirect_uri}: {error.strerror}") from error
     with server:
+        ready()
         until = time.monotonic() + seconds
         while not came and time.monotonic() < until:
             server.timeout = min(1.0, until - time.monotonic())
