@@ -82,11 +82,13 @@ class IntakeSettings(BaseModel):
     """The internal listener. Without sources it does not run."""
 
     model_config = _STRICT
-    host: str = "127.0.0.1"
-    port: int = Field(8090, ge=1, le=65535)
+    host: str = Field("127.0.0.1", description="address of the internal listener")
+    port: int = Field(8090, ge=1, le=65535, description="its port; never published")
     base_url: str = Field("", description="how sources call the listener; empty: http(s)://host:port")
     tls: TlsSettings = Field(TlsSettings(), description="as section tls, for this listener")
-    sources: dict[Annotated[str, Field(pattern=_NAME)], SourceSettings] = {}
+    sources: dict[Annotated[str, Field(pattern=_NAME)], SourceSettings] = Field(
+        {}, description="systems that push, by name (docs/intake.md); without any the listener does not run"
+    )
     body_bytes: int = Field(50_000_000, ge=1000, le=50_000_000, description="largest accepted body")
     body_seconds: float = Field(30.0, gt=0, le=600, description="time in which a body must have arrived")
     entries: int = Field(5_000, ge=1, description="most entries of one Bundle")
