@@ -79,11 +79,11 @@ def quality(
             )
             return
         made = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings))
-        show(made.document(), form, output)
         if defects:
             with defects.open("w", encoding="utf-8-sig", newline="") as out:
                 count = made.defects(out)
             errors.print(f"{defects}: {count} lines", highlight=False, markup=False)
+        show(made.document(), form, output)
 
 
 @contextmanager
