@@ -10,20 +10,21 @@ from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
 from profiles.validation.nodes import HL7, Binding, Constraint, Node, Tree, TypeRef
 
-QUANTITIES = frozenset({"Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity", "MoneyQuantity"})
+TABLES = ("invariants.toml", "invariants-stu3.toml")
 
 
 @cache
 def invariants(version: FhirVersion) -> dict[str, tuple[Constraint, ...]]:
-    """The base invariants by path, from the table that stands in for the core package."""
+    """The base invariants by path, from the tables that stand in for the core package."""
     rows: dict[str, list[Constraint]] = {}
-    text = Path(__file__).with_name("invariants.toml").read_text(encoding="utf-8")
-    for row in tomllib.loads(text)["invariant"]:
-        if version.value in row.get("fhir", ("stu3", "r4")):
-            for path in row["paths"]:
-                rows.setdefault(path, []).append(
-                    Constraint(row["key"], "error", row["expression"], row["human"], base=True)
-                )
+    for name in TABLES:
+        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        for row in tomllib.loads(text)["invariant"]:
+            if version.value in row.get("fhir", ("stu3", "r4")):
+                for path in row["paths"]:
+                    rows.setdefault(path, []).append(
+                        Constraint(row["key"], "error", row["expression"], row["human"], base=True)
+                    )
     return {path: tuple(found) for path, found in rows.items()}
 
 

@@ -63,8 +63,9 @@ class Compiler:
         required = []
         for name, child in self.merger.view(node).items():
             needed = self._properties(shape, name, child, bit)
-            if needed is not None:
-                required.append((bit, needed))
+            demands = [(needed, "")] if needed is not None else _demanded_slices(child)
+            for node_needed, slice_name in demands:
+                required.append((bit, node_needed, slice_name))
                 shape.required |= bit
             bit <<= 1
         shape.required_nodes = tuple(required)
@@ -314,6 +315,13 @@ class Compiler:
                     return url
         url_node = (node.children or {}).get("url")
         return url_node.fixed if url_node is not None and isinstance(url_node.fixed, str) else None
+
+
+def _demanded_slices(node: Node) -> list[tuple[Node, str]]:
+    """The slices that must be there although their element as a whole may be absent, by name."""
+    if node.choice or node.max == 0:
+        return []
+    return [(one, name) for name, one in node.slices.items() if one.min > 0 and one.max != 0]
 
 
 def _other_type(node: Node) -> Check:

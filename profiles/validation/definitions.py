@@ -52,7 +52,7 @@ class Definitions:
             rows = self._index.get((kind, other)) if other else None
         if not rows:
             return self._extra.get(key)
-        package, entry = next((row for row in rows if row[1].version == version), rows[0])
+        package, entry = next((row for row in rows if version and row[1].version == version), rows[0])
         found = package.read(entry)
         self._read[key] = repaired(found) if found is not None else None
         return self._read[key]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from profiles.validation.nodes import HL7, MISSING, Binding, Constraint, Node, Slicing, TypeRef, ZibElement
+
+MAX_NAME: Final = 60
 
 
 def _value(element: Mapping[str, Any], prefix: str) -> Any:
@@ -91,10 +93,38 @@ def _zib(element: Mapping[str, Any]) -> ZibElement | None:
     newest = max(concepts, key=lambda pair: ("basicelements" not in pair[0], pair[0][-6:]))[1]
     concept = newest["map"].partition("NL-CM:")[2].split()[0].rstrip(",;.")
     english = str(newest.get("comment", "")).split(".")[0].split("(")[0].strip()
-    if not english or len(english) > 60 or " " in english:
+    if not english or len(english) > MAX_NAME or " " in english:
         english = str(element.get("short", "")).split(" / ")[0]
     alias = element.get("alias") or [english]
     return ZibElement(concept, str(alias[-1]), english or str(alias[-1]))
+
+
+def dataset(element: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The concept of a data set that an element is mapped to, and its Dutch name (empty when it is a sentence).
+
+    Birth care, appointments and nursing handover have data sets of their own (``peri32-dataelement-9983``); of several
+    releases of one data set the newest counts.
+    """
+    rows = [row for row in element.get("mapping") or () if "dataelement" in str(row.get("map"))]
+    if not rows:
+        return None
+    row = max(rows, key=lambda one: _release(str(one["map"])))
+    name = str(row.get("comment", "")).partition(". ")[0].split(" (")[0].strip()
+    return str(row["map"]), name if len(name) <= MAX_NAME else ""
+
+
+def _release(concept: str) -> int:
+    digits = concept.partition("-dataelement")[0].removeprefix("peri")
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _named(element: Mapping[str, Any], before: ZibElement | None) -> ZibElement | None:
+    """The name of an element: of its zib concept, else of its data set concept, else the one that it had."""
+    found = _zib(element)
+    if found is not None or (before is not None and before.of_zib):
+        return found or before
+    concept = dataset(element)
+    return ZibElement(concept[0], concept[1], concept[1]) if concept is not None and concept[1] else before
 
 
 def _max(text: Any) -> int | None:
@@ -118,7 +148,7 @@ def amend(node: Node, element: Mapping[str, Any], source: str) -> None:
     if isinstance(element.get("binding"), dict):
         binding = _binding(element["binding"])
         if binding.value_set is None and node.binding is not None:
-            binding = replace(binding, value_set=node.binding.value_set)
+            binding = replace(binding, value_set=node.binding.value_set, codes=node.binding.codes)
         node.binding = binding
     if isinstance(element.get("maxLength"), int):
         node.max_length = element["maxLength"]
@@ -134,7 +164,7 @@ def amend(node: Node, element: Mapping[str, Any], source: str) -> None:
         node.constraints.update(_constraints(element["constraint"], source))
     if isinstance(element.get("contentReference"), str):
         node.content = element["contentReference"]
-    node.zib = _zib(element) or node.zib
+    node.zib = _named(element, node.zib)
     node.short = str(element.get("short") or node.short)
     node.modifier = bool(element.get("isModifier", node.modifier))
 

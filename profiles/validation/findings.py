@@ -106,7 +106,7 @@ def _zib_label(hit: Hit, root: str) -> tuple[str, str]:
     if zib is None:
         return root, ""
     names = [name for name in (root, zib.name_nl) if name]
-    return ", ".join(dict.fromkeys([*names, f"NL-CM {zib.concept}"])), zib.concept
+    return ", ".join(dict.fromkeys([*names, zib.label])), zib.concept
 
 
 def finding_of(hit: Hit, kind: str, zib: str) -> Finding:

@@ -60,11 +60,24 @@ class Constraint:
 
 @dataclass(frozen=True)
 class ZibElement:
-    """The zib element behind an element: concept id, Dutch and English name."""
+    """The zib element behind an element: concept id, Dutch and English name.
+
+    Where there is none, the concept of a data set (``peri32-dataelement-9983``), which has a Dutch name only.
+    """
 
     concept: str
     name_nl: str
     name_en: str
+
+    @property
+    def of_zib(self) -> bool:
+        """Whether the concept is one of a zib."""
+        return self.concept[:1].isdigit()
+
+    @property
+    def label(self) -> str:
+        """The concept as findings show it: ``NL-CM 5.1.4``."""
+        return f"NL-CM {self.concept}" if self.of_zib else self.concept
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ class Shape:
         self.resource = resource
         self.props: dict[str, Prop] = {}
         self.required = 0
-        self.required_nodes: tuple[tuple[int, Node], ...] = ()
+        self.required_nodes: tuple[tuple[int, Node, str], ...] = ()
         self.invariants: tuple[Check, ...] = ()
         self.choices: tuple[Node, ...] = ()
 
@@ -111,10 +111,15 @@ class Shape:
         return hits
 
     def _missing(self, missing: int) -> Hits:
+        """What is required and absent: an element, or (with its name) a slice of an element that may be absent."""
         hits = []
-        for bit, node in self.required_nodes:
+        for bit, node, slice_name in self.required_nodes:
             if missing & bit:
-                hit = Hit("cardinality.min", node, {"min": node.min, "count": 0})
+                params: dict[str, Any] = {"min": node.min, "count": 0}
+                if slice_name:
+                    hit = Hit("slicing.min", node, {"slice": slice_name, **params})
+                else:
+                    hit = Hit("cardinality.min", node, params)
                 name = node.name.removesuffix("[x]")
                 hit.path.append(Segment(name, name))
                 hits.append(hit)

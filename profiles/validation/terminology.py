@@ -76,8 +76,8 @@ class ValueSet:
 
     def _rest(self, extent: Extent | None, system: str, code: str) -> bool | None:
         """What is left when no list has the code: no, unless the set is open for its system (or altogether)."""
-        extent = extent or self.extents.get("")
-        if extent is None or not extent.open:
+        anything = self.extents.get("")
+        if not (extent is not None and extent.open) and not (anything is not None and anything.open):
             return False
         return self._server(self.url, system, code) if self._server is not None else None
 
@@ -157,16 +157,25 @@ class Terminology:
         return total, title
 
     def _include(self, include: Mapping[str, Any], busy: tuple[str, ...]) -> dict[str, Extent]:
+        """What one include comes to; several value sets in it are taken together (their union) in both releases.
+
+        The specification contradicts itself: the comment on ValueSet.compose.include says "in all the value sets"
+        (STU3 and R4), the definition of include.valueSet says "the union" (R4). Every published set that names
+        several means the union: action-participant-role of both core packages ("Either a practitioner role or a
+        relationship type") and three of the birth care packages, whose intersections would be empty.
+        """
         system = include.get("system")
         own: dict[str, Extent] | None = None
         if isinstance(system, str):
             own = {system: self._system_part(system, include)}
         imports = include.get("valueSet", ())
+        if not imports:
+            return own or {}
+        other: dict[str, Extent] = {}
         for canonical in [imports] if isinstance(imports, str) else imports:
             extents, _ = self._extents(plain(canonical), busy)
-            other = {"": Extent(frozenset(), open=True)} if extents is None else extents
-            own = other if own is None else _intersection(own, other)
-        return own or {}
+            _merge(other, {"": Extent(frozenset(), open=True)} if extents is None else extents)
+        return other if own is None else _intersection(own, other)
 
     def _system_part(self, system: str, include: Mapping[str, Any]) -> Extent:
         concepts = include.get("concept")
@@ -199,12 +208,14 @@ def _remove(total: dict[str, Extent], less: Mapping[str, Extent]) -> None:
 
 def _intersection(one: Mapping[str, Extent], other: Mapping[str, Extent]) -> dict[str, Extent]:
     found = {}
-    for system in one.keys() & other.keys():
-        a, b = one[system], other[system]
+    unsure = "" in other
+    for system in one if unsure else one.keys() & other.keys():
+        a, b = one[system], other.get(system, Extent(frozenset()))
+        if unsure:
+            found[system] = Extent(a.codes & b.codes, open=True)
+            continue
         both = a.codes & b.codes | (a.codes if b.open else frozenset()) | (b.codes if a.open else frozenset())
         found[system] = Extent(frozenset(both), a.open and b.open)
-    if "" in other:
-        return {system: Extent(frozenset(), open=True) for system in one}
     return found
 
 

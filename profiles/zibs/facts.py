@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from profiles.validation.differential import dataset
 from profiles.zibs.names import Names, concept_of, model
 from profiles.zibs.notation import BAR
 
@@ -85,10 +86,8 @@ def _concepts(element: Mapping[str, Any], names: Names, own: str) -> dict[str, s
     found = {}
     if concept := concept_of(element, own):
         found["zib"] = names.text(concept)
-    dataset = next((one for one in element.get("mapping", ()) if "dataelement" in str(one.get("map"))), None)
-    if dataset is not None:
-        label = str(dataset.get("comment", "")).partition(". ")[0].split(" (")[0].strip()
-        found["dataset"] = str(dataset["map"]) + (BAR + label if label and len(label) <= 60 else "")
+    if (of_dataset := dataset(element)) is not None:
+        found["dataset"] = BAR.join(filter(None, of_dataset))
     return found
 
 

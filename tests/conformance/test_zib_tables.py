@@ -255,6 +255,23 @@ def test_zib_names_in_findings_are_dutch_and_carry_their_concept() -> None:
     assert finding.concept == "5.1.4"
 
 
+def test_a_treatment_directive_without_its_modifier_extension_is_wrong() -> None:
+    """A required slice of an element that is absent as a whole: who reads it would take the directive for a permit."""
+    url = "http://nictiz.nl/fhir/StructureDefinition/zib-TreatmentDirective"
+    consent = {"resourceType": "Consent", "patient": {"reference": "Patient/1"}, "status": "active"}
+    for validator in (tables(), packages()):
+        assert ("slicing", "Consent.modifierExtension") in errors(validator.validate(consent, [url]))
+
+
+def test_birth_care_elements_are_named_from_their_data_set() -> None:
+    """The same names, whether the tables or the packages were used."""
+    resource = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "comment": ""}
+    url = "http://nictiz.nl/fhir/StructureDefinition/bc-AmnioticFluid"
+    for validator in (tables(), packages(), both()):
+        found = {one.zib for one in validator.validate(resource, [url]).findings if one.rule == "format"}
+        assert found == {"Vruchtwater, Toelichting, peri32-dataelement-2415"}
+
+
 def test_base_invariants_of_the_types_are_those_of_the_core_package() -> None:
     """What stands in for the core package says the same; R4 and the general ones are in invariants.toml."""
     text = Path(evaluate.__file__).with_name("invariants-stu3.toml").read_text(encoding="utf-8")

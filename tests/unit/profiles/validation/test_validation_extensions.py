@@ -1,0 +1,89 @@
+"""Extensions and slices that are absent, empty, or have another type of value than their profile wants."""
+
+from typing import Any
+
+import pytest
+from unit.profiles.validation.small_definitions import TEST, element, extension, knowing, observation, profile, rules
+
+from profiles.fhir.version import FhirVersion
+
+CONCEPT = [{"code": "CodeableConcept"}]
+URL = element("Extension.url", fixedUri=TEST + "coded")
+CODED = {
+    "value[x] with one type": extension("coded", "CodeableConcept"),
+    "the JSON name": profile("coded", "Extension", URL, element("Extension.valueCodeableConcept", type=CONCEPT)),
+    "a type slice": profile(
+        "coded",
+        "Extension",
+        URL,
+        element("Extension.value[x]", slicing={"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"}),
+        {**element("Extension.value[x]:valueCodeableConcept", type=CONCEPT), "path": "Extension.valueCodeableConcept"},
+    ),
+}
+HOLDER = profile(
+    "holder",
+    "Observation",
+    element("Observation.extension:coded", type=[{"code": "Extension", "profile": [TEST + "coded"]}]),
+)
+WITHIN = profile(
+    "holder",
+    "Observation",
+    element("Observation.extension:coded", min=1, type=[{"code": "Extension", "profile": [TEST + "coded"]}]),
+)
+
+
+@pytest.mark.parametrize("version", list(FhirVersion))
+@pytest.mark.parametrize("written", list(CODED))
+@pytest.mark.parametrize("asked", [(), (TEST + "holder",)])
+def test_an_extension_has_the_type_of_value_that_its_profile_wants(
+    version: FhirVersion, written: str, asked: tuple[str, ...]
+) -> None:
+    validator = knowing(CODED[written], HOLDER, version=version)
+    right = observation(extension=[{"url": TEST + "coded", "valueCodeableConcept": {"text": "x"}}])
+    wrong = observation(extension=[{"url": TEST + "coded", "valueString": "x"}])
+    assert rules(validator.validate(right, asked)) == []
+    assert ("type", "Observation.extension[0].value") in rules(validator.validate(wrong, asked))
+
+
+@pytest.mark.parametrize("version", list(FhirVersion))
+@pytest.mark.parametrize(
+    ("definitions", "url", "asked"),
+    [
+        ((), "urn:unknown", ()),
+        ((CODED["the JSON name"],), TEST + "coded", ()),
+        ((CODED["the JSON name"], HOLDER), TEST + "coded", (TEST + "holder",)),
+    ],
+)
+def test_an_extension_with_neither_value_nor_extensions_is_wrong(
+    version: FhirVersion, definitions: tuple[Any, ...], url: str, asked: tuple[str, ...]
+) -> None:
+    """ext-1, whether the extension is unknown, known by its own definition, or a slice of a profile."""
+    validator = knowing(*definitions, version=version)
+    report = validator.validate(observation(extension=[{"url": url}]), asked)
+    assert ("invariant:ext-1", "Observation.extension[0]") in rules(report)
+    nested = observation(code={"text": "x", "extension": [{"url": url}]})
+    assert ("invariant:ext-1", "Observation.code.extension[0]") in rules(validator.validate(nested, asked))
+
+
+def test_a_required_slice_is_missed_when_the_whole_element_is_absent() -> None:
+    """https://hl7.org/fhir/R4/profiling.html#slice-cardinality: the slice has bounds of its own."""
+    report = knowing(CODED["the JSON name"], WITHIN).validate(observation(), [TEST + "holder"])
+    assert rules(report) == [("slicing", "Observation.extension")]
+    assert "coded" in report.findings[0].text_en
+
+
+def test_a_required_slice_of_values_is_missed_too_and_an_optional_one_is_not() -> None:
+    by_code = {"discriminator": [{"type": "value", "path": "code"}], "rules": "open"}
+    code = {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]}
+    definition = profile(
+        "parts",
+        "Observation",
+        element("Observation.component", slicing=by_code),
+        element("Observation.component:must", min=1),
+        element("Observation.component:must.code", patternCodeableConcept=code),
+        element("Observation.component:may", min=0),
+        element("Observation.component:may.code", patternCodeableConcept={"text": "x"}),
+    )
+    validator = knowing(definition)
+    assert rules(validator.validate(observation(), [TEST + "parts"])) == [("slicing", "Observation.component")]
+    assert rules(validator.validate(observation(component=[{"code": code}]), [TEST + "parts"])) == []
