@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
+from profiles.fhir import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.validation.expressions import (
     BudgetExceeded,
@@ -90,31 +91,43 @@ BY_HAND: Final[dict[str, Predicate]] = {
 
 
 @lru_cache(maxsize=4096)
-def _closure(expression: str, version: FhirVersion) -> Closure | None:
+def _closure(expression: str, version: FhirVersion, kind: str | None) -> Closure | None:
     try:
         return compile_expression(expression)
     except Unsupported:
-        return _general(expression, version)
+        return _general(expression, version, kind)
 
 
-def _general(expression: str, version: FhirVersion) -> Closure | None:
-    """The general FHIRPath engine for what the compiler does not cover; None when it refuses the expression too."""
-    try:
-        from profiles.fhir import fhirpath
-    except ImportError:
-        return None
+def _general(expression: str, version: FhirVersion, kind: str | None) -> Closure | None:
+    """The general FHIRPath engine for what the compiler does not cover; None when it refuses the expression too.
+
+    ``kind`` is the type of the element that the expression is about, without which ``is(Quantity)`` cannot be told.
+    """
     try:
         compiled = fhirpath.compile(expression)
     except fhirpath.FhirPathError:
         return None
 
     def run(focus: list[Any], env: Env) -> list[Any]:
+        names = {"resource": env.resource, "rootResource": env.root, "context": focus[0]}
         try:
-            return list(compiled.evaluate(focus[0], version=version, variables={"resource": env.resource}))
+            return compiled.evaluate(fhirpath.Node(focus[0], kind, None, env.root), version, names, find=env.resolve)
         except fhirpath.FhirPathError as problem:
             raise BudgetExceeded from problem
 
     return run
+
+
+def type_name(node: Node) -> str | None:
+    """The type of the values of an element ("CodeableConcept", "Patient.contact"); None for a choice of types.
+
+    A node without types is the root of a structure: its id is the name of the type.
+    """
+    if len(node.types) > 1 or node.content is not None:
+        return None
+    if not node.types or node.types[0].code in ("Element", "BackboneElement"):
+        return ".".join(step.partition(":")[0] for step in node.id.split("."))
+    return node.types[0].code
 
 
 def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) -> Check | None:
@@ -131,7 +144,7 @@ def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) ->
             return None if predicate(value, context) else [Hit("invariant.failed", node, params, severity)]
 
         return by_hand
-    closure = _closure(constraint.expression, version)
+    closure = _closure(constraint.expression, version, type_name(node))
     lenient = constraint.base
 
     def check(value: Any, context: Any) -> Hits | None:
