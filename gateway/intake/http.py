@@ -103,6 +103,7 @@ class Listener:
         authorization = request.headers.get("authorization", "")
         peer = peer_of(request.scope)
         if not await self._worker.run(lambda: self._logins.is_source(name, peer, authorization)):
+            log.warning("not let in: %s as %.60s", "/".join(peer.hostnames or ()) or "nobody", name)
             text = "This source is not known, or you are not it."
             raise Problem(401, "login", text, headers={"www-authenticate": "Bearer"})
 

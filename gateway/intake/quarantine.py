@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from auth.crypto import KeyRing
 from gateway.collect.normalise import resolve_urns
+from gateway.intake.change import Change
 from gateway.intake.judge import recorded
-from gateway.intake.plan import Change
 from gateway.intake.tasks import Push, Task, set_id
 from gateway.store.schema import quarantine
 from profiles.fhir import jsonio, xmlio

@@ -13,10 +13,12 @@ from auth.crypto import KeyRing, Pseudonyms
 from gateway.audit.record import AuditRecord
 from gateway.intake import quarantine
 from gateway.intake.answers import Answer, Result, answer, done, found, refused
+from gateway.intake.change import Change, Plan
 from gateway.intake.expect import Expectations
 from gateway.intake.judge import gate_of, recorded
-from gateway.intake.plan import Change, Plan, Planner
+from gateway.intake.plan import plan as planned
 from gateway.intake.refusal import Refusal, refusal
+from gateway.intake.sender import Sender
 from gateway.intake.settings import IntakeSettings
 from gateway.intake.tasks import Key, Push
 from gateway.quality.gate import Counting
@@ -64,11 +66,11 @@ class Intake:
         self._catalogue = catalogue
         self._pseudonyms = pseudonyms
         self._expected = Expectations(catalogue)
-        self.planner = lru_cache(maxsize=None)(self._planner)
+        self.sender = lru_cache(maxsize=None)(self._sender)
 
-    def _planner(self, name: str) -> Planner:
+    def _sender(self, name: str) -> Sender:
         source = self.settings.sources[name]
-        return Planner(
+        return Sender(
             self.engine,
             source.provider,
             name,
@@ -90,7 +92,7 @@ class Intake:
             push = make()
             if push.request_id and (kept := self._answered(name, push)):
                 return kept
-            plan = self.planner(name).plan(push)
+            plan = planned(self.sender(name), push)
             try:
                 return self._carry_out(name, plan, released)
             except Refusal as fault:
@@ -144,7 +146,7 @@ class Intake:
         kept_out = [task for task in push.tasks if task.refused is not None]
         if push.together and kept_out and not plan.blocked:
             raise _together([task.refused for task in kept_out if task.refused is not None])
-        planner = self.planner(name)
+        sender = self.sender(name)
         if plan.blocked and push.together:
             with self.engine.begin() as connection:
                 numbers = self._quarantine(connection, name, plan)
@@ -152,7 +154,7 @@ class Intake:
         with self.engine.begin() as connection:
             if plan.blocked:
                 self._quarantine(connection, name, plan)
-            unit = Unit(connection, planner.provider, name, push.version, self.ring)
+            unit = Unit(connection, sender.provider, name, push.version, self.ring)
             watched = plan.watched
             unit.check({key: row for key, row in plan.known.rows.items() if key in watched}, watched)
             self._put_patients(connection, name, plan)
@@ -170,8 +172,8 @@ class Intake:
         return Taken(given, self._records(name, plan, written, persons, given.status))
 
     def _put_patients(self, connection: Connection, name: str, plan: Plan) -> None:
-        planner = self.planner(name)
-        writer = Writer(connection, planner.provider, name, self._pseudonyms, self.ring)
+        sender = self.sender(name)
+        writer = Writer(connection, sender.provider, name, self._pseudonyms, self.ring)
         for change in plan.changes:
             if change.key[0] == "Patient" and not change.deleted and not change.same:
                 writer.put_patient(PatientEntry(plan.push.version, change.key[1], change.bsn, change.birth_date))
@@ -197,13 +199,13 @@ class Intake:
         return found
 
     def _quarantine(self, connection: Connection, name: str, plan: Plan) -> list[int]:
-        planner, push = self.planner(name), plan.push
+        sender, push = self.sender(name), plan.push
         if push.together:
-            number = quarantine.put_away(connection, planner.provider, name, push, push.tasks, plan.blocked, self.ring)
+            number = quarantine.put_away(connection, sender.provider, name, push, push.tasks, plan.blocked, self.ring)
             return [number]
         numbers = []
         for change in plan.blocked:
-            number = quarantine.put_away(connection, planner.provider, name, push, [change.task], [change], self.ring)
+            number = quarantine.put_away(connection, sender.provider, name, push, [change.task], [change], self.ring)
             change.task.refused = _blocked([change], [number])
             numbers.append(number)
         return numbers

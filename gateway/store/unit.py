@@ -23,7 +23,7 @@ class Stale(Exception):
 
 
 class Pending(Protocol):
-    """One change to be written; see gateway.intake.plan.Change."""
+    """One change to be written; see gateway.intake.change.Change."""
 
     @property
     def key(self) -> Key:

@@ -1,0 +1,99 @@
+"""What is known of a push on its way: the draft, the changes that it comes to, and the plan that is carried out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from gateway.collect.normalise import BSN_SYSTEMS, Repair
+from gateway.intake.place import OWNER_ELEMENTS
+from gateway.intake.tasks import Key, Push, Task
+from gateway.store.known import Known, Row
+from profiles.fhir.tree import Resource
+from profiles.validation import Finding, Report
+
+
+@dataclass(slots=True)
+class Change:
+    """One resource as it will be stored, or (``deleted``) not be served any more."""
+
+    task: Task
+    patient_id: str
+    before: Row | None
+    deleted: bool = False
+    json: bytes = b""
+    xml: bytes = b""
+    digest: bytes = b""
+    original: bytes = b""
+    format: str = "json"
+    links: frozenset[Key] = frozenset()
+    tokens: frozenset[str] = frozenset()
+    repairs: Sequence[Repair] = ()
+    content: bytes | None = None
+    report: Report | None = None
+    findings: Sequence[Finding] = ()
+    """Of validation, and of the document that a DocumentReference brings."""
+    blocked: bool = False
+    bsn: str | None = None
+    birth_date: date | None = None
+
+    @property
+    def key(self) -> Key:
+        """Type and id."""
+        return self.task.key
+
+    @property
+    def same(self) -> bool:
+        """Whether the store has exactly this already."""
+        if self.before is None:
+            return self.deleted
+        if self.deleted:
+            return self.before.deleted
+        return not self.before.deleted and self.before.digest == self.digest
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will be written, and what was kept out, each with its task."""
+
+    push: Push
+    changes: list[Change] = field(default_factory=list)
+    existing: list[tuple[Task, Row]] = field(default_factory=list)
+    """What a conditional create found, and what only had to be there."""
+    blocked: list[Change] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
+    watched: frozenset[Key] = frozenset()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A push while it is looked at: its plan so far, and by key what was found about each resource."""
+
+    plan: Plan
+    repairs: dict[Key, list[Repair]] = field(default_factory=dict)
+    labels: dict[Key, Resource] = field(default_factory=dict)
+    """Stored resources that references without display point at."""
+    pointing: dict[Key, list[Resource]] = field(default_factory=dict)
+    """The References of each resource, as objects of it."""
+
+    @property
+    def push(self) -> Push:
+        """What was pushed."""
+        return self.plan.push
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that were not refused."""
+        return [task for task in self.push.tasks if task.refused is None]
+
+
+def owners_by_bsn(resource: Resource) -> Iterable[tuple[Resource, str]]:
+    """The elements that name the patient by BSN alone."""
+    for name in OWNER_ELEMENTS:
+        node = resource.get(name)
+        if not isinstance(node, dict) or "reference" in node:
+            continue
+        identifier = node.get("identifier")
+        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
+            value = identifier.get("value")
+            if isinstance(value, str) and value.isascii() and value:
+                yield node, value

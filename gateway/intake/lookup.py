@@ -1,0 +1,119 @@
+"""Asking the store, once, about all that a push names: ids, identifiers, patients, what references point at."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from gateway.collect.normalise import Repair, resolve_urns
+from gateway.intake.change import Draft, owners_by_bsn
+from gateway.intake.place import links
+from gateway.intake.refusal import refusal
+from gateway.intake.sender import Sender
+from gateway.intake.tasks import ID, Key, Names, Task, identifiers, set_id
+from gateway.store.engine import reading
+from gateway.store.known import by_identifier, contents_of, known
+from profiles.fhir import jsonio
+from profiles.fhir.tree import Resource, local_reference, references
+
+
+class Lookup:
+    """One look at the store for one push."""
+
+    connection: Connection
+
+    def __init__(self, sender: Sender, draft: Draft) -> None:
+        self.sender = sender
+        self.draft = draft
+        self.version = draft.push.version
+
+    def read(self) -> None:
+        """Give ids, and look up all that the store must tell."""
+        one = self.sender
+        with reading(one.engine).connect() as self.connection:
+            self._assign()
+            keys = {task.key for task in self.draft.tasks if task.id}
+            wanted: set[Key] = set()
+            persons: set[str] = set()
+            for task in self.draft.tasks:
+                if task.resource is not None:
+                    pointing = self.draft.pointing[task.key] = list(references(task.resource))
+                    self._urls(task, pointing)
+                    keys |= set(links(task.resource))
+                    wanted |= _without_display(pointing)
+                    persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
+            self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
+            asked = wanted & self.draft.plan.known.rows.keys() - {task.key for task in self.draft.tasks}
+            for key, content in contents_of(self.connection, one.provider, self.version, asked):
+                self.draft.labels[key] = jsonio.load(content)
+
+    def _assign(self) -> None:
+        names = Names(self.sender.provider, self.sender.source, self.version)
+        for task in self.draft.tasks:
+            found = self._matching(task)
+            if task.refused is not None:
+                continue
+            if found:
+                task.id = found
+                task.only_new = task.method == "POST"
+            elif task.method == "POST":
+                self._name(task, names)
+            elif not task.id and task.resource is not None:
+                given = task.resource.get("id")
+                task.id = names.assign(task) if given is None else str(given)
+                if not ID.fullmatch(task.id):
+                    text = "an id has 1 to 64 letters, digits, - and ."
+                    task.refused = refusal(400, "invalid", text, task.place or f"{task.type}.id")
+                    continue
+            if task.resource is not None:
+                set_id(task.resource, task.id)
+                if task.full_url:
+                    self.draft.push.urls[task.full_url] = task.key
+
+    def _matching(self, task: Task) -> str:
+        if task.condition is None:
+            return ""
+        found = self._identified(task.type, *task.condition)
+        if len(found) > 1:
+            task.refused = refusal(412, "multiple-matches", "more than one resource has this identifier", task.place)
+        return found[0] if len(found) == 1 else ""
+
+    def _identified(self, type_: str, system: str, value: str) -> Sequence[str]:
+        one = self.sender
+        token = one.token(type_, system, value)
+        return by_identifier(self.connection, one.provider, self.version, one.source, type_, token)
+
+    def _name(self, task: Task, names: Names) -> None:
+        """The id of a create; one that was deleted is never brought back by creating the same again."""
+        for salt in range(100):
+            task.id = names.assign(task, salt)
+            row = known(self.connection, self.sender.provider, self.version, [task.key]).rows.get(task.key)
+            if row is None or not row.deleted:
+                task.only_new = row is not None
+                return
+        task.refused = refusal(409, "conflict", "created and deleted too often", task.place)
+
+    def _urls(self, task: Task, pointing: Sequence[Resource]) -> None:
+        resource = task.resource or {}
+        self.draft.repairs[task.key] = resolve_urns(resource, self.draft.push.urls) if self.draft.push.urls else []
+        for reference in pointing:
+            text = reference["reference"]
+            type_, mark, query = text.partition("?identifier=")
+            if not mark or "/" in type_:
+                continue
+            system, _, value = query.partition("|")
+            found = {
+                other.id
+                for other in self.draft.tasks
+                if other.type == type_ and other.resource and (system, value) in set(identifiers(other.resource))
+            } or set(self._identified(type_, system, value))
+            if len(found) != 1:
+                text = "a conditional reference matches no resource, or more than one"
+                task.refused = refusal(412, "multiple-matches", text, task.place or task.type)
+                return
+            reference["reference"] = f"{type_}/{found.pop()}"
+            self.draft.repairs[task.key].append(Repair("reference-from-identifier", task.type))
+
+
+def _without_display(pointing: Sequence[Resource]) -> set[Key]:
+    found = (local_reference(one["reference"]) for one in pointing if "display" not in one)
+    return {key for key in found if key is not None}

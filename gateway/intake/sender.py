@@ -1,0 +1,36 @@
+"""The source of a push, with all that is needed to judge what it sends."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Engine
+
+from auth.crypto import KeyRing, Pseudonyms
+from gateway.quality.gate import Gate
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+Expected = Callable[[Resource, FhirVersion], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One source of a provider. ``patients_of`` names other sources whose patient ids it uses as well."""
+
+    engine: Engine
+    provider: str
+    source: str
+    patients_of: frozenset[str]
+    expected: Expected
+    gate: Gate
+    pseudonyms: Pseudonyms
+    ring: KeyRing
+
+    def token(self, type_: str, system: str, value: str) -> str:
+        """The keyed hash by which an identifier is found."""
+        return self.pseudonyms.of(sha256(f"{type_}|{system}|{value}".encode()).hexdigest())
+
+    def owns(self, source: str) -> bool:
+        """Whether this source may use the patient ids of another, or of itself."""
+        return source == self.source or source in self.patients_of

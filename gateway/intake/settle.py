@@ -1,0 +1,266 @@
+"""Settling a push: whose each resource is, how it is normalised, what validation says, and whether it may stay."""
+
+from collections.abc import Mapping
+from datetime import date
+from hashlib import sha256
+
+from gateway.collect.normalise import BSN_SYSTEMS, Repair, claim_profile, fill_display, find_bsn, mask_bsn
+from gateway.intake.change import Change, Draft, owners_by_bsn
+from gateway.intake.documents import Documents
+from gateway.intake.place import links, place
+from gateway.intake.read import Item
+from gateway.intake.refusal import Refusal, refusal
+from gateway.intake.sender import Sender
+from gateway.intake.tasks import Key, Task, identifiers
+from gateway.quality.settings import Policy
+from profiles.fhir import jsonio, xmlio
+from profiles.fhir.errors import FormatError
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+_ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
+_BSN = tuple(system.encode() for system in BSN_SYSTEMS)
+
+
+class Settling:
+    """One push, after the store was asked."""
+
+    def __init__(self, sender: Sender, draft: Draft) -> None:
+        self.sender = sender
+        self.draft = draft
+        self.version = draft.push.version
+        self.hints: dict[Key, str] = {}
+        self.documents: Documents | None = None
+        self.texts: dict[Key, bytes] = {}
+        """The JSON of each resource as it came, to see at once what cannot be in it."""
+
+    def settle(self) -> None:
+        """Place, normalise, judge; what is blocked takes with it what depends on it."""
+        self._conflicts()
+        self._tell_existing()
+        items = self._items()
+        self.documents = Documents(items, self.draft.plan.known.documents.get)
+        self.texts = {key: jsonio.dump(item.resource) for key, item in items.items()}
+        for key, item in items.items():
+            made = self.draft.repairs.setdefault(key, [])
+            if any(name in self.texts[key] for name in _ATTACHMENT):
+                made += self.documents.own_urls(item.resource, item.urls)
+        changes: dict[Key, Change] = {}
+        numbers = self._numbers(items)
+        tokens = {key: self._tokens(item.resource) for key, item in items.items()}
+        self._owners(items, numbers)
+        self._stay(items)
+        while True:
+            refused = self._place(items, changes, numbers, tokens)
+            blocked = [change for change in changes.values() if change.blocked]
+            for change in blocked:
+                del changes[change.key], items[change.key]
+            self.draft.plan.blocked += blocked
+            if not blocked and not refused:
+                break
+        self.draft.plan.changes += changes.values()
+        own = {change.key for change in self.draft.plan.changes} | {task.key for task, _ in self.draft.plan.existing}
+        owners = {("Patient", change.patient_id) for change in self.draft.plan.changes if change.patient_id}
+        self.draft.plan.watched = frozenset(own | owners)
+
+    def _conflicts(self) -> None:
+        seen: set[Key] = set()
+        for task in self.draft.tasks:
+            if not task.id:
+                continue
+            row = self.draft.plan.known.rows.get(task.key)
+            fault = None
+            if task.key in seen:
+                fault = refusal(400, "duplicate", f"{task.type}/{task.id} occurs more than once", task.place or None)
+            elif row is not None and row.source != self.sender.source and not task.only_new:
+                fault = refusal(409, "conflict", f"{task.type}/{task.id} belongs to another source", task.place or None)
+            elif task.if_match is not None and (row is None or row.deleted or row.version != task.if_match):
+                fault = refusal(412, "conflict", "the stored version is another one", task.place or None)
+            seen.add(task.key)
+            task.refused = fault
+
+    def _tell_existing(self) -> None:
+        for task in self.draft.tasks:
+            row = self.draft.plan.known.rows.get(task.key)
+            if task.method == "DELETE":
+                patient = row.patient_id if row else ""
+                self.draft.plan.changes.append(Change(task, patient, row, deleted=True))
+            elif task.only_new and row is not None and not row.deleted:
+                self.draft.plan.existing.append((task, row))
+
+    def _items(self) -> dict[Key, Item]:
+        present = {id(task) for task, _ in self.draft.plan.existing}
+        return {
+            task.key: Item(task.place, self.version, task.resource, task.original, task.format, self.draft.push.urls)
+            for task in self.draft.tasks
+            if task.resource is not None and id(task) not in present
+        }
+
+    def _numbers(self, items: Mapping[Key, Item]) -> dict[str, str]:
+        """The BSN of each patient: as it came along, else as it was sealed."""
+        found = {}
+        for patient in self.draft.plan.known.patients.values():
+            if patient.sealed_bsn is not None:
+                found[patient.patient_id] = self.sender.ring.open("bsn", patient.sealed_bsn).decode()
+        for key, item in items.items():
+            if key[0] == "Patient" and (bsn := find_bsn(item.resource)):
+                found.setdefault(key[1], bsn)
+        return found
+
+    def _tokens(self, resource: Resource) -> frozenset[str]:
+        kind = str(resource.get("resourceType"))
+        return frozenset(self.sender.token(kind, *pair) for pair in identifiers(resource))
+
+    def _owners(self, items: Mapping[Key, Item], numbers: Mapping[str, str]) -> None:
+        """A patient who is named by BSN alone: point at the record of that person."""
+        for key, item in items.items():
+            for node, bsn in owners_by_bsn(item.resource):
+                known_here = {
+                    id_
+                    for id_, number in numbers.items()
+                    if number == bsn and (("Patient", id_) in items or self._usable(id_))
+                }
+                if len(known_here) == 1:
+                    node["reference"] = f"Patient/{min(known_here)}"
+                    self.hints[key] = min(known_here)
+                    self.draft.repairs[key].append(Repair("reference-from-bsn", key[0]))
+
+    def _stay(self, items: Mapping[Key, Item]) -> None:
+        """What names no patient itself, such as a Binary, stays with the patient whose it was."""
+        for key, item in items.items():
+            owner = self._stored(key)
+            if owner and not any(type_ == "Patient" for type_, _ in links(item.resource)):
+                self.hints.setdefault(key, owner)
+
+    def _usable(self, patient_id: str) -> bool:
+        found = self.draft.plan.known.patients.get(patient_id)
+        return found is not None and self.sender.owns(found.source)
+
+    def _stored(self, key: Key) -> str | None:
+        row = self.draft.plan.known.rows.get(key)
+        return row.patient_id if row is not None and not row.deleted and self.sender.owns(row.source) else None
+
+    def _place(
+        self,
+        items: dict[Key, Item],
+        changes: dict[Key, Change],
+        numbers: Mapping[str, str],
+        tokens: Mapping[Key, frozenset[str]],
+    ) -> bool:
+        """Place all items and make the changes that are not there yet; True when one was refused on the way."""
+        placement = place([item.resource for item in items.values()], self._stored, self.hints)
+        by_key = {task.key: task for task in self.draft.tasks}
+        any_refused = False
+        for key in list(items):
+            task = by_key[key]
+            if key in placement.refused:
+                task.refused = refusal(422, "not-found", placement.refused[key], task.place or key[0])
+            elif key in changes and changes[key].patient_id != placement.patients[key]:
+                text = "what says whose it is was refused"
+                task.refused = refusal(422, "not-found", text, task.place or key[0])
+            elif key not in changes:
+                try:
+                    self._patient_stays(task, items[key].resource, placement.patients[key], numbers)
+                    changes[key] = self._change(task, items, placement.patients[key], numbers, tokens[key])
+                except FormatError as fault:
+                    task.refused = refusal(400, "structure", fault.text, fault.expression or key[0])
+                except Refusal as fault:
+                    task.refused = fault
+                except (TypeError, AttributeError, LookupError) as fault:
+                    task.refused = misshapen(task, self.version, fault)
+            if task.refused is not None:
+                any_refused = True
+                changes.pop(key, None)
+                del items[key]
+        return any_refused
+
+    def _patient_stays(self, task: Task, resource: Resource, patient_id: str, numbers: Mapping[str, str]) -> None:
+        """Nothing goes silently from one patient to another: that is a delete and a create (docs/intake.md)."""
+        row = self.draft.plan.known.rows.get(task.key)
+        if row is not None and not row.deleted and row.patient_id != patient_id:
+            text = f"{task.type}/{task.id} is of another patient; to correct that, delete it and send it again"
+            raise refusal(409, "conflict", text, task.place or None)
+        bsn = find_bsn(resource) if task.type == "Patient" else None
+        if bsn is not None and numbers.get(task.id, bsn) != bsn:
+            text = f"Patient/{task.id} has another BSN; to correct that, delete the patient's record and send it again"
+            raise refusal(409, "conflict", text, task.place or None)
+
+    def _change(
+        self,
+        task: Task,
+        items: Mapping[Key, Item],
+        patient_id: str,
+        numbers: Mapping[str, str],
+        tokens: frozenset[str],
+    ) -> Change:
+        one, item, resource = self.sender, items[task.key], items[task.key].resource
+        documents = self.documents or Documents({}, lambda _id: None)
+        if task.type == "Binary" and task.id in documents.unreadable:
+            raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
+        repairs = [*self.draft.repairs.get(task.key, ())]
+        bsn = find_bsn(resource) if task.type == "Patient" else None
+        text, number = self.texts[task.key], numbers.get(patient_id)
+        if any(system in text for system in _BSN) or (number is not None and number.encode() in text):
+            repairs += mask_bsn(resource, [number] if number else [])
+        if any("display" not in reference for reference in self.draft.pointing[task.key]):
+            repairs += fill_display(
+                resource, lambda *key: items[key].resource if key in items else self.draft.labels.get(key)
+            )
+        repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
+        decision = one.gate.judge(one.provider, one.source, self.version, resource)
+        repairs += decision.repairs
+        about = list(documents.findings(resource))
+        spoiled = any(finding.severity == "error" for finding in about)
+        blocks = spoiled and one.gate.policy(one.provider, self.version, resource) is Policy.BLOCK
+        content = documents.content(task.id) if task.type == "Binary" else None
+        body = jsonio.dump(resource)
+        original, format_ = (body, "json") if content is not None else task.received or (item.original, item.format)
+        change = Change(
+            task,
+            patient_id,
+            self.draft.plan.known.rows.get(task.key),
+            json=body,
+            digest=_digest(body, content),
+            original=original,
+            format=format_,
+            links=frozenset(links(resource)),
+            tokens=tokens,
+            repairs=repairs,
+            content=content,
+            report=decision.report,
+            findings=(*(decision.report.findings if decision.report else ()), *about),
+            blocked=decision.blocked or blocks,
+            bsn=bsn,
+            birth_date=_birth_date(resource) if task.type == "Patient" else None,
+        )
+        if not change.same:
+            change.xml = xmlio.fragment(resource, self.version)
+        return change
+
+
+def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:
+    """The refusal of a resource that has not the shape of its type, with the place. Raises ``fault`` when it has."""
+    try:
+        xmlio.fragment(task.resource, version)
+    except FormatError as found:
+        return refusal(400, "structure", found.text, found.expression or task.type)
+    raise fault
+
+
+def _digest(body: bytes, content: bytes | None) -> bytes:
+    found = sha256(body)
+    if content is not None:
+        found.update(sha256(content).digest())
+    return found.digest()
+
+
+def _claims(resource: Resource) -> bool:
+    meta = resource.get("meta")
+    return bool(isinstance(meta, dict) and meta.get("profile"))
+
+
+def _birth_date(patient: Resource) -> date | None:
+    try:
+        return date.fromisoformat(str(patient.get("birthDate")))
+    except ValueError:
+        return None
