@@ -21,7 +21,7 @@ from profiles.validation.findings import Report, as_outcome, as_text
 from profiles.validation.htmlreport import as_html
 from profiles.validation.inputs import unreadable, validate_text
 from profiles.validation.packages import PackageError, choose, default_cache, installed
-from profiles.zibs.load import RELEASES, tables
+from profiles.zibs import sources
 
 SUFFIXES = (".json", ".xml")
 DONE, FINDINGS, USAGE = 0, 1, 2
@@ -40,9 +40,7 @@ class Validators:
 
     def _make(self, version: FhirVersion) -> Validator:
         official = choose(installed(self._cache), version, self._packages)
-        release = RELEASES.get(version)
-        sources = official if release is None else [*official, tables(release)]
-        return Validator(version, Definitions(sources), self._server)
+        return Validator(version, Definitions(sources(version, official)), self._server)
 
 
 def _fail(text: str) -> None:

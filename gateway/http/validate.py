@@ -18,6 +18,7 @@ from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negoti
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.validation import Validator
 from profiles.validation.findings import as_outcome
 from profiles.validation.inputs import validate_text
 
@@ -60,12 +61,13 @@ class ValidateOperation:
         profiles += request.query_params.getlist("profile")
         wanted = request.path_params.get("type")
         language = "nl" if request.headers.get("accept-language", "").lower().startswith("nl") else "en"
-        report = await asyncio.to_thread(
-            validate_text, resource, lambda one: shared_validator(one, self._settings.package_cache), version, profiles
-        )
+        report = await asyncio.to_thread(validate_text, resource, self._validator, version, profiles)
         if wanted and report.type and report.type != wanted:
             raise Problem(400, "invalid", f"The body is not a {wanted[:64]}.")
         return as_outcome(report, language)
+
+    def _validator(self, version: FhirVersion) -> Validator:
+        return shared_validator(version, self._settings.package_cache, self._settings.validation.terminology_url)
 
 
 def _version(text: str) -> FhirVersion:

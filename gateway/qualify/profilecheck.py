@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from gateway.qualify.ports import Verdict
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.validation import Finding, Report, Validator, validator
+from profiles.validation import Finding, Report, Validator
 from profiles.validation.packages import PackageError
+from profiles.zibs import validator
 
 _SHOWN = 20
 

@@ -16,7 +16,8 @@ from profiles.standards.load import catalogue
 def open_gate(settings: Settings) -> Gate:
     """The gate for what comes in and what is fetched."""
     named = frozenset(url for _, url in Serving(catalogue()).profiles)
-    return Gate(settings.validation, catalogue(), Counting(Verdicts(settings.package_cache), named))
+    verdicts = Verdicts(settings.package_cache, settings.validation.terminology_url)
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:

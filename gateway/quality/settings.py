@@ -48,6 +48,12 @@ class QualitySettings(_Section):
     retention_days: int = Field(400, ge=1, le=3650, description="how long counts and defect lines are kept")
     queue: int = Field(2_000, ge=10, description="most deliveries that may wait to be counted")
 
+    terminology_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="base URL of a FHIR terminology service, asked last whether a code is in a value set; empty: none",
+    )
+
     def of(self, provider: str, standards: Iterable[str]) -> Policy:
         """The policy for a resource that serves these standards at a provider: the strictest of theirs."""
         found = [self._one(provider, standard) for standard in standards] or [self._one(provider, "")]

@@ -9,37 +9,45 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from gateway.terminology import TerminologyService
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.model import Standard
 from profiles.validation import Report, Validator
 from profiles.validation.definitions import Definitions
 from profiles.validation.packages import Package, choose, default_cache, installed
-from profiles.zibs.load import RELEASES, tables
+from profiles.zibs.load import RELEASES, sources, tables
 
 
 @lru_cache(maxsize=2 * len(FhirVersion))
-def shared_validator(version: FhirVersion, cache: str = "") -> Validator:
-    """The validator of a release, with the packages of a cache folder (empty: the default folder) and our tables."""
-    return Validator(version, Definitions(_sources(version, cache)))
+def shared_validator(version: FhirVersion, cache: str = "", terminology: str = "") -> Validator:
+    """The validator of a release, with the packages of a cache folder (empty: the default folder) and our tables.
+
+    ``terminology``: URL of a FHIR terminology service that is asked last about a code; empty: none.
+    """
+    return Validator(version, Definitions(_sources(version, cache)), _service(terminology) if terminology else None)
+
+
+@lru_cache(maxsize=2)
+def _service(url: str) -> TerminologyService:
+    return TerminologyService.at(url)
 
 
 def _sources(version: FhirVersion, cache: str) -> list[Package]:
-    packages = choose(installed(Path(cache) if cache else default_cache()), version)
-    release = RELEASES.get(version)
-    return packages if release is None else [*packages, tables(release)]
+    return sources(version, choose(installed(Path(cache) if cache else default_cache()), version))
 
 
 class Verdicts:
     """Reports on resources. Safe to use from several threads; a verdict on the same content is given once."""
 
-    def __init__(self, cache: str = "") -> None:
+    def __init__(self, cache: str = "", terminology: str = "") -> None:
         self._cache = cache
+        self._terminology = terminology
         self._lock = threading.Lock()
 
     def validator(self, version: FhirVersion) -> Validator:
         """The shared validator of a release."""
-        return shared_validator(version, self._cache)
+        return shared_validator(version, self._cache, self._terminology)
 
     def report(self, version: FhirVersion, resource: Resource, content: bytes) -> Report:
         """The report on a resource whose canonical bytes are ``content``."""

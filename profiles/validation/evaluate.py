@@ -47,6 +47,7 @@ class Validator:
         self.version = version
         self.definitions = definitions or Definitions()
         self.terminology = Terminology(self.definitions, server)
+        self._served = server is not None
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
         self.compiler = Compiler(version, self.definitions, self.merger, self.terminology)
@@ -110,7 +111,10 @@ class Validator:
         return report_of(settled(hits) if hits else hits, resource, zib, used)
 
     def validate_cached(self, content: bytes, resource: Any, profiles: Sequence[str] = ()) -> Report:
-        """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions."""
+        """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions.
+
+        With a terminology service, "unchecked" is not kept: the service may answer the next time.
+        """
         key = hashlib.sha256(
             b"\0".join([self.label.encode(), *(one.encode() for one in profiles), b"", content])
         ).digest()
@@ -119,7 +123,9 @@ class Validator:
             if report is not None:
                 self._verdicts.move_to_end(key)
                 return report
-            report = self._verdicts[key] = self.validate(resource, profiles)
+            report = self.validate(resource, profiles)
+            if report.verdict != "unchecked" or not self._served:
+                self._verdicts[key] = report
             while len(self._verdicts) > CACHE_SIZE:
                 self._verdicts.popitem(last=False)
             return report

@@ -8,6 +8,7 @@ import pytest
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules, value_set
 
 from profiles.fhir.version import FhirVersion
+from profiles.validation import Validator
 from profiles.validation.basefacts import invariants
 from profiles.validation.definitions import Definitions
 from profiles.validation.package import Package, open_package
@@ -123,3 +124,22 @@ class TestNamesOfDataSets:
         told = element("Observation.effective[x]", min=1, mapping=mapped(("peri32-dataelement-3", "woord " * 20)))
         [finding] = knowing(profile("bc", "Observation", told)).validate(observation(), [TEST + "bc"]).findings
         assert finding.zib == ""
+
+
+def test_a_verdict_that_a_terminology_service_left_open_is_asked_again() -> None:
+    """A service that did not answer in time may answer the next time; what it decided is kept."""
+    answers: list[bool | None] = [None, True]
+    asked = []
+
+    def server(url: str, system: str, code: str) -> bool | None:
+        asked.append(code)
+        return answers.pop(0)
+
+    many = {"resourceType": "ValueSet", "url": SET + "many", "compose": {"include": [{"system": "urn:many"}]}}
+    bound = element("Observation.code", binding={"strength": "required", "valueSet": SET + "many"})
+    definitions = Definitions(extra=[many, profile("bound", "Observation", bound)])
+    validator = Validator(FhirVersion.R4, definitions, server)
+    resource = observation(code={"coding": [{"system": "urn:many", "code": "1"}]})
+    verdicts = [validator.validate_cached(b"1", resource, [TEST + "bound"]).verdict for _ in range(3)]
+    assert verdicts == ["unchecked", "ok", "ok"]
+    assert len(asked) == 2
