@@ -8,7 +8,8 @@ from gateway.collect.normalise import Repair, claim_profile, fill_display, find_
 from gateway.intake.documents import Documents
 from gateway.intake.place import Key, Placement, key_of, links, place
 from gateway.intake.read import Item
-from gateway.quality.gate import Decision
+from gateway.quality.gate import Decision, Judge
+from gateway.quality.numbers import wrong_numbers
 from gateway.store.writer import Conflict, PatientEntry, Received, Writer
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
@@ -43,7 +44,7 @@ class Loader:
     writer: Writer
     expected: Callable[[Resource, FhirVersion], Sequence[str]]
     known_bsn: Callable[[str], str | None] = lambda _patient_id: None
-    judge: Callable[[FhirVersion, Resource], Decision] | None = None
+    judge: Judge | None = None
 
     def load(self, items: Iterable[Item]) -> Loaded:
         """Store every item that can be placed; what cannot is refused with a reason, the rest goes on."""
@@ -75,10 +76,12 @@ class Loader:
             if key[0] == "Binary" and key[1] in documents.unreadable:
                 result.refused.append((item.origin, f"{'/'.join(key)}: {documents.unreadable[key[1]]}"))
                 continue
-            result.findings += [(item.origin, finding) for finding in documents.findings(item.resource)]
+            about = list(documents.findings(item.resource))
+            result.findings += [(item.origin, finding) for finding in about]
+            about += wrong_numbers(item.resource)
             patient_id = placement.patients[key]
             repairs = changes[id(item)] + self._normalise(item, by_key, numbers.get(patient_id))
-            decision = self.judge(version, item.resource) if self.judge else Decision()
+            decision = self.judge(version, item.resource, about) if self.judge else Decision()
             if decision.report is not None:
                 result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
             if decision.blocked:

@@ -7,9 +7,10 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache
+from typing import Protocol
 
 from adapters.fhir_http.repair import Repairs, load_repairs
 from adapters.port import AdapterQuery, LocalId, PatientKey
@@ -23,7 +24,7 @@ from profiles.fhir import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue
-from profiles.validation import Report
+from profiles.validation import Finding, Report
 
 REMEMBERED = 100_000
 """Contents remembered as counted today; the oldest is forgotten first."""
@@ -42,6 +43,14 @@ class Decision:
         """Why a resource is held back: the errors, by rule and place."""
         errors = [one for one in self.report.findings if one.severity == "error"] if self.report else []
         return "held back, it is not valid: " + "; ".join(f"{one.rule} {one.expression}" for one in errors[:5])
+
+
+class Judge(Protocol):
+    """Gives the verdict on one resource of a source, with what others found in it."""
+
+    def __call__(self, version: FhirVersion, resource: Resource, more: Sequence[Finding] = ...) -> Decision:
+        """The decision."""
+        ...
 
 
 @dataclass
@@ -96,20 +105,25 @@ class Gate:
         """The policy for a resource: the strictest of the standards that use what it claims to be."""
         return self._settings.of(provider, self._serving.of(version, resource))
 
-    def judge(self, provider: str, source: str, version: FhirVersion, resource: Resource) -> Decision:
-        """Give a verdict, count it, and decide; under ``repair`` the resource is mended in place."""
+    def judge(
+        self, provider: str, source: str, version: FhirVersion, resource: Resource, more: Sequence[Finding] = ()
+    ) -> Decision:
+        """Give a verdict, count it, and decide; under ``repair`` the resource is mended in place.
+
+        ``more`` are findings that others made: on the content of a document, on a number that is masked by now.
+        """
         policy = self.policy(provider, version, resource)
         if policy is Policy.OFF or resource.get("resourceType") == "Binary":
             return Decision()
-        report = self._report(version, resource)
+        report = with_findings(self._report(version, resource), more)
         self.counting.note(provider, source, version, resource, report)
         if policy is Policy.REPAIR and report.findings and (repairs := mend(resource)):
-            return Decision(False, self._report(version, resource), repairs)
+            return Decision(False, with_findings(self._report(version, resource), more), repairs)
         return Decision(policy is Policy.BLOCK and not report.valid, report)
 
-    def judge_of(self, provider: str, source: str) -> Callable[[FhirVersion, Resource], Decision]:
+    def judge_of(self, provider: str, source: str) -> Judge:
         """``judge`` for one source of a provider."""
-        return lambda version, resource: self.judge(provider, source, version, resource)
+        return lambda version, resource, more=(): self.judge(provider, source, version, resource, more)
 
     def observes(self, provider: str) -> bool:
         """Whether no policy of a provider changes or holds back anything, so that verdicts may come afterwards."""
@@ -118,6 +132,14 @@ class Gate:
 
     def _report(self, version: FhirVersion, resource: Resource) -> Report:
         return self.counting.verdicts.report(version, resource, jsonio.dump(resource))
+
+
+def with_findings(report: Report, more: Sequence[Finding]) -> Report:
+    """A report with what others found."""
+    if not more:
+        return report
+    wrong = report.verdict == "wrong" or any(one.severity == "error" for one in more)
+    return replace(report, verdict="wrong" if wrong else report.verdict, findings=(*report.findings, *more))
 
 
 @cache

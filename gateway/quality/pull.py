@@ -1,14 +1,19 @@
 """Validation of what live sources deliver: beside the request when it is only observed, before the answer otherwise."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
 from gateway.collect.live import served_id
+from gateway.quality.numbers import wrong_numbers
 from gateway.quality.recorder import Delivery, Recorder
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.validation import Finding
+
+Key = tuple[str, str]
 
 HELD_BACK = "This part did not meet the rules for these data and could not be delivered."
 
@@ -26,20 +31,34 @@ class PullGate:
         """What may be delivered of a batch, and what is missing because it was held back."""
         if provider not in self._observed:
             self._observed[provider] = self.recorder.gate.observes(provider)
+        # The source's own ids: a steward looks a resource up there.
+        own = {(type_, served_id(batch.source, id_)): id_ for type_, id_ in map(_key, batch.resources)}
+        more = {_key(one): found for one in batch.resources if (found := list(wrong_numbers(one)))}
         if self._observed[provider]:
-            own = {(type_, served_id(batch.source, id_)): id_ for type_, id_ in map(_key, batch.resources)}
             resources = [{**one.data, "id": own.get((one.type, one.id), one.id)} for one in held]
-            self.recorder.put(Delivery(provider, batch.source, version, resources))
+            self.recorder.put(Delivery(provider, batch.source, version, resources, more))
             return held, ()
-        return await asyncio.to_thread(self._judged, provider, version, batch, held)
+        return await asyncio.to_thread(self._judged, provider, version, batch.source, held, own, more)
 
     def _judged(
-        self, provider: str, version: FhirVersion, batch: Batch, held: Sequence[Held]
+        self,
+        provider: str,
+        version: FhirVersion,
+        source: str,
+        held: Sequence[Held],
+        own: Mapping[Key, str],
+        more: Mapping[Key, Sequence[Finding]],
     ) -> tuple[Sequence[Held], Sequence[Gap]]:
         kept: list[Held] = []
         missing: dict[str, Gap] = {}
         for one in held:
-            if self.recorder.gate.judge(provider, batch.source, version, one.data).blocked:
+            served, key = one.data["id"], (one.type, own.get((one.type, one.id), one.id))
+            one.data["id"] = key[1]
+            try:
+                decision = self.recorder.gate.judge(provider, source, version, one.data, more.get(key, ()))
+            finally:
+                one.data["id"] = served
+            if decision.blocked:
                 missing[one.type] = Gap(one.type, Reason.INVALID_BLOCKED, HELD_BACK)
             else:
                 kept.append(one)
@@ -47,5 +66,5 @@ class PullGate:
         return kept, tuple(missing.values())
 
 
-def _key(resource: dict[str, object]) -> tuple[str, str]:
+def _key(resource: Resource) -> Key:
     return str(resource.get("resourceType")), str(resource.get("id"))

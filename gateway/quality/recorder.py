@@ -4,8 +4,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import Engine
@@ -17,6 +17,7 @@ from gateway.quality.store import forget, oldest, save
 from gateway.quality.tally import Tally
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.validation import Finding
 
 log = logging.getLogger("gateway.quality")
 
@@ -29,6 +30,8 @@ class Delivery:
     source: str
     version: FhirVersion
     resources: Sequence[Resource]
+    more: Mapping[tuple[str, str], Sequence[Finding]] = field(default_factory=dict)
+    """What was found before the resources were changed, by type and id."""
 
 
 class Recorder:
@@ -104,8 +107,9 @@ class Recorder:
 
     def _judge(self, delivery: Delivery) -> None:
         for resource in delivery.resources:
+            more = delivery.more.get((str(resource.get("resourceType")), str(resource.get("id"))), ())
             try:
-                self.gate.judge(delivery.provider, delivery.source, delivery.version, resource)
+                self.gate.judge(delivery.provider, delivery.source, delivery.version, resource, more)
             except Exception:
                 # One odd resource must not end the counting of all others.
                 log.exception("quality: a resource of source %s could not be judged", delivery.source)

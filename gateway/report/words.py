@@ -1,5 +1,6 @@
 """The words of the reports, in Dutch and English, from two tables."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -27,5 +28,5 @@ def words(language: str, part: str) -> dict[str, str]:
 def rule_text(rule: str, language: str, severity: str = "error") -> tuple[str, str]:
     """What is wrong and what to do, for a rule by its counted name; a warning may have words of its own."""
     table = _rules()
-    row = table.get(f"{rule}:{severity}") or table.get(rule) or table.get(rule.partition(":")[0]) or table["other"]
+    row = table.get(f"{rule}:{severity}") or table.get(rule) or table.get(re.split("[:-]", rule)[0]) or table["other"]
     return row[language], row[f"do_{language}"]

@@ -124,3 +124,21 @@ def test_a_repairing_policy_mends_the_name_of_a_code_system_and_nothing_clinical
     assert not gaps
     assert kept[0].data["code"]["coding"][0] == {**coded["coding"][0], "system": "http://snomed.info/sct"}
     assert kept[0].data["clinicalStatus"] == "present"
+
+
+@pytest.mark.parametrize("policy", [Policy.OBSERVE, Policy.BLOCK])
+def test_a_citizen_number_that_cannot_be_right_is_found_before_it_is_masked(policy: Policy, tmp_path: Path) -> None:
+    number = {"system": "http://fhir.nl/fhir/NamingSystem/bsn", "value": "123456789"}
+    batch = batch_of({"resourceType": "RelatedPerson", "id": "daughter", "identifier": [number]})
+    held, _ = held_of(batch, FhirVersion.STU3, lambda *_: (), prefixed=True)
+    with database("sqlite", tmp_path) as url:
+        with recorder(url, tmp_path, PolicyRule(policy=policy)) as made:
+            kept, _ = asyncio.run(PullGate(made).check("hospital", FhirVersion.STU3, batch, held))
+        engine = open_engine(url)
+        with engine.connect() as connection:
+            line = connection.execute(select(quality_defect).where(quality_defect.c.rule == "system")).one()
+        engine.dispose()
+    assert (line.reference, line.expression) == ("daughter", "RelatedPerson.identifier[0].value")
+    assert "123456789" not in repr(line)
+    assert len(kept) == (0 if policy is Policy.BLOCK else 1)
+    assert held[0].data["id"] == "his-daughter"

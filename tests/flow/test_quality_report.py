@@ -126,6 +126,8 @@ def test_the_defect_list_goes_to_the_department_without_dossier_content(demo: Ru
     assert (admission["Zib"], admission["Element"], admission["NL-CM"]) == ("Contact", "BeginDatumTijd", "15.1.3")
     assert admission["Wat te doen"]
     assert by_number["lotte-gravida"]["Zorgaanbieder"] == "geboortepraktijkdelinde"
+    assert by_number["gerda-dochter"]["Regel"] == "system", "a BSN that fails the eleven test, masked by now"
+    assert by_number["gerda-brief"]["Wat is er mis"] == "Het bestand voldoet niet aan PDF/A"
     world = load_world(datetime.now(UTC).date())
     for person in world.persons:
         assert person.bsn not in text

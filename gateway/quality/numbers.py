@@ -1,0 +1,31 @@
+"""Citizen service numbers that cannot be right: looked at before they are masked, and never repeated."""
+
+from collections.abc import Iterator
+
+from auth.crypto import valid_bsn
+from gateway.collect.normalise import BSN_SYSTEMS, nodes
+from profiles.fhir.tree import Resource
+from profiles.validation import Finding
+from profiles.validation.messages import entry
+
+RULE = "system"
+ELEMENT = "identifier"
+
+
+def wrong_numbers(resource: Resource) -> Iterator[Finding]:
+    """A finding for every BSN that is not nine digits which pass the eleven test."""
+    for path, node in nodes(resource):
+        value = node.get("value")
+        if node.get("system") in BSN_SYSTEMS and isinstance(value, str) and not valid_bsn(value):
+            row = entry("system.bsn")
+            named = {"name_nl": ELEMENT, "name_en": ELEMENT}
+            yield Finding(
+                "error",
+                row["code"],
+                RULE,
+                f"{path}.value",
+                row["nl"].format_map(named),
+                row["en"].format_map(named),
+                row["do_nl"],
+                row["do_en"],
+            )
