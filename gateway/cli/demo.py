@@ -29,7 +29,7 @@ def demo() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @with_settings
 def serve_command(settings: Settings, host: str | None, port: int | None) -> None:
-    """Serve the gateway with the demo world: three institutions, twelve persons, a test login and a demo PGO."""
+    """Serve the gateway with the demo world: fictitious institutions and persons, a test login and a demo PGO."""
     if settings.mode != "test":
         fail("the demo runs in test mode only")
     settings = listening(settings, host, port)
