@@ -188,6 +188,7 @@ async def _run(
                 await throw(http, settings, fault[0], "normal")
         spent = time.perf_counter() - start
     console.print(_table(sections))
+    console.print("[dim]Bron: live is tijdens dit bezoek opgevraagd, de rest was al aangeleverd.[/]", highlight=False)
     slow = max((section.milliseconds for section in sections), default=0)
     failed = [section for section in sections if section.status != 200]
     console.print(
@@ -213,7 +214,7 @@ async def _shown(visit: Visit, tokens: Tokens, console: Console) -> tuple[Sectio
 
 def _table(sections: tuple[Section, ...]) -> Table:
     table = Table(title="Opgehaald dossier", title_justify="left", header_style="bold")
-    table.add_column("Onderdeel")
+    table.add_column("Onderdeel", min_width=30)
     table.add_column("Gevonden", justify="right")
     table.add_column("ms", justify="right")
     table.add_column("Bron")
@@ -228,7 +229,7 @@ def _table(sections: tuple[Section, ...]) -> Table:
 
 
 def _sources(section: Section) -> str:
-    return "\n".join(map(str, section.origins))
+    return "\n".join(f"{one.source}{' live' if one.live else ''} {one.count}" for one in section.origins)
 
 
 def _validity(section: Section) -> str:

@@ -80,7 +80,15 @@ def test_documents_are_collected_beside_the_record(settings: PgoSettings) -> Non
 def test_a_sparse_record_is_mostly_empty_and_nothing_is_missing(settings: PgoSettings) -> None:
     sections = visited(settings, "ziekenhuiszandoord", "Bram Oudejans")
     found = {one.ask.rule.id for one in sections.values() if one.matches}
-    expected = {"patient", "payer", "problem", "medicationAgreement", "bloodPressure", "documentReference"}
+    expected = {
+        "patient",
+        "payer",
+        "problem",
+        "medicationAgreement",
+        "bloodPressure",
+        "bodyWeight",
+        "documentReference",
+    }
     assert found == expected
     assert all(one.complete for one in sections.values())
 

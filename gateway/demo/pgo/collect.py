@@ -21,14 +21,17 @@ from profiles.standards.model import RequestRule, Service, Standard
 
 AT_ONCE = 32
 """Searches under way at the same time."""
-_LATER = "Probeer het later opnieuw."
-WHOLE = {"transient": f"Het bronsysteem van de zorgaanbieder antwoordt nu niet. {_LATER}"}
-PART = {
-    "transient": f"Een bronsysteem van de zorgaanbieder antwoordt nu niet; een deel ontbreekt. {_LATER}",
-    "incomplete": "Een deel ontbreekt: de zorgaanbieder kan het niet goed aanleveren.",
-    "suppressed": "Een deel wordt niet gedeeld.",
-}
-"""What a gateway says is missing, in words for the person: an answer that is not there, and one with a gap."""
+SAID = (
+    (r".*\(source ([a-z0-9-]+)\)", "transient", "Een deel ontbreekt: bronsysteem {} antwoordt nu niet."),
+    (r".*\(source ([a-z0-9-]+)\)", "incomplete", "Een deel ontbreekt: bronsysteem {} kan het niet goed aanleveren."),
+    (
+        r"A source gave an answer that cannot be used\.",
+        "",
+        "Een deel ontbreekt: het antwoord van een bronsysteem klopt niet.",
+    ),
+    (r"The source of these data does not answer at the moment.*", "", "Het bronsysteem antwoordt nu niet."),
+)
+"""Sentences of this gateway (pattern, issue code or any) in words for the person; those of others are shown as they are."""
 
 _ORIGIN = re.compile(r'"((?:[^"\\]|\\.)*)";via=(live|store);count=(\d{1,9})')
 EPISODE = "{episode}"
@@ -258,13 +261,13 @@ def read(body: bytes) -> tuple[tuple[Resource, ...], tuple[Resource, ...], tuple
     if not isinstance(answer, dict) or answer.get("resourceType") not in ("Bundle", "OperationOutcome"):
         return (), (), ("Het antwoord was geen FHIR.",)
     if answer["resourceType"] == "OperationOutcome":
-        return (), (), tuple(_issues(answer, WHOLE))
+        return (), (), tuple(_issues(answer))
     matches: list[Resource] = []
     included: list[Resource] = []
     problems: list[str] = []
     for resource, mode in entries(answer):
         if resource.get("resourceType") == "OperationOutcome":
-            problems += _issues(resource, PART)
+            problems += _issues(resource)
         else:
             (included if mode == "include" else matches).append(resource)
     return tuple(matches), tuple(included), tuple(problems)
@@ -280,11 +283,16 @@ def entries(bundle: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
             yield resource, str(search.get("mode", "match")) if isinstance(search, dict) else "match"
 
 
-def _issues(outcome: Mapping[str, Any], said: Mapping[str, str]) -> Iterator[str]:
-    issues = outcome.get("issue", [])
-    for issue in issues if isinstance(issues, list) else []:
-        if isinstance(issue, dict):
-            details = issue.get("details")
-            text = details.get("text") if isinstance(details, dict) else None
-            code = str(issue.get("code", "onbekend"))
-            yield str(said.get(code) or text or issue.get("diagnostics") or code)
+def _issues(outcome: Mapping[str, Any]) -> Iterator[str]:
+    for issue in outcome.get("issue", []):
+        code = issue.get("code", "onbekend")
+        yield _said(str(issue.get("details", {}).get("text") or issue.get("diagnostics") or code), code)
+
+
+def _said(text: str, code: str) -> str:
+    for pattern, wanted, words in SAID:
+        # A gap says first what is missing: the section's name says that already.
+        found = re.fullmatch(f"(?:[^:]*: )?{pattern}", text) if wanted in ("", code) else None
+        if found:
+            return words.format(*found.groups())
+    return text
