@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import APIResponse, Browser, BrowserContext, Keyboard, Page, Playwright, Response
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Keyboard, Locator, Page, Playwright, Response
 
 WIDTHS = (1280, 390)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -77,10 +77,19 @@ class Tab:
         return self.page.locator("main").inner_text()
 
     def press(self, label: str) -> "Tab":
-        """Press the button, or follow the link, with these words."""
+        """Press the button, or follow the link, with these words, and wait for the page that comes."""
         button = self.page.get_by_role("button", name=label, exact=True)
-        (button if button.count() else self.page.get_by_role("link", name=label, exact=True)).first.click()
+        return self.follow(button.or_(self.page.get_by_role("link", name=label, exact=True)).first)
+
+    def follow(self, door: Locator) -> "Tab":
+        """Click on what leads to another page, and wait for that page."""
+        with self.page.expect_navigation():
+            door.click()
         return self
+
+    def other_language(self) -> "Tab":
+        """The same page in the other language."""
+        return self.follow(self.page.locator("footer a"))
 
     def depart(self, provider: str = ZANDOORD) -> "Tab":
         """From the PGO to the landing page of a provider."""
@@ -171,6 +180,7 @@ _FOCUSED = """() => {
 
 def tab_to(tab: Tab, name: str, *, back: bool = False) -> Keyboard:
     """Press Tab (or Shift+Tab) until the element with this name has the focus; what has it must always show it."""
+    tab.page.wait_for_load_state()
     for _ in range(80):
         tab.page.keyboard.press("Shift+Tab" if back else "Tab")
         focused = tab.page.evaluate(_FOCUSED)

@@ -38,7 +38,7 @@ def test_a_pdf_can_be_read_and_a_part_saved(tab: Tab) -> None:
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF-")
     with tab.page.expect_download() as saved:
-        tab.press("Problemen en diagnoses als FHIR XML")
+        tab.page.get_by_role("link", name="Problemen en diagnoses als FHIR XML").click()
     assert saved.value.suggested_filename == "48-problem.xml"
 
 
