@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Probes
 from auth.certificates import inspect
 from auth.clients.notices import Notice
 from auth.clients.open import NoSource, open_lists
@@ -22,10 +24,14 @@ from auth.crl import Revocations
 from gateway.cli.context import FINDINGS, console, with_settings
 from gateway.cli.db import SCRIPTS
 from gateway.cli.lists import DEMO_LISTS
+from gateway.collect.pipeline import sources_of
 from gateway.providers import known_providers
 from gateway.settings import Settings, refusals
 from gateway.store.engine import open_engine, reading
 from profiles.standards.load import catalogue
+
+PATIENCE = 10.0
+"""Seconds that a source has to answer."""
 
 Level = Literal["ok", "warning", "error"]
 
@@ -47,6 +53,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("settings", "ok", f"mode {settings.mode}, {settings.base_url}")
     yield from _database(settings)
     yield from _providers(settings)
+    yield from _sources(settings)
     yield from _lists(settings)
     yield from _certificates(settings)
 
@@ -86,6 +93,38 @@ def _providers(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
         else:
             yield Finding(f"provider {name}", "ok", f"{len(provider.services)} services")
+
+
+def _sources(settings: Settings) -> Iterator[Finding]:
+    """Each live source is asked once what it can deliver; one that is down is a warning, one set wrongly an error."""
+    for name, provider in known_providers(settings).items():
+        try:
+            found = sources_of(provider, 0)
+        except AdapterMisconfigured as fault:
+            yield Finding(f"sources of {name}", "error", fault.text)
+            continue
+        for source in found.live.sources:
+            yield asyncio.run(_answers(f"source {source.adapter.name} of {name}", source.adapter))
+
+
+async def _answers(what: str, adapter: Adapter) -> Finding:
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if isinstance(adapter, Probes):
+                await adapter.probe(started + PATIENCE)
+    except AdapterMisconfigured as fault:
+        return Finding(what, "error", fault.text)
+    except AdapterError as fault:
+        return Finding(what, "warning", fault.text)
+    except TimeoutError:
+        return Finding(what, "warning", "does not answer in time")
+    finally:
+        if isinstance(adapter, Closes):
+            await adapter.aclose()
+    if not isinstance(adapter, Probes):
+        return Finding(what, "ok", "cannot be asked what it delivers")
+    return Finding(what, "ok", f"answers in {(time.monotonic() - started) * 1000:.0f} ms")
 
 
 def _lists(settings: Settings) -> Iterator[Finding]:

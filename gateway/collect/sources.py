@@ -27,16 +27,16 @@ TEXTS: Mapping[str, str] = {
 }
 
 
-async def probe(providers: Mapping[str, Sources]) -> None:
+async def probe(providers: Mapping[str, Sources], pauses: Sequence[float] = PAUSES) -> None:
     """Ask every source that can say so what it can deliver; keeps trying for a while. Never raises AdapterError."""
-    await asyncio.gather(*(_probe(provider, source) for provider, source in _each(providers)))
+    await asyncio.gather(*(_probe(provider, source, pauses) for provider, source in _each(providers)))
 
 
-async def _probe(provider: str, source: Source) -> None:
+async def _probe(provider: str, source: Source, pauses: Sequence[float]) -> None:
     adapter = source.adapter
     if not isinstance(adapter, Probes):
         return
-    for attempt, pause in enumerate(PAUSES, start=1):
+    for attempt, pause in enumerate(pauses, start=1):
         await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(PATIENCE):
@@ -44,7 +44,7 @@ async def _probe(provider: str, source: Source) -> None:
         except (AdapterError, TimeoutError) as fault:
             # The public text only: a cause may hold an address or a value.
             text = fault.text if isinstance(fault, AdapterError) else "no answer in time"
-            level = logging.WARNING if attempt == len(PAUSES) else logging.INFO
+            level = logging.WARNING if attempt == len(pauses) else logging.INFO
             log.log(level, "source %s of %s cannot be probed: %s", adapter.name, provider, text)
         except Exception:
             log.exception("source %s of %s failed in an unforeseen way", adapter.name, provider)

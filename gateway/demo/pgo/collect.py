@@ -31,7 +31,7 @@ SAID = (
     ),
     (r"The source of these data does not answer at the moment.*", "", "Het bronsysteem antwoordt nu niet."),
 )
-"""Sentences of this gateway (pattern, issue code or any) in words for the person; those of others are shown as they are."""
+"""Sentences of this gateway (pattern, issue code or any) in words for the person; other ones are shown as they are."""
 
 _ORIGIN = re.compile(r'"((?:[^"\\]|\\.)*)";via=(live|store);count=(\d{1,9})')
 EPISODE = "{episode}"
