@@ -1,4 +1,4 @@
-"""Where an answer comes from: the header ``Gateway-Source`` (ADR 0008), a list of sources with numbers (RFC 9651).
+"""Where an answer comes from: the header ``Gateway-Source`` (ADR 0009), a list of sources with numbers (RFC 9651).
 
 ``Gateway-Source: "epd";via=live;count=3, "epd";via=store;count=2``: three resources came out of the source for this
 answer, two had been delivered to the gateway before.
