@@ -30,7 +30,7 @@ KINDS = {
     "reference",
     "choice",
 }
-RARE = {"maximum", "fixed", "pattern", "minimum", "slice-minimum", "slice-closed", "length", "nested"}
+RARE = {"maximum", "fixed", "pattern", "minimum", "slice-minimum", "slice-absent", "slice-closed", "length", "nested"}
 
 
 def mutants(name: str) -> Iterator[tuple[Validator, str, Mutant]]:

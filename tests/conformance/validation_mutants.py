@@ -191,10 +191,10 @@ class Mutations:
         one = slicer.slices[slot]
         members = [item for item in value if slicer.classify(item, self.context)[0] == slot]
         if one.node.min and len(members) == one.node.min:
-            rest = value[:index] + value[index + 1 :]
-            kind = "slice-minimum"
-            if rest:
-                yield self._make(kind, one.node, here, rest)
+            if rest := value[:index] + value[index + 1 :]:
+                yield self._make("slice-minimum", one.node, here, rest)
+            elif slicer.node.min == 0:
+                yield self._make("slice-absent", one.node, here, MISSING)
         if one.node.max is not None and one.node.max > 0:
             more = [copy.deepcopy(members[0]) for _ in range(one.node.max + 1 - len(members))]
             yield self._make("slice-maximum", one.node, here, [*value, *more])
@@ -213,6 +213,8 @@ class Mutations:
         elif code not in ("Resource", "DomainResource") and not self.compiler._is_resource(code):
             yield self._make("type", node, here, "tekst")
             yield self._make("empty", node, here, {})
+            if code == "Extension" and "url" in value:
+                yield self._make("extension-empty", node, here, {"url": value["url"]})
         yield from self._values(here, value, node, ref)
         if self.compiler._is_resource(code):
             kind = value.get("resourceType") if isinstance(value, dict) else None
