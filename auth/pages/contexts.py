@@ -116,12 +116,12 @@ class ConsentLine:
 
 @dataclass(frozen=True, slots=True)
 class AccessLine:
-    """One line of the access log."""
+    """One collection in the access log."""
 
     time: str
     client: str
     provider: str
-    what: str
+    what: tuple[str, ...]
     by: str | None
 
 

@@ -1,6 +1,6 @@
 """Mijn toestemmingen: what a person consented to, who collected what, and ending it (LTC-07)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,9 @@ from auth.pages.presenter import VISIT
 from auth.ports import AccessEntry
 from auth.rows import ConsentEntry, Family, moment
 
-_ACCESSES, _HISTORY = 100, 50
+_ACCESSES, _HISTORY = 300, 50
+_ROUND = timedelta(minutes=5)
+"""A client asks for everything at once: what comes within this time is shown as one collection."""
 
 
 class ManageConsents(Guard):
@@ -75,7 +77,7 @@ class ManageConsents(Guard):
             visit=VISIT + content.id,
             csrf=content.csrf,
             consents=tuple(self._consent_line(family) for family in families),
-            accesses=tuple(self._access_line(entry) for entry in accesses if self._here(content, entry.provider)),
+            accesses=self._access_lines([entry for entry in accesses if self._here(content, entry.provider)]),
             history=tuple(
                 self._history_line(entry) for entry in entries[:_HISTORY] if self._here(content, entry.provider)
             ),
@@ -107,15 +109,26 @@ class ManageConsents(Guard):
             used=_day(moment(family.used)),
         )
 
-    def _access_line(self, entry: AccessEntry) -> AccessLine:
-        provider = self.parts.providers.find(entry.provider)
-        what = entry.what if entry.count is None else f"{entry.what} ({entry.count})"
+    def _access_lines(self, entries: list[AccessEntry]) -> tuple[AccessLine, ...]:
+        """One line per collection: what the same client asked for the same person within a few minutes."""
+        rounds: list[list[AccessEntry]] = []
+        for entry in entries:
+            if rounds and _together(rounds[-1][0], entry):
+                rounds[-1].append(entry)
+            else:
+                rounds.append([entry])
+        return tuple(map(self._access_line, rounds))
+
+    def _access_line(self, entries: list[AccessEntry]) -> AccessLine:
+        newest = entries[0]
+        provider = self.parts.providers.find(newest.provider)
+        what = (entry.what if entry.count is None else f"{entry.what} ({entry.count})" for entry in entries)
         return AccessLine(
-            time=_minute(entry.time),
-            client=self._client_name(entry.client),
-            provider=provider.display_name if provider else entry.provider,
-            what=what,
-            by=entry.represented_by,
+            time=_minute(newest.time),
+            client=self._client_name(newest.client),
+            provider=provider.display_name if provider else newest.provider,
+            what=tuple(sorted(dict.fromkeys(what))),
+            by=newest.represented_by,
         )
 
     def _history_line(self, entry: ConsentEntry) -> HistoryLine:
@@ -132,6 +145,11 @@ class ManageConsents(Guard):
     def _client_name(self, hostname: str) -> str:
         client = self.parts.lists.clients.find(hostname)
         return client.organisation if client is not None else hostname
+
+
+def _together(newest: AccessEntry, entry: AccessEntry) -> bool:
+    who = (newest.client, newest.provider, newest.represented_by)
+    return who == (entry.client, entry.provider, entry.represented_by) and newest.time - entry.time <= _ROUND
 
 
 def _day(when: datetime) -> str:

@@ -58,6 +58,19 @@ async def test_sc_t2_who_collected_what(house: House) -> None:
         assert words in page.text
 
 
+async def test_sc_t2_one_collection_is_one_line(house: House) -> None:
+    """SC-T2: a client asks thirty questions at once; the person sees one collection, with what was in it."""
+    for minute, what in ((31, "Medicatie"), (30, "Bloeddruk"), (10, "Allergieën")):
+        when = datetime(2026, 7, 1, 10, minute, tzinfo=UTC)
+        house.host.accesses.append(AccessEntry(when, D, ZANDOORD, "48", what, 1, None))
+    page = await _manage(house.pgo())
+    assert page.text.count("haalde op bij") == 2
+    newest, _, older = page.text.partition("01-07-2026 12:31")[2].partition("01-07-2026 12:10")
+    assert "Bloeddruk (1)" in newest
+    assert "Medicatie (1)" in newest
+    assert "Allergieën (1)" in older
+
+
 async def test_ltc_07_only_ones_own(house: House) -> None:
     """LTC-07: another person sees nothing, and cannot end it by knowing its id."""
     pgo = house.pgo()
