@@ -33,7 +33,7 @@ def _name(node: Any, kinds: frozenset[str]) -> str:
         return ""
     key = local_reference(node["reference"])
     display = node.get("display")
-    return " ".join(display.split()) if key and key[0] in kinds and isinstance(display, str) else ""
+    return " ".join(display.replace("\0", "").split()) if key and key[0] in kinds and isinstance(display, str) else ""
 
 
 def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:

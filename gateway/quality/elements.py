@@ -20,6 +20,7 @@ HL7 = "http://hl7.org/fhir/StructureDefinition/"
 PASSED_OVER = frozenset({"id", "meta", "implicitRules", "language", "text", "contained", "extension"})
 """What every resource has and nobody registers."""
 CODED_TYPES = frozenset({"CodeableConcept", "Coding", "code"})
+PLACE = re.compile(r"[A-Za-z0-9_.:()/'\[\]-]*")
 INDEX = re.compile(r"\[\d+\]")
 
 
@@ -105,7 +106,8 @@ class Plan:
 
 def place_of(finding: Finding) -> str:
     """Where a finding stands; of an unknown element what holds it, for its name is no more than what somebody wrote."""
-    return finding.expression.rpartition(".")[0] if finding.rule == "unknown" else finding.expression
+    place = finding.expression.rpartition(".")[0] if finding.rule == "unknown" else finding.expression
+    return place if PLACE.fullmatch(place) else ""
 
 
 def has_content(value: Any) -> bool:

@@ -69,7 +69,8 @@ class Counting:
     def note(self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report) -> None:
         """Count a verdict. The same content of a source counts once a day (and process), however often it is asked."""
         type_, day = str(resource.get("resourceType", "")), self.today()
-        subject = Subject(provider, source, version.value, type_, reference_of(resource)[:64])
+        type_ = type_[:64] if type_.isascii() and type_.isalpha() else "unknown"
+        subject = Subject(provider, source, version.value, type_, reference_of(resource))
         key = hashlib.sha256(b"\0".join([day.isoformat().encode(), *map(str.encode, subject), jsonio.dump(resource)]))
         with self._lock:
             if key.digest() in self._counted:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.quality.gate import Gate
 from gateway.quality.settings import QualitySettings
@@ -72,7 +72,7 @@ class Recorder:
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
-        if self.gate.counting.waiting() or self._unwritten.numbers:
+        if self._due(sweep=False):
             self.write()
 
     def write(self) -> None:
@@ -85,10 +85,20 @@ class Recorder:
                     save(connection, self._unwritten)
                 if self._swept != today:
                     forget(connection, oldest(today, self._settings.retention_days))
+        except DataError:
+            # What the database will never take must not keep all later figures waiting.
+            log.error("quality: counts were given up, the database refuses them")
+            self._unwritten = Tally()
         except SQLAlchemyError as fault:
             log.error("quality: counts could not be written yet (%s)", type(fault).__name__)
-            return
-        self._unwritten, self._swept = Tally(), today
+        else:
+            self._unwritten = Tally()
+        self._swept = today
+
+    def _due(self, *, sweep: bool = True) -> bool:
+        """Whether there is something to write, or (once a day) to remove."""
+        counted = self.gate.counting.waiting() or bool(self._unwritten.numbers)
+        return counted or (sweep and self._swept != self.gate.counting.today())
 
     def _run(self) -> None:
         due = time.monotonic() + self._every
@@ -101,7 +111,7 @@ class Recorder:
             except queue.Empty:
                 pass
             if time.monotonic() >= due:
-                if self.gate.counting.waiting() or self._unwritten.numbers:
+                if self._due():
                     self.write()
                 due = time.monotonic() + self._every
 

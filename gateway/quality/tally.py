@@ -149,5 +149,5 @@ def defects_of(errors: Iterable[Finding], plan: Plan) -> tuple[Defect, ...]:
 
 def reference_of(resource: Resource) -> str:
     """The source's own id of a resource; a citizen service number in it is masked."""
-    id_ = str(resource.get("id", ""))
+    id_ = str(resource.get("id", "")).replace("\0", "")[:64]
     return NUMBER.sub(lambda found: "*" * 9 if valid_bsn(found.group()) else found.group(), id_)

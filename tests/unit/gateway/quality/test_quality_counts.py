@@ -212,6 +212,18 @@ def test_a_database_that_is_away_costs_no_figures(tmp_path: Path) -> None:
         assert seen(engine) == 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_names_from_a_source_do_not_stop_the_figures(kind: str, tmp_path: Path) -> None:
+    ward = {"reference": "Organization/7", "display": "Long\0ziekten " + "x" * 200}
+    odd = problem("i\0d" + "9" * 100, context={"organization": ward}, clinicalStatus="present")
+    with store(kind, tmp_path) as engine:
+        made = recorder(engine, tmp_path)
+        nonsense = {"resourceType": "Geen\0type " + "x" * 300, "id": 5}
+        made.put(Delivery("hospital", "his", FhirVersion.STU3, [odd, nonsense, problem("plain")]))
+        made.close()
+        assert seen(engine) == 3
+
+
 def test_a_full_queue_drops_figures_and_never_waits(tmp_path: Path) -> None:
     with store("sqlite", tmp_path) as engine:
         made = recorder(engine, tmp_path, size=10)
