@@ -79,7 +79,7 @@ class Loader:
             about = list(documents.findings(item.resource))
             result.findings += [(item.origin, finding) for finding in about]
             about += wrong_numbers(item.resource)
-            patient_id = placement.patients[key]
+            patient_id, tokens = placement.patients[key], self.writer.tokens(item.resource)
             repairs = changes[id(item)] + self._normalise(item, by_key, numbers.get(patient_id))
             decision = self.judge(version, item.resource, about) if self.judge else Decision()
             if decision.report is not None:
@@ -88,7 +88,7 @@ class Loader:
                 result.refused.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
                 continue
             content = documents.content(key[1]) if key[0] == "Binary" else None
-            self._store(item, patient_id, [*repairs, *decision.repairs], result, content)
+            self._store(item, patient_id, [*repairs, *decision.repairs], result, content, tokens)
 
     def _patients(self, version: FhirVersion, by_key: dict[Key, Item], placement: Placement) -> dict[str, str]:
         numbers = {}
@@ -107,7 +107,13 @@ class Loader:
         return repairs + claim_profile(resource, self.expected(resource, item.version))
 
     def _store(
-        self, item: Item, patient_id: str, repairs: Sequence[Repair], result: Loaded, content: bytes | None
+        self,
+        item: Item,
+        patient_id: str,
+        repairs: Sequence[Repair],
+        result: Loaded,
+        content: bytes | None,
+        tokens: frozenset[str],
     ) -> None:
         type_, id_ = key_of(item.resource)
         try:
@@ -122,6 +128,7 @@ class Loader:
                 format=item.format if content is None else "json",
                 links=frozenset(links(item.resource)),
                 repairs=repairs,
+                tokens=tokens,
                 content=content,
             )
             if self.writer.put(received):

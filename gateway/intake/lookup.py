@@ -9,8 +9,9 @@ from gateway.intake.change import Draft, owners_by_bsn
 from gateway.intake.place import links
 from gateway.intake.refusal import refusal
 from gateway.intake.sender import Sender
-from gateway.intake.tasks import ID, Key, Names, Task, identifiers, set_id
+from gateway.intake.tasks import ID, Key, Names, Task, set_id
 from gateway.store.engine import reading
+from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known
 from profiles.fhir import jsonio
 from profiles.fhir.tree import Resource, local_reference, references
@@ -79,8 +80,8 @@ class Lookup:
 
     def _identified(self, type_: str, system: str, value: str) -> Sequence[str]:
         one = self.sender
-        token = one.token(type_, system, value)
-        return by_identifier(self.connection, one.provider, self.version, one.source, type_, token)
+        wanted = token(one.pseudonyms, type_, system, value)
+        return by_identifier(self.connection, one.provider, self.version, one.source, type_, wanted)
 
     def _name(self, task: Task, names: Names) -> None:
         """The id of a create; one that was deleted is never brought back by creating the same again."""

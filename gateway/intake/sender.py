@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import Engine
 
@@ -26,10 +25,6 @@ class Sender:
     gate: Gate
     pseudonyms: Pseudonyms
     ring: KeyRing
-
-    def token(self, type_: str, system: str, value: str) -> str:
-        """The keyed hash by which an identifier is found."""
-        return self.pseudonyms.of(sha256(f"{type_}|{system}|{value}".encode()).hexdigest())
 
     def owns(self, source: str) -> bool:
         """Whether this source may use the patient ids of another, or of itself."""

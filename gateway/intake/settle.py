@@ -11,8 +11,9 @@ from gateway.intake.place import links, place
 from gateway.intake.read import Item
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
-from gateway.intake.tasks import Key, Task, identifiers
-from gateway.quality.settings import Policy
+from gateway.intake.tasks import Key, Task
+from gateway.quality.numbers import wrong_numbers
+from gateway.store.identity import tokens as tokens_of
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -47,7 +48,7 @@ class Settling:
                 made += self.documents.own_urls(item.resource, item.urls)
         changes: dict[Key, Change] = {}
         numbers = self._numbers(items)
-        tokens = {key: self._tokens(item.resource) for key, item in items.items()}
+        tokens = {key: tokens_of(self.sender.pseudonyms, item.resource) for key, item in items.items()}
         self._owners(items, numbers)
         self._stay(items)
         while True:
@@ -106,10 +107,6 @@ class Settling:
             if key[0] == "Patient" and (bsn := find_bsn(item.resource)):
                 found.setdefault(key[1], bsn)
         return found
-
-    def _tokens(self, resource: Resource) -> frozenset[str]:
-        kind = str(resource.get("resourceType"))
-        return frozenset(self.sender.token(kind, *pair) for pair in identifiers(resource))
 
     def _owners(self, items: Mapping[Key, Item], numbers: Mapping[str, str]) -> None:
         """A patient who is named by BSN alone: point at the record of that person."""
@@ -199,19 +196,18 @@ class Settling:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
         repairs = [*self.draft.repairs.get(task.key, ())]
         bsn = find_bsn(resource) if task.type == "Patient" else None
+        about = list(documents.findings(resource))
         text, number = self.texts[task.key], numbers.get(patient_id)
         if any(system in text for system in _BSN) or (number is not None and number.encode() in text):
+            about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
         if any("display" not in reference for reference in self.draft.pointing[task.key]):
             repairs += fill_display(
                 resource, lambda *key: items[key].resource if key in items else self.draft.labels.get(key)
             )
         repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
-        decision = one.gate.judge(one.provider, one.source, self.version, resource)
+        decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs
-        about = list(documents.findings(resource))
-        spoiled = any(finding.severity == "error" for finding in about)
-        blocks = spoiled and one.gate.policy(one.provider, self.version, resource) is Policy.BLOCK
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
         original, format_ = (body, "json") if content is not None else task.received or (item.original, item.format)
@@ -228,8 +224,8 @@ class Settling:
             repairs=repairs,
             content=content,
             report=decision.report,
-            findings=(*(decision.report.findings if decision.report else ()), *about),
-            blocked=decision.blocked or blocks,
+            findings=decision.report.findings if decision.report else about,
+            blocked=decision.blocked,
             bsn=bsn,
             birth_date=_birth_date(resource) if task.type == "Patient" else None,
         )

@@ -4,7 +4,7 @@ import hashlib
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -179,14 +179,6 @@ def _condition(query: str, place: str) -> tuple[str, str]:
     if not system or not value:
         raise refusal(400, "invalid", "a condition needs a system and a value", place or None)
     return system, value
-
-
-def identifiers(resource: Resource) -> Iterator[tuple[str, str]]:
-    """The identifiers of a resource: system and value."""
-    found = resource.get("identifier")
-    for one in found if isinstance(found, list) else [found]:
-        if isinstance(one, dict) and isinstance(one.get("system"), str) and isinstance(one.get("value"), str):
-            yield one["system"], one["value"]
 
 
 class Names:

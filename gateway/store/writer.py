@@ -12,7 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.collect.normalise import Repair
 from gateway.store.documents import put_content
-from gateway.store.schema import document, link, original, patient, repair, resource
+from gateway.store.identity import tokens
+from gateway.store.schema import document, identity, link, original, patient, repair, resource
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
 
@@ -30,6 +32,8 @@ class Received:
     format: str
     links: frozenset[tuple[str, str]] = frozenset()
     repairs: Sequence[Repair] = ()
+    tokens: frozenset[str] = frozenset()
+    """Hashes of its identifiers; see gateway.store.identity."""
     content: bytes | None = None
     """The content of a Binary, which is not in ``json`` and ``xml``."""
 
@@ -68,6 +72,10 @@ class Writer:
         self._pseudonyms = pseudonyms
         self._ring = ring
         self._now = datetime.now(UTC)
+
+    def tokens(self, found: Resource) -> frozenset[str]:
+        """The hashes of a resource's identifiers, to be taken before its BSN is masked."""
+        return tokens(self._pseudonyms, found)
 
     def put_patient(self, entry: PatientEntry) -> None:
         """Make or refresh a patient. A patient without BSN gets a pseudonym of their own, until the BSN is known."""
@@ -200,6 +208,10 @@ class Writer:
         targets = [{"resource_pk": pk, "target_type": type_, "target_id": id_} for type_, id_ in sorted(received.links)]
         if targets:
             self._db.execute(insert(link), targets)
+        self._db.execute(delete(identity).where(identity.c.resource_pk == pk))
+        if received.tokens:
+            rows_of = [{"resource_pk": pk, "token": one} for one in sorted(received.tokens)]
+            self._db.execute(insert(identity), rows_of)
         rows = [_repair_row(pk, number, change) for change in received.repairs]
         if rows:
             self._db.execute(insert(repair), rows)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from databases import KINDS
 from sqlalchemy import select
 from world.intake_house import (
     BSN,
     BSN_SYSTEM,
     OTHER_BSN,
+    PROVIDER,
     House,
     bundle,
     condition,
@@ -21,6 +23,7 @@ from world.intake_house import (
     without,
 )
 
+from gateway.cli.import_ import import_command
 from gateway.intake.settings import IntakeSettings
 from gateway.store.schema import original
 from profiles.fhir import xmlio
@@ -312,3 +315,16 @@ def test_the_listener_gives_nothing(tmp_path: Path) -> None:
         for path in ("/intake/epd/Patient/p1", "/intake/epd/Patient", "/intake/epd"):
             assert hospital.send("GET", path).status_code == 405
         assert hospital.send("PUT", "/intake/other/Patient/p1", patient()).status_code == 401
+
+
+def test_what_was_imported_is_found_by_its_identifier(tmp_path: Path) -> None:
+    with house("sqlite", tmp_path) as hospital:
+        for one in (patient(), condition()):
+            (tmp_path / f"{one['id']}.json").write_text(json.dumps(one))
+        environment = {"GATEWAY_DATABASE_URL": hospital.url, "GATEWAY_MODE": "test"}
+        paths = [str(tmp_path / name) for name in ("p1.json", "c1.json")]
+        done = CliRunner().invoke(import_command, [*paths, "--provider", PROVIDER, "--source", "epd"], env=environment)
+        assert done.exit_code == 0, done.output
+        seen = "identifier=https://epd.example/problem|problem-c1"
+        answer = hospital.send("POST", "/intake/epd/Condition", condition("x"), headers={"if-none-exist": seen})
+        assert (answer.status_code, "/Condition/c1/" in answer.headers["location"]) == (200, True)

@@ -104,3 +104,10 @@ def test_in_a_batch_the_rest_goes_on_without_what_depends_on_it(tmp_path: Path) 
         assert [entry["response"]["status"][:3] for entry in answer.json()["entry"]] == ["422", "422", "201"]
         assert set(hospital.stored()) == {"Patient/p2"}
         assert hospital.count("quarantine") == 1
+
+
+def test_a_bsn_that_is_none_is_found_before_it_is_masked(tmp_path: Path) -> None:
+    with house("sqlite", tmp_path, epd=source(policy={"*": "block"})) as hospital:
+        answer = hospital.send("PUT", "/intake/epd/Patient/p1", patient(bsn="999990010"))
+        assert (answer.status_code, hospital.stored()) == (422, {})
+        assert "999990010" not in answer.text
