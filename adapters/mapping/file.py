@@ -118,11 +118,11 @@ class MappingFile(BaseModel):
         return {name: item for name, item in value.items() if name != "pieces"} if isinstance(value, dict) else value
 
 
-class _Loader(yaml.CSafeLoader):
+class StrictLoader(yaml.CSafeLoader):
     """YAML without surprises: a key twice is an error, dates and yes/no stay text."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+def _mapping(loader: StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     merged = [key for key, _ in node.value if key.tag == "tag:yaml.org,2002:merge"]
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value if key not in merged]
     double = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
@@ -132,18 +132,18 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
     return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=deep)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.yaml_implicit_resolvers = {
+StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":value", ":bool"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
+StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
 
 
 def read_mapping(path: Path) -> MappingFile:
     """Read a mapping file. Raises `AdapterMisconfigured` that names the place."""
     try:
-        raw = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        raw = yaml.load(path.read_text("utf-8"), StrictLoader)  # noqa: S506 - a SafeLoader
         return MappingFile.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adapters.mapping.file import _Loader
+from adapters.mapping.file import StrictLoader
 from adapters.mapping.functions import functions
 from adapters.mapping.template import Compiler, Part, RecordError, TemplateError
 from adapters.mapping.terms import TermMap, Terms
@@ -135,7 +135,7 @@ class MessageMapping:
 def load_mapping(path: Path) -> MessageMapping:
     """Read and compile a mapping file. Raises AdapterMisconfigured that names the place."""
     try:
-        read = MappingFile.model_validate(yaml.load(path.read_text("utf-8"), _Loader))  # noqa: S506 - a SafeLoader
+        read = MappingFile.model_validate(yaml.load(path.read_text("utf-8"), StrictLoader))  # noqa: S506 - a SafeLoader
         return MessageMapping(read)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
