@@ -54,7 +54,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
         gate = open_gate(settings)
         loaded = Loader(writer, Expectations(catalogue()), judge=gate.judge_of(provider, source)).load(items)
         save_counts(connection, settings, gate)
-    for origin, text in (*refused, *loaded.refused):
+    for origin, text in (*refused, *loaded.refused, *loaded.blocked):
         errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
     for origin, finding in loaded.findings:
         if finding.severity != "information":
@@ -67,6 +67,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
     repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(loaded.repairs.items()))
     console.print(
         f"{loaded.stored} stored, {loaded.unchanged} unchanged, {len(refused) + len(loaded.refused)} refused"
+        + (f", {len(loaded.blocked)} held back" if loaded.blocked else "")
         + (f"; repaired: {repairs}" if repairs else "")
         + (f"; documents: {_counted(loaded.findings)}" if loaded.findings else ""),
         highlight=False,
@@ -77,7 +78,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
             f"checked: {', '.join(f'{count} {word}' for count, word in verdicts)}; see 'gateway report quality'",
             highlight=False,
         )
-    if refused or loaded.refused:
+    if refused or loaded.refused or loaded.blocked:
         raise SystemExit(FINDINGS)
 
 

@@ -25,6 +25,8 @@ class Loaded:
     stored: int = 0
     unchanged: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
+    blocked: list[tuple[str, str]] = field(default_factory=list)
+    """What a policy held back, with the reason: it could have been stored, but is not valid."""
     repairs: dict[str, int] = field(default_factory=dict)
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     """What is wrong with documents that were stored nevertheless, each with its origin."""
@@ -85,7 +87,7 @@ class Loader:
             if decision.report is not None:
                 result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
             if decision.blocked:
-                result.refused.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
+                result.blocked.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
                 continue
             content = documents.content(key[1]) if key[0] == "Binary" else None
             self._store(item, patient_id, [*repairs, *decision.repairs], result, content, tokens)

@@ -255,6 +255,7 @@ def test_an_import_says_what_checking_found_and_a_blocking_policy_refuses_what_i
     done = run("import", str(file), "--provider", "ziekenhuiszandoord", "--source", "his", "--fhir", "stu3")
     assert done.exit_code == 1
     assert "Condition/wrong: held back, it is not valid: binding Condition.clinicalStatus" in done.stderr
+    assert "2 stored, 0 unchanged, 0 refused, 1 held back" in done.stdout
     assert "1 wrong" in done.stdout
     found = data(run, "quality", "--source", "his")
     assert [row["element"] for row in found["defects"]] == ["ProbleemStatus"]
