@@ -1,6 +1,7 @@
 """Sources that log in by certificate, on a real socket: each is itself and nobody else (issue 6, TLS-05, TLS-09)."""
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from databases import database
 from security.pki import Identity, Pki
 from security.tlsworld import HEADER, client_context, free_port
-from world.intake_house import patient, settings_for, source
+from world.intake_house import house, patient, settings_for, source
 
 from auth.tls import TlsSettings
 from gateway.cli.db import upgrade
@@ -85,3 +86,34 @@ def test_a_revoked_certificate_opens_nothing(pki: Pki, tmp_path: Path) -> None:
     with listening(pki, tmp_path) as port:
         assert put(pki, tmp_path, port, "epd", epd) == 401
         assert put(pki, tmp_path, port, "epd", pki.issuing.issue(EPD)) == 201
+
+
+def test_mllp_over_tls_asks_for_a_certificate(pki: Pki, tmp_path: Path) -> None:
+    """And an address outside ``peers`` gets nothing, whatever it shows."""
+    certificate, key = pki.issuing.issue(OURS).write(pki.folder, "mllp")
+    secured = {"certificate": str(certificate), "key": str(key), "trust": str(pki.trust)}
+    ports = free_port(), free_port()
+    sources = {
+        "lab": source(mllp={"port": ports[0], **secured}),
+        "far": source(mllp={"port": ports[1], "peers": ["192.0.2.0/24"], **secured}),
+    }
+    message = b"\x0bMSH|^~\\&|LAB|Z|G|Z|2026||ADT^A40|1|P|2.5\r\x1c\r"
+
+    def ask(port: int, identity: Identity | None) -> bytes:
+        context = client_context(pki, identity, tmp_path)
+        try:
+            plain = socket.create_connection(("127.0.0.1", port), 10)
+            with plain, context.wrap_socket(plain, server_hostname=OURS) as secure:
+                secure.sendall(message)
+                return secure.recv(4_096)
+        except OSError:
+            return b""
+
+    with house("sqlite", tmp_path, **sources) as hospital:
+        opened = [(one, hospital.portal.call(one.start)) for one in hospital.parts.messages]
+        assert b"MSA|AR|1" in ask(ports[0], pki.issuing.issue(LAB))
+        assert ask(ports[0], None) == b""
+        assert ask(ports[0], pki.stranger.issue(LAB)) == b""
+        assert ask(ports[1], pki.issuing.issue(LAB)) == b""
+        for one, server in opened:
+            hospital.portal.call(one.stop, server)
