@@ -105,7 +105,7 @@ class Pages:
             return self._message("Dit bezoek is er niet meer. Haal uw gegevens opnieuw op.", 404)
         provider = self._world.provider(visit.asked.provider)
         if visit.problem:
-            return self._message(visit.problem, 200, provider.display)
+            return self._message(visit.problem, 200, f"Niets opgehaald bij {provider.display}")
         if visit.task is not None:
             # Most visits are ready within a second: then no progress page is shown at all.
             await asyncio.wait([visit.task], timeout=1.0)
