@@ -20,7 +20,7 @@ from auth.transport import PeerGate, finder
 from gateway.audit.trail import Trail
 from gateway.intake.hl7v2.server import MllpListener
 from gateway.intake.http import Listener, application
-from gateway.intake.login import Logins
+from gateway.intake.login import LoginFault, Logins
 from gateway.intake.settings import HostLogin, IntakeSettings
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker
@@ -79,7 +79,7 @@ def impatient(engine: Engine) -> Engine:
 
 
 def parts(settings: Settings) -> Parts:
-    """Make the listener. Raises LoginFault, ValueError or OSError when the configuration cannot be used."""
+    """Make the listener. Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used."""
     section = settings.intake
     engine = impatient(open_engine(settings.database_url))
     pseudonyms, ring = keys_of(settings)
@@ -95,7 +95,10 @@ def parts(settings: Settings) -> Parts:
         for name, one in section.sources.items()
         if one.mllp is not None
     )
-    app = _guarded(application(listener), section)
+    try:
+        app = _guarded(application(listener), section)
+    except ValueError as fault:
+        raise LoginFault(f"intake.tls: {fault}") from fault
     return Parts(section, engine, intake, logins, recorder, trail, worker, app, messages)
 
 
@@ -142,7 +145,7 @@ class _Beside(uvicorn.Server):
 async def beside(settings: Settings) -> AsyncIterator[None]:
     """The internal listener and the HL7 v2 listeners, as long as the block runs; nothing without sources.
 
-    Raises LoginFault, ValueError or OSError when the configuration or a port cannot be used.
+    Raises LoginFault, AdapterMisconfigured or OSError when the settings or a port cannot be used.
     """
     if not settings.intake.sources:
         yield
