@@ -103,7 +103,8 @@ def _newest(settings: Settings) -> Settings:
     if not there:
         return settings
     url = max(there, key=lambda one: there[one])
-    errors.print(f"reading {files[url]}", highlight=False, markup=False)
+    if url != settings.database_url:
+        errors.print(f"reading the demo's store, {files[url]}", highlight=False, markup=False)
     return settings.model_copy(update={"database_url": url})
 
 
