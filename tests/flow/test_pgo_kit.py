@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import uvicorn
 from click.testing import CliRunner, Result
 from servers import free_port
@@ -159,18 +161,19 @@ class Wayward(FakeGateway):
 
 
 @contextmanager
-def serving(gateway: FakeGateway) -> Iterator[str]:
+def serving(gateway: FakeGateway, **tls: Any) -> Iterator[str]:
     """The fake on a real socket; gives its address."""
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(gateway.app, host="127.0.0.1", port=port, log_level="critical", lifespan="off", loop="asyncio")
+    config = uvicorn.Config(
+        gateway.app, host="127.0.0.1", port=port, log_level="critical", lifespan="off", loop="asyncio", **tls
     )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(10)
@@ -302,6 +305,29 @@ def test_a_loopback_redirect_is_listened_to(tmp_path: Path) -> None:
     assert found["stopped"] is None, done.stderr
     assert len(found["searches"]) == 28
     assert "You can close this window" in (tmp_path / "seen").read_text("utf-8")
+
+
+def test_mutual_tls_on_the_back_channel(tmp_path: Path) -> None:
+    """TLS-07: the front channel asks no certificate, the back channel gives nothing without one."""
+    authority = trustme.CA()
+    ca, mine, theirs = tmp_path / "ca.pem", tmp_path / "mine.pem", tmp_path / "theirs.pem"
+    authority.cert_pem.write_to_path(ca)
+    authority.issue_cert("pgo.demo.example").private_key_and_cert_chain_pem.write_to_path(mine)
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(theirs)
+    tls = {"ssl_certfile": str(theirs), "ssl_keyfile": str(theirs)}
+    asks = {"ssl_ca_certs": str(ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    gateway = Wayward()
+    with serving(gateway, **tls) as front, serving(gateway, **tls, **asks) as back:
+        words = ["visit", "--authorize", f"{front}/oauth/authorize", "--token", f"{back}/oauth/token"]
+        words += ["--resource", f"{back}/{{provider}}/{{service}}/fhir", "--provider", "ziekenhuiszandoord"]
+        words += ["--client-id", "pgo.demo.example", "--redirect-uri", "https://pgo.demo.example/cb"]
+        words += ["--login", "Joke", "--json", "--ca", str(ca)]
+        known = run(*words, "--cert", str(mine), "--key", str(mine))
+        nobody = run(*words)
+        wrong = run(*words, "--cert", str(ca))
+    assert [row["status"] for row in report(known)["searches"]] == [200] * 28
+    assert "the token endpoint gave no answer" in report(nobody)["stopped"]
+    assert wrong.exit_code == 2
 
 
 def test_nobody_comes_back() -> None:
