@@ -6,20 +6,21 @@ from typing import Any, Final
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
-from profiles.validation.definitions import Definitions, plain
+from profiles.validation.combine import other_type, sequence, sibling_list
+from profiles.validation.definitions import plain
 from profiles.validation.extras import ELEMENTS, Extras
 from profiles.validation.merge import Merger
-from profiles.validation.nodes import HL7, BrokenDefinition, Node, Tree, TypeRef
+from profiles.validation.nodes import HL7, BrokenDefinition, Node, TypeRef
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
 from profiles.validation.rules.codesystems import code_check
-from profiles.validation.rules.discriminators import Discriminators
 from profiles.validation.rules.extensions import extension_check
 from profiles.validation.rules.formats import FORMATS, format_check
 from profiles.validation.rules.invariants import invariant_check
 from profiles.validation.rules.nested import nested_check
-from profiles.validation.rules.slicing import Slice, Slicer, sliced_list, sliced_single
+from profiles.validation.rules.slicing import sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
-from profiles.validation.schema import Check, Hit, Hits, Segment, Shape
+from profiles.validation.schema import Check, Hits, Segment, Shape
+from profiles.validation.slicers import Slicers, demanded_slices, type_of
 from profiles.validation.terminology import Terminology
 
 SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
@@ -28,15 +29,12 @@ SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
 class Compiler:
     """Compiles structures of one set of definitions; keeps what it made."""
 
-    def __init__(
-        self, version: FhirVersion, definitions: Definitions, merger: Merger, terminology: Terminology
-    ) -> None:
+    def __init__(self, version: FhirVersion, merger: Merger, terminology: Terminology) -> None:
         self.version = version
         self.merger = merger
         self.terminology = terminology
-        self.definitions = definitions
         self._facts = basetypes.facts(version)
-        self._discriminators = Discriminators(merger, terminology)
+        self.slicers = Slicers(merger, terminology, self.single)
         self._extras = Extras(version, merger, terminology, self._facts.is_resource)
         self._structures: dict[str, Shape] = {}
         self._nodes: dict[int, tuple[Node, Shape]] = {}
@@ -50,25 +48,26 @@ class Compiler:
             tree = self.merger.tree(url)
             resource = self._facts.is_resource(tree.type)
             shape = self._structures[url] = Shape(tree.type, url, tree.root, resource=resource)
-            self._fill(shape, tree.root, tree.root, tree)
+            self._fill(shape, tree.root, tree.root)
         return shape
 
     def type_shape(self, code: str) -> Shape:
         """The shape of a type by its code."""
         return self.structure(code if ":" in code else HL7 + code)
 
-    def _fill(self, shape: Shape, root: Node, node: Node, tree: Tree | None) -> None:
-        """Compile the children and the invariants of a node into a shape that was made (and registered) before."""
+    def _fill(self, shape: Shape, root: Node, node: Node) -> None:
+        """Compile the children and the invariants of a node into a shape that was made (and registered) before.
+
+        ``root`` holds the invariants: those of the type are its own, those of the element are made with `Extras`.
+        """
         bit = 1
-        required = []
+        required: list[tuple[int, Node, str]] = []
         for name, child in self.merger.view(node).items():
             needed = self._properties(shape, name, child, bit)
-            demands = [(needed, "")] if needed is not None else _demanded_slices(child)
-            for node_needed, slice_name in demands:
-                required.append((bit, node_needed, slice_name))
-                shape.required |= bit
+            demands = [(needed, "")] if needed is not None else demanded_slices(child)
+            required.extend((bit, *one) for one in demands)
             bit <<= 1
-        shape.required_nodes = tuple(required)
+        shape.require(required)
         checks = [invariant_check(one, node, self.version) for one in root.constraints.values()]
         if shape.name in SYSTEMS:
             checks.append(system_check(node, SYSTEMS[shape.name]))
@@ -85,7 +84,7 @@ class Compiler:
         bare = name.removesuffix("[x]")
         required = node if node.min > 0 and node.max != 0 else None
         if not node.choice:
-            self._enter(shape, bare, bare, node, self._ref(node), bit, 0)
+            self._enter(shape, bare, bare, node, type_of(node), bit, 0)
             return required
         shape.choices = (*shape.choices, node)
         typed = {one.types[0].code: one for one in node.slices.values() if len(one.types) == 1}
@@ -95,7 +94,7 @@ class Compiler:
             one = typed.get(ref.code)
             if one is None and closed:
                 wanted = next(iter(typed.values()))
-                shape.props[key] = (_other_type(wanted), bit, Segment(key, bare, node), bit)
+                shape.props[key] = (other_type(wanted), bit, Segment(key, bare, node), bit)
                 continue
             chosen = node if one is None else one
             inner = ref if one is None else one.types[0]
@@ -105,13 +104,8 @@ class Compiler:
             for ref in node.types:
                 if ref.code != needed.types[0].code:
                     key = bare + ref.code[:1].upper() + ref.code[1:]
-                    shape.props[key] = (_other_type(needed), bit, Segment(key, bare, node), bit)
+                    shape.props[key] = (other_type(needed), bit, Segment(key, bare, node), bit)
         return needed or required
-
-    def _ref(self, node: Node) -> TypeRef:
-        if node.content is not None:
-            return TypeRef(node.content)
-        return node.types[0] if node.types else TypeRef("Element")
 
     def _enter(self, shape: Shape, key: str, name: str, node: Node, ref: TypeRef, bit: int, group: int) -> None:
         segment = Segment(key, name, node)
@@ -124,10 +118,10 @@ class Compiler:
             return
         one = self.single(node, ref)
         if node.many:
-            slicer = self._slicer(node, ref)
+            slicer = self.slicers.of(node, ref)
             check = list_check(one, node) if slicer is None else sliced_list(one, node, slicer)
         else:
-            slicer = self._slicer(node, ref)
+            slicer = self.slicers.of(node, ref)
             one = one if slicer is None else sliced_single(one, slicer)
             check = one if primitive else single_check(one, node)
         shape.props[key] = (check, bit, segment, group)
@@ -137,21 +131,7 @@ class Compiler:
     def _sibling(self, node: Node, ref: TypeRef) -> Check:
         """A check for what stands beside a primitive: an id and extensions."""
         inner = self._primitive_shape(node, ref).check
-        if not node.many:
-            return inner
-
-        def check(value: Any, context: Any) -> Hits | None:
-            if type(value) is not list:
-                return [Hit("type.array", node, {"value": value})]
-            hits: Hits = []
-            for index, item in enumerate(value):
-                found = inner(item, context) if item is not None else [Hit("type.null", node)]
-                for hit in found or ():
-                    hit.path.append(index)
-                    hits.append(hit)
-            return hits or None
-
-        return check
+        return sibling_list(inner, node) if node.many else inner
 
     def _primitive_shape(self, node: Node, ref: TypeRef) -> Shape:
         """The shape of ``_name``: the children of the primitive without its value."""
@@ -184,14 +164,14 @@ class Compiler:
     def _single(self, node: Node, ref: TypeRef) -> Check:
         code = ref.code
         if code in FORMATS:
-            return _sequence([format_check(code, node), *self._extras.of(node, ref, None)], stop=True)
+            return sequence([format_check(code, node), *self._extras.of(node, ref, None)], stop=True)
         if self._is_resource(code):
             return nested_check(node, {one.code: one.profiles for one in node.types})
         shape = self._shape_for(node, ref)
         checks: list[Check] = [shape.check]
         others = [url for url in ref.profiles if plain(url) not in (shape.url, node.expanded)]
         if code == "Extension" and not ref.profiles:
-            return _sequence(
+            return sequence(
                 [
                     extension_check(node, shape.check, self._extension, self._facts.is_resource),
                     *self._extras.of(node, ref, shape),
@@ -199,7 +179,7 @@ class Compiler:
             )
         if others:
             checks.append(self._any_of(node, others))
-        return _sequence([*checks, *self._extras.of(node, ref, shape)])
+        return sequence([*checks, *self._extras.of(node, ref, shape)])
 
     def _is_resource(self, code: str) -> bool:
         return code in ("Resource", "DomainResource") or self._facts.is_resource(code)
@@ -229,7 +209,7 @@ class Compiler:
                 root = self.merger.tree(node.expanded).root if node.expanded else self.merger.type_tree(ref.code).root
             except BrokenDefinition:
                 root = node
-        self._fill(shape, root, node, None)
+        self._fill(shape, root, node)
         return shape
 
     def _content_shape(self, reference: str) -> Shape:
@@ -239,7 +219,7 @@ class Compiler:
             if node is None:
                 return self._element()
             known = self._structures[reference] = Shape(reference.rpartition("#")[2], "", node)
-            self._fill(known, node, node, None)
+            self._fill(known, node, node)
         return known
 
     def _any_of(self, node: Node, urls: list[str]) -> Check:
@@ -277,84 +257,3 @@ class Compiler:
         except BrokenDefinition:
             return None
         return self.structure(url) if tree.type == "Extension" else None
-
-    def _slicer(self, node: Node, ref: TypeRef) -> Slicer | None:
-        if not node.slices or node.choice:
-            return None
-        slicing = node.slicing
-        rows = slicing.discriminators if slicing else ()
-        if ref.code == "Extension":
-            urls: dict[str, int] = {}
-            slices: list[Slice] = []
-            for name, one in node.slices.items():
-                url = self._extension_url(one)
-                if url is not None:
-                    urls[url] = len(slices)
-                    slices.append(Slice(name, one, (), self._member(one)))
-            return Slicer(node, tuple(slices), urls) if slices else None
-        found = []
-        for name, one in node.slices.items():
-            tests = tuple(self._discriminators.make(kind, path, one) for kind, path in rows)
-            found.append(Slice(name, one, tests, self._member(one), self._slicer(one, self._ref(one))))
-        return Slicer(node, tuple(found))
-
-    def _member(self, node: Node) -> Check:
-        if node.max == 0:
-            return lambda value, context: None
-        return self.single(node, self._ref(node))
-
-    def _extension_url(self, node: Node) -> str | None:
-        for ref in node.types:
-            if ref.profiles:
-                url = plain(ref.profiles[0])
-                try:
-                    fixed = self.merger.tree(url).root.children or {}
-                    value = fixed["url"].fixed
-                    return value if isinstance(value, str) else url
-                except (BrokenDefinition, KeyError):
-                    return url
-        url_node = (node.children or {}).get("url")
-        return url_node.fixed if url_node is not None and isinstance(url_node.fixed, str) else None
-
-
-def _demanded_slices(node: Node) -> list[tuple[Node, str]]:
-    """The slices that must be there although their element as a whole may be absent, by name."""
-    if node.choice or node.max == 0:
-        return []
-    return [(one, name) for name, one in node.slices.items() if one.min > 0 and one.max != 0]
-
-
-def _other_type(node: Node) -> Check:
-    """A check for a choice of which the profile demands another type."""
-    wanted = node.types[0].code
-    return lambda value, context: [Hit("type.wanted", node, {"allowed": wanted})]
-
-
-def _sequence(checks: list[Check], *, stop: bool = False) -> Check:
-    """One check that runs several; with ``stop`` the rest is left out when the first finds something."""
-    if len(checks) == 1:
-        return checks[0]
-    if len(checks) == 2:
-        one, two = checks
-
-        def both(value: Any, context: Any) -> Hits | None:
-            first = one(value, context)
-            if first and stop:
-                return first
-            second = two(value, context)
-            return second if not first else (first + second if second else first)
-
-        return both
-    every = tuple(checks)
-
-    def run(value: Any, context: Any) -> Hits | None:
-        hits: Hits | None = None
-        for check in every:
-            found = check(value, context)
-            if found:
-                hits = found if hits is None else hits + found
-                if stop and hits is found and check is every[0]:
-                    return hits
-        return hits
-
-    return run

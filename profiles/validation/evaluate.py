@@ -50,7 +50,7 @@ class Validator:
         self._served = server is not None
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
-        self.compiler = Compiler(version, self.definitions, self.merger, self.terminology)
+        self.compiler = Compiler(version, self.merger, self.terminology)
         self._is_resource = base.facts.is_resource
         self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
         self._verdicts: OrderedDict[bytes, Report] = OrderedDict()

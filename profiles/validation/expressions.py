@@ -12,22 +12,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from profiles.validation.functions import call, typed
-from profiles.validation.items import BudgetExceeded, Env, Items, Unsupported, bare, compared, same, step, truth
+from profiles.validation.items import BudgetExceeded, Env, Items, Unsupported, bare, step
 from profiles.validation.operators import BINARY, LOGIC, Closure, logic
-
-__all__ = [
-    "BudgetExceeded",
-    "Closure",
-    "Env",
-    "Unsupported",
-    "bare",
-    "compared",
-    "compile_expression",
-    "same",
-    "step",
-    "truth",
-]
-
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*')|(?P<date>@[0-9T:+.Z-]+)|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
@@ -68,7 +54,6 @@ class Parser:
     def __init__(self, text: str) -> None:
         self.tokens = _tokens(text)
         self.at = 0
-        self.last_name: str | None = None
 
     def peek(self) -> tuple[str, str]:
         """The token that comes next."""
@@ -89,7 +74,7 @@ class Parser:
             kind, text = self.peek()
             if kind == "name" and text in ("is", "as") and floor <= 9:
                 self.take()
-                left = self._typed(left, text, self._type_name())
+                left = typed(left, text, self._type_name())
             elif kind == "name" and text in LOGIC and floor <= LOGIC[text]:
                 self.take()
                 left = logic(text, left, self.expression(LOGIC[text] + 1))
@@ -106,9 +91,6 @@ class Parser:
             self.take()
             name = self.take()[1]
         return name.strip("`")
-
-    def _typed(self, left: Closure, how: str, name: str) -> Closure:
-        return typed(left, how, name)
 
     def term(self) -> Closure:
         """Parse a literal, a name, a group or a function call, and what follows it with dots and brackets."""
@@ -172,7 +154,7 @@ class Parser:
             if name in ("is", "as", "ofType"):
                 inner = self._type_name()
                 self.take(")")
-                return self._typed(left or _focus, "as" if name == "ofType" else name, inner)
+                return typed(left or _focus, "as" if name == "ofType" else name, inner)
             arguments: list[Closure] = []
             while self.peek()[1] != ")":
                 arguments.append(self.expression())

@@ -12,34 +12,7 @@ from typing import Any, Final
 
 from profiles.validation.definitions import Definitions, plain
 from profiles.validation.differential import amend, contexts, inherit, segments
-from profiles.validation.nodes import (
-    HL7,
-    MISSING,
-    Binding,
-    BrokenDefinition,
-    Constraint,
-    Node,
-    Slicing,
-    Tree,
-    TypeRef,
-    ZibElement,
-)
-
-__all__ = [
-    "HL7",
-    "MISSING",
-    "Binding",
-    "BrokenDefinition",
-    "Constraint",
-    "Merger",
-    "Node",
-    "Slicing",
-    "Tree",
-    "TypeRef",
-    "ZibElement",
-    "amend",
-]
-
+from profiles.validation.nodes import HL7, BrokenDefinition, Node, Tree, TypeRef, choice_of, own, slice_of
 
 MAX_DEPTH: Final = 24
 
@@ -191,7 +164,7 @@ class Merger:
         if children is None:
             return
         if name not in children:
-            found = _choice(children, name)
+            found = choice_of(children, name)
             if found is None:
                 return
             choice, code = found
@@ -199,14 +172,14 @@ class Merger:
             slice_type: str | None = code
         else:
             slice_type = None
-        child = _own(children, name, owner)
+        child = own(children, name, owner)
         if slice_name is None:
             yield child
             if child.slices:
                 for one in list(child.slices):
-                    yield _own(child.slices, one, owner)
+                    yield own(child.slices, one, owner)
             return
-        yield _slice(child, slice_name, slice_type, owner)
+        yield slice_of(child, slice_name, slice_type, owner)
 
     def expand(self, node: Node, owner: object | None = None) -> dict[str, Node] | None:
         """The children of a node; those of its type (or of the profile on its type) when it has none of its own."""
@@ -261,49 +234,3 @@ class Merger:
                 return None
             node = children[part]
         return node
-
-
-def _choice(children: Mapping[str, Node], name: str) -> tuple[str, str] | None:
-    """``valueQuantity`` -> ``("value[x]", "Quantity")`` when the children hold such a choice."""
-    for key, node in children.items():
-        if key.endswith("[x]") and name.startswith(key[:-3]):
-            wanted = name[len(key) - 3 :]
-            for ref in node.types:
-                if ref.code[:1].upper() + ref.code[1:] == wanted:
-                    return key, ref.code
-    return None
-
-
-def _own(nodes: dict[str, Node], name: str, owner: object) -> Node:
-    node = nodes[name]
-    if node.owner is not owner:
-        node = nodes[name] = node.clone(owner)
-    return node
-
-
-def _slice(node: Node, name: str, code: str | None, owner: object) -> Node:
-    """The slice of a node by name (``a/b`` re-slices ``a``), made when it is not there yet."""
-    head, _, rest = name.partition("/")
-    if rest and head in node.slices:
-        return _slice(_own(node.slices, head, owner), rest, code, owner)
-    if name in node.slices:
-        return _own(node.slices, name, owner)
-    if node.choice:
-        code = code or next(
-            (r.code for r in node.types if node.name[:-3] + r.code[:1].upper() + r.code[1:] == name), None
-        )
-        if code is not None:
-            for key, one in node.slices.items():
-                if len(one.types) == 1 and one.types[0].code == code:
-                    return _own(node.slices, key, owner)
-    made = node.clone(owner)
-    made.slices = {}
-    made.slicing = None
-    made.min = 0
-    made.id = f"{node.id}:{name}"
-    if code is not None:
-        made.types = tuple(ref for ref in node.types if ref.code == code)
-    if node.choice and len(node.types) != 1:
-        made.children = None
-    node.slices[name] = made
-    return made

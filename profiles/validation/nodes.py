@@ -5,6 +5,7 @@ Nodes are shared between the trees of a structure and of those that derive from 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -135,3 +136,50 @@ class Tree:
     zib: str = ""
     contexts: tuple[tuple[str, str], ...] = ()
     faults: list[str] = field(default_factory=list)
+
+
+def choice_of(children: Mapping[str, Node], name: str) -> tuple[str, str] | None:
+    """``valueQuantity`` -> ``("value[x]", "Quantity")`` when the children hold such a choice."""
+    for key, node in children.items():
+        if key.endswith("[x]") and name.startswith(key[:-3]):
+            wanted = name[len(key) - 3 :]
+            for ref in node.types:
+                if ref.code[:1].upper() + ref.code[1:] == wanted:
+                    return key, ref.code
+    return None
+
+
+def own(nodes: dict[str, Node], name: str, owner: object) -> Node:
+    """The node of that name, copied first when it belongs to somebody else."""
+    node = nodes[name]
+    if node.owner is not owner:
+        node = nodes[name] = node.clone(owner)
+    return node
+
+
+def slice_of(node: Node, name: str, code: str | None, owner: object) -> Node:
+    """The slice of a node by name (``a/b`` re-slices ``a``), made when it is not there yet."""
+    head, _, rest = name.partition("/")
+    if rest and head in node.slices:
+        return slice_of(own(node.slices, head, owner), rest, code, owner)
+    if name in node.slices:
+        return own(node.slices, name, owner)
+    if node.choice:
+        code = code or next(
+            (r.code for r in node.types if node.name[:-3] + r.code[:1].upper() + r.code[1:] == name), None
+        )
+        if code is not None:
+            for key, one in node.slices.items():
+                if len(one.types) == 1 and one.types[0].code == code:
+                    return own(node.slices, key, owner)
+    made = node.clone(owner)
+    made.slices = {}
+    made.slicing = None
+    made.min = 0
+    made.id = f"{node.id}:{name}"
+    if code is not None:
+        made.types = tuple(ref for ref in node.types if ref.code == code)
+    if node.choice and len(node.types) != 1:
+        made.children = None
+    node.slices[name] = made
+    return made

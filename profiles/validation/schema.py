@@ -6,7 +6,7 @@ value; every level adds its own step while the hits travel up. A right resource 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.validation.nodes import Node
@@ -68,6 +68,12 @@ class Shape:
         self.required_nodes: tuple[tuple[int, Node, str], ...] = ()
         self.invariants: tuple[Check, ...] = ()
         self.choices: tuple[Node, ...] = ()
+
+    def require(self, demands: Iterable[tuple[int, Node, str]]) -> None:
+        """Note what must be there: the bit of the property, the definition that says so, and the slice it is about."""
+        self.required_nodes = tuple(demands)
+        for bit, _, _ in self.required_nodes:
+            self.required |= bit
 
     def check(self, value: Any, context: Context) -> Hits | None:
         """What is wrong with a value that should have this shape."""

@@ -7,50 +7,18 @@ decide about is ever called wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from profiles.validation.codesystem import CodeSystem, read_system
 from profiles.validation.definitions import Definitions, plain
+from profiles.validation.extents import Extent, expansion, intersection, merge, remove
 
 Server = Callable[[str, str, str], "bool | None"]
 """A terminology service: value set URL, system, code -> in it or not, or None when it did not answer in time."""
 
-MAX_CONCEPTS = 200_000
 MAX_IMPORTS = 16
 MAX_KEPT = 20_000
-
-
-@dataclass(frozen=True)
-class Extent:
-    """The part of a value set that lies in one code system: known codes, and whether there are more than we know."""
-
-    codes: frozenset[str]
-    open: bool = False
-
-    def __or__(self, other: Extent) -> Extent:
-        return Extent(self.codes | other.codes, self.open or other.open)
-
-
-@dataclass(frozen=True)
-class CodeSystem:
-    """A code system with its codes and their parents."""
-
-    url: str
-    codes: frozenset[str]
-    complete: bool
-    parents: Mapping[str, frozenset[str]]
-    folded: frozenset[str] | None = None
-
-    def below(self, top: str, *, itself: bool) -> frozenset[str]:
-        """The codes under a concept (and the concept itself, if wanted)."""
-        found = {top} & self.codes
-        grew = True
-        while grew:
-            more = {code for code, parents in self.parents.items() if code not in found and parents & found}
-            grew = bool(more)
-            found |= more
-        return frozenset(found if itself else found - {top})
 
 
 class ValueSet:
@@ -130,7 +98,7 @@ class Terminology:
             if len(self._systems) > MAX_KEPT:
                 self._systems.clear()
             data = self._definitions.find("CodeSystem", url)
-            self._systems[url] = None if data is None else _code_system(url, data)
+            self._systems[url] = None if data is None else read_system(url, data)
             self._definitions.forget("CodeSystem", url)
         return self._systems[url]
 
@@ -145,11 +113,11 @@ class Terminology:
             compose = data.get("compose") or {}
             total: dict[str, Extent] = {}
             for include in compose.get("include", ()):
-                _merge(total, self._include(include, (*busy, url)))
+                merge(total, self._include(include, (*busy, url)))
             if not compose.get("include"):
-                _merge(total, _expansion(data.get("expansion") or {}))
+                merge(total, expansion(data.get("expansion") or {}))
             for exclude in compose.get("exclude", ()):
-                _remove(total, self._include(exclude, (*busy, url)))
+                remove(total, self._include(exclude, (*busy, url)))
         except (TypeError, AttributeError, KeyError, ValueError):
             return None, title
         finally:
@@ -174,8 +142,8 @@ class Terminology:
         other: dict[str, Extent] = {}
         for canonical in [imports] if isinstance(imports, str) else imports:
             extents, _ = self._extents(plain(canonical), busy)
-            _merge(other, {"": Extent(frozenset(), open=True)} if extents is None else extents)
-        return other if own is None else _intersection(own, other)
+            merge(other, {"": Extent(frozenset(), open=True)} if extents is None else extents)
+        return other if own is None else intersection(own, other)
 
     def _system_part(self, system: str, include: Mapping[str, Any]) -> Extent:
         concepts = include.get("concept")
@@ -192,72 +160,3 @@ class Terminology:
             else:
                 return Extent(frozenset(), open=True)
         return Extent(frozenset(codes))
-
-
-def _merge(total: dict[str, Extent], more: Mapping[str, Extent]) -> None:
-    for system, extent in more.items():
-        total[system] = total[system] | extent if system in total else extent
-
-
-def _remove(total: dict[str, Extent], less: Mapping[str, Extent]) -> None:
-    for system, extent in less.items():
-        if system in total:
-            before = total[system]
-            total[system] = Extent(before.codes - extent.codes, before.open)
-
-
-def _intersection(one: Mapping[str, Extent], other: Mapping[str, Extent]) -> dict[str, Extent]:
-    found = {}
-    unsure = "" in other
-    for system in one if unsure else one.keys() & other.keys():
-        a, b = one[system], other.get(system, Extent(frozenset()))
-        if unsure:
-            found[system] = Extent(a.codes & b.codes, open=True)
-            continue
-        both = a.codes & b.codes | (a.codes if b.open else frozenset()) | (b.codes if a.open else frozenset())
-        found[system] = Extent(frozenset(both), a.open and b.open)
-    return found
-
-
-def _expansion(expansion: Mapping[str, Any]) -> dict[str, Extent]:
-    found: dict[str, set[str]] = {}
-    queue = list(expansion.get("contains", ()))
-    while queue:
-        row = queue.pop()
-        if "code" in row and not row.get("abstract"):
-            found.setdefault(str(row.get("system", "")), set()).add(str(row["code"]))
-        queue.extend(row.get("contains", ()))
-    return {system: Extent(frozenset(codes)) for system, codes in found.items()}
-
-
-def _code_system(url: str, data: Mapping[str, Any]) -> CodeSystem | None:
-    codes: set[str] = set()
-    parents: dict[str, set[str]] = {}
-    try:
-        for code, parent, concept in _concepts(data.get("concept") or ()):
-            codes.add(code)
-            above = parents.setdefault(code, set())
-            if parent is not None:
-                above.add(parent)
-            for row in concept.get("property", ()):
-                if row.get("code") in ("subsumedBy", "parent", "partOf"):
-                    above.add(str(row.get("valueCode") or row.get("valueString")))
-    except (TypeError, AttributeError, KeyError):
-        return None
-    complete = data.get("content") == "complete" and bool(codes) and len(codes) < MAX_CONCEPTS
-    folded = None if data.get("caseSensitive", True) else frozenset(code.casefold() for code in codes)
-    frozen = {code: frozenset(above) for code, above in parents.items() if above}
-    return CodeSystem(url, frozenset(codes), complete, frozen, folded)
-
-
-def _concepts(rows: Any) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
-    queue: list[tuple[Mapping[str, Any], str | None]] = [(row, None) for row in rows]
-    count = 0
-    while queue:
-        concept, parent = queue.pop()
-        code = str(concept["code"])
-        count += 1
-        if count > MAX_CONCEPTS:
-            return
-        yield code, parent, concept
-        queue.extend((child, code) for child in concept.get("concept", ()))

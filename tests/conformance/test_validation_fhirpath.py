@@ -8,7 +8,8 @@ from conformance.validation_data import instances, official, read
 from profiles.fhir import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.expressions import Env, Unsupported, compile_expression, truth
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import Env, Unsupported, truth
 from profiles.validation.rules.invariants import BY_HAND, SKIP
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from profiles.fhir.tree import Resource
 from profiles.validation import Validator
 from profiles.validation.context import Context
-from profiles.validation.merge import MISSING, Node, TypeRef
+from profiles.validation.nodes import MISSING, Node, TypeRef
 from profiles.validation.rules.formats import FORMATS
 
 WRONG = {
@@ -171,7 +171,7 @@ class Mutations:
             yield self._make("maximum", node, here, [value[0]] * (node.max + 1))
         if node.min > 1:
             yield self._make("minimum", node, here, value[: node.min - 1])
-        slicer = self.compiler._slicer(node, ref)
+        slicer = self.compiler.slicers.of(node, ref)
         for index, item in enumerate(value):
             one, inner = node, ref
             if slicer is not None:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from profiles.validation.expressions import Closure, Unsupported, compile_expression
-from profiles.validation.items import bare, same, step
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import Unsupported, bare, same, step
 from profiles.validation.merge import Merger
 from profiles.validation.nodes import MISSING, Node
+from profiles.validation.operators import Closure
 from profiles.validation.rules.fixed import contains
 from profiles.validation.terminology import Terminology
 

@@ -14,15 +14,10 @@ from typing import Any, Final
 
 from profiles.fhir import fhirpath
 from profiles.fhir.version import FhirVersion
-from profiles.validation.expressions import (
-    BudgetExceeded,
-    Closure,
-    Env,
-    Unsupported,
-    compile_expression,
-    truth,
-)
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import BudgetExceeded, Env, Unsupported, truth
 from profiles.validation.nodes import Constraint, Node
+from profiles.validation.operators import Closure
 from profiles.validation.schema import Check, Hit, Hits
 
 Predicate = Callable[[Any, Any], bool]
@@ -109,7 +104,7 @@ def _general(expression: str, version: FhirVersion, kind: str | None) -> Closure
         return None
 
     def run(focus: list[Any], env: Env) -> list[Any]:
-        names = {"resource": env.resource, "rootResource": env.root, "context": focus[0]}
+        names = {"resource": env.resource, "rootResource": env.root, "context": env.context}
         try:
             return compiled.evaluate(fhirpath.Node(focus[0], kind, None, env.root), version, names, find=env.resolve)
         except fhirpath.FhirPathError as problem:
@@ -150,6 +145,7 @@ def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) ->
     def check(value: Any, context: Any) -> Hits | None:
         if closure is None:
             return [Hit("invariant.unchecked", node, params, "information")]
+        context.env.context = value
         try:
             answer = truth(closure([value], context.env))
         except BudgetExceeded:

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from profiles.validation.nodes import Node
-from profiles.validation.rules.discriminators import Discriminator, Discriminators
+from profiles.validation.rules.discriminators import Discriminator
 from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
 
 if TYPE_CHECKING:
     from profiles.validation.context import Context
-
-
-__all__ = ["Discriminator", "Discriminators", "Slice", "Slicer", "sliced_list", "sliced_single"]
 
 
 MAYBE: Final = -2

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from profiles.validation.expressions import BudgetExceeded, Env, Unsupported, compile_expression
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import BudgetExceeded, Env, Unsupported
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules
 
-from profiles.validation.expressions import Unsupported, compile_expression
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import Unsupported
 
 PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
 GENERAL = " and 'x'.toChars().count() = 1"
@@ -58,3 +59,14 @@ def test_the_root_and_the_context_are_known() -> None:
     resource = observation(subject={"reference": "Patient/p"})
     assert verdict("Observation.subject", "%rootResource.id = 'o' and %resource.id = 'o'", resource) == []
     assert verdict("Observation.subject", "%context.reference = 'Patient/p'", resource) == []
+
+
+def test_the_small_compiler_means_the_same_by_context() -> None:
+    """FHIR R4 2.9.2: %context is the node that the expression is about, %resource the resource that it is in."""
+    expression = "%context.reference = 'Patient/p' and %resource.id = 'o' and %rootResource.id = 'o'"
+    rule = {"key": "t-1", "severity": "error", "human": "x", "expression": expression}
+    definition = profile("ruled", "Observation", element("Observation.subject", constraint=[rule]))
+    validator = knowing(definition)
+    for reference, wrong in (("Patient/p", []), ("Patient/q", [("invariant:t-1", "Observation.subject")])):
+        report = validator.validate(observation(subject={"reference": reference}), [TEST + "ruled"])
+        assert rules(report) == wrong

@@ -18,9 +18,10 @@ from unit.profiles.validation.small_definitions import (
     value_set,
 )
 
-from profiles.validation.expressions import BudgetExceeded, Env, Unsupported, compile_expression
+from profiles.validation.expressions import compile_expression
 from profiles.validation.findings import as_outcome, as_text
 from profiles.validation.htmlreport import as_html
+from profiles.validation.items import BudgetExceeded, Env, Unsupported
 from profiles.validation.patterns import safe_pattern
 
 NAMES = st.sampled_from(

@@ -1,0 +1,58 @@
+"""The parts of value sets, system by system, and what including, excluding and combining does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The part of a value set that lies in one code system: known codes, and whether there are more than we know."""
+
+    codes: frozenset[str]
+    open: bool = False
+
+    def __or__(self, other: Extent) -> Extent:
+        return Extent(self.codes | other.codes, self.open or other.open)
+
+
+def merge(total: dict[str, Extent], more: Mapping[str, Extent]) -> None:
+    """Take another set in."""
+    for system, extent in more.items():
+        total[system] = total[system] | extent if system in total else extent
+
+
+def remove(total: dict[str, Extent], less: Mapping[str, Extent]) -> None:
+    """Take the codes of another set out."""
+    for system, extent in less.items():
+        if system in total:
+            before = total[system]
+            total[system] = Extent(before.codes - extent.codes, before.open)
+
+
+def intersection(one: Mapping[str, Extent], other: Mapping[str, Extent]) -> dict[str, Extent]:
+    """What lies in both. System "" stands for a set that is not here: what only it might hold is left open."""
+    found = {}
+    unsure = "" in other
+    for system in one if unsure else one.keys() & other.keys():
+        a, b = one[system], other.get(system, Extent(frozenset()))
+        if unsure:
+            found[system] = Extent(a.codes & b.codes, open=True)
+            continue
+        both = a.codes & b.codes | (a.codes if b.open else frozenset()) | (b.codes if a.open else frozenset())
+        found[system] = Extent(frozenset(both), a.open and b.open)
+    return found
+
+
+def expansion(data: Mapping[str, Any]) -> dict[str, Extent]:
+    """What an expansion lists."""
+    found: dict[str, set[str]] = {}
+    queue = list(data.get("contains", ()))
+    while queue:
+        row = queue.pop()
+        if "code" in row and not row.get("abstract"):
+            found.setdefault(str(row.get("system", "")), set()).add(str(row["code"]))
+        queue.extend(row.get("contains", ()))
+    return {system: Extent(frozenset(codes)) for system, codes in found.items()}
