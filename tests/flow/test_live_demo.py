@@ -8,10 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from live_house import authorised, figures, live_demo, pgo, seeded, visited
 from servers import Running
 from sqlalchemy import select
 
+from gateway.cli.visit import visit
 from gateway.demo.pgo.collect import Section, accept, asks, fetch
 from gateway.demo.visit import client
 from gateway.store.engine import open_engine
@@ -80,8 +82,8 @@ def test_no_fact_comes_twice(demo: Running) -> None:
 def test_references_between_store_and_source_lead_somewhere(demo: Running) -> None:
     async def go() -> list[int]:
         async with client() as http:
-            visit, tokens = await authorised(http, demo, HOSPITAL, JOKE)
-            sections = await visit.collect(tokens, lambda _section, _total: None)
+            one, tokens = await authorised(http, demo, HOSPITAL, JOKE)
+            sections = await one.collect(tokens, lambda _section, _total: None)
             letter = next(one for one in sections if one.id == "51-documentReference").matches[0]
             base = f"{demo.base}/{HOSPITAL}/48/fhir/"
             answer = await fetch(http, base + letter["subject"]["reference"], tokens, "application/fhir+json")
@@ -143,11 +145,11 @@ def test_another_patients_data_are_an_incident_and_nothing_of_them_stays(
 
     async def go() -> tuple[tuple[Section, ...], tuple[Section, ...]]:
         async with client() as http:
-            visit, tokens = await authorised(http, demo, provider, person)
+            one, tokens = await authorised(http, demo, provider, person)
             await http.post(f"{demo.base}/demo-ehr/{source}/switch/wrong-patient")
-            wrong = await visit.collect(tokens, lambda _section, _total: None)
+            wrong = await one.collect(tokens, lambda _section, _total: None)
             await http.post(f"{demo.base}/demo-ehr/{source}/switch/normal")
-            return wrong, await visit.collect(tokens, lambda _section, _total: None)
+            return wrong, await one.collect(tokens, lambda _section, _total: None)
 
     wrong, right = asyncio.run(go())
     assert not any(word in section.raw for section in (*wrong, *right) for word in OTHERS)
@@ -196,3 +198,17 @@ def test_the_page_has_a_button_per_switch_and_no_script(demo: Running) -> None:
     assert "<script" not in page.text
     assert httpx.post(f"{demo.base}/demo-ehr/epd/switch/broken", trust_env=False).status_code == 404
     assert httpx.post(f"{demo.base}/demo-ehr/nobody/switch/down", trust_env=False).status_code == 404
+
+
+def test_the_command_shows_sources_and_what_a_fault_costs(demo: Running) -> None:
+    started = ["--base-url", demo.base, "--person", "joke"]
+    done = CliRunner().invoke(visit, [*started, "--fault", "half"])
+    assert done.exit_code == 0, done.output
+    assert "Bronsysteem epd staat op: half" in done.output
+    assert "Een deel" in done.output
+    state = httpx.get(f"{demo.base}/demo-ehr/state", trust_env=False).json()
+    assert set(state["switches"].values()) == {"normal"}
+    whole = CliRunner().invoke(visit, started)
+    assert "epd live" in whole.output
+    assert "Een deel" not in whole.output
+    assert CliRunner().invoke(visit, ["--provider", "geboortepraktijkdelinde", "--fault", "down"]).exit_code == 2

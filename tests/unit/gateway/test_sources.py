@@ -4,9 +4,12 @@ import asyncio
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from adapters.port import (
     AdapterDown,
@@ -28,7 +31,8 @@ from gateway.collect.fanout import FanOut, Source
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources, names_person
 from gateway.http.origin import origin
-from gateway.metrics import Metrics, Sample
+from gateway.intake.http import Listener, application
+from gateway.metrics import METRICS, Metrics, Sample
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
@@ -159,3 +163,26 @@ def test_an_answer_names_its_sources() -> None:
 
 def test_a_source_name_cannot_break_the_header() -> None:
     assert origin([held('e"p\\d\r\né', True)])["gateway-source"] == '"e\\"p\\\\d???";via=live;count=1'
+
+
+class NoIntake:
+    """A listener that is never asked to take anything."""
+
+    async def token(self, _request: Request) -> Response:
+        return Response(status_code=500)
+
+    push = token
+
+
+def test_the_internal_listener_shows_the_figures() -> None:
+    METRICS.register("sources", sources.TEXTS, lambda: sources.samples(providers(Epd())))
+    app = application(cast(Listener, NoIntake()))
+
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://intern") as http:
+            return await http.get("/metrics")
+
+    answer = asyncio.run(go())
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'gateway_source_calls_total{provider="ziekenhuis",source="epd"} 0' in answer.text.splitlines()
