@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from gateway.collect.normalise import Repair
 from gateway.intake.refusal import Refusal
 from gateway.intake.tasks import Push, Task
@@ -38,15 +36,6 @@ class Answer:
     status: int
     resource: Resource
     headers: dict[str, str] = field(default_factory=dict)
-
-    def pack(self) -> bytes:
-        """As it is kept for a retry."""
-        return msgspec.json.encode([self.status, self.resource, self.headers])
-
-    @classmethod
-    def unpack(cls, kept: bytes) -> "Answer":
-        """The answer that was kept."""
-        return cls(*msgspec.json.decode(kept))
 
 
 def answer(push: Push, results: Sequence[Result], base: str) -> Answer:

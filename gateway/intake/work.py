@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -35,6 +36,9 @@ DEEDS = {"create": "stored", "update": "stored", "delete": "deleted", "": "nothi
 MISSING = "nothing with this id is here"
 AGAIN = {"40001", "40P01"}
 """SQL states of PostgreSQL after which the same transaction may be tried again."""
+
+
+_KEPT = msgspec.json.Decoder(tuple[Answer, list[AuditRecord]])
 
 
 @dataclass(slots=True)
@@ -120,16 +124,18 @@ class Intake:
         if bytes(row.digest) != push.digest:
             text = "this request id was used for another request"
             return Taken(refused(refusal(409, "duplicate", text)))
-        return Taken(Answer.unpack(self.ring.open("receipt", bytes(row.sealed))))
+        given, records = _KEPT.decode(self.ring.open("receipt", bytes(row.sealed)))
+        # Recorded again: who asks again may do so because the first record could not be written.
+        return Taken(given, [replace(one, at=datetime.now(UTC), reason="repeated") for one in records])
 
-    def _keep_answer(self, connection: Connection, name: str, push: Push, given: Answer) -> None:
+    def _keep_answer(self, connection: Connection, name: str, push: Push, taken: Taken) -> None:
         if push.request_id:
             values = {
                 "source": name,
                 "request_id": push.request_id,
                 "digest": push.digest,
                 "at": datetime.now(UTC),
-                "sealed": self.ring.seal("receipt", given.pack()),
+                "sealed": self.ring.seal("receipt", msgspec.json.encode((taken.answer, taken.records))),
             }
             connection.execute(insert(receipt).values(values))
 
@@ -166,10 +172,11 @@ class Intake:
             for patient_id in leaving:
                 unit.forget_patient(patient_id)
             given = answer(push, self._results(plan, written), f"{self.settings.url}/intake/{name}")
-            self._keep_answer(connection, name, push, given)
+            taken = Taken(given, self._records(name, plan, written, persons, given.status))
+            self._keep_answer(connection, name, push, taken)
             if released is not None:
                 quarantine.mark(connection, released, released=True)
-        return Taken(given, self._records(name, plan, written, persons, given.status))
+        return taken
 
     def _put_patients(self, connection: Connection, name: str, plan: Plan) -> None:
         sender = self.sender(name)

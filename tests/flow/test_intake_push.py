@@ -76,6 +76,9 @@ def test_a_retry_with_the_same_request_id_gets_the_same_answer(hospital: House) 
     again = hospital.send("POST", "/intake/epd", sent, headers={"x-request-id": "push-1"})
     assert (again.status_code, again.json()) == (200, first.json())
     assert hospital.stored()["Condition/c1"]["clinicalStatus"] == "resolved"
+    made, repeated = [record for record in hospital.audit() if record.get("request_id") == "push-1"]
+    assert repeated["reason"] == "repeated"
+    assert (made["action"], made["person"]) == (repeated["action"], repeated["person"])
     other = hospital.send("DELETE", "/intake/epd/Condition/c1", headers={"x-request-id": "push-1"})
     assert other.status_code == 409
 
