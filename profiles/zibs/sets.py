@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from profiles.validation.definitions import Definitions, plain
-from profiles.validation.terminology import Extent, Terminology
+from profiles.validation.extents import Extent
+from profiles.validation.terminology import Terminology
 from profiles.zibs.notation import BAR
 
 MOST: Final = 1500
