@@ -58,10 +58,7 @@ class Availabilities:
         birth_date = next((one.birth_date for one in found if one.birth_date), None)
         if offered:
             return Available(offered, None, birth_date)
-        named = [reason for one in found for reason in one.reasons if reason in set(Reason)]
-        related = any(one.relation for one in found)
-        reason = Reason(named[0]) if named else Reason.EMPTY if related else Reason.NO_RELATION
-        return Available(offered, reason, birth_date)
+        return Available(offered, _why_nothing(found), birth_date)
 
     async def relation(self, provider: Provider, person: Person) -> Known:
         """Whether the provider knows the person at all (for Delen: receivability, AVL-07)."""
@@ -87,6 +84,15 @@ class Availabilities:
                 record = Record(self.reader, Whose(provider, version, person.pseudonym))
                 found |= {id_ for id_ in services if await _offers(id_, version, record)}
         return Known(frozenset(found), relation, birth_date)
+
+
+def _why_nothing(found: Sequence[Known]) -> Reason:
+    """The reason that says most: one that a source gave about this person, else known without data, else not known."""
+    given = [Reason(one) for known in found for one in known.reasons if one in set(Reason)]
+    telling = [one for one in given if one not in (Reason.NO_RELATION, Reason.NOT_OFFERED, Reason.EMPTY)]
+    if telling:
+        return telling[0]
+    return Reason.EMPTY if any(known.relation for known in found) else Reason.NO_RELATION
 
 
 async def _asked(
