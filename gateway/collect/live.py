@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
-from adapters.port import Batch
+from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
 from gateway.collect.normalise import Repair, claim_profile, fill_display, mask_bsn, nodes
 from profiles.fhir import jsonio
+from profiles.fhir.errors import FormatError
+from profiles.fhir.mediatypes import Format
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 
@@ -45,6 +47,19 @@ def held_of(
         patient = next(iter(batch.patients), "") if batch.patients else ""
         held.append(Held(type_, chosen, version, source=batch.source, patient_id=patient, data=resource))
     return held, notes
+
+
+def servable(held: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Gap]]:
+    """Those that can be written in both formats, and a gap for each that cannot: one of them may not cost the rest."""
+    kept, gaps = [], []
+    for one in held:
+        try:
+            one.body(Format.XML)
+        except FormatError:
+            gaps.append(Gap(one.type, Reason.INVALID_BLOCKED, "A part of the answer of a source is not FHIR."))
+        else:
+            kept.append(one)
+    return kept, gaps
 
 
 def _rename(

@@ -12,7 +12,7 @@ from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
-from gateway.collect.live import Expected, held_of
+from gateway.collect.live import Expected, held_of, servable
 from gateway.collect.normalise import Repair
 from gateway.collect.record import Record, Whose
 from gateway.quality.pull import PullGate
@@ -99,6 +99,8 @@ class Collector:
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
             held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
+            held, unwritable = servable(held)
+            gaps += unwritable
             if self.quality is not None:
                 held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
                 gaps += blocked

@@ -24,7 +24,7 @@ from adapters.port import (
 )
 from gateway.collect.breaker import Breaker
 from gateway.collect.fanout import FanOut, Source
-from gateway.collect.live import held_of, served_id
+from gateway.collect.live import held_of, servable, served_id
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
@@ -206,3 +206,11 @@ def test_ids_of_two_sources_do_not_clash_and_references_follow() -> None:
     assert resources[0] == condition("c1")
     assert {repair.rule for _, repair in notes} == {"profile-claimed"}
     assert len(served_id("epd", "x" * 64)) <= 64
+
+
+def test_a_resource_that_cannot_be_written_costs_itself_and_not_the_answer() -> None:
+    batch = Batch("epd", [condition("c1"), condition("c2") | {"noSuchElement": 1}], datetime.now(UTC), frozenset({"p"}))
+    held, _ = held_of(batch, FhirVersion.STU3, lambda _resource, _version: (), prefixed=False)
+    kept, gaps = servable(held)
+    assert [one.id for one in kept] == ["c1"]
+    assert [gap.reason for gap in gaps] == [Reason.INVALID_BLOCKED]
