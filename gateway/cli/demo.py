@@ -1,5 +1,6 @@
 """gateway demo: the demo world, in the browser or in the terminal."""
 
+import asyncio
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.cli.serve import listening, run
 from gateway.cli.visit import visit
 from gateway.demo.ehr.division import division
 from gateway.demo.ehr.sources import with_live_sources
+from gateway.demo.push import PUSHING, push
 from gateway.demo.seed import seed
 from gateway.settings import Settings
 
@@ -38,7 +40,8 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
     today = datetime.now(UTC).date()
     with database(settings) as engine:
         upgrade(engine)
-        seed(engine, settings, today, division())
+        world = seed(engine, settings, today, division(), PUSHING)
+    asyncio.run(push(settings, world))
     base = settings.base_url
     console.print(
         f"\nThe gateway is starting. Open:\n\n"

@@ -1,6 +1,6 @@
 """Putting the demo world into a store, with its dates as of today."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date
 
 from sqlalchemy import Engine
@@ -20,10 +20,16 @@ from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
 
-def seed(engine: Engine, settings: Settings, day: date, live: Division | None = None) -> World:
+def seed(
+    engine: Engine,
+    settings: Settings,
+    day: date,
+    live: Division | None = None,
+    elsewhere: Container[str] = frozenset(),
+) -> World:
     """Load the world as it is on ``day``; what is there already is brought up to date. One transaction.
 
-    ``live`` says what is left out because simulated EHRs deliver it.
+    ``live`` says what is left out because simulated EHRs deliver it, ``elsewhere`` names providers that push.
 
     Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
     """
@@ -32,6 +38,8 @@ def seed(engine: Engine, settings: Settings, day: date, live: Division | None = 
     gate = open_gate(settings)
     with engine.begin() as connection:
         for provider in world.providers:
+            if provider.name in elsewhere:
+                continue
             writer = Writer(connection, provider.name, provider.source, pseudonyms, ring)
             for record in world.records:
                 if record.provider != provider.name:
