@@ -19,7 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+from gateway.cli.db import upgrade
+from gateway.demo.seed import seed
+from gateway.settings import load as settings
+from gateway.store.engine import open_engine
 
 TOKEN = "benchmark-token-0123456789abcdef"  # a test token, made for this run only
 PROVIDER, BSN = "ziekenhuiszandoord", "999951750"
@@ -104,6 +110,14 @@ def main() -> None:
         compare(Path(folder), chosen)
 
 
+def fill(url: str) -> None:
+    """Put the demo world into the store, all of it: this is about what was pushed, not about live sources."""
+    engine = open_engine(url)
+    upgrade(engine)
+    seed(engine, settings(), datetime.now(UTC).date())
+    engine.dispose()
+
+
 def compare(folder: Path, chosen: argparse.Namespace) -> None:
     gateway = str(Path(sys.executable).parent / "gateway")
     url = chosen.database or f"sqlite:///{folder}/gateway.db"
@@ -112,7 +126,8 @@ def compare(folder: Path, chosen: argparse.Namespace) -> None:
     (folder / "tokens.json").write_text(
         json.dumps([{"token": TOKEN, "provider": PROVIDER, "services": ["48"], "bsn": BSN}])
     )
-    server = subprocess.Popen([gateway, "demo", "serve", "--port", str(port)], env=environment, cwd=folder,
+    fill(url)
+    server = subprocess.Popen([gateway, "serve", "--port", str(port)], env=environment, cwd=folder,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     static = None
     try:
