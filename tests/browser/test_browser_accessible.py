@@ -37,6 +37,7 @@ def both_languages(tab: Tab, dutch: str, english: str) -> None:
         ("/handbook/", "Documentation"),
         ("/handbook/validation.html", ""),
         ("/handbook/authorization.html", "authorization server"),
+        ("/demo-ehr/", "Bronsystemen van de demo"),
         ("/demo-pgo/", "Haal uw gegevens op"),
         ("/demo-pgo/bezoek/onbekend", "Mijn Dossier"),
     ],
