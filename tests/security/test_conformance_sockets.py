@@ -1,0 +1,320 @@
+"""Conformance cases over real sockets: TLS on both channels, a PKI made here, both databases, one worker and two.
+
+The stories of tests/flow/auth run again as they are, with a house that is reached over connections; what is about
+certificates, and what is about two workers, is told here.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+
+import anyio
+import httpx
+import pytest
+from databases import database
+from flow.auth import test_auth_collect as collect
+from flow.auth import test_auth_dialects as dialects
+from flow.auth import test_auth_person as person
+from flow.auth import test_auth_requests as requests
+from flow.auth import test_auth_tokens as tokens
+from flow.auth.test_auth_tokens import GRANT, REQUEST, alive, told
+from security.socketworld import BACK, EXPIRED, FOREIGN, RESOURCE, REVOKED, SocketHouse, SocketPgo, Sockets
+from sqlalchemy import Engine
+from world.auth_house import FRONT, P1, ZANDOORD, D, G, House, empty
+
+from auth.store import engine_for
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def sockets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
+    with Sockets(tmp_path_factory.mktemp("sockets")).listening() as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with database(request.param, tmp_path_factory.mktemp("auth")) as url:
+        engine = engine_for(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+async def house(sockets: Sockets, engine: Engine) -> AsyncIterator[SocketHouse]:
+    empty(engine)
+    house = SocketHouse(sockets, engine)
+    yield house
+    await house.close()
+
+
+# --- one worker: the stories of the flow, and the certificates ------------------------------------------------------
+
+Story = Callable[[House], Awaitable[None]]
+STORIES: dict[str, Story] = {
+    "CT-01": collect.test_ct_01_the_landing_page_names_the_provider,
+    "CT-02, CT-04, CT-05": collect.test_ct_02_to_05_one_visit_gives_an_access_token,
+    "CT-03": dialects.test_ct_03_a_long_state_comes_back_byte_for_byte,
+    "CT-06, CT-80": collect.test_ct_06_a_lasting_consent_gives_a_refresh_token,
+    "CT-09": dialects.test_ct_09_dialect_m_one_combination,
+    "CT-12": dialects.test_ct_12_the_java_client_of_dialect_m,
+    "CT-27": partial(requests.test_ct_19_and_27_twice_is_a_page, name="redirect_uri"),
+    "CT-44": partial(requests.test_ct_44_only_get, method="POST"),
+    "CT-45": person.test_ct_45_cancel_on_the_landing_page,
+    "CT-52": person.test_ct_52_consent_refused,
+    "CT-60": tokens.test_ct_60_a_code_works_once,
+    "CT-62": tokens.test_ct_62_an_old_code,
+    "CT-63": tokens.test_ct_63_a_made_up_code,
+    "CT-64": tokens.test_ct_64_a_code_in_other_hands_is_spent,
+    "CT-65": tokens.test_ct_65_a_client_id_that_is_not_the_certificate,
+    "CT-66": tokens.test_ct_66_no_redirect_uri,
+    "CT-67": tokens.test_ct_67_another_redirect_uri,
+    "CT-72": tokens.test_ct_72_no_certificate,
+    "CT-73, CT-75": tokens.test_ct_73_and_75_a_certificate_that_is_not_on_the_whitelist,
+    "CT-77": tokens.test_ct_77_no_service_in_common,
+    "CT-81": tokens.test_ct_81_a_dead_refresh_token_ends_the_family,
+    "CT-82": tokens.test_ct_82_a_refresh_token_in_other_hands,
+    "CT-83": tokens.test_ct_83_six_months_idle,
+    "CT-86": tokens.test_ct_86_nobody_revokes_for_another,
+    "CT-89": tokens.test_ct_89_over_another_certificate,
+}
+
+
+@pytest.mark.parametrize("cases", STORIES)
+async def test_the_stories_of_the_flow(house: SocketHouse, cases: str) -> None:
+    """CT-01 to CT-06, CT-09, CT-12, CT-27, CT-44, CT-45, CT-52, CT-60, CT-62 to CT-67, CT-72, CT-73, CT-75, CT-77,
+    CT-80 to CT-83, CT-86, CT-89: the same words over TLS, with the client's certificate on the back channel."""
+    await STORIES[cases](house)
+
+
+PAGES = [case for case in requests.PAGES if case.split()[0] in {"CT-16", "CT-17", *(f"CT-{n}" for n in range(22, 27))}]
+
+
+async def test_a_page_and_no_redirect(house: SocketHouse) -> None:
+    """CT-16 to CT-17, CT-22 to CT-26: requests of which the client cannot be trusted to be who it says."""
+    assert len(PAGES) == 10
+    for case in PAGES:
+        house.host.events.clear()
+        await requests.test_ct_16_to_28_a_page_and_no_redirect(house, case)
+
+
+async def test_another_method_or_shape(house: SocketHouse) -> None:
+    """CT-69 to CT-71: also with more body than the server wants to read."""
+    pgo = house.pgo()
+    form = f"grant_type=authorization_code&code=x&client_id={D}&redirect_uri=https%3A%2F%2F{D}%2Fcb"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    with pgo.connected():
+        for method in ("GET", "PUT", "DELETE"):
+            answer = await pgo.server.request(method, "/oauth/token")
+            assert told(answer) == (405, "invalid_request")
+            assert answer.headers["allow"] == "POST"
+        post = pgo.server.post
+        assert told(await post("/oauth/token", json={"grant_type": "authorization_code"})) == REQUEST
+        assert told(await post("/oauth/token", content=f"{form}&code=y", headers=kind)) == REQUEST
+        assert told(await post("/oauth/token?code=x", content=form, headers=kind)) == REQUEST
+        assert told(await post("/oauth/token", content=form + "&a=" + "x" * 1_000_000, headers=kind)) == REQUEST
+
+
+async def test_no_certificate_on_either_channel(house: SocketHouse) -> None:
+    """CT-72, TLS-13: the front channel asks for none, and therefore serves no token; the code lives."""
+    pgo = house.pgo()
+    code = await pgo.code()
+    form = {"grant_type": "authorization_code", "code": code, "client_id": D, "redirect_uri": pgo.redirect_uri}
+    for url in (f"{BACK}/oauth/token", f"{FRONT}/oauth/token"):
+        assert told(await pgo.server.post(url, data=form)) == (403, "invalid_client")
+    with pgo.connected():
+        assert told(await pgo.server.post(f"{FRONT}/oauth/token", data=form)) == (403, "invalid_client")
+    assert house.host.told().count("tls_peer_refused") == 3
+    assert (await pgo.token(code)).status_code == 200
+
+
+@pytest.mark.parametrize("fault", [EXPIRED, FOREIGN])
+async def test_a_certificate_that_ends_the_handshake(house: SocketHouse, fault: str) -> None:
+    """CT-74, TLS-05, TLS-09: expired, or from an authority that is not ours; the code lives."""
+    pgo = house.pgo()
+    code = await pgo.code()
+    with pytest.raises((httpx.ReadError, httpx.ConnectError, httpx.WriteError, httpx.RemoteProtocolError)):
+        await pgo.token(code, peer=fault)
+    assert (await pgo.token(code)).status_code == 200
+
+
+async def test_a_revoked_certificate(house: SocketHouse) -> None:
+    """CT-74, TLS-09: refused after the handshake, told in the log; the code lives."""
+    pgo = house.pgo()
+    code = await pgo.code()
+    assert told(await pgo.token(code, peer=REVOKED)) == (403, "invalid_client")
+    assert house.host.events[-1].type == "tls_peer_refused"
+    assert (await pgo.token(code)).status_code == 200
+
+
+async def test_a_host_that_leaves_the_whitelist(house: SocketHouse) -> None:
+    """CT-75: refused at the resource too, on the connection that was open already."""
+    pgo = house.pgo()
+    token = (await pgo.tokens())["access_token"]
+    good = {"Authorization": f"Bearer {token}"}
+    answers = [await pgo.bearer(good)]
+    house.lists.hosts.discard(D)
+    answers.append(await pgo.bearer(good))
+    house.lists.hosts.add(D)
+    answers.append(await pgo.bearer(good))
+    assert [answer.status_code for answer in answers] == [200, 403, 200]
+    ends = {answer.extensions["network_stream"].get_extra_info("client_addr") for answer in answers}
+    assert len(ends) == 1, "one connection"
+
+
+async def test_a_forged_header(house: SocketHouse) -> None:
+    """CT-76, TLS-10: nobody becomes D by saying so, without a certificate, with one that is not listed, with G's."""
+    pgo = house.pgo()
+    code = await pgo.code()
+    form = {"grant_type": "authorization_code", "code": code, "client_id": D, "redirect_uri": pgo.redirect_uri}
+    forged = {house.sockets.tls.header: house.sockets.identity(D).header}
+    for url in (f"{BACK}/oauth/token", f"{FRONT}/oauth/token"):
+        assert told(await pgo.server.post(url, data=form, headers=forged)) == (403, "invalid_client")
+    with pgo.connected("pgo.onbekend.example"):
+        assert told(await pgo.server.post("/oauth/token", data=form, headers=forged)) == (403, "invalid_client")
+    assert (await pgo.token(code)).status_code == 200
+    form["code"] = await pgo.code()
+    with pgo.connected(G):
+        assert told(await pgo.server.post("/oauth/token", data=form, headers=forged)) == (401, "invalid_client")
+
+
+async def test_a_token_over_another_certificate(house: SocketHouse) -> None:
+    """CT-89, RES-06: 401 for another client; 403 for who is not listed or shows nothing."""
+    pgo = house.pgo()
+    header = {"Authorization": f"Bearer {(await pgo.tokens())['access_token']}"}
+    answer = await pgo.bearer(header, G)
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    for peer in ("pgo.onbekend.example", REVOKED):
+        assert (await pgo.bearer(header, peer)).status_code == 403
+    assert (await pgo.server.get(RESOURCE, headers=header)).status_code == 403
+    assert (await pgo.bearer(header)).status_code == 200
+
+
+# --- two workers on one database ------------------------------------------------------------------------------------
+
+
+async def _both(*calls: Callable[[], Awaitable[httpx.Response]]) -> list[httpx.Response]:
+    """The answers to calls made at the same time."""
+    answers: list[httpx.Response] = []
+
+    async def call(one: Callable[[], Awaitable[httpx.Response]]) -> None:
+        answers.append(await one())
+
+    async with anyio.create_task_group() as group:
+        for one in calls:
+            group.start_soon(call, one)
+    return answers
+
+
+def _pair(house: SocketHouse, hostname: str = D) -> tuple[SocketPgo, SocketPgo]:
+    first = house.pgo(hostname)
+    return first, first.at(1)
+
+
+async def test_two_workers_one_visit(house: SocketHouse) -> None:
+    """CT-02, CT-04: each step of the visit at another worker than the step before."""
+    first = house.pgo()
+    login = await first.to_login(await first.authorize())
+    second = first.at(1)
+    consent = await second.log_in(login, P1)
+    code = await second.at(0).grant(consent)
+    answer = await second.token(code)
+    assert answer.json()["scope"] == f"{ZANDOORD}~48 {ZANDOORD}~65"
+    assert await alive(first, answer.json()["access_token"])
+
+
+async def test_two_workers_a_code_used_again(house: SocketHouse) -> None:
+    """CT-60: the second worker knows what the first did, and the first what the second undid."""
+    first, second = _pair(house)
+    code = await first.code()
+    token = (await first.token(code)).json()["access_token"]
+    assert await alive(second, token)
+    assert told(await second.token(code)) == GRANT
+    assert not await alive(first, token)
+    assert not await alive(second, token)
+
+
+async def test_two_workers_one_code_at_the_same_time(house: SocketHouse) -> None:
+    """CT-61, TOKEN-18: exactly one 200, five times; and afterwards the code is dead everywhere."""
+    first, second = _pair(house)
+    for _ in range(5):
+        code = await first.code()
+        answers = await _both(partial(first.token, code), partial(second.token, code))
+        assert sorted(answer.status_code for answer in answers) == [200, 400]
+        assert [told(answer) for answer in answers if answer.status_code != 200] == [GRANT]
+        assert told(await second.token(code)) == GRANT
+
+
+async def test_two_workers_a_code_in_other_hands(house: SocketHouse) -> None:
+    """CT-64: refused for G at one worker, spent for D at the other."""
+    first, thief = house.pgo(), house.pgo(G).at(1)
+    code = await first.code()
+    assert told(await thief.token(code, redirect_uri=first.redirect_uri)) == GRANT
+    assert told(await first.token(code)) == GRANT
+
+
+async def test_two_workers_refresh(house: SocketHouse) -> None:
+    """CT-80: rotation goes from worker to worker."""
+    first, second = _pair(house)
+    token = await first.tokens(lasting=True)
+    for pgo, other in ((second, first), (first, second)):
+        answer = await pgo.refresh(token["refresh_token"])
+        assert answer.status_code == 200
+        assert answer.json()["refresh_token"] != token["refresh_token"]
+        assert answer.json()["scope"] == token["scope"]
+        token = answer.json()
+        assert await alive(other, token["access_token"])
+
+
+async def test_two_workers_an_old_refresh_token(house: SocketHouse) -> None:
+    """CT-81, LTC-04: replayed at the other worker, it ends the family at both."""
+    first, second = _pair(house)
+    old = await first.tokens(lasting=True)
+    new = (await first.refresh(old["refresh_token"])).json()
+    assert told(await second.refresh(old["refresh_token"])) == GRANT
+    assert not await alive(first, new["access_token"])
+    assert told(await first.refresh(new["refresh_token"])) == GRANT
+
+
+async def test_two_workers_refresh_at_the_same_time(house: SocketHouse) -> None:
+    """CT-80, CT-81, LTC-04: exactly one wins; the other is a reuse."""
+    first, second = _pair(house)
+    for _ in range(3):
+        token = (await first.tokens(lasting=True))["refresh_token"]
+        answers = await _both(partial(first.refresh, token), partial(second.refresh, token))
+        assert sorted(answer.status_code for answer in answers) == [200, 400]
+        assert [told(answer) for answer in answers if answer.status_code != 200] == [GRANT]
+
+
+async def test_two_workers_consent_withdrawn(house: SocketHouse) -> None:
+    """CT-85, LTC-09: ended at one worker; the very next request at the other is refused."""
+    first, second = _pair(house)
+    token = await first.tokens(lasting=True)
+    assert await alive(first, token["access_token"])
+    landing = await second.browser.get(f"{FRONT}/consents")
+    page = await second.log_in(await second.to_login(landing), P1)
+    house.clock.pass_(minutes=1)
+    ended = await second.submit(page, "end-1")
+    assert "kan vanaf nu niets meer ophalen" in ended.text
+    assert not await alive(first, token["access_token"])
+    assert told(await first.refresh(token["refresh_token"])) == GRANT
+
+
+async def test_two_workers_revocation(house: SocketHouse) -> None:
+    """CT-86, LTC-08: either token ends the grant at both; an unknown token is 200 too."""
+    first, second = _pair(house)
+    for which in ("access_token", "refresh_token"):
+        token = await first.tokens(lasting=True)
+        assert await alive(first, token["access_token"])
+        answer = await second.post("/oauth/revoke", {"token": token[which], "client_id": D})
+        assert answer.status_code == 200
+        assert not await alive(first, token["access_token"])
+        assert told(await first.refresh(token["refresh_token"])) == GRANT
+    assert (await second.post("/oauth/revoke", {"token": "unknown", "client_id": D})).status_code == 200
+    assert (await second.server.post("/oauth/revoke", data={"token": "x"})).status_code == 403
