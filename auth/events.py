@@ -36,6 +36,8 @@ class EventType(StrEnum):
     SEND_TOKEN_ERROR = "send_token_error"  # noqa: S105
     RECEIVE_REVOCATION_REQUEST = "receive_revocation_request"
     SEND_REVOCATION_RESPONSE = "send_revocation_response"
+    RECEIVE_RESOURCE_REQUEST = "receive_resource_request"
+    SEND_RESOURCE_RESPONSE = "send_resource_response"
     CODE_REPLAYED = "code_replayed"
     REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"  # noqa: S105
     CORRELATION_DIFFERS = "correlation_differs"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.requests import Request
@@ -24,10 +25,11 @@ from auth.events import EventType
 from auth.login.oidc import OidcLogin
 from auth.router import AuthApp, build
 from auth.store import GRANT_SELECT, GrantRow
-from auth.tls import TlsSettings, crl_puller, peer_check
+from auth.tls import TlsSettings, client_context, crl_puller, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
+from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
@@ -67,6 +69,7 @@ class Wiring:
     sources: Mapping[str, Sources]
     auth: AuthApp
     quality: Recorder
+    chain: ChainLog
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -80,6 +83,7 @@ class Wiring:
         await close(self.sources)
         await self.trail.close()
         await asyncio.to_thread(self.quality.close)
+        await asyncio.to_thread(self.chain.close)
         await self.reader.close()
         self.engine.dispose()
 
@@ -107,18 +111,19 @@ def wire(settings: Settings, *, everything: bool = True, around: Around = lambda
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
         section,
         engine=engine,
         lists=lists,
         providers=registry,
-        host=GatewayHost(engine, Availabilities(reader, sources)),
+        host=GatewayHost(engine, Availabilities(reader, sources), chain),
         login=OidcLogin(section.login),
         peer_of=peer_of,
         fetch=grant,
     )
     quality = open_recorder(engine, settings)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality)
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain)
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
@@ -138,6 +143,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
         ]
+        if wiring.chain.enabled:
+            tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
         revocations = crl_puller(settings.tls)
         if revocations is not None:
@@ -216,8 +223,16 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
             peer_of=peer_of,
             pseudonyms=pseudonyms,
             providers=frozenset(wiring.registry.names()),
+            note=wiring.auth.parts.note if wiring.chain.enabled else None,
         )
     )
+
+
+def _log_client(settings: Settings) -> httpx.AsyncClient:
+    """A client for the central log component: with our own certificate where there is one."""
+    tls = settings.tls
+    verify = client_context(tls.back_certificate, tls.back_key, tls.trust) if tls.back_certificate else True
+    return httpx.AsyncClient(verify=verify, timeout=settings.chain_log.timeout_seconds, trust_env=False)
 
 
 def _check(tls: TlsSettings) -> PeerCheck | None:

@@ -12,22 +12,21 @@ from sqlalchemy import Engine, select
 from auth.events import Event
 from auth.ports import AccessEntry, Available, Person, Provider, Reason
 from gateway.availability import Availabilities
+from gateway.chainlog import ChainLog
 from gateway.store.engine import reading
 from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
 
 chain_log = logging.getLogger("gateway.chain")
 
-GENERAL = frozenset({"Patient"})
-"""Types that every record has, and that say nothing about which data are there."""
-
 
 class GatewayHost:
     """Implements ``auth.ports.Host``."""
 
-    def __init__(self, engine: Engine, availabilities: Availabilities) -> None:
+    def __init__(self, engine: Engine, availabilities: Availabilities, chain: ChainLog) -> None:
         self._engine = engine
         self._availabilities = availabilities
+        self._chain = chain
 
     async def availability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
@@ -49,8 +48,10 @@ class GatewayHost:
         return await asyncio.to_thread(self._access_log, pseudonym, limit)
 
     def note(self, event: Event) -> None:
-        """Write a chain log event as one line of JSON (LOG-01)."""
-        chain_log.info("%s", msgspec.json.encode(chain_event(event)).decode())
+        """Write a chain log event as one line of JSON, and hand it over for delivery (LOG-01, LOG-08)."""
+        body = msgspec.json.encode(chain_event(event))
+        chain_log.info("%s", body.decode())
+        self._chain.put(body)
 
     def _access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
         with reading(self._engine).connect() as connection:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.clients.settings import ListSettings
 from auth.settings import AuthSettings
 from auth.tls import TlsSettings
+from gateway.chainlog import ChainLogSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.quality.settings import QualitySettings
 
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
+    chain_log: ChainLogSettings = ChainLogSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

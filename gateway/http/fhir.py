@@ -5,7 +5,7 @@ the standard, the person's record, the answer. The audit record is durable befor
 """
 
 import uuid
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from adapters.port import Gap
 from auth.bearer import Bearer
 from auth.crypto import Pseudonyms
+from auth.events import EventType
 from auth.grants import Grant
 from auth.ports import PeerOf
 from gateway.audit.record import AuditRecord
@@ -56,6 +57,8 @@ class Parts:
     peer_of: PeerOf
     pseudonyms: Pseudonyms
     providers: Container[str]
+    note: Callable[..., None] | None = None
+    """Takes chain log events of the resource steps; None where nobody collects them."""
 
 
 @dataclass(slots=True)
@@ -107,6 +110,24 @@ class FhirEndpoint:
             except AuditUnavailable as fault:
                 reply = _refusal(visit, problem_of(fault))
         await send_reply(exchange, send, reply)
+        self._tell(visit, reply.status)
+
+    def _tell(self, visit: Visit, status: int) -> None:
+        """The two resource events of the chain log (LOG-03), after the answer left: they never hold it up (LOG-08)."""
+        note, exchange, grant = self._parts.note, visit.exchange, visit.grant
+        if note is None or visit.what is None or visit.what.interaction == "capabilities":
+            return
+        common = {
+            "trace_id": exchange.correlation_id,
+            "session_id": None,
+            "request_id": exchange.request_id,
+            "client_id": grant.client if grant else None,
+            "provider_id": visit.provider if visit.provider in self._parts.providers else None,
+            "service_id": visit.service_id if visit.service else None,
+        }
+        note(EventType.RECEIVE_RESOURCE_REQUEST, method=exchange.method, **common)
+        error = {} if status < 400 else {"error_code": "other"}
+        note(EventType.SEND_RESOURCE_RESPONSE, status=status, **error, **common)
 
     def _visit(self, exchange: Exchange, path: Mapping[str, str]) -> Visit:
         known = self._catalogue.services.get(path["service"])

@@ -124,6 +124,16 @@ audit_record = Table(
     Column("mac", LargeBinary(32), nullable=False, comment="HMAC of the previous mac and the record"),
 )
 
+chain_event = Table(
+    "chain_event",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("claimed", DateTime(timezone=True), comment="since when a process is sending it"),
+    Column("body", LargeBinary, nullable=False, comment="one event, JSON; nothing personal (LOG-06)"),
+    comment="chain log events that were not delivered yet",
+)
+
 identity = Table(
     "identity",
     metadata,

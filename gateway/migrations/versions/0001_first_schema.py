@@ -140,6 +140,15 @@ def upgrade() -> None:  # noqa: PLR0915 - generated
         batch_op.create_index(batch_op.f("ix_intake_token_expires"), ["expires"], unique=False)
 
     op.create_table(
+        "chain_event",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claimed", sa.DateTime(timezone=True), nullable=True, comment="since when a process is sending it"),
+        sa.Column("body", sa.LargeBinary(), nullable=False, comment="one event, JSON; nothing personal (LOG-06)"),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_chain_event")),
+        comment="chain log events that were not delivered yet",
+    )
+    op.create_table(
         "outbox",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -523,6 +532,7 @@ def downgrade() -> None:  # noqa: PLR0915 - generated
 
     op.drop_table("patient")
     op.drop_table("outbox")
+    op.drop_table("chain_event")
     with op.batch_alter_table("intake_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_intake_token_expires"))
 
