@@ -18,6 +18,7 @@ from flow.auth import test_auth_person as person
 from flow.auth import test_auth_requests as requests
 from flow.auth import test_auth_tokens as tokens
 from flow.auth.test_auth_tokens import GRANT, REQUEST, alive, told
+from security.auth import test_auth_leaks as leaks
 from security.socketworld import BACK, EXPIRED, FOREIGN, RESOURCE, REVOKED, SocketHouse, SocketPgo, Sockets
 from sqlalchemy import Engine
 from world.auth_house import FRONT, P1, ZANDOORD, D, G, House, empty
@@ -99,6 +100,7 @@ STORIES: dict[str, Story] = {
     "CT-51 tomorrow": partial(person.test_ct_51_the_sixteenth_birthday, days=1, passes=False),
     "CT-52": person.test_ct_52_consent_refused,
     "CT-53": person.test_ct_53_the_client_cannot_tell_the_refusals_apart,
+    "CT-55": person.test_ct_55_an_internal_fault,
     "CT-57 twice": person.test_ct_57_the_consent_form_posted_twice,
     "CT-57 no CSRF token": partial(person.test_ct_57_without_the_csrf_token, csrf=""),
     "CT-58": person.test_ct_58_the_consent_form_from_another_browser,
@@ -126,15 +128,16 @@ STORIES: dict[str, Story] = {
     "CT-95": dialects.test_ct_95_a_subscription_is_shortened_to_the_maximum,
     "CT-96 no days": dialects.test_ct_96_zero_days_ends_the_subscription,
     "CT-96 no number": partial(dialects.test_ct_96_days_that_are_no_number, days="x"),
+    "CT-102": leaks.test_ct_102_the_chain_log,
     "CT-100": requests.test_ct_100_lists_too_old,
 }
 
 
 @pytest.mark.parametrize("cases", STORIES)
 async def test_the_stories_of_the_flow(house: SocketHouse, cases: str) -> None:
-    """CT-01 to CT-10, CT-12 to CT-15, CT-19, CT-27, CT-31, CT-32, CT-40, CT-41, CT-44 to CT-53, CT-57 to CT-60,
-    CT-62 to CT-68, CT-72, CT-73, CT-75, CT-77, CT-78, CT-80 to CT-84, CT-86, CT-87, CT-94 to CT-96, CT-100: the same
-    words over TLS, with the client's certificate on the back channel."""
+    """CT-01 to CT-10, CT-12 to CT-15, CT-19, CT-27, CT-31, CT-32, CT-40, CT-41, CT-44 to CT-53, CT-55,
+    CT-57 to CT-60, CT-62 to CT-68, CT-72, CT-73, CT-75, CT-77, CT-78, CT-80 to CT-84, CT-86, CT-87,
+    CT-94 to CT-96, CT-100, CT-102: the same words over TLS, with the client's certificate on the back channel."""
     await STORIES[cases](house)
 
 
@@ -152,6 +155,11 @@ BY_SETTING: dict[str, Callable[[HouseWith], Awaitable[None]]] = {
 async def test_the_stories_with_a_setting(house_with: HouseWith, cases: str) -> None:
     """CT-11, CT-54, CT-79, CT-98: as above, in a house with another setting."""
     await BY_SETTING[cases](house_with)
+
+
+async def test_nothing_is_told(house: SocketHouse, caplog: pytest.LogCaptureFixture) -> None:
+    """CT-101: nothing of a person or a token in logs, events or the database, with a real server in between."""
+    await leaks.test_ct_101_nothing_in_logs_events_or_the_database(house, caplog)
 
 
 async def test_a_page_and_no_redirect(house: SocketHouse) -> None:
