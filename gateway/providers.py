@@ -8,6 +8,9 @@ from auth.ports import Function, Level, Provider, Representation, ServiceInfo
 from gateway.settings import ProviderSettings, Settings
 from profiles.standards.load import catalogue
 
+SUBSCRIPTION_DAYS = 365
+"""Longest subscription at the providers of the demo world."""
+
 ALL_SERVICES = "ziekenhuiszandoord"
 """In test mode this provider offers every service that the gateway knows, so that any test set can be tried."""
 
@@ -29,6 +32,7 @@ def _test_providers(everything: bool) -> Mapping[str, ProviderSettings]:
             privacy_url=provider.privacy,
             phone=provider.phone,
             logo=f"/static/{provider.name}/logo.svg",
+            subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
         )
     return found
 
@@ -65,7 +69,7 @@ def _provider(name: str, given: ProviderSettings) -> Provider:
     services = {}
     for id_ in given.services:
         _, service = known.service(id_)
-        services[id_] = ServiceInfo(id_, service.name, Function(service.function))
+        services[id_] = ServiceInfo(id_, service.name, Function(service.function), given.subscriptions.get(id_))
     return Provider(
         name=name,
         display_name=given.display_name,

@@ -73,6 +73,9 @@ class ProviderSettings(Section):
     representation: tuple[Literal["onbehalfof", "onbehalfofchild"], ...] = Field(
         (), description="kinds of representation that are on"
     )
+    subscriptions: dict[str, int] = Field(
+        {}, description="data service id to the longest subscription in days; services that are not here have none"
+    )
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
 
 

@@ -86,6 +86,17 @@ def test_the_confirmation_of_delen(base: str, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(
+    ("days", "heading"),
+    [(30, "Mag Demo PGO bericht krijgen over nieuwe gegevens?"), (0, "Wilt u geen berichten meer?")],
+)
+def test_a_subscription_and_its_end(base: str, tab: Tab, days: int, heading: str) -> None:
+    """CT-95, CT-96: the statements of subscribing, in both languages."""
+    tab.open(authorize_path(f"{base}/demo-pgo/callback", scope=f"subscribe~{days}/ziekenhuiszandoord~48"))
+    tab.press("Inloggen met DigiD").log_in("Joke van Veldhuizen")
+    both_languages(tab, heading, "Demo PGO" if days else "messages")
+
+
+@pytest.mark.parametrize(
     ("person", "reason"),
     [("Daan Wiersma", "vanaf 16 jaar"), ("Noor El Amrani", "niets vastgelegd|geen gegevens")],
 )
