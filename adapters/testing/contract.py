@@ -220,14 +220,18 @@ class AdapterContract:
             assert (list(batch.resources), [gap.reason for gap in batch.gaps]) == ([], [Reason.NOT_OFFERED])
 
     def test_a_deadline_that_has_passed_is_kept(self) -> None:
-        """No answer, or a gap; at once."""
-        started = time.monotonic()
-        try:
-            batch = self.find(self.rows[0], deadline=time.monotonic() - 1)
-            assert batch.gaps
-        except AdapterDown:
-            pass
-        assert time.monotonic() - started < 2
+        """No answer, or a gap; at once. Making and closing the adapter is outside the clock."""
+
+        async def ask(adapter: Adapter) -> float:
+            started = time.monotonic()
+            try:
+                batch = await adapter.find(self.query(self.rows[0], deadline=started - 1))
+                assert batch.gaps
+            except AdapterDown:
+                pass
+            return time.monotonic() - started
+
+        assert self.use(ask) < 2
 
     def test_a_cancelled_question_stops(self) -> None:
         """Cancellation passes through; the adapter is usable afterwards."""
