@@ -31,7 +31,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -199,6 +199,10 @@ class Reason(StrEnum):
     WITHHELD = "withheld"
     SOURCE_DOWN = "source-down"
     INVALID_BLOCKED = "invalid-blocked"
+
+
+UNKNOWN_PERSON: Final = "the source does not know this person"
+"""The words of a gap for somebody of whom the source holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
 
-from adapters.documents.index import PIECE, Folder, Index, build, documents
+from adapters.content import PIECE
+from adapters.documents.index import Folder, Index, build, documents
 from adapters.documents.resources import Document, document_reference, patient_resource
 from adapters.documents.settings import DocumentsSettings
 from adapters.documents.store import Item, open_store
 from adapters.port import (
+    UNKNOWN_PERSON,
     AdapterDown,
     AdapterGarbage,
     AdapterQuery,
@@ -31,8 +33,6 @@ from adapters.port import (
 from profiles.fhir.tree import Resource
 
 T = TypeVar("T")
-
-UNKNOWN_PERSON = "the source does not know this person"
 
 
 class DocumentsAdapter:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from adapters.content import PIECE
 from adapters.documents.metadata import Metadata, MetadataError, Person, from_pdf, read_person, read_sidecar
 from adapters.documents.resources import Document
 from adapters.documents.store import Item, Store
@@ -14,7 +15,6 @@ from adapters.port import AdapterGarbage
 from adapters.settings import Limits
 
 PERSON_FILE = "patient.yaml"
-PIECE = 65_536
 _NOT_ID = re.compile(r"[^A-Za-z0-9.\-]", re.ASCII)
 
 

@@ -17,6 +17,7 @@ from adapters.fhir_http.statement import Statement, read_statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
 from adapters.guard import Guard, Whose
 from adapters.port import (
+    UNKNOWN_PERSON,
     AdapterGarbage,
     AdapterQuery,
     Availability,
@@ -41,7 +42,6 @@ LONGEST = 60
 OPERATIONS = {"operation": "lastn"}
 """The operation of a row, by its interaction."""
 
-UNKNOWN_PERSON = "the source does not know this person"
 NOBODY = PatientKey(local_ids=(LocalId(None, "-"),))
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import httpx
 
+from adapters.content import pieces
 from adapters.fhir_http.wire import Budget, NotThere, Wire, chunks, in_time, read_kind
 from adapters.port import AdapterDown, AdapterGarbage, Content
 from profiles.fhir.tree import Resource, local_reference
-
-PIECE = 65_536
 
 
 async def open_binary(
@@ -60,12 +59,6 @@ def decode(resource: Resource) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise AdapterGarbage("the source sent a document that cannot be decoded", cause=error) from error
-
-
-async def pieces(data: bytes) -> AsyncIterator[bytes]:
-    """Ready bytes, piece by piece."""
-    for start in range(0, len(data), PIECE):
-        yield data[start : start + PIECE]
 
 
 async def raw(answer: httpx.Response, limit: int, budget: Budget) -> AsyncIterator[bytes]:

@@ -4,13 +4,15 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+from adapters.content import pieces
 from adapters.files.folder import Shelf, read_shelf, stamp_of
 from adapters.files.settings import FilesSettings
 from adapters.guard import Guard
 from adapters.port import (
+    UNKNOWN_PERSON,
     AdapterDown,
     AdapterGarbage,
     AdapterQuery,
@@ -27,8 +29,6 @@ from adapters.port import (
 )
 from profiles.fhir.tree import Resource, local_reference, references
 
-UNKNOWN_PERSON = "the source does not know this person"
-PIECE = 65_536
 INCLUDE_ROUNDS = 3
 
 
@@ -143,12 +143,7 @@ class FilesAdapter:
         except (binascii.Error, ValueError) as error:
             raise AdapterGarbage("the source holds a document that cannot be decoded", cause=error) from error
         kind = str(binary.get("contentType", "application/octet-stream"))
-        return Content(self.name, binary["id"], kind, _pieces(data), fetched, len(data))
-
-
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), PIECE):
-        yield data[start : start + PIECE]
+        return Content(self.name, binary["id"], kind, pieces(data), fetched, len(data))
 
 
 def _birth_date(patient: Resource | None) -> date | None:

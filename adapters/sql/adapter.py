@@ -1,13 +1,15 @@
 """The adapter for a relational EHR: the sections of its mapping, run over the rows of one patient."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
+from adapters.content import pieces
 from adapters.guard import Guard
 from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, Tally, load_mapping
 from adapters.mapping.coverage import ElementCoverage, measure
 from adapters.port import (
+    UNKNOWN_PERSON,
     AdapterGarbage,
     AdapterMisconfigured,
     AdapterQuery,
@@ -24,9 +26,6 @@ from adapters.port import (
 from adapters.sql.database import Conversation, Database, Row, grouped
 from adapters.sql.settings import SqlSettings
 from profiles.fhir.tree import Resource, local_reference, references
-
-UNKNOWN_PERSON = "the source does not know this person"
-PIECE = 65_536
 
 
 class SqlAdapter:
@@ -197,12 +196,7 @@ class SqlAdapter:
         if len(data) > self.settings.limits.content_bytes:
             raise AdapterGarbage("the source sends more data than the limit allows")
         kind = str(binary.get("contentType", "application/octet-stream"))
-        return Content(self.name, binary["id"], kind, _pieces(data), fetched, len(data))
-
-
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), PIECE):
-        yield data[start : start + PIECE]
+        return Content(self.name, binary["id"], kind, pieces(data), fetched, len(data))
 
 
 def _owned(section: CompiledSection, rows: Iterator[Row], patient: str) -> Iterator[Row]:
