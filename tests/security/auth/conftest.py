@@ -1,46 +1,5 @@
-"""Fixtures of the authorization stories: a house on each database."""
+"""The authorization stories have a house on each database."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from world.auth_fixtures import anyio_backend, engine, engines, house, house_with
 
-import pytest
-from databases import database
-from sqlalchemy import Engine
-from world.auth_house import House, empty
-
-from auth.store import engine_for
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
-    folder = tmp_path_factory.mktemp("auth")
-    with database("sqlite", folder) as file, database("postgresql", folder) as server:
-        engines = {"sqlite": engine_for(file), "postgres": engine_for(server)}
-        yield engines
-        for engine in engines.values():
-            engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
-    chosen = engines[request.param]
-    empty(chosen)
-    return chosen
-
-
-@pytest.fixture
-def house(engine: Engine) -> House:
-    return House(engine)
-
-
-@pytest.fixture
-def house_with(engine: Engine) -> Callable[..., House]:
-    def build(**settings: Any) -> House:
-        return House(engine, **settings)
-
-    return build
+__all__ = ["anyio_backend", "engine", "engines", "house", "house_with"]
