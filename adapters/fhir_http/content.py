@@ -1,17 +1,15 @@
 """Documents: a Binary of the EHR, raw or as a FHIR resource, handed on as it comes."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from adapters.content import pieces
+from adapters.content import decode, pieces
 from adapters.fhir_http.wire import Budget, NotThere, Wire, chunks, in_time, read_kind
-from adapters.port import AdapterDown, AdapterGarbage, Content
+from adapters.port import AdapterDown, Content
 from profiles.fhir.tree import Resource, local_reference
 
 
@@ -48,17 +46,6 @@ def pointed_at(documents: Iterable[Resource]) -> Iterable[tuple[str, str] | None
             url = attachment.get("url") if isinstance(attachment, dict) else None
             if isinstance(url, str):
                 yield local_reference(url)
-
-
-def decode(resource: Resource) -> bytes:
-    """The bytes in a Binary resource: ``content`` in STU3, ``data`` in R4."""
-    text = resource.get("content", resource.get("data"))
-    if resource.get("resourceType") != "Binary" or not isinstance(text, str):
-        raise AdapterGarbage("the source answered something else than a document")
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise AdapterGarbage("the source sent a document that cannot be decoded", cause=error) from error
 
 
 async def raw(answer: httpx.Response, limit: int, budget: Budget) -> AsyncIterator[bytes]:

@@ -1,10 +1,9 @@
 """The adapter for a relational EHR: the sections of its mapping, run over the rows of one patient."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
-from adapters.content import pieces
+from adapters.content import decode, pieces
 from adapters.guard import Guard
 from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, Tally, load_mapping
 from adapters.mapping.coverage import ElementCoverage, measure
@@ -192,7 +191,7 @@ class SqlAdapter:
         return not rows or any(standard == service.standard for standard, _ in rows)
 
     def _content(self, binary: Resource, fetched: datetime) -> Content:
-        data = base64.b64decode(str(binary.get("content", binary.get("data", ""))))
+        data = decode(binary)
         if len(data) > self.settings.limits.content_bytes:
             raise AdapterGarbage("the source sends more data than the limit allows")
         kind = str(binary.get("contentType", "application/octet-stream"))

@@ -332,6 +332,30 @@ def test_too_many_rows_are_cut_off(lite: str, tmp_path: Path) -> None:
     assert "limit" in error.text
 
 
+@pytest.mark.parametrize("stored", ["JVBERi0xL", "JVBE*Ri0x", "geen document!"])
+def test_a_document_that_is_not_base64_is_refused_and_not_made_to_fit(tmp_path: Path, stored: str) -> None:
+    """Leaving out what is no base64 would deliver other bytes than the source holds."""
+    url = fill_sqlite(tmp_path / "ehr.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "ehr.db")) as own, own:
+        (document,) = own.execute(
+            "select d.document_id from document d join patient p using (patient_id) where p.bsn = ?", ("999951750",)
+        ).fetchone()
+        own.execute("update document set content_base64 = ? where document_id = ?", (stored, document))
+    query = AdapterQuery(
+        "p", JOKE, "pdfa-3", "binary", "read", "Binary", FhirVersion.STU3, time.monotonic() + 5, id=document
+    )
+
+    async def read() -> None:
+        adapter = connect(url)
+        try:
+            await adapter.read(query)
+        finally:
+            await adapter.aclose()
+
+    with pytest.raises(AdapterGarbage, match="cannot be decoded"):
+        asyncio.run(read())
+
+
 def test_a_database_that_is_not_there_is_down(tmp_path: Path) -> None:
     path = tiny(tmp_path, "select * from problem where patient_id = :patient")
     assert isinstance(failing(connect(f"sqlite:///{tmp_path}/none.db", path)), AdapterDown)
