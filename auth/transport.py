@@ -26,6 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NOBODY = Peer(None)
 LONGEST_HEADER = 24_000
+GOODBYE_SECONDS = 1.0
 _PEER, _DER, _SOCKET = "gateway.peer", "gateway.certificate", "gateway.socket"
 _BODY = b'{"error":"invalid_client"}'
 _log = logging.getLogger(__name__)
@@ -52,6 +53,12 @@ class TlsProtocol(HttpToolsProtocol):
         super().on_message_begin()
         extensions: MutableMapping[str, Any] = self.scope.setdefault("extensions", {})
         extensions.update(self._facts)
+
+    def shutdown(self) -> None:
+        """Stop when idle. A peer that leaves our goodbye unanswered is not waited for: TLS would, for half a minute."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
 
 def peer_of(scope: Mapping[str, object]) -> Peer:

@@ -58,6 +58,7 @@ class Puller:
         self._notify = notify
         self._after = after
         self._last: dict[ListKind, tuple[bytes, AnyList]] = {}
+        self._complete: bool | None = None
 
     def restore(self) -> None:
         """Begin with the copies on disk, when there are any. Blocking; call it before serving."""
@@ -76,18 +77,28 @@ class Puller:
         self._lists.watch()
         self._after(self._lists)
         kinds = frozenset(content.kind for content in confirmed)
-        return Outcome(kinds, frozenset(ListKind) - kinds)
+        outcome = Outcome(kinds, frozenset(ListKind) - kinds)
+        self._complete = outcome.complete
+        return outcome
 
     async def run(self) -> None:
-        """Refresh for ever, until the task is cancelled; sooner again after a fault. An unforeseen fault is logged."""
+        """Refresh for ever, until the task is cancelled; sooner again after a fault. An unforeseen fault is logged.
+
+        The first time is at once, unless somebody has called `refresh` before.
+        """
         while True:
-            complete = False
+            await asyncio.sleep(self._pause())
             try:
-                complete = (await self.refresh()).complete
+                await self.refresh()
             except Exception:
+                self._complete = False
                 _log.exception("the refresh of the lists failed in an unforeseen way")
-            pause = self._interval if complete else min(self._interval, RETRY_SECONDS)
-            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - spreads load, hides nothing
+
+    def _pause(self) -> float:
+        if self._complete is None:
+            return 0
+        pause = self._interval if self._complete else min(self._interval, RETRY_SECONDS)
+        return pause * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, hides nothing
 
     async def _one(self, kind: ListKind) -> tuple[AnyList, bytes] | None:
         try:

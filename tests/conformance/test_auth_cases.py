@@ -43,3 +43,10 @@ def test_the_tests_exist_and_claim_the_case(case: str) -> None:
     for reference in CASES[case]:
         file, name = reference.split("::")
         assert int(case[3:]) in _numbers(_tests(file)[name]), reference
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_case_is_shown_over_connections(case: str) -> None:
+    """With TLS and certificates of a real hierarchy, on both databases; what needs more, at running processes."""
+    suites = ("test_conformance_sockets.py", "test_conformance_processes.py")
+    assert [reference for reference in CASES[case] if Path(reference.split("::")[0]).name in suites]

@@ -1,4 +1,4 @@
-"""The authorization house on real sockets: two workers on one database, TLS on both channels, a PKI of the test.
+"""The authorization house on real sockets: TLS on both channels, with a PKI of the test.
 
 `Sockets` serves whatever house a test puts in; `SocketHouse` is the house behind `PeerGate` as the gateway wires it;
 `SocketPgo` does the steps of `Pgo` over connections of its own, with the client certificate of its host name.
@@ -7,8 +7,9 @@
 import copy
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from auth.events import EventType
 from auth.grants import Grant
 from auth.listeners import server
 from auth.login.oidc import OidcLogin
-from auth.store import engine_for
 from auth.tls import TlsSettings, front_channel_context, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.app import is_back_channel
@@ -55,15 +55,14 @@ class Slot:
         await self.app(scope, receive, send)
 
 
-class Sockets:
-    """Listeners of two workers and of an identity provider, and certificates for everybody."""
+class Certificates:
+    """Certificates for everybody, from a PKI made here, and the TLS settings of the gateway with its own two."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pki = Pki(folder)
-        self.workers = (Slot(), Slot())
-        self.idp = Slot()
         self.ports: list[dict[str, int]] = []
+        """Per worker: where each host name is reached."""
         issue = self.pki.issuing.issue
         revoked = issue(D)
         self.pki.revoke(revoked)
@@ -95,19 +94,28 @@ class Sockets:
             self._contexts[wearing] = client_context(self.pki, identity, self.folder)
         return self._contexts[wearing]
 
+    def login_context(self) -> ssl.SSLContext:
+        """For the identity provider, under its public name and as the gateway calls it."""
+        return front_channel_context(*self.pki.issuing.issue(IDP_HOST, "localhost").write(self.folder, "idp"))
+
+
+class Sockets(Certificates):
+    """Listeners of one worker and of an identity provider, in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.worker, self.idp = Slot(), Slot()
+
     @contextmanager
     def listening(self) -> Iterator["Sockets"]:
         """Serve until the block ends."""
-        with ExitStack() as stack:
-            context = front_channel_context(*self.pki.issuing.issue(IDP_HOST).write(self.folder, "idp"))
-            idp = stack.enter_context(serving(self.idp, context))
-            for slot in self.workers:
-                back, front = free_port(), free_port()
-                tls = self.tls.model_copy(update={"front_port": front})
-                options: dict[str, Any] = {"host": "127.0.0.1", "port": back, "log_level": "error", "lifespan": "off"}
-                stack.enter_context(running(server(slot, tls, **options)))
+        with serving(self.idp, self.login_context()) as idp:
+            back, front = free_port(), free_port()
+            tls = self.tls.model_copy(update={"front_port": front})
+            options: dict[str, Any] = {"host": "127.0.0.1", "port": back, "log_level": "error", "lifespan": "off"}
+            with running(server(self.worker, tls, **options)):
                 self.ports.append({FRONT_HOST: front, BACK_HOST: back, IDP_HOST: idp})
-            yield self
+                yield self
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -116,9 +124,9 @@ class Wire(httpx.AsyncBaseTransport):
     It has the certificate at hand that the caller wears, for a server that asks for one.
     """
 
-    def __init__(self, sockets: Sockets, worker: int, limits: httpx.Limits | None = None) -> None:
-        self._sockets = sockets
-        self._ports = sockets.ports[worker]
+    def __init__(self, certificates: Certificates, worker: int, limits: httpx.Limits | None = None) -> None:
+        self._certificates = certificates
+        self._ports = certificates.ports[worker]
         self._limits = limits or httpx.Limits()
         self._transports: dict[Wearing, httpx.AsyncHTTPTransport] = {}
 
@@ -126,7 +134,9 @@ class Wire(httpx.AsyncBaseTransport):
         host = request.url.host
         wearing = _worn.get() if host != IDP_HOST else None
         if wearing not in self._transports:
-            made = httpx.AsyncHTTPTransport(verify=self._sockets.context(wearing), limits=self._limits, trust_env=False)
+            made = httpx.AsyncHTTPTransport(
+                verify=self._certificates.context(wearing), limits=self._limits, trust_env=False
+            )
             self._transports[wearing] = made
         passed = httpx.Request(
             request.method,
@@ -143,24 +153,22 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 class SocketHouse(House):
-    """The house, behind the gate, at both workers; the second has connections of its own to the database."""
+    """The house behind the gate, over connections."""
 
     def __init__(self, sockets: Sockets, engine: Engine, **settings: Any) -> None:
         self.sockets = sockets
         self.pgos: list[SocketPgo] = []
         self.grants: dict[bytes, Grant] = {}
         super().__init__(engine, **settings)
-        self.other = engine_for(engine.url.render_as_string(hide_password=False))
         sockets.idp.app = self.idp_app
-        for slot, auth in zip(sockets.workers, (self.auth, self.build(self.other)), strict=True):
-            slot.app = self._gated(auth)
+        sockets.worker.app = self._gated(self.auth)
 
-    def build(self, engine: Engine | None = None) -> router.AuthApp:
-        """Wire the application for one worker: the peer is who the connection says it is."""
+    def build(self) -> router.AuthApp:
+        """Wire the application: the peer is who the connection says it is."""
         single_use = httpx.Limits(max_keepalive_connections=0)
         return router.build(
             self.settings,
-            engine=engine or self.engine,
+            engine=self.engine,
             lists=self.lists,
             providers=self.providers,
             host=self.host,
@@ -196,37 +204,34 @@ class SocketHouse(House):
         )
 
     def pgo(self, hostname: str = D) -> "SocketPgo":
-        """A client, with a fresh browser, at the first worker."""
+        """A client, with a fresh browser."""
         return SocketPgo(self, hostname)
 
     async def close(self) -> None:
         """End every connection."""
         for pgo in self.pgos:
-            await pgo.browser.aclose()
-            await pgo.server.aclose()
-        self.other.dispose()
+            await pgo.close()
 
 
 class SocketPgo(Pgo):
-    """A client over real connections."""
+    """A client over real connections, of a house that says where the workers listen and collects its clients."""
 
-    house: SocketHouse
-
-    def __init__(self, house: SocketHouse, hostname: str) -> None:
-        super().__init__(house, hostname)
-        self._connect(0)
-
-    def _connect(self, worker: int, cookies: httpx.Cookies | None = None) -> None:
+    def _connect(self, worker: int = 0, cookies: CookieJar | None = None) -> None:
         sockets = self.house.sockets
         headers = {"Accept-Language": "nl"}
         self.browser = httpx.AsyncClient(transport=Wire(sockets, worker), headers=headers, cookies=cookies)
         self.server = httpx.AsyncClient(transport=Wire(sockets, worker), base_url=BACK)
         self.house.pgos.append(self)
 
+    async def close(self) -> None:
+        """End its connections."""
+        await self.browser.aclose()
+        await self.server.aclose()
+
     def at(self, worker: int) -> "SocketPgo":
         """The same client and browser, reaching another worker (0 or 1)."""
         twin = copy.copy(self)
-        twin._connect(worker, self.browser.cookies)
+        twin._connect(worker, self.browser.cookies.jar)
         return twin
 
     @contextmanager
@@ -239,12 +244,12 @@ class SocketPgo(Pgo):
         finally:
             _worn.reset(token)
 
-    async def bearer(self, headers: Mapping[str, str], peer: str | None = None) -> httpx.Response:
+    async def bearer(self, headers: Mapping[str, str], peer: str | None = None, path: str = RESOURCE) -> httpx.Response:
         """GET the resource."""
         with self.connected(*([peer] if peer else [])):
-            return await self.server.get(RESOURCE, headers=dict(headers))
+            return await self.server.get(path, headers=dict(headers))
 
-    async def check(self, access_token: str, peer: str | None = None) -> Grant:
+    async def check(self, access_token: str, peer: str | None = None) -> Any:
         """Offer a token at the resource; the refusals are read from what came over the line."""
         answer = await self.bearer({"Authorization": f"Bearer {access_token}"}, peer)
         if answer.status_code == 403:
@@ -253,4 +258,4 @@ class SocketPgo(Pgo):
             error = BearerError("ERR-41" if answer.status_code == 400 else "ERR-42")
             assert (answer.status_code, answer.headers["www-authenticate"]) == (error.status, error.challenge)
             raise error
-        return self.house.grants[digest(access_token)]
+        return self.house.grants.get(digest(access_token))

@@ -1,14 +1,13 @@
-"""Conformance cases over real sockets: TLS on both channels, a PKI made here, both databases, one worker and two.
+"""Conformance cases over real sockets: TLS on both channels, a PKI made here, both databases.
 
 The stories of tests/flow/auth run again as they are, with a house that is reached over connections; what is about
-certificates, and what is about two workers, is told here.
+certificates is told here, and what is about more than one process in test_conformance_processes.py.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from databases import database
@@ -17,11 +16,11 @@ from flow.auth import test_auth_dialects as dialects
 from flow.auth import test_auth_person as person
 from flow.auth import test_auth_requests as requests
 from flow.auth import test_auth_tokens as tokens
-from flow.auth.test_auth_tokens import GRANT, REQUEST, alive, told
+from flow.auth.test_auth_tokens import REQUEST, told
 from security.auth import test_auth_leaks as leaks
-from security.socketworld import BACK, EXPIRED, FOREIGN, RESOURCE, REVOKED, SocketHouse, SocketPgo, Sockets
+from security.socketworld import BACK, EXPIRED, FOREIGN, RESOURCE, REVOKED, SocketHouse, Sockets
 from sqlalchemy import Engine
-from world.auth_house import FRONT, P1, ZANDOORD, D, G, House, empty
+from world.auth_house import FRONT, D, G, House, empty
 
 from auth.store import engine_for
 
@@ -66,7 +65,7 @@ def house(house_with: Callable[..., SocketHouse]) -> SocketHouse:
     return house_with()
 
 
-# --- one worker: the stories of the flow, and the certificates ------------------------------------------------------
+# --- the stories of the flow, and the certificates ------------------------------------------------------------------
 
 Story = Callable[[House], Awaitable[None]]
 STORIES: dict[str, Story] = {
@@ -279,127 +278,3 @@ async def test_the_authorization_header(house: SocketHouse, header: str | None, 
     assert answer.status_code == status
     assert challenge in answer.headers["www-authenticate"]
     assert (header is None) == (answer.headers["www-authenticate"] == "Bearer")
-
-
-# --- two workers on one database ------------------------------------------------------------------------------------
-
-
-async def _both(*calls: Callable[[], Awaitable[httpx.Response]]) -> list[httpx.Response]:
-    """The answers to calls made at the same time."""
-    answers: list[httpx.Response] = []
-
-    async def call(one: Callable[[], Awaitable[httpx.Response]]) -> None:
-        answers.append(await one())
-
-    async with anyio.create_task_group() as group:
-        for one in calls:
-            group.start_soon(call, one)
-    return answers
-
-
-def _pair(house: SocketHouse, hostname: str = D) -> tuple[SocketPgo, SocketPgo]:
-    first = house.pgo(hostname)
-    return first, first.at(1)
-
-
-async def test_two_workers_one_visit(house: SocketHouse) -> None:
-    """CT-02, CT-04: each step of the visit at another worker than the step before."""
-    first = house.pgo()
-    login = await first.to_login(await first.authorize())
-    second = first.at(1)
-    consent = await second.log_in(login, P1)
-    code = await second.at(0).grant(consent)
-    answer = await second.token(code)
-    assert answer.json()["scope"] == f"{ZANDOORD}~48 {ZANDOORD}~65"
-    assert await alive(first, answer.json()["access_token"])
-
-
-async def test_two_workers_a_code_used_again(house: SocketHouse) -> None:
-    """CT-60: the second worker knows what the first did, and the first what the second undid."""
-    first, second = _pair(house)
-    code = await first.code()
-    token = (await first.token(code)).json()["access_token"]
-    assert await alive(second, token)
-    assert told(await second.token(code)) == GRANT
-    assert not await alive(first, token)
-    assert not await alive(second, token)
-
-
-async def test_two_workers_one_code_at_the_same_time(house: SocketHouse) -> None:
-    """CT-61, TOKEN-18: exactly one 200, five times; and afterwards the code is dead everywhere."""
-    first, second = _pair(house)
-    for _ in range(5):
-        code = await first.code()
-        answers = await _both(partial(first.token, code), partial(second.token, code))
-        assert sorted(answer.status_code for answer in answers) == [200, 400]
-        assert [told(answer) for answer in answers if answer.status_code != 200] == [GRANT]
-        assert told(await second.token(code)) == GRANT
-
-
-async def test_two_workers_a_code_in_other_hands(house: SocketHouse) -> None:
-    """CT-64: refused for G at one worker, spent for D at the other."""
-    first, thief = house.pgo(), house.pgo(G).at(1)
-    code = await first.code()
-    assert told(await thief.token(code, redirect_uri=first.redirect_uri)) == GRANT
-    assert told(await first.token(code)) == GRANT
-
-
-async def test_two_workers_refresh(house: SocketHouse) -> None:
-    """CT-80: rotation goes from worker to worker."""
-    first, second = _pair(house)
-    token = await first.tokens(lasting=True)
-    for pgo, other in ((second, first), (first, second)):
-        answer = await pgo.refresh(token["refresh_token"])
-        assert answer.status_code == 200
-        assert answer.json()["refresh_token"] != token["refresh_token"]
-        assert answer.json()["scope"] == token["scope"]
-        token = answer.json()
-        assert await alive(other, token["access_token"])
-
-
-async def test_two_workers_an_old_refresh_token(house: SocketHouse) -> None:
-    """CT-81, LTC-04: replayed at the other worker, it ends the family at both."""
-    first, second = _pair(house)
-    old = await first.tokens(lasting=True)
-    new = (await first.refresh(old["refresh_token"])).json()
-    assert told(await second.refresh(old["refresh_token"])) == GRANT
-    assert not await alive(first, new["access_token"])
-    assert told(await first.refresh(new["refresh_token"])) == GRANT
-
-
-async def test_two_workers_refresh_at_the_same_time(house: SocketHouse) -> None:
-    """CT-80, CT-81, LTC-04: exactly one wins; the other is a reuse."""
-    first, second = _pair(house)
-    for _ in range(3):
-        token = (await first.tokens(lasting=True))["refresh_token"]
-        answers = await _both(partial(first.refresh, token), partial(second.refresh, token))
-        assert sorted(answer.status_code for answer in answers) == [200, 400]
-        assert [told(answer) for answer in answers if answer.status_code != 200] == [GRANT]
-
-
-async def test_two_workers_consent_withdrawn(house: SocketHouse) -> None:
-    """CT-85, LTC-09: ended at one worker; the very next request at the other is refused."""
-    first, second = _pair(house)
-    token = await first.tokens(lasting=True)
-    assert await alive(first, token["access_token"])
-    landing = await second.browser.get(f"{FRONT}/consents")
-    page = await second.log_in(await second.to_login(landing), P1)
-    house.clock.pass_(minutes=1)
-    ended = await second.submit(page, "end-1")
-    assert "kan vanaf nu niets meer ophalen" in ended.text
-    assert not await alive(first, token["access_token"])
-    assert told(await first.refresh(token["refresh_token"])) == GRANT
-
-
-async def test_two_workers_revocation(house: SocketHouse) -> None:
-    """CT-86, LTC-08: either token ends the grant at both; an unknown token is 200 too."""
-    first, second = _pair(house)
-    for which in ("access_token", "refresh_token"):
-        token = await first.tokens(lasting=True)
-        assert await alive(first, token["access_token"])
-        answer = await second.post("/oauth/revoke", {"token": token[which], "client_id": D})
-        assert answer.status_code == 200
-        assert not await alive(first, token["access_token"])
-        assert told(await first.refresh(token["refresh_token"])) == GRANT
-    assert (await second.post("/oauth/revoke", {"token": "unknown", "client_id": D})).status_code == 200
-    assert (await second.server.post("/oauth/revoke", data={"token": "x"})).status_code == 403

@@ -21,6 +21,8 @@ from security.tlsworld import (
     echo,
     free_port,
     get,
+    handshake,
+    offering,
     running,
     serving,
 )
@@ -173,27 +175,10 @@ def test_websockets_without_a_peer_are_closed(world: World) -> None:
 # --- versions and suites -------------------------------------------------------------------------------------------
 
 
-def _handshake(port: int, context: ssl.SSLContext) -> tuple[str | None, str]:
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw, server_hostname=BACK) as tls:
-        cipher = tls.cipher()
-        assert cipher is not None
-        return tls.version(), cipher[0]
-
-
-def _offering(version: ssl.TLSVersion, suites: str | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = context.maximum_version = version
-    if suites:
-        context.set_ciphers(suites)
-    return context
-
-
 def test_the_highest_version_is_negotiated(back: int) -> None:
     """TLS-02, TLS-03."""
-    assert _handshake(back, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))[0] == "TLSv1.3"
-    assert _handshake(back, _offering(ssl.TLSVersion.TLSv1_2)) == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
+    assert handshake(back, offering())[0] == "TLSv1.3"
+    assert handshake(back, offering(ssl.TLSVersion.TLSv1_2)) == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
@@ -218,17 +203,15 @@ def test_old_versions_and_weak_suites_are_refused(
     lax.set_ciphers("ALL:@SECLEVEL=0")
     lax.load_cert_chain(certificate, key)
     with serving(echo, lax) as port:
-        assert _handshake(port, _offering(version, suites))[0] == version.name.replace("v1_", "v1.")
+        assert handshake(port, offering(version, suites))[0] == version.name.replace("v1_", "v1.")
     for context in (back_channel_context(certificate, key, pki.trust), front_channel_context(certificate, key)):
         with serving(echo, context) as port, pytest.raises((ssl.SSLError, ConnectionError)):
-            _handshake(port, _offering(version, suites))
+            handshake(port, offering(version, suites))
 
 
 def test_no_session_is_resumed(back: int) -> None:
     """TLS-04: no tickets, so no early data that could be replayed."""
-    context = _offering(ssl.TLSVersion.TLSv1_3)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = offering(ssl.TLSVersion.TLSv1_3)
     with socket.create_connection(("127.0.0.1", back)) as raw, context.wrap_socket(raw, server_hostname=BACK) as tls:
         tls.sendall(b"GET /oauth/authorize HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert tls.recv(100).startswith(b"HTTP/1.1 200")

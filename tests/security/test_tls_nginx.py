@@ -3,7 +3,6 @@
 Needs the program `nginx` (Debian package nginx); without it these tests fail, since nothing else proves the files.
 """
 
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from security.nginx import Proxy
 from security.pki import DAY, Identity, Pki
-from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, serving
+from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, handshake, offering, serving
 
 from auth.tls import TlsSettings
 
@@ -196,23 +195,10 @@ def test_what_the_proxy_sends_is_checked_all_the_same(pki: Pki, stage: tuple[Wor
     assert len(world.refused) == len(wrong)
 
 
-def _handshake(port: int, version: ssl.TLSVersion, suites: str | None = None) -> tuple[str | None, str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = version
-    if suites:
-        context.set_ciphers(suites)
-    with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw, server_hostname=BACK) as tls:
-        cipher = tls.cipher()
-        assert cipher is not None
-        return tls.version(), cipher[0]
-
-
 def test_versions_and_suites_of_the_guideline(proxy: Proxy) -> None:
     """TLS-02 to TLS-04."""
-    assert _handshake(proxy.port, ssl.TLSVersion.TLSv1_3)[0] == "TLSv1.3"
-    assert _handshake(proxy.port, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
+    assert handshake(proxy.port, offering(ssl.TLSVersion.TLSv1_3))[0] == "TLSv1.3"
+    assert handshake(proxy.port, offering(ssl.TLSVersion.TLSv1_2)) == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
@@ -228,7 +214,7 @@ def test_versions_and_suites_of_the_guideline(proxy: Proxy) -> None:
 def test_old_versions_and_weak_suites_are_refused(proxy: Proxy, version: ssl.TLSVersion, suites: str) -> None:
     """TLS-02, TLS-04, CT-104."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        _handshake(proxy.port, version, suites)
+        handshake(proxy.port, offering(version, suites))
 
 
 def test_the_log_of_nginx_holds_no_query(pki: Pki, proxy: Proxy, tmp_path: Path) -> None:

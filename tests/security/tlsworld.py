@@ -113,3 +113,23 @@ def get(port: int, host: str, context: ssl.SSLContext, path: str = "/oauth/token
     with httpx.Client(verify=context, trust_env=False) as client:
         url = f"https://127.0.0.1:{port}{path}"
         return client.get(url, headers=headers, extensions={"sni_hostname": host}, **options)
+
+
+def offering(version: ssl.TLSVersion | None = None, suites: str | None = None) -> ssl.SSLContext:
+    """A client that can do one version of TLS (None: all) with these suites, and looks at no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    if suites:
+        context.set_ciphers(suites)
+    return context
+
+
+def handshake(port: int, context: ssl.SSLContext) -> tuple[str | None, str]:
+    """The version and the suite that a server agrees to. Raises ssl.SSLError or ConnectionError when it does not."""
+    with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw, server_hostname=BACK) as tls:
+        cipher = tls.cipher()
+        assert cipher is not None
+        return tls.version(), cipher[0]

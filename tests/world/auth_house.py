@@ -277,17 +277,20 @@ class Pgo:
         self.redirect_uri = f"https://{hostname}/cb"
         self.state = "Zk4-" + uuid.uuid4().hex
         self.correlation = str(uuid.uuid4())
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the clients of the browser and of the server."""
+        app = httpx.ASGITransport(self.house.app, raise_app_exceptions=False)
         self.browser = httpx.AsyncClient(
             transport=httpx.MockTransport(lambda request: httpx.Response(599)),
             mounts={
-                "https://medmij.zandoord.example": httpx.ASGITransport(house.app, raise_app_exceptions=False),
-                "https://inloggen.example": httpx.ASGITransport(house.idp_app),
+                "https://medmij.zandoord.example": app,
+                "https://inloggen.example": httpx.ASGITransport(self.house.idp_app),
             },
             headers={"Accept-Language": "nl"},
         )
-        self.server = httpx.AsyncClient(
-            transport=httpx.ASGITransport(house.app, raise_app_exceptions=False), base_url=FRONT
-        )
+        self.server = httpx.AsyncClient(transport=app, base_url=FRONT)
 
     # --- the browser -----------------------------------------------------------------------------------------------
 
