@@ -14,7 +14,7 @@ from gateway.keys import keys_of
 from gateway.providers import known_providers
 from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
-from gateway.store.writer import Writer
+from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 from profiles.validation.findings import VERDICTS, Finding
@@ -49,10 +49,9 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
             else:
                 items.append(found)
     with database(settings) as engine, engine.begin() as connection:
-        pseudonyms, ring = keys_of(settings)
-        writer = Writer(connection, provider, source, pseudonyms, ring)
-        gate = open_gate(settings)
-        loaded = Loader(writer, Expectations(catalogue()), judge=gate.judge_of(provider, source)).load(items)
+        owner, gate = Owner(provider, source, *keys_of(settings)), open_gate(settings)
+        loader = Loader(connection, owner, Expectations(catalogue()), judge=gate.judge_of(provider, source))
+        loaded = loader.load(items)
         save_counts(connection, settings, gate)
     for origin, text in (*refused, *loaded.refused, *loaded.blocked):
         errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)

@@ -1,7 +1,5 @@
 """gateway intake: what sources pushed and a blocking policy refused."""
 
-import asyncio
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,13 +7,13 @@ import click
 from sqlalchemy import Engine
 
 from auth.crypto import SealError
-from gateway.audit.trail import AuditUnavailable, Trail
-from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.audit.trail import AuditUnavailable
+from gateway.cli.access import audited, deliver, opened
+from gateway.cli.context import FINDINGS, console, database, fail, with_settings
 from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
 from gateway.intake.retry import CannotRetry, retry
 from gateway.intake.work import Intake, Taken
-from gateway.intake.worker import note
 from gateway.keys import keys_of
 from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
@@ -71,16 +69,12 @@ def export_command(settings: Settings, number: int, output: Path | None) -> None
     _, ring = keys_of(settings)
     with database(settings) as engine:
         item = _item(engine, number)
-    try:
-        content = quarantine.opened(item, ring)
-    except SealError as fault:
-        fail(f"{number} cannot be opened: {fault}")
-    if output is None:
-        sys.stdout.buffer.write(content + b"\n")
-    else:
-        output.touch(0o600)
-        output.write_bytes(content)
-        errors.print(f"{number} written to {output}", highlight=False, markup=False)
+        try:
+            content = quarantine.opened(item, ring)
+        except SealError as fault:
+            fail(f"{number} cannot be opened: {fault}")
+        opened(engine, settings, "quarantine", provider=item.provider, reason=f"export {number}")
+    deliver(content + b"\n", output)
 
 
 @intake.command("retry")
@@ -100,7 +94,7 @@ def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> 
         for item in chosen:
             try:
                 taken = retry(work, item)
-                asyncio.run(_audited(engine, settings, taken))
+                audited(engine, settings, taken.records)
             except (CannotRetry, SealError, AuditUnavailable) as fault:
                 still += 1
                 console.print(f"{item.number}: {fault or type(fault).__name__}", highlight=False, markup=False)
@@ -111,12 +105,6 @@ def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> 
             save_counts(connection, settings, gate)
     if still:
         raise SystemExit(FINDINGS)
-
-
-async def _audited(engine: Engine, settings: Settings, taken: Taken) -> None:
-    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
-    await note(trail, taken.records)
-    await trail.close()
 
 
 def _said(taken: Taken) -> str:

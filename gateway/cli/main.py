@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),
     "serve": ("gateway.cli.serve:serve", "Run the service."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
+    "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),
     "tokens": ("gateway.cli.tokens:tokens", "Access tokens for test sets (test mode only)."),
     "validate": ("gateway.cli.validate:validate", "Validate FHIR resources against profiles."),
 }

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from datetime import date
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.demo.ehr.division import Division, Key
 from gateway.demo.world import Record, World, load
@@ -13,7 +13,7 @@ from gateway.intake.read import Item
 from gateway.keys import keys_of
 from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
-from gateway.store.writer import PatientEntry, Writer
+from gateway.store.unit import Owner, Unit
 from profiles.fhir import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -34,22 +34,22 @@ def seed(
     Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
     """
     world = load(day)
-    pseudonyms, ring = keys_of(settings)
+    keys = keys_of(settings)
     gate = open_gate(settings)
     with engine.begin() as connection:
         for provider in world.providers:
             if provider.name in elsewhere:
                 continue
-            writer = Writer(connection, provider.name, provider.source, pseudonyms, ring)
+            owner = Owner(provider.name, provider.source, *keys)
             for record in world.records:
                 if record.provider != provider.name:
                     continue
                 if live is not None and (id_ := live.patient(record)):
-                    _known(writer, world, record, id_)
+                    _known(connection, owner, world, record, id_)
                 elif not record.resources and not (live and live.whole(provider.name)):
-                    _known(writer, world, record, f"{record.provider}-{record.person}")
+                    _known(connection, owner, world, record, f"{record.provider}-{record.person}")
             judge = gate.judge_of(provider.name, provider.source)
-            loader = Loader(writer, Expectations(catalogue()), judge=judge)
+            loader = Loader(connection, owner, Expectations(catalogue()), judge=judge)
             for version in provider.versions:
                 whole = world.resources_of(provider.name, version)
                 resources = whole if live is None else live.stored(world, provider.name, version)
@@ -65,10 +65,10 @@ def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mappi
     return Item(origin, version, resource, jsonio.dump(resource), "json", patient=owners.get(key))
 
 
-def _known(writer: Writer, world: World, record: Record, id_: str) -> None:
+def _known(connection: Connection, owner: Owner, world: World, record: Record, id_: str) -> None:
     """A person with a treatment relation, and no Patient resource in the store."""
     person = world.person(record.person)
-    writer.put_patient(PatientEntry(record.version, id_, person.bsn, person.born))
+    Unit(connection, owner, record.version).put_patient(id_, person.bsn, person.born)
 
 
 def _check(loaded: Loaded) -> None:

@@ -1,8 +1,10 @@
 """Loading what was read: placed, normalised, and stored in one unit of work."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+
+from sqlalchemy import Connection
 
 from gateway.collect.normalise import Repair, claim_profile, fill_display, find_bsn, mask_bsn, resolve_urns
 from gateway.intake.documents import Documents
@@ -10,7 +12,9 @@ from gateway.intake.place import Key, Placement, key_of, links, place
 from gateway.intake.read import Item
 from gateway.quality.gate import Decision, Judge
 from gateway.quality.numbers import wrong_numbers
-from gateway.store.writer import Conflict, PatientEntry, Received, Writer
+from gateway.store.identity import tokens
+from gateway.store.known import Known, Row, known
+from gateway.store.unit import Owner, Unit, digest_of
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -34,16 +38,36 @@ class Loaded:
     """How many resources of each verdict (ok, wrong, unchecked)."""
 
 
+@dataclass(slots=True)
+class Received:
+    """A resource ready to be stored; see gateway.store.unit.Pending."""
+
+    key: Key
+    patient_id: str
+    before: Row | None
+    json: bytes
+    xml: bytes
+    digest: bytes
+    original: bytes
+    format: str
+    links: frozenset[Key]
+    tokens: frozenset[str]
+    repairs: Sequence[Repair]
+    content: bytes | None
+    deleted: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads items of one provider and source.
+    """Loads items of one provider and source inside the caller's transaction.
 
     ``expected`` gives the canonicals that a resource without profile should claim; ``known_bsn`` the BSN of a patient
     id whose own resource masks it (test sets bring them in a table). ``judge`` gives each resource its verdict (see
     :mod:`gateway.quality.gate`); without one nothing is validated.
     """
 
-    writer: Writer
+    connection: Connection
+    owner: Owner
     expected: Callable[[Resource, FhirVersion], Sequence[str]]
     known_bsn: Callable[[str], str | None] = lambda _patient_id: None
     judge: Judge | None = None
@@ -51,96 +75,124 @@ class Loader:
     def load(self, items: Iterable[Item]) -> Loaded:
         """Store every item that can be placed; what cannot is refused with a reason, the rest goes on."""
         result = Loaded()
+        every = list(items)
         for version in FhirVersion:
-            chosen = [item for item in items if item.version is version]
+            chosen = [item for item in every if item.version is version]
             if chosen:
-                self._load(version, chosen, result)
+                _Load(self, version, chosen, result).run()
         return result
 
-    def _load(self, version: FhirVersion, items: Sequence[Item], result: Loaded) -> None:
-        changes = {id(item): resolve_urns(item.resource, item.urls) for item in items}
-        by_key = {key_of(item.resource): item for item in items}
-        documents = Documents(by_key, lambda id_: self.writer.document_of(version, id_))
-        for item in by_key.values():
-            changes[id(item)] += documents.own_urls(item.resource, item.urls)
-        doubled = [item for item in items if by_key[key_of(item.resource)] is not item]
-        result.refused += [(item.origin, "the same type and id occur again later") for item in doubled]
-        placement = place(
-            [item.resource for item in by_key.values()],
-            lambda key: self.writer.patient_of(version, *key),
-            {key: item.patient for key, item in by_key.items() if item.patient},
-        )
-        numbers = self._patients(version, by_key, placement)
-        for key, item in by_key.items():
-            if key in placement.refused:
-                result.refused.append((item.origin, f"{'/'.join(key)}: {placement.refused[key]}"))
-                continue
-            if key[0] == "Binary" and key[1] in documents.unreadable:
-                result.refused.append((item.origin, f"{'/'.join(key)}: {documents.unreadable[key[1]]}"))
-                continue
-            about = list(documents.findings(item.resource))
-            result.findings += [(item.origin, finding) for finding in about]
-            about += wrong_numbers(item.resource)
-            patient_id, tokens = placement.patients[key], self.writer.tokens(item.resource)
-            repairs = changes[id(item)] + self._normalise(item, by_key, numbers.get(patient_id))
-            decision = self.judge(version, item.resource, about) if self.judge else Decision()
-            if decision.report is not None:
-                result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
-            if decision.blocked:
-                result.blocked.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
-                continue
-            content = documents.content(key[1]) if key[0] == "Binary" else None
-            self._store(item, patient_id, [*repairs, *decision.repairs], result, content, tokens)
 
-    def _patients(self, version: FhirVersion, by_key: dict[Key, Item], placement: Placement) -> dict[str, str]:
+class _Load:
+    """The items of one FHIR version."""
+
+    def __init__(self, loader: Loader, version: FhirVersion, items: Sequence[Item], result: Loaded) -> None:
+        self._loader = loader
+        self._version = version
+        self._result = result
+        self._made = {id(item): resolve_urns(item.resource, item.urls) for item in items}
+        self._items = {key_of(item.resource): item for item in items}
+        doubled = [item for item in items if self._items[key_of(item.resource)] is not item]
+        result.refused += [(item.origin, "the same type and id occur again later") for item in doubled]
+        self._unit = Unit(loader.connection, loader.owner, version)
+        named = {key for item in self._items.values() for key in links(item.resource)}
+        self._known: Known = known(loader.connection, loader.owner.provider, version, self._items.keys() | named)
+        self._documents = Documents(self._items, self._known.documents.get)
+
+    def run(self) -> None:
+        """Place, settle and write."""
+        for item in self._items.values():
+            self._made[id(item)] += self._documents.own_urls(item.resource, item.urls)
+        placement = place(
+            [item.resource for item in self._items.values()],
+            self._stored,
+            {key: item.patient for key, item in self._items.items() if item.patient},
+        )
+        numbers = self._patients(placement)
+        ready: list[Received] = []
+        for key, item in self._items.items():
+            if refusal := self._refusal(key, placement.refused):
+                self._result.refused.append((item.origin, f"{'/'.join(key)}: {refusal}"))
+            elif (received := self._received(item, placement.patients[key], numbers)) is not None:
+                ready.append(received)
+        for key, written in self._unit.write(ready, {}).items():
+            if not written.deed:
+                self._result.unchanged += 1
+                continue
+            self._result.stored += 1
+            for repair in self._made[id(self._items[key])]:
+                self._result.repairs[repair.rule] = self._result.repairs.get(repair.rule, 0) + 1
+
+    def _stored(self, key: Key) -> str | None:
+        """The patient (empty: shared) to whom a stored resource belongs; None when it is not in the store."""
+        row = self._known.rows.get(key)
+        return None if row is None or row.deleted else row.patient_id
+
+    def _refusal(self, key: Key, refused: Mapping[Key, str]) -> str | None:
+        row = self._known.rows.get(key)
+        if row is not None and row.source != self._loader.owner.source:
+            return f"this id is already in use by source {row.source}"
+        unreadable = self._documents.unreadable if key[0] == "Binary" else {}
+        return refused.get(key) or unreadable.get(key[1])
+
+    def _patients(self, placement: Placement) -> dict[str, str]:
         numbers = {}
-        for key, item in by_key.items():
+        for key, item in self._items.items():
             if key[0] == "Patient" and key in placement.patients:
-                bsn = find_bsn(item.resource) or self.known_bsn(key[1])
+                bsn = find_bsn(item.resource) or self._loader.known_bsn(key[1])
                 if bsn:
                     numbers[key[1]] = bsn
-                self.writer.put_patient(PatientEntry(version, key[1], bsn, _birth_date(item.resource)))
+                self._unit.put_patient(key[1], bsn, _birth_date(item.resource))
         return numbers
 
-    def _normalise(self, item: Item, by_key: dict[Key, Item], bsn: str | None) -> list[Repair]:
-        resource = item.resource
-        repairs = mask_bsn(resource, [bsn] if bsn else [])
-        repairs += fill_display(resource, lambda *key: by_key[key].resource if key in by_key else None)
-        return repairs + claim_profile(resource, self.expected(resource, item.version))
-
-    def _store(
-        self,
-        item: Item,
-        patient_id: str,
-        repairs: Sequence[Repair],
-        result: Loaded,
-        content: bytes | None,
-        tokens: frozenset[str],
-    ) -> None:
-        type_, id_ = key_of(item.resource)
+    def _received(self, item: Item, patient_id: str, numbers: Mapping[str, str]) -> Received | None:
+        """The item as it will be stored; None when it is refused or held back, which the result says then."""
+        key, row, result = key_of(item.resource), self._known.rows.get(key_of(item.resource)), self._result
+        if row is not None and not row.deleted and row.patient_id != patient_id:
+            result.refused.append((item.origin, f"{'/'.join(key)}: it belongs to another patient in the store"))
+            return None
+        about = list(self._documents.findings(item.resource))
+        result.findings += [(item.origin, finding) for finding in about]
+        about += wrong_numbers(item.resource)
+        # Before the BSN is masked: it is one of the identifiers.
+        hashes = tokens(self._loader.owner.pseudonyms, item.resource)
+        repairs = self._made[id(item)]
+        repairs += self._normalise(item, numbers.get(patient_id))
+        decision = self._loader.judge(self._version, item.resource, about) if self._loader.judge else Decision()
+        if decision.report is not None:
+            result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
+        if decision.blocked:
+            result.blocked.append((item.origin, f"{'/'.join(key)}: {decision.reason}"))
+            return None
+        repairs += decision.repairs
+        content = self._documents.content(key[1]) if key[0] == "Binary" else None
+        body = jsonio.dump(item.resource)
         try:
-            received = Received(
-                version=item.version,
-                type=type_,
-                id=id_,
-                patient_id=patient_id,
-                json=jsonio.dump(item.resource),
-                xml=xmlio.fragment(item.resource, item.version),
-                original=item.original if content is None else jsonio.dump(item.resource),
-                format=item.format if content is None else "json",
-                links=frozenset(links(item.resource)),
-                repairs=repairs,
-                tokens=tokens,
-                content=content,
-            )
-            if self.writer.put(received):
-                result.stored += 1
-                for repair in repairs:
-                    result.repairs[repair.rule] = result.repairs.get(repair.rule, 0) + 1
-            else:
-                result.unchanged += 1
-        except (FormatError, Conflict) as fault:
-            result.refused.append((item.origin, f"{type_}/{id_}: {fault}"))
+            xml = xmlio.fragment(item.resource, item.version)
+        except FormatError as fault:
+            result.refused.append((item.origin, f"{'/'.join(key)}: {fault}"))
+            return None
+        original, format_ = (item.original, item.format) if content is None else (body, "json")
+        return Received(
+            key,
+            patient_id,
+            row,
+            json=body,
+            xml=xml,
+            digest=digest_of(body, content),
+            original=original,
+            format=format_,
+            links=frozenset(links(item.resource)),
+            tokens=hashes,
+            repairs=repairs,
+            content=content,
+        )
+
+    def _normalise(self, item: Item, bsn: str | None) -> list[Repair]:
+        resource, items = item.resource, self._items
+        repairs = mask_bsn(resource, [bsn] if bsn else [])
+        repairs += fill_display(resource, lambda *key: items[key].resource if key in items else None)
+        return repairs + claim_profile(resource, self._loader.expected(resource, item.version))
 
 
 def _birth_date(patient: Resource) -> date | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from auth.crypto import KeyRing, Pseudonyms
 from gateway.quality.gate import Gate
+from gateway.store.unit import Owner
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
@@ -14,17 +14,13 @@ Expected = Callable[[Resource, FhirVersion], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Owner):
     """One source of a provider. ``patients_of`` names other sources whose patient ids it uses as well."""
 
     engine: Engine
-    provider: str
-    source: str
     patients_of: frozenset[str]
     expected: Expected
     gate: Gate
-    pseudonyms: Pseudonyms
-    ring: KeyRing
 
     def owns(self, source: str) -> bool:
         """Whether this source may use the patient ids of another, or of itself."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from hashlib import sha256
 
 from gateway.collect.normalise import BSN_SYSTEMS, Repair, claim_profile, fill_display, find_bsn, mask_bsn
 from gateway.intake.change import Change, Draft, owners_by_bsn
@@ -14,6 +13,7 @@ from gateway.intake.sender import Sender
 from gateway.intake.tasks import Key, Task
 from gateway.quality.numbers import wrong_numbers
 from gateway.store.identity import tokens as tokens_of
+from gateway.store.unit import digest_of
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -216,7 +216,7 @@ class Settling:
             patient_id,
             self.draft.plan.known.rows.get(task.key),
             json=body,
-            digest=_digest(body, content),
+            digest=digest_of(body, content),
             original=original,
             format=format_,
             links=frozenset(links(resource)),
@@ -241,13 +241,6 @@ def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:
     except FormatError as found:
         return refusal(400, "structure", found.text, found.expression or task.type)
     raise fault
-
-
-def _digest(body: bytes, content: bytes | None) -> bytes:
-    found = sha256(body)
-    if content is not None:
-        found.update(sha256(content).digest())
-    return found.digest()
 
 
 def _claims(resource: Resource) -> bool:

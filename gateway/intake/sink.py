@@ -12,7 +12,7 @@ from gateway.keys import keys_of
 from gateway.qualify.loadset import LoadItem
 from gateway.settings import Settings
 from gateway.statictokens import TOKENS, issue
-from gateway.store.writer import Writer
+from gateway.store.unit import Owner
 from profiles.standards.load import catalogue
 
 
@@ -30,10 +30,9 @@ class StoreSink:
             Item(one.origin, one.version, one.resource, one.original, _short(one.media), patient=one.patient)
             for one in resources
         ]
-        pseudonyms, ring = keys_of(self._settings)
+        owner = Owner(provider, source, *keys_of(self._settings))
         with self._engine.begin() as connection:
-            writer = Writer(connection, provider, source, pseudonyms, ring)
-            return Loader(writer, Expectations(catalogue()), self._bsn.get).load(items)
+            return Loader(connection, owner, Expectations(catalogue()), self._bsn.get).load(items)
 
     def tokens(self, rows: Sequence[dict[str, Any]]) -> None:
         """Accept the tokens from now on."""

@@ -27,7 +27,6 @@ from gateway.quality.settings import QualitySettings
 from gateway.store.engine import reading
 from gateway.store.schema import receipt
 from gateway.store.unit import Stale, Unit, Verdict, Written
-from gateway.store.writer import PatientEntry, Writer
 from profiles.fhir.outcome import Issue
 from profiles.standards.load import Catalogue
 
@@ -75,14 +74,14 @@ class Intake:
     def _sender(self, name: str) -> Sender:
         source = self.settings.sources[name]
         return Sender(
-            self.engine,
             source.provider,
             name,
+            self._pseudonyms,
+            self.ring,
+            self.engine,
             frozenset(source.patients_of),
             self._expected,
             gate_of(source, self._quality, self._catalogue, self._counting),
-            self._pseudonyms,
-            self.ring,
         )
 
     def take(self, name: str, make: Callable[[], Push], *, released: int | None = None) -> Taken:
@@ -160,10 +159,10 @@ class Intake:
         with self.engine.begin() as connection:
             if plan.blocked:
                 self._quarantine(connection, name, plan)
-            unit = Unit(connection, sender.provider, name, push.version, self.ring)
+            unit = Unit(connection, sender, push.version)
             watched = plan.watched
             unit.check({key: row for key, row in plan.known.rows.items() if key in watched}, watched)
-            self._put_patients(connection, name, plan)
+            _put_patients(unit, plan)
             persons = unit.persons(change.patient_id for change in plan.changes)
             leaving = self._leaving(unit, plan)
             label = self._counting.verdicts.validator(push.version).label
@@ -177,13 +176,6 @@ class Intake:
             if released is not None:
                 quarantine.mark(connection, released, released=True)
         return taken
-
-    def _put_patients(self, connection: Connection, name: str, plan: Plan) -> None:
-        sender = self.sender(name)
-        writer = Writer(connection, sender.provider, name, self._pseudonyms, self.ring)
-        for change in plan.changes:
-            if change.key[0] == "Patient" and not change.deleted and not change.same:
-                writer.put_patient(PatientEntry(plan.push.version, change.key[1], change.bsn, change.birth_date))
 
     def _leaving(self, unit: Unit, plan: Plan) -> list[str]:
         """The patients who are deleted: nothing of theirs may be left."""
@@ -261,6 +253,12 @@ class Intake:
             )
             for (person, deed), types in counted.items()
         ]  # fmt: skip
+
+
+def _put_patients(unit: Unit, plan: Plan) -> None:
+    for change in plan.changes:
+        if change.key[0] == "Patient" and not change.deleted and not change.same:
+            unit.put_patient(change.key[1], change.bsn, change.birth_date)
 
 
 def _result(change: Change, written: Written | None) -> Result:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, insert, literal_column, select
 
 from gateway.store.queries import readable
 from gateway.store.reader import Reader, StoreUnavailable
@@ -14,18 +14,22 @@ from gateway.store.schema import document, document_content, resource
 PIECE = 192 * 1024
 """Bytes per row: a multiple of three, so that pieces can be put in base64 one by one."""
 
+
+def current(table: Table) -> ColumnElement[bool]:
+    """Joins `document` or `document_content` to the version of the resource that is served."""
+    return and_(table.c.resource_pk == resource.c.pk, table.c.version == resource.c.version)
+
+
 _chosen = and_(readable(), resource.c.type == literal_column("'Binary'"), resource.c.id == bindparam("id"))
 
 DOCUMENT = (
-    select(document.c.size, resource.c.digest)
-    .select_from(resource.join(document, document.c.resource_pk == resource.c.pk))
-    .where(_chosen)
+    select(document.c.size, resource.c.digest).select_from(resource.join(document, current(document))).where(_chosen)
 )
 """Size and digest of the content of a Binary of a person (see gateway.store.queries), by ``id``."""
 
 CONTENT = (
     select(document_content.c.data)
-    .select_from(resource.join(document_content, document_content.c.resource_pk == resource.c.pk))
+    .select_from(resource.join(document_content, current(document_content)))
     .where(
         _chosen,
         resource.c.digest == bindparam("digest"),
@@ -54,15 +58,12 @@ class StoredContent:
             yield bytes(rows[0][0][max(0, start - first) : stop - first])
 
 
-def put_content(connection: Connection, pk: int, content: bytes | None) -> None:
-    """Replace the content that belongs to a resource; None takes it away."""
-    connection.execute(delete(document_content).where(document_content.c.resource_pk == pk))
-    connection.execute(delete(document).where(document.c.resource_pk == pk))
-    if content is None:
-        return
+def put_content(connection: Connection, pk: int, version: int, content: bytes) -> None:
+    """Keep the content that belongs to a version of a resource."""
     # FHIR states the hash of an attachment as SHA-1; it identifies the content and protects nothing.
     sha1 = hashlib.sha1(content, usedforsecurity=False).digest()
-    connection.execute(insert(document).values(resource_pk=pk, size=len(content), sha1=sha1))
+    at = {"resource_pk": pk, "version": version}
+    connection.execute(insert(document).values(**at, size=len(content), sha1=sha1))
     for number, start in enumerate(range(0, len(content), PIECE)):
         piece = content[start : start + PIECE]
-        connection.execute(insert(document_content).values(resource_pk=pk, number=number, data=piece))
+        connection.execute(insert(document_content).values(**at, number=number, data=piece))

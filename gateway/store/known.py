@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
+from gateway.store.documents import current
 from gateway.store.schema import document, identity, patient, resource
 from profiles.fhir.version import FhirVersion
 
@@ -123,7 +124,7 @@ def known(
     binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
     documents: dict[str, tuple[int, bytes]] = {}
     for some_pks in _pieces(list(binaries)):
-        statement = select(document.c.resource_pk, document.c.size, document.c.sha1)
+        statement = select(document.c.resource_pk, document.c.size, document.c.sha1).join(resource, current(document))
         for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
             documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
     return Known(rows, patients, documents)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -79,17 +80,20 @@ document = Table(
     "document",
     metadata,
     Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("sha1", LargeBinary(20), nullable=False, comment="what an Attachment states as its hash"),
-    comment="a Binary whose content lies in document_content; its json and xml are without it",
+    comment="one version of a Binary whose content lies in document_content; its json and xml are without it",
 )
 
 document_content = Table(
     "document_content",
     metadata,
-    Column("resource_pk", BigKey, ForeignKey("document.resource_pk", ondelete="CASCADE"), primary_key=True),
+    Column("resource_pk", BigKey, primary_key=True),
+    Column("version", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["resource_pk", "version"], ["document.resource_pk", "document.version"], ondelete="CASCADE"),
 )
 
 original = Table(

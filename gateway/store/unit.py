@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from auth.crypto import KeyRing
+from auth.crypto import KeyRing, Pseudonyms
 from gateway.collect.normalise import Repair
 from gateway.store.documents import put_content
 from gateway.store.known import Key, Row, rows_of
@@ -18,12 +20,20 @@ GONE = "deleted"
 """The format of the version that a deletion makes: it has no content."""
 
 
+def digest_of(json: bytes, content: bytes | None) -> bytes:
+    """By which two versions of a resource are told apart; ``content`` is that of a Binary."""
+    found = sha256(json)
+    if content is not None:
+        found.update(sha256(content).digest())
+    return found.digest()
+
+
 class Stale(Exception):
     """The store changed since it was looked at: look again and start over."""
 
 
 class Pending(Protocol):
-    """One change to be written; see gateway.intake.change.Change."""
+    """One change to be written: what is served, what was received, and what is kept beside it."""
 
     @property
     def key(self) -> Key:
@@ -63,16 +73,40 @@ class Written:
     """create, update, delete, or empty when nothing had to be done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose data are written, and the keys: for a BSN that becomes a pseudonym, and for what is sealed."""
+
+    provider: str
+    source: str
+    pseudonyms: Pseudonyms
+    ring: KeyRing
+
+
 class Unit:
     """Writes changes of one provider and source inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, provider: str, source: str, version: FhirVersion, ring: KeyRing) -> None:
+    def __init__(self, connection: Connection, owner: Owner, version: FhirVersion) -> None:
         self._db = connection
-        self._provider = provider
-        self._source = source
+        self._provider = owner.provider
+        self._source = owner.source
+        self._pseudonyms = owner.pseudonyms
+        self._ring = owner.ring
         self._version = version
-        self._ring = ring
         self.now = datetime.now(UTC)
+
+    def put_patient(self, patient_id: str, bsn: str | None, birth_date: date | None) -> None:
+        """Make or refresh a patient. A patient without BSN gets a pseudonym of their own, until the BSN is known."""
+        values: dict[str, Any] = {"source": self._source}
+        if bsn is not None:
+            values |= {"person": self._pseudonyms.of(bsn), "sealed_bsn": self._ring.seal("bsn", bsn.encode())}
+        if birth_date is not None:
+            values["birth_date"] = birth_date
+        key = {"provider": self._provider, "fhir": self._version.value, "patient_id": patient_id}
+        local = self._pseudonyms.of("|".join(("local", *key.values())))
+        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(patient).values({"person": local, **key, **values})
+        self._db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
     def check(self, expected: Mapping[Key, Row], watched: Iterable[Key]) -> None:
         """Lock what the changes rest on. Raises Stale when it is not as it was when the changes were planned."""
@@ -206,9 +240,9 @@ class Unit:
         ):  # fmt: skip
             if rows:
                 self._db.execute(insert(table), rows)
-        for pk, _, change in kept:
-            if change.key[0] == "Binary" and not change.deleted:
-                put_content(self._db, pk, change.content)
+        for pk, number, change in kept:
+            if change.content is not None:
+                put_content(self._db, pk, number, change.content)
 
     def _announce(self, done: Sequence[tuple[Pending, Written]]) -> None:
         rows = [

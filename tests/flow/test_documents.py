@@ -19,7 +19,7 @@ from gateway.keys import keys_of
 from gateway.statictokens import TOKENS, issue
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
-from gateway.store.writer import Writer
+from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
@@ -75,10 +75,9 @@ def load(server: Running, document: bytes) -> list[str]:
     """Import it; the rules of what was found."""
     engine = open_engine(server.settings.database_url)
     items = [item for item in parse("test", document, "json", FhirVersion.STU3) if isinstance(item, Item)]
-    pseudonyms, ring = keys_of(server.settings)
+    owner = Owner(PROVIDER, "epd", *keys_of(server.settings))
     with engine.begin() as connection:
-        writer = Writer(connection, PROVIDER, "epd", pseudonyms, ring)
-        loaded = Loader(writer, Expectations(catalogue())).load(items)
+        loaded = Loader(connection, owner, Expectations(catalogue())).load(items)
     rows = [
         {"token": token, "provider": PROVIDER, "services": ["51"], "patient": name} for name, token in TOKENS_OF.items()
     ]
@@ -201,7 +200,8 @@ def test_content_that_is_not_base64_is_refused_and_the_rest_is_stored(server: Ru
     engine = open_engine(server.settings.database_url)
     items = [item for item in parse("t", json.dumps(broken).encode(), "json", None) if isinstance(item, Item)]
     with engine.begin() as connection:
-        loader = Loader(Writer(connection, PROVIDER, "epd", *keys_of(server.settings)), Expectations(catalogue()))
+        owner = Owner(PROVIDER, "epd", *keys_of(server.settings))
+        loader = Loader(connection, owner, Expectations(catalogue()))
         loaded = loader.load(items)
     engine.dispose()
     assert [text for _, text in loaded.refused] == ["Binary/letter-bas: Binary.content: the content is not base64"]

@@ -1,0 +1,48 @@
+"""When a command opens or changes data of patients: the record of it in the access trail, and where the data go."""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from gateway.audit.record import AuditRecord
+from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.cli.context import errors, fail
+from gateway.intake.worker import note
+from gateway.settings import Settings
+
+
+def audited(engine: Engine, settings: Settings, records: Iterable[AuditRecord]) -> None:
+    """Make audit records durable. Raises AuditUnavailable."""
+
+    async def write() -> None:
+        trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+        await note(trail, records)
+        await trail.close()
+
+    asyncio.run(write())
+
+
+def opened(engine: Engine, settings: Settings, what: str, **about: Any) -> None:
+    """Record that an operator opens data of a patient (NEN 7513); ends the command when that cannot be recorded."""
+    record = AuditRecord("operator:resource:read", datetime.now(UTC), 200, client=getuser(), interaction=what, **about)
+    try:
+        audited(engine, settings, [record])
+    except AuditUnavailable:
+        fail("the access cannot be recorded, so nothing is shown")
+
+
+def deliver(content: bytes, output: Path | None) -> None:
+    """Write data of a patient to a file that only its owner may read, or to standard output."""
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    output.touch(0o600)
+    output.write_bytes(content)
+    errors.print(f"written to {output}", highlight=False, markup=False, soft_wrap=True)
