@@ -1,85 +1,99 @@
-"""The official BgZ scripts when the records stand in a relational EHR behind the mapping of the sql adapter.
+"""The official BgZ data in a relational EHR behind the mapping of the sql adapter: do the scripts pass, is it the same?
 
-The EHR is the sample, brought to the numbers of records that the scripts count: their checks are
-about numbers, profiles, categories, references and validity, not about the values of one record.
+The values of the fixtures stand in the tables of the sample EHR (ehr_of_fixtures), and the gateway makes them FHIR
+again. The scripts look at numbers, profiles and references; the second story compares every value.
 """
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from databases import database
+import httpx
+import pytest
+from conformance import fixture_differences as allowed
+from conformance.ehr_of_fixtures import fill_postgres, fill_sqlite, profile_of, rows_of
+from conformance.fixture_values import Values, key_in_ehr, values, with_contained
+from databases import KINDS, database
 from qualifying import PROVIDER, complaint, run_scripts, today
-from servers import serving
+from servers import Running, serving
 from shared import shared
 
 from adapters.sql import sample
 from gateway.intake.sink import StoreSink
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import load_set, token_table
+from gateway.qualify.files import Files, open_files
+from gateway.qualify.loadset import QualificationSet, load_set, token_table
 from gateway.qualify.results import Status
 from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
+from profiles.fhir import jsonio
+from profiles.fhir.tree import Resource, local_reference, references
+from profiles.standards.load import catalogue
 
-PATIENTS = {"1001": "medmij-bgz-test-patA", "1002": "medmij-bgz-test-patB"}
-
-SAME_NUMBERS = """
-insert into insurance values ('v3', '1001', 'verz', 'B', '990012347', '2025-01-01', '2025-12-31');
-delete from functional_status where status_id = 'stemming';
-insert into social_history values ('roken-nu', '1001', 'ROOK', 'EX', '2018', '2019', '5', null);
-delete from alert where alert_id = 'latex';
-delete from allergy_reaction where allergy_id = 'noten';
-delete from allergy where allergy_id = 'noten';
-update prescription set dispenser_id = 'apotheker', agreed_at = '2024-03-01 12:00:00'
-  where prescription_id = 'ma-tiotropium';
-insert into medication_use values ('gebruik-tiotropium', '1001', 'ma-tiotropium', 'tiotropium', 'mbh-2', 'A',
-  '2026-11-10 10:15:00', '2024-03-02 08:00:00', null, 'J', '1 maal per dag 1 inhalatie');
-insert into vaccination values
-  ('pneumokokken', '1001', 'J07AL01', 'Pneumokokkenvaccin', '2026-02-22', 'G', 'huisarts', null);
-insert into lab_result values
-  ('natrium', '1001', 'bloed1', '2951-2', 'Natrium', '140', 'mmol/l', 'mmol/L', '135', '145', null, 'D',
-  '2026-11-10 08:15:00', null);
-insert into admission values
-  ('galblaas', '1001', 'K', 'G', '2023-02-20 08:00:00', '2023-02-21 11:00:00', 'longarts', 'Galblaas',
-  'THUIS', 'THUIS');
-insert into admission values
-  ('observatie', '1001', 'K', 'G', '2022-05-02 18:00:00', '2022-05-03 10:00:00', 'longarts', 'Observatie',
-  'THUIS', 'THUIS');
-delete from problem where patient_id = '1002';
-delete from measurement where patient_id = '1002';
-delete from admission where patient_id = '1002';
-"""
-
-INSURER_KNOWN = {"medmij-bgz-test-xis-2-03-json", "medmij-bgz-test-xis-2-03-xml"}
-"""The one difference: patient B of the set has a policy without an insurer, which this EHR cannot have."""
+SERVICE = "48"
+KIND = [pytest.param(kind, marks=pytest.mark.postgres if kind == "postgresql" else ()) for kind in KINDS]
 
 
-def ehr(file: Path) -> str:
-    """The sample EHR with the patients and numbers of the set."""
-    url = sample.fill_sqlite(file)
-    with closing(sqlite3.connect(file)) as connection:
-        connection.executescript(SAME_NUMBERS)
-        tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
-        for table in tables:
-            if any(column[1] == "patient_id" for column in connection.execute(f"pragma table_info({table})")):
-                for ours, theirs in PATIENTS.items():
-                    connection.execute(f"update {table} set patient_id = ? where patient_id = ?", (theirs, ours))
-        connection.commit()
-    return url
+@dataclass(frozen=True)
+class House:
+    """A gateway whose one source is the EHR with the data of the set."""
+
+    server: Running
+    files: Files
+    start: str
+    loaded: QualificationSet
 
 
-def test_the_bgz_scripts_pass_over_the_sql_adapter(official_packages: None, tmp_path: Path) -> None:
-    folder = shared("qualification", "STU3/BgZ-3-0/MedMij/Test")
-    files, start = open_files(folder)
-    loaded = load_set(files, start, token_table(files, folder), today())
-    source = {"type": "sql", "name": "epd", "url": ehr(tmp_path / "epd.db"), "mapping": str(sample.MAPPING)}
-    given = ProviderSettings(display_name="Ziekenhuis Zandoord", services=("48",), sources=(source,))
-    with database("sqlite", tmp_path) as url, serving(url, world=False, providers={PROVIDER: given}) as server:
+@contextmanager
+def house(kind: str, folder: Path) -> Iterator[House]:
+    place = shared("qualification", "STU3/BgZ-3-0/MedMij/Test")
+    files, start = open_files(place)
+    loaded = load_set(files, start, token_table(files, place), today())
+    with ExitStack() as stack:
+        rows = rows_of(loaded)
+        if kind == "sqlite":
+            ehr = fill_sqlite(rows, folder / "epd.db")
+        else:
+            ehr = fill_postgres(rows, stack.enter_context(database(kind, folder)))
+        source = {"type": "sql", "name": "epd", "url": ehr, "mapping": str(sample.MAPPING)}
+        given = ProviderSettings(display_name="Ziekenhuis het Hogeland", services=(SERVICE,), sources=(source,))
+        url = stack.enter_context(database("sqlite", folder))
+        server = stack.enter_context(serving(url, world=False, providers={PROVIDER: given}))
         engine = open_engine(url)
-        StoreSink(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, ["48"]))
+        StoreSink(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, [SERVICE]))
         engine.dispose()
-        scripts = run_scripts(server, files, start, "48", ["XIS-Server"])
+        yield House(server, files, start, loaded)
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_all_bgz_scripts_pass_over_the_sql_adapter(official_packages: None, tmp_path: Path, kind: str) -> None:
+    with house(kind, tmp_path) as there:
+        scripts = run_scripts(there.server, there.files, there.start, SERVICE, ["XIS-Server"])
+    assert [complaint(script) for script in scripts if script.status is not Status.PASSED] == []
     assert len(scripts) == 104
-    bad = {script.id: complaint(script) for script in scripts if script.status is not Status.PASSED}
-    assert [text for name, text in bad.items() if name not in INSURER_KNOWN] == []
-    assert set(bad) == INSURER_KNOWN
+
+
+def fetched(there: House) -> dict[str, Resource]:
+    """Everything that the two patients get: the answers to the rows of the BgZ, and what these refer to."""
+    base = f"{there.server.base}/{PROVIDER}/{SERVICE}/fhir"
+    found: dict[str, Resource] = {}
+    with httpx.Client(timeout=20) as client:
+        for token in there.loaded.patients.values():
+            client.headers = httpx.Headers({"authorization": f"Bearer {token.token}", "accept": "application/fhir+json"})
+            for rule in catalogue().standards["bgz-3"].rules:
+                path = f"{base}/{rule.type}" + (f"/${rule.operation}" if rule.operation else "")
+                answer = client.get(path, params=[(one.name, one.value) for one in rule.required])
+                assert answer.status_code == 200, f"{rule.id}: {answer.text}"
+                for entry in jsonio.parse(answer.content).get("entry", ()):
+                    found[f"{entry['resource']['resourceType']}/{entry['resource']['id']}"] = entry["resource"]
+            while missing := _pointed_at(found) - found.keys():
+                for one in missing:
+                    answer = client.get(f"{base}/{one}")
+                    assert answer.status_code == 200, f"{one}: {answer.text}"
+                    found[one] = jsonio.parse(answer.content)
+    return found
+
+
+def _pointed_at(found: dict[str, Resource]) -> set[str]:
+    held = (local_reference(node["reference"]) for node in references(list(found.values())))
+    return {"/".join(one) for one in held if one}
