@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from conformance.fixture_paths import (
+from conformance.ehr_of_fixtures.paths import (
     Column,
     at,
     bsn,
@@ -15,7 +15,7 @@ from conformance.fixture_paths import (
     owner,
     shown,
 )
-from conformance.fixture_rule import Rule
+from conformance.ehr_of_fixtures.rule import Rule
 
 FAMILY = "_family.extension"
 BANK = "payor.extension(zib-Payer-BankInformation).extension"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conformance.fixture_paths import Column
+from conformance.ehr_of_fixtures.paths import Column
 
 
 @dataclass(frozen=True, slots=True)

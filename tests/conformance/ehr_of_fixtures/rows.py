@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg
-from conformance.fixture_paths import Source, key_of, walk
-from conformance.fixture_rows_care import CARE
-from conformance.fixture_rows_cure import CURE
-from conformance.fixture_rows_persons import PERSONS
-from conformance.fixture_rule import Rule
+from conformance.ehr_of_fixtures.acts import ACTS
+from conformance.ehr_of_fixtures.measured import MEASUREMENTS
+from conformance.ehr_of_fixtures.medication import MEDICATION
+from conformance.ehr_of_fixtures.paths import Source, key_of, walk
+from conformance.ehr_of_fixtures.persons import PERSONS
+from conformance.ehr_of_fixtures.problems import PROBLEMS
+from conformance.ehr_of_fixtures.rule import Rule
 
 from adapters.mapping.file import read_mapping
 from adapters.sql import sample
@@ -22,7 +24,7 @@ Row = dict[str, str]
 Tables = dict[str, dict[str, Row]]
 """The rows by table and key."""
 
-RULES: Mapping[str, Sequence[Rule]] = {**PERSONS, **CARE, **CURE}
+RULES: Mapping[str, Sequence[Rule]] = {**PERSONS, **PROBLEMS, **ACTS, **MEDICATION, **MEASUREMENTS}
 
 ONLY_ASKED = {"operation": {"state": "A", "surgical": "N"}}
 """What a row has that no resource says it of: an operation that was asked for and not done yet."""
@@ -109,7 +111,7 @@ def _fill(tables: Tables, mark: str, execute: Callable[[str, Sequence[str]], obj
     for table in sorted(tables, key=order.index):
         for row in _first_to_last(table, tables[table].values()):
             marks = ", ".join(mark for _ in row)
-            execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))  # noqa: S608
+            execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))
 
 
 def _first_to_last(table: str, rows: Iterable[Row]) -> list[Row]:

@@ -119,6 +119,11 @@ def numbered(source: Source) -> str | None:
     return f"{source.parent}-{source.position}"
 
 
+def inside(source: Source) -> str | None:
+    """A key for a contained resource."""
+    return f"{source.parent}-{source.node['id']}"
+
+
 def bsn(source: Source) -> str | None:
     """The citizen service number; it is masked in the resource itself."""
     return source.numbers[source.resource["id"]]
@@ -219,5 +224,3 @@ def in_unit(path: str, unit_path: str, unit: str) -> Column:
     """The value at a path when its unit is this one."""
     read = at(path)
     return lambda source: read(source) if unit in walk(source.node, unit_path) else None
-
-

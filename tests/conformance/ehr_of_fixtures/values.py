@@ -5,11 +5,11 @@ Ids and references are in terms of the fixtures' keys; an instant is the same in
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from conformance.fixture_paths import key_of, walk
+from conformance.ehr_of_fixtures.paths import key_of, walk
 
 from profiles.fhir.tree import Resource
 
@@ -43,12 +43,12 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
     return names.get(node, node) if isinstance(node, str) else node
 
 
-def values(resource: Resource, pointed_at: Callable[[str], str]) -> Values:
-    """The values of a resource by path. ``pointed_at`` gives the key for what a reference says."""
+def values(resource: Resource, keys: Mapping[str, str]) -> Values:
+    """The values of a resource by path. ``keys`` gives what a reference says in terms of the EHR's keys."""
     found: Values = {}
     own = {name: value for name, value in resource.items() if name not in _NOT_ITS_OWN}
     for path, value in _leaves(own, ""):
-        text = pointed_at(value) if path.endswith(".reference") else _text(value)
+        text = keys.get(value, value) if path.endswith(".reference") else _text(value)
         found.setdefault(path, []).append(text)
     return found
 

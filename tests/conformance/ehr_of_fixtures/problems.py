@@ -1,26 +1,9 @@
-"""Which element of a resource is which column of the sample EHR: problems, status, contacts, operations, devices.
-
-By the last part of the profile's url, because two zibs may share a type. What a value is never stands here.
-"""
+"""Which element is which column: problems, directives, status, way of life, nutrition, alerts, allergies."""
 
 from collections.abc import Mapping, Sequence
 
-from conformance.fixture_paths import (
-    among,
-    at,
-    clock,
-    day,
-    fixed,
-    key,
-    listed,
-    moment,
-    named,
-    nth,
-    numbered,
-    own,
-    owner,
-)
-from conformance.fixture_rule import Rule
+from conformance.ehr_of_fixtures.paths import Column, at, fixed, key, listed, moment, named, nth, numbered, own, owner
+from conformance.ehr_of_fixtures.rule import Rule
 
 TEXT = "extension(Comment).valueString"
 PERMITTED = "modifierExtension(zib-TreatmentDirective-TreatmentPermitted).valueCodeableConcept.coding"
@@ -39,24 +22,20 @@ HABIT = {
     "end_date": at("effectivePeriod.end"),
     "remark": at("comment"),
 }
-REASON = {"problem_id": key("reasonReference", "Condition")}
 
 
-def _habit(kind: str, values: str, substances: str, kind_of: str, amount: str) -> Sequence[Rule]:
-    """A way of life: the value list of its status, that of the substance, and the codes of its components."""
+def _habit(kind: str, values: str, amount: str, **more: Column) -> Sequence[Rule]:
+    """A way of life: its kind, the value list of its status, the code of the component that says how much."""
     columns = {
         "kind": fixed(kind),
         "value": listed(values, "valueCodeableConcept.coding"),
-        "substance": listed(substances, f"component({kind_of}).valueCodeableConcept.coding"),
         "amount": at(f"component({amount}).valueQuantity.value|component({amount}).valueString"),
         "amount_unit": at(f"component({amount}).valueQuantity.unit"),
-        "pack_years": at("component(401201003).valueQuantity.value"),
-        "route": listed("route", "component(410675002).valueCodeableConcept.coding"),
     }
-    return (Rule("social_history", "history_id", own, {**HABIT, **columns}),)
+    return (Rule("social_history", "history_id", own, {**HABIT, **columns, **more}),)
 
 
-CARE: Mapping[str, Sequence[Rule]] = {
+PROBLEMS: Mapping[str, Sequence[Rule]] = {
     "zib-Problem": (
         Rule(
             "problem",
@@ -148,9 +127,21 @@ CARE: Mapping[str, Sequence[Rule]] = {
             {**HABIT, "kind": fixed("WOON"), "value": listed("housing", "valueCodeableConcept.coding")},
         ),
     ),
-    "zib-TobaccoUse": _habit("ROOK", "smoking", "tobacco", "53661000146106", "266918002"),
-    "zib-AlcoholUse": _habit("ALC", "drinking", "drug", "none", "160573003"),
-    "zib-DrugUse": _habit("DRUG", "drugs", "drug", "410942007", "228390007"),
+    "zib-TobaccoUse": _habit(
+        "ROOK",
+        "smoking",
+        "266918002",
+        substance=listed("tobacco", "component(53661000146106).valueCodeableConcept.coding"),
+        pack_years=at("component(401201003).valueQuantity.value"),
+    ),
+    "zib-AlcoholUse": _habit("ALC", "drinking", "160573003"),
+    "zib-DrugUse": _habit(
+        "DRUG",
+        "drugs",
+        "228390007",
+        substance=listed("drug", "component(410942007).valueCodeableConcept.coding"),
+        route=listed("route", "component(410675002).valueCodeableConcept.coding"),
+    ),
     "zib-NutritionAdvice": (
         Rule(
             "nutrition_advice",
@@ -214,116 +205,6 @@ CARE: Mapping[str, Sequence[Rule]] = {
                 "agent": at("substance.coding.display"),
             },
             at="reaction",
-        ),
-    ),
-    "zib-MedicalDeviceProduct": (
-        Rule(
-            "device",
-            "device_id",
-            own,
-            {
-                "patient_id": owner,
-                "snomed": at("type.coding.code"),
-                "name": at("type.coding.display"),
-                "description": at("note.text"),
-                "gtin": at("udi.carrierHRF"),
-            },
-        ),
-    ),
-    "zib-MedicalDevice": (
-        Rule(
-            "device",
-            "device_id",
-            key("device"),
-            {
-                "patient_id": owner,
-                **SITE,
-                "remark": at("note.text"),
-                "used_from": at("whenUsed.start"),
-                "employee_id": key("extension(zib-MedicalDevice-Practitioner).valueReference"),
-                "organisation_id": key("extension(zib-MedicalDevice-Organization).valueReference"),
-                "problem_id": key("indication.extension(zib-MedicalDevice-Problem).valueReference"),
-            },
-        ),
-    ),
-    "zib-Procedure": (
-        Rule(
-            "operation",
-            "operation_id",
-            own,
-            {
-                "patient_id": owner,
-                **NAMED,
-                **SITE,
-                **REASON,
-                "surgical": among("category.coding.code", {"387713003": "J"}),
-                "method": at("extension(procedure-method).valueCodeableConcept.coding.code"),
-                "method_name": at("extension(procedure-method).valueCodeableConcept.coding.display"),
-                "start_date": at("performedPeriod.start"),
-                "end_date": at("performedPeriod.end"),
-                "employee_id": key("performer.actor", "Practitioner"),
-                "organisation_id": key("performer.actor", "Organization"),
-                "state": listed("operation_state", "status"),
-                "device_id": key("focalDevice.manipulated"),
-            },
-        ),
-    ),
-    "zib-ProcedureRequest": (
-        Rule(
-            "operation",
-            "operation_id",
-            own,
-            {
-                "patient_id": owner,
-                **NAMED,
-                **SITE,
-                **REASON,
-                "start_date": at("occurrencePeriod.start"),
-                "end_date": at("occurrencePeriod.end"),
-                "organisation_id": key("performer", "Organization"),
-                "order_state": listed("order_state", "status"),
-                "requester_id": key("requester.agent", "Practitioner"),
-            },
-        ),
-    ),
-    "zib-Encounter": (
-        Rule(
-            "admission",
-            "admission_id",
-            own,
-            {
-                "patient_id": owner,
-                "kind": listed("admission_kind", "class"),
-                "state": listed("admission_state", "status"),
-                "start_date": day("period.start"),
-                "start_time": clock("period.start"),
-                "end_date": day("period.end"),
-                "end_time": clock("period.end"),
-                "organisation_id": key("serviceProvider"),
-                "employee_id": key("participant.individual", "Practitioner"),
-                "reason": at("reason.text"),
-                "problem_id": key("diagnosis.condition", "Condition"),
-                "operation_id": key("diagnosis.condition", "Procedure"),
-                "came_from": listed("place", "hospitalization.admitSource.coding"),
-                "went_to": listed("place", "hospitalization.dischargeDisposition.coding"),
-            },
-        ),
-    ),
-    "eAfspraak-Appointment": (
-        Rule(
-            "appointment",
-            "appointment_id",
-            own,
-            {
-                "patient_id": owner,
-                "state": listed("appointment_state", "status"),
-                "kind": listed("appointment_kind", "appointmentType.coding"),
-                "start_at": moment("start"),
-                "end_at": moment("end"),
-                "problem_id": key("indication", "Condition"),
-                "employee_id": key("participant.actor", "Practitioner"),
-                "location_id": key("participant.actor", "Location"),
-            },
         ),
     ),
 }
