@@ -5,7 +5,8 @@ again. The scripts look at numbers, profiles and references; the second story co
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,12 @@ from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir import jsonio
 from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
+from profiles.validation.evaluate import validator
 
 SERVICE = "48"
+PACKAGES = ("zib2017-2.2.18", "bgz-1.1.1", "eafspraak-1.0.6")
 BGZ = catalogue().standards["bgz-3"]
 KIND = [pytest.param(kind, marks=pytest.mark.postgres if kind == "postgresql" else ()) for kind in KINDS]
 
@@ -123,6 +127,23 @@ def test_every_value_of_the_fixtures_comes_back(tmp_path: Path, kind: str) -> No
     }
     assert sorted(one for one in found if not any(line.explains(one) for line in LISTED)) == []
     assert [line for line in LISTED if not any(line.explains(one) for one in found)] == []
+
+
+def test_what_the_mapping_makes_of_the_fixtures_meets_the_profiles(tmp_path: Path) -> None:
+    """The demo's data leave many columns empty, the fixtures fill nearly all. Faults of the fixtures come back too."""
+    judge = validator(FhirVersion.STU3, [shared("packages", f"nictiz.fhir.nl.stu3.{name}.tgz") for name in PACKAGES])
+
+    def faults(resources: Iterable[Resource]) -> Counter[tuple[str, str, str]]:
+        return Counter(
+            (one["resourceType"], finding.expression, finding.text_en)
+            for one in resources
+            for finding in judge.validate(one).findings
+            if finding.severity in ("error", "warning")
+        )
+
+    with house("sqlite", tmp_path) as there:
+        given = fetched(there)
+    assert faults(given.values()) - faults(item.resource for item in there.loaded.items) == Counter()
 
 
 def reference(resource: Resource) -> str:

@@ -129,7 +129,8 @@ def test_the_page_about_mapping_says_what_the_sample_holds_of_the_bgz() -> None:
         if rules:
             name = section.zib.name if section.zib else str(section.profile).rpartition("/")[2]
             missing = section.zib.missing if section.zib else {}
-            why = "; ".join(f"{element}: {reason}" for element, reason in missing.items())
+            reasons = {why: [name for name in missing if missing[name] == why] for why in missing.values()}
+            why = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
             answered = ", ".join(f"`{rule}`" for rule in rules)
             made.append(f"| {name} | {answered} | `{main_table(section.query)}` | {why} |")
     assert written == made
