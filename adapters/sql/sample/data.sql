@@ -119,7 +119,8 @@ insert into measurement (measurement_id, patient_id, kind, value, second_value, 
 insert into specimen (specimen_id, patient_id, snomed, name, taken_at, received_at) values
  ('bloed1', '1001', '87612001', 'Bloed', '2026-11-10 08:15:00', '2026-11-10 08:40:00');
 insert into lab_result
- (result_id, patient_id, specimen_id, discipline, loinc, name, value, unit, ucum, low, high, flag, state, measured_at) values
+ (result_id, patient_id, specimen_id, discipline, loinc, name, value, unit, ucum, low, high, flag, state,
+  measured_at) values
  ('hba1c', '1001', 'bloed1', 'KC', '59261-8', 'HbA1c', '57', 'mmol/mol', 'mmol/mol', '20', '42', 'H', 'D',
   '2026-11-10 08:15:00'),
  ('kalium', '1001', 'bloed1', 'KC', '2823-3', 'Kalium', '4.10', 'mmol/l', 'mmol/L', '3.5', '5.0', null, 'D',
@@ -140,7 +141,8 @@ insert into admission
   'Acute longaanval bij COPD', 'THUIS', 'THUIS'),
  ('seh', '1002', 'S', 'G', '2026-11-02', '15:20:00', '2026-11-02', '18:10:00', 'zkh', 'chirurg', 'Val van de fiets',
   'THUIS', 'THUIS'),
- ('poli', '1001', 'P', 'G', '2026-11-10', '09:00:00', '2026-11-10', '09:20:00', 'zkh', 'longarts', 'Controle', null, null);
+ ('poli', '1001', 'P', 'G', '2026-11-10', '09:00:00', '2026-11-10', '09:20:00', 'zkh', 'longarts', 'Controle', null,
+  null);
 insert into appointment
  (appointment_id, patient_id, state, kind, start_at, end_at, minutes, description, employee_id, location_id) values
  ('oog', '1001', 'G', 'AMB', '2026-12-10 08:15:00', '2026-12-10 10:15:00', 120, 'Staaroperatie rechteroog', 'oogarts',

@@ -66,7 +66,8 @@ create table functional_status (
 );
 create table social_history (
   history_id text primary key, patient_id text not null references patient, kind text not null, value text not null,
-  start_date text, end_date text, amount text, amount_unit text, substance text, route text, pack_years text, remark text
+  start_date text, end_date text, amount text, amount_unit text, substance text, route text, pack_years text,
+  remark text
 );
 create table nutrition_advice (
   advice_id text primary key, patient_id text not null references patient, employee_id text references employee,
@@ -110,8 +111,8 @@ create table medication_use (
 );
 -- The lines of a prescription, an administration agreement or a use: order_id is the key of that.
 create table dosage (
-  dosage_id text primary key, patient_id text not null references patient, order_id text not null, line integer not null,
-  instruction text, extra_instruction text, times_a_day text, every_hours text, days integer,
+  dosage_id text primary key, patient_id text not null references patient, order_id text not null,
+  line integer not null, instruction text, extra_instruction text, times_a_day text, every_hours text, days integer,
   morning text, afternoon text, evening text, night text, route text, dose text, dose_unit text,
   as_needed text, as_needed_name text, most_at_once text, most_a_day text
 );
@@ -122,8 +123,8 @@ create table vaccination (
 );
 create table measurement (
   measurement_id text primary key, patient_id text not null references patient, kind text not null,
-  value text not null, second_value text, mean_value text, detail text, site text, method text, cuff text, end_point text,
-  measured_at timestamp not null, remark text
+  value text not null, second_value text, mean_value text, detail text, site text, method text, cuff text,
+  end_point text, measured_at timestamp not null, remark text
 );
 create table specimen (
   specimen_id text primary key, patient_id text not null references patient, parent_id text references specimen,
