@@ -3,14 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from conformance.ehr_of_fixtures.paths import among, at, clock, day, fixed, key, listed, moment, own, owner
+from conformance.ehr_of_fixtures.problems import NAMED, SITE
 from conformance.ehr_of_fixtures.rule import Rule
 
-SITE = {
-    "body_site": at("bodySite.coding.code"),
-    "body_site_name": at("bodySite.coding.display"),
-    "side": listed("side", "bodySite.extension(BodySite-Qualifier).valueCodeableConcept.coding"),
-}
-NAMED = {"snomed": at("code.coding.code"), "name": at("code.coding.display")}
 REASON = {"problem_id": key("reasonReference", "Condition")}
 
 ACTS: Mapping[str, Sequence[Rule]] = {

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -47,12 +48,13 @@ def rows_of(loaded: QualificationSet) -> Tables:
         for item in loaded.items
         if item.resource["resourceType"] == "PractitionerRole"
     }
+    known = Source(None, {}, "", 0, None, terms, loaded.bsn, shown, roles)
     found: Tables = {}
     for item in loaded.items:
-        owner = _owner(item.resource) or item.patient
+        here = replace(known, resource=item.resource, owner=_owner(item.resource) or item.patient)
         for rule in RULES[profile_of(item.resource)]:
-            for source in _sources(item.resource, rule, owner):
-                _add(found, rule, Source(*source, terms, loaded.bsn, shown, roles))
+            for source in _sources(here, rule):
+                _add(found, rule, source)
     for table, defaults in ONLY_ASKED.items():
         for row in found[table].values():
             row.update({name: value for name, value in defaults.items() if name not in row})
@@ -67,13 +69,11 @@ def _owner(resource: Resource) -> str | None:
     return next((one.removeprefix("Patient/") for one in named if one.startswith("Patient/")), None)
 
 
-def _sources(
-    resource: Resource, rule: Rule, owner: str | None
-) -> Iterator[tuple[object, Resource, str, int, str | None]]:
+def _sources(here: Source, rule: Rule) -> Iterator[Source]:
     """What each row of a rule is made of."""
-    parent = key_of(f"{resource['resourceType']}/{resource['id']}")
-    for position, node in enumerate(walk(resource, rule.at) if rule.at else [resource], 1):
-        yield node, resource, parent, position, owner
+    parent = key_of(f"{here.resource['resourceType']}/{here.resource['id']}")
+    for position, node in enumerate(walk(here.resource, rule.at) if rule.at else [here.resource], 1):
+        yield replace(here, node=node, parent=parent, position=position)
 
 
 def _add(found: Tables, rule: Rule, source: Source) -> None:
