@@ -1,6 +1,7 @@
 """``gateway adapters``: per standard and row what each source can deliver."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from adapters.mapping.coverage import zib_elements
 from adapters.sql.sample import MAPPING, fill_sqlite
 from adapters.testing.fake_ehr import FakeEhr
 from gateway.cli.adapters import adapters
+from profiles.standards.load import catalogue
 
 CONFIG = """
 [providers.hospital]
@@ -106,6 +108,40 @@ def test_the_sample_mapping_calls_zib_elements_by_their_names() -> None:
         if section.zib is not None and section.profile is not None:
             named = {*section.zib.elements, *section.zib.missing}
             assert named <= zib_elements(section.profile), section.name
+
+
+def test_the_sample_mapping_says_of_every_zib_element_whether_it_is_held() -> None:
+    """What an EHR does not hold is missing with a reason, not left unsaid."""
+    for section in load_mapping(MAPPING).sections:
+        if section.zib is not None and section.profile is not None:
+            named = {*section.zib.elements, *section.zib.missing}
+            assert zib_elements(section.profile) <= named, section.name
+
+
+def test_the_page_about_mapping_says_what_the_sample_holds_of_the_bgz() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text("utf-8").splitlines()
+    start = page.index("| zib | row of the BgZ | table | not held, and why |") + 2
+    written = page[start : page.index("", start)]
+    made, rows = [], set()
+    for section in load_mapping(MAPPING).sections:
+        rules = sorted(rule for standard, rule in section.rows if standard == "bgz-3")
+        rows.update(rules)
+        if rules:
+            name = section.zib.name if section.zib else str(section.profile).rpartition("/")[2]
+            missing = section.zib.missing if section.zib else {}
+            reasons = {why: [name for name in missing if missing[name] == why] for why in missing.values()}
+            why = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+            answered = ", ".join(f"`{rule}`" for rule in rules)
+            made.append(f"| {name} | {answered} | `{main_table(section.query)}` | {why} |")
+    assert written == made
+    assert rows == {rule.id for rule in catalogue().standards["bgz-3"].rules}
+
+
+def main_table(query: str) -> str:
+    """The table that a query's rows come from; others are joined to it."""
+    found = re.search(r"\bfrom (\w+)", query)
+    assert found is not None
+    return found[1]
 
 
 def test_the_types_that_are_installed_are_listed() -> None:

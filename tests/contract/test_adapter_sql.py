@@ -206,19 +206,24 @@ def test_someone_without_data_has_an_empty_record_without_gaps(lite: str) -> Non
 
 
 def test_coverage_per_zib_element_says_mapped_missing_and_filled(lite: str) -> None:
-    async def whole() -> list[Any]:
+    async def whole(rule: str) -> list[Any]:
         adapter = connect(lite)
         deadline = time.monotonic() + 5
-        query = AdapterQuery("p", JOKE, "bgz-3", "problem", "search-type", "Condition", FhirVersion.STU3, deadline)
+        query = AdapterQuery("p", JOKE, "bgz-3", rule, "search-type", BGZ[rule], FhirVersion.STU3, deadline)
         try:
             return [*await adapter.coverage(query)]
         finally:
             await adapter.aclose()
 
-    found = {one.element: (one.mapped, one.filled, one.records) for one in asyncio.run(whole())}
+    found = {
+        one.element: (one.mapped, one.filled, one.records)
+        for rule in ("problem", "alert")
+        for one in asyncio.run(whole(rule))
+    }
     assert found["ProbleemNaam"] == (True, 5, 5)
     assert found["ProbleemEindDatum"] == (True, 1, 5)
-    assert found["ProbleemLateraliteit"] == (False, None, None)
+    assert found["ProbleemLateraliteit"] == (True, 0, 5)
+    assert found["AlertType"] == (False, None, None)
 
 
 # -- what can be wrong with a mapping or a database --------------------------------------------------------------------

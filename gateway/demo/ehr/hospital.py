@@ -23,6 +23,9 @@ def fill(path: Path, day: date) -> str:
         connection.executescript(sample.SCHEMA.read_text("utf-8"))
         connection.executescript(_shifted(sample.DATA.read_text("utf-8"), day - WRITTEN))
         marks = ",".join("?" for _ in KEPT)
+        for lives in ("patient", "contact_person"):
+            theirs = f"select address_id from {lives} where patient_id not in ({marks})"  # noqa: S608
+            connection.execute(f"delete from address where address_id in ({theirs})", KEPT)  # noqa: S608
         for table in _with_patients(connection):
             connection.execute(f"delete from {table} where patient_id not in ({marks})", KEPT)  # noqa: S608
         # Letters come out of the archive (the store), with their content.
