@@ -1,5 +1,6 @@
 """A running gateway for tests: the real application on a real socket, in a thread of this process."""
 
+import random
 import socket
 import threading
 import time
@@ -28,10 +29,19 @@ class Running:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port of the loopback interface that nobody uses now.
+
+    Below those that the system gives to outgoing connections: one of these could take it before the server does.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as found:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                found.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def settings_for(url: str, port: int, **overrides: Any) -> Settings:

@@ -1,6 +1,8 @@
 """gateway serve: run the service."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -19,9 +21,21 @@ from gateway.settings import Settings, refusals
 @click.command()
 @click.option("--host", help="Address to listen on; overrides the settings.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; overrides the settings.")
+@click.option(
+    "--part",
+    type=click.Choice(["all", "public", "intake"]),
+    default="all",
+    show_default=True,
+    help="public: without the listeners for pushed data; intake: only those.",
+)
 @with_settings
-def serve(settings: Settings, host: str | None, port: int | None) -> None:
-    """Serve the FHIR endpoints, the authorization server, health and the OpenAPI UI."""
+def serve(settings: Settings, host: str | None, port: int | None, part: str) -> None:
+    """Serve the FHIR endpoints, the authorization server, health and the OpenAPI UI, and take in pushed data."""
+    if part == "intake":
+        run_intake(settings)
+        return
+    if part == "public":
+        settings = settings.model_copy(update={"intake": settings.intake.model_copy(update={"sources": {}})})
     run(listening(settings, host, port))
 
 
@@ -33,13 +47,8 @@ def listening(settings: Settings, host: str | None, port: int | None) -> Setting
 
 def run(settings: Settings, *, demo: bool = False) -> None:
     """Check, migrate in test mode, and serve until stopped."""
-    for line in refusals(settings):
-        fail(f"refused: {line}")
-    configure(logging.WARNING if demo else logging.INFO)
-    if settings.mode == "test":
-        with database(settings) as engine:
-            upgrade(engine)
-    try:
+    prepare(settings, logging.WARNING if demo else logging.INFO)
+    with _starting():
         made = server(
             create_app(settings, demo=demo),
             settings.tls,
@@ -51,5 +60,30 @@ def run(settings: Settings, *, demo: bool = False) -> None:
             timeout_graceful_shutdown=10,
         )
         listener.run(made, settings)
+
+
+def run_intake(settings: Settings) -> None:
+    """The same for the listeners of pushed data alone."""
+    if not settings.intake.sources:
+        fail("intake.sources: none configured")
+    prepare(settings, logging.INFO)
+    with _starting():
+        listener.run_alone(settings)
+
+
+def prepare(settings: Settings, level: int) -> None:
+    """Refuse what production may not do, set up logging, and migrate in test mode."""
+    for line in refusals(settings):
+        fail(f"refused: {line}")
+    configure(level)
+    if settings.mode == "test":
+        with database(settings) as engine:
+            upgrade(engine)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
     except (OSError, NoSource, AdapterMisconfigured, LoginFault) as fault:
         fail(f"cannot start: {fault}")

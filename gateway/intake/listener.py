@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
@@ -194,6 +195,20 @@ async def _keep_tidy(made: Parts) -> None:
         except SQLAlchemyError as fault:
             log.warning("old receipts were not removed: %s", type(fault).__name__)
         await asyncio.sleep(KEEP_SECONDS)
+
+
+def run_alone(settings: Settings) -> None:
+    """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`."""
+
+    async def until_stopped() -> None:
+        stopped = asyncio.Event()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+        async with beside(settings):
+            log.info("the internal listener runs in a process of its own")
+            await stopped.wait()
+
+    asyncio.run(until_stopped())
 
 
 def run(main: uvicorn.Server, settings: Settings) -> None:

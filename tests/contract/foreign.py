@@ -5,7 +5,6 @@ They are put into ``GATEWAY_FOREIGN`` (default: the user's cache folder); .ci/ru
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from servers import free_port
 
 from profiles.fhir import jsonio
 
@@ -42,7 +42,7 @@ def snake(resources: Iterable[dict[str, Any]], folder: Path) -> Iterator[str]:
         place = folder / "resources" / resource["resourceType"]
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{resource['id']}.json").write_bytes(jsonio.dump(resource))
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--app-dir", str(app), "--port", str(port), "main:app"]
     with _running(command, folder, f"http://127.0.0.1:{port}/"):
         yield f"http://127.0.0.1:{port}"
@@ -61,17 +61,10 @@ def node(resources: Iterable[dict[str, Any]], folder: Path) -> Iterator[str]:
         subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
     file = folder / "resources.json"
     file.write_bytes(jsonio.dump(list(resources)))
-    port = _free_port()
+    port = free_port()
     command = ["node", str(NODE_SERVER), str(modules), str(file), str(port), "3_0_1"]
     with _running(command, folder, f"http://127.0.0.1:{port}/3_0_1/metadata"):
         yield f"http://127.0.0.1:{port}/3_0_1"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

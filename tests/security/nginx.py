@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from security.pki import Pki
-from security.tlsworld import BACK, FRONT, free_port
+from security.tlsworld import BACK, FRONT
+from servers import free_port
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx"
 

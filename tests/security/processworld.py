@@ -21,7 +21,8 @@ from typing import Any
 import httpx
 from security.pki import SERVER
 from security.socketworld import BACK, BACK_HOST, FRONT_HOST, IDP_HOST, Certificates, Slot, SocketPgo
-from security.tlsworld import free_port, get, serving
+from security.tlsworld import get, serving
+from servers import free_port
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -42,6 +43,7 @@ SERVICES = ["48", "51"]
 MANY = tuple(f"pgo{number:02}.fictief.example" for number in range(50))
 """Clients for a load; each may have a consent of the same person."""
 LISTED = (FRONT_HOST, BACK_HOST, D, G, *MANY)
+EPD, NEWCOMER = "epd.intern.example", "999990019"
 CLIENT_SECRET = secrets.token_urlsafe(16)
 
 
@@ -83,6 +85,7 @@ class Processes(Certificates):
         self._settings: dict[str, Any] = {}
         self._outside: dict[str, int] = {}
         self.world: world.World
+        self.intake = 0
         self.logs: list[Path] = []
         self._idp = Slot()
 
@@ -105,9 +108,12 @@ class Processes(Certificates):
             others = {one.name for one in world.load(today).providers} - {ZANDOORD}
             self.world = seed(engine, settings, today, elsewhere=others)
             engine.dispose()
-            self._admit([TestPerson(one.bsn, one.name, one.born) for one in self.world.persons])
+            self._admit()
             for _ in range(workers):
                 self.ports.append(stack.enter_context(self.worker()))
+            self.intake = free_port()
+            chosen = {"GATEWAY_INTAKE__PORT": str(self.intake)}
+            stack.enter_context(self._process("intake", chosen, BACK_HOST, self.intake))
             yield self
 
     @contextmanager
@@ -119,7 +125,10 @@ class Processes(Certificates):
             self._outside = {"lists": lists, IDP_HOST: idp}
             yield
 
-    def _admit(self, persons: list[TestPerson]) -> None:
+    def _admit(self) -> None:
+        """Let the persons of the demo world log in, and one whom no store knows yet."""
+        persons = [TestPerson(one.bsn, one.name, one.born) for one in self.world.persons]
+        persons.append(TestPerson(NEWCOMER, "Tessa Testpersoon"))
         provider = TestProvider(self._oidc, persons, [f"{FRONT}/login/callback"])
         self._idp.app = Starlette(routes=[Mount("/idp", provider.app)])
 
@@ -147,46 +156,55 @@ class Processes(Certificates):
                 "client_secret": CLIENT_SECRET,
             },
             f"providers.{ZANDOORD}": {"display_name": "Ziekenhuis Zandoord", "services": SERVICES},
+            "intake.tls": {name: value for name, value in tls.items() if not name.startswith("front")},
+            "intake.sources.epd": {"provider": ZANDOORD, "auth": {"kind": "mtls", "hosts": [EPD]}},
         }
         self._settings = sections
         lines = []
         for name, values in sections.items():
             lines += [f"[{name}]"] if name else []
-            lines += [f"{setting} = {json.dumps(value)}" for setting, value in (values | changes.get(name, {})).items()]
+            lines += [f"{setting} = {_toml(value)}" for setting, value in (values | changes.get(name, {})).items()]
         self.config.write_text("\n".join(lines))
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One command of the product with this configuration, run to its end."""
+    def command(self, *words: str, **chosen: str) -> subprocess.CompletedProcess[str]:
+        """One command of the product with this configuration and these variables, run to its end."""
         return subprocess.run(
             [*_PRODUCT, *words, "--config", str(self.config)],
-            env=self._environment(), capture_output=True, text=True, timeout=60, check=False,
+            env={**self._environment(), **chosen}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
     @contextmanager
     def worker(self) -> Iterator[dict[str, int]]:
-        """One more process; gives the port of each host name, once it is ready."""
+        """One more process for the world; gives the port of each host name, once it is ready."""
         ports = {BACK_HOST: free_port(), FRONT_HOST: free_port(), IDP_HOST: self._outside[IDP_HOST]}
         chosen = {"GATEWAY_LISTEN__PORT": str(ports[BACK_HOST]), "GATEWAY_TLS__FRONT_PORT": str(ports[FRONT_HOST])}
-        log = self.folder / f"worker-{len(self.logs)}.log"
+        with self._process("public", chosen, FRONT_HOST, ports[FRONT_HOST]):
+            yield ports
+
+    @contextmanager
+    def _process(self, part: str, chosen: Mapping[str, str], host: str, port: int) -> Iterator[None]:
+        """A part of the gateway with these variables, from when it answers as this host until the block ends."""
+        log = self.folder / f"process-{len(self.logs)}.log"
         self.logs.append(log)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*_PRODUCT, "serve", "--config", str(self.config)],
+                [*_PRODUCT, "serve", "--part", part, "--config", str(self.config)],
                 env={**self._environment(), **chosen}, stdout=output, stderr=output,
             )  # fmt: skip
         try:
-            self._wait(process, ports[FRONT_HOST], log)
-            yield ports
+            self._wait(process, host, port, log)
+            yield
         finally:
             process.terminate()
             assert process.wait(timeout=20) in (0, -15), log.read_text()[-2000:]
             assert "shutdown exceeded" not in log.read_text()
 
-    def _wait(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    def _wait(self, process: "subprocess.Popen[bytes]", host: str, port: int, log: Path) -> None:
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and process.poll() is None:
             try:
-                if get(port, FRONT_HOST, self.context(None), "/health/ready").status_code == 200:
+                # The internal listener has no such page: that it answers is enough.
+                if get(port, host, self.context(None), "/health/ready").status_code != 503:
                     return
             except httpx.HTTPError:
                 time.sleep(0.1)
@@ -199,6 +217,13 @@ class Processes(Certificates):
     def told(self) -> str:
         """What all processes wrote."""
         return "\n".join(log.read_text() for log in self.logs)
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it: as JSON, but for tables."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + "}"
+    return json.dumps(value)
 
 
 _PRODUCT = [sys.executable, "-c", "from gateway.cli.main import main; main()"]

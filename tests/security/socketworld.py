@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 from security.pki import DAY, Identity, Pki
-from security.tlsworld import client_context, free_port, running, serving
+from security.tlsworld import client_context, running, serving
+from servers import free_port
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -19,11 +19,12 @@ import httpx
 import pytest
 from databases import database
 from flow.auth.test_auth_tokens import GRANT, alive, told
-from security.processworld import LISTED, MANY, Processes, ProcessHouse
+from security.processworld import EPD, LISTED, MANY, NEWCOMER, Processes, ProcessHouse
 from security.socketworld import BACK_HOST, FRONT_HOST, SocketPgo
 from security.tlsworld import handshake, offering
 from unit.auth_lists import listdocs as docs
 from world.auth_house import FRONT, ZANDOORD, D, G
+from world.intake_house import condition, patient
 
 from profiles.standards.load import catalogue
 
@@ -135,6 +136,30 @@ async def test_no_answer_holds_a_number_of_a_person(house: ProcessHouse) -> None
             assert not parse_qs(urlsplit(link["url"]).query).keys() & {"patient", "subject", "identifier"}
         resources += len(answer.json().get("entry", []))
     assert resources > 50
+
+
+async def test_what_a_source_pushed_is_collected(house: ProcessHouse) -> None:
+    """SC-H1: taken in by the process of the listeners, over mutual TLS, and given at once by those for the world."""
+    processes = house.sockets
+    pgo = house.pgo()
+    context, kind = processes.context(EPD), {"Content-Type": "application/fhir+json"}
+    async with httpx.AsyncClient(verify=context, trust_env=False) as epd:
+        for resource in (patient("pushed", NEWCOMER), condition("pushed", "pushed")):
+            url = f"https://127.0.0.1:{processes.intake}/intake/epd/{resource['resourceType']}/pushed"
+            sent = {"json": resource, "headers": kind, "extensions": {"sni_hostname": BACK_HOST}}
+            assert (await epd.put(url, **sent)).status_code == 201
+    token = (await pgo.tokens(NEWCOMER, scope=f"{ZANDOORD}~48"))["access_token"]
+    for one in (pgo, pgo.at(1)):
+        found = (await one.bearer({"Authorization": f"Bearer {token}"})).json()
+        assert [entry["resource"]["id"] for entry in found["entry"] if entry["search"]["mode"] == "match"] == ["pushed"]
+        assert (await one.server.get("/intake/epd/Patient/pushed")).status_code == 403
+
+
+async def test_a_process_says_that_it_is_ready(house: ProcessHouse) -> None:
+    """`gateway healthcheck`, as a container asks it, over the TLS of the process."""
+    (port, *_) = [ports[BACK_HOST] for ports in house.sockets.ports]
+    assert house.sockets.command("healthcheck", GATEWAY_LISTEN__PORT=str(port)).returncode == 0
+    assert house.sockets.command("healthcheck", GATEWAY_LISTEN__PORT="1").returncode == 1
 
 
 # --- two processes at the same time ---------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from databases import database
 from security.pki import Identity, Pki
-from security.tlsworld import HEADER, client_context, free_port
+from security.tlsworld import HEADER, client_context
+from servers import free_port
 from world.intake_house import house, patient, settings_for, source
 
 from auth.tls import TlsSettings

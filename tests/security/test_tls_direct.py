@@ -19,13 +19,13 @@ from security.tlsworld import (
     World,
     client_context,
     echo,
-    free_port,
     get,
     handshake,
     offering,
     running,
     serving,
 )
+from servers import free_port
 
 from auth.clients.model import ListKind
 from auth.clients.sources import FetchError, NodeSource

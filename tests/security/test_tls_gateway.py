@@ -7,7 +7,8 @@ import httpx
 import pytest
 from security.nginx import Proxy
 from security.pki import Pki
-from security.tlsworld import BACK, FRONT, OTHER, PGO, client_context, free_port, get, running
+from security.tlsworld import BACK, FRONT, OTHER, PGO, client_context, get, running
+from servers import free_port
 from unit.auth_lists import listdocs as docs
 
 from auth.listeners import server

@@ -92,13 +92,6 @@ def running(server: uvicorn.Server, *listeners: socket.socket) -> Iterator[None]
             listener.close()
 
 
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def client_context(pki: Pki, identity: Identity | None, folder: Path) -> ssl.SSLContext:
     """A client that trusts the hierarchy of the test and shows this certificate, with its chain."""
     context = ssl.create_default_context(cafile=str(pki.trust))

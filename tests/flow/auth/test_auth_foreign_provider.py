@@ -6,7 +6,6 @@ Its folder is `OIDC_PROVIDER_FOLDER`, or is made once under var/ from the npm re
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
+from servers import free_port
 from world.auth_house import FRONT, P1, House, Pgo
 
 from auth.login.oidc import OidcLogin
@@ -48,9 +48,7 @@ def _folder() -> Path:
 @pytest.fixture(scope="module", params=["client_secret_basic", "private_key_jwt"])
 def bridge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcSettings]:
     """The provider on a port of its own, and the settings that reach it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     issuer = f"http://127.0.0.1:{port}"
     client: dict[str, Any] = {
         "client_id": "medmij-gateway",

@@ -1,6 +1,5 @@
 """The token endpoint under fifty parallel clients, over real sockets (CT-105, TOKEN-14, SLA-01)."""
 
-import socket
 import statistics
 import threading
 import time
@@ -9,6 +8,7 @@ import anyio
 import httpx
 import pytest
 import uvicorn
+from servers import free_port
 from sqlalchemy import Engine
 from world.auth_house import D, House
 
@@ -38,9 +38,7 @@ async def _codes(house: House, count: int) -> list[str]:
 
 def serve(house: House) -> tuple[uvicorn.Server, threading.Thread, int]:
     """The application on a free port, in a thread of its own, ready for calls."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(uvicorn.Config(house.app, port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import socket
 import threading
 import time
 
 import pytest
 import uvicorn
 from click.testing import CliRunner
+from servers import free_port
 from unit.gateway_qualify.scripts import assertion, document, operation
 from unit.gateway_qualify.xis import Xis
 
@@ -25,9 +25,7 @@ ODD = document(operation(resource="Patient"), assertion(path="x"))
 @pytest.fixture(scope="module")
 def base():
     """A server that really listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     app = Xis(FhirVersion.STU3, [{"resourceType": "Patient", "id": "rich"}], {"rich-token-0001": "rich"})
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off", ws="none"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
