@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
 
+from adapters.availability import answer, types_of
 from adapters.content import PIECE
 from adapters.documents.index import Folder, Index, build, documents
 from adapters.documents.resources import Document, document_reference, patient_resource
@@ -29,6 +30,7 @@ from adapters.port import (
     Level,
     PatientKey,
     Reason,
+    ServiceKey,
 )
 from profiles.fhir.tree import Resource
 
@@ -78,14 +80,16 @@ class DocumentsAdapter:
     async def available(self, query: AvailabilityQuery) -> Availability:
         """See `adapters.port.Adapter.available`."""
         folders = self._folders(await self._known_index(query.deadline), query.patient)
-        if not folders:
-            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
-        allowed = self.settings.services
-        offered = frozenset(one.id for one in query.services if allowed is None or one.id in allowed)
-        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
-        born = {day for folder in folders if (day := _date(folder.person.birth_date)) is not None}
+
+        def missing(service: ServiceKey) -> Reason | None:
+            types = types_of(service)
+            if types is not None and "DocumentReference" not in types:
+                return Reason.NOT_OFFERED
+            return None if any(folder.files for folder in folders) else Reason.EMPTY
+
         ids = frozenset(folder.patient for folder in folders)
-        return Availability(True, offered, reasons, born.pop() if len(born) == 1 else None, ids)
+        born = (_date(folder.person.birth_date) for folder in folders)
+        return answer(query, ids, born, self.settings.services, missing)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""

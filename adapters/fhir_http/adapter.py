@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from adapters.availability import answer
 from adapters.fhir_http.asking import FHIR_ID, FHIR_TYPE, Asking
 from adapters.fhir_http.content import open_binary
 from adapters.fhir_http.login import make_login, make_tls
@@ -31,7 +32,6 @@ from adapters.port import (
     LocalId,
     PatientKey,
     Reason,
-    ServiceKey,
 )
 from profiles.fhir.search import Search, SearchError, compile_search
 from profiles.fhir.tree import Resource
@@ -110,11 +110,8 @@ class FhirAdapter:
     async def available(self, query: AvailabilityQuery) -> Availability:
         """See `adapters.port.Adapter.available`."""
         known = await self._patients.find(query.patient, self._budget(query))
-        if not known.ids:
-            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
-        offered = frozenset(service.id for service in query.services if self._offers(service))
-        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
-        return Availability(True, offered, reasons, known.birth_date, known.ids)
+        # Looking for data of each service would cost the EHR a visit before there is consent.
+        return answer(query, known.ids, [known.birth_date], self.settings.services, lambda _service: None)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""
@@ -152,9 +149,6 @@ class FhirAdapter:
 
     def _guard(self, query: AdapterQuery, known: Known) -> Guard:
         return Guard(known.ids, query.patient.bsn, self.settings.url)
-
-    def _offers(self, service: ServiceKey) -> bool:
-        return self.settings.services is None or service.id in self.settings.services
 
     def _refuses(self, query: AdapterQuery, statement: Statement) -> Gap | None:
         if query.version is not self.settings.version:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+from adapters.availability import GENERAL, answer, types_of
 from adapters.content import pieces
 from adapters.files.folder import Shelf, read_shelf, stamp_of
 from adapters.files.settings import FilesSettings
@@ -26,6 +27,7 @@ from adapters.port import (
     Level,
     PatientKey,
     Reason,
+    ServiceKey,
 )
 from profiles.fhir.tree import Resource, local_reference, references
 
@@ -70,13 +72,15 @@ class FilesAdapter:
         """See `adapters.port.Adapter.available`."""
         shelf = await self._read_folder(query.deadline)
         ids = self._known(shelf, query.patient)
-        if not ids:
-            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
-        allowed = self.settings.services
-        offered = frozenset(one.id for one in query.services if allowed is None or one.id in allowed)
-        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
-        born = {day for one in ids if (day := _birth_date(shelf.owned.get(one, {}).get(("Patient", one)))) is not None}
-        return Availability(True, offered, reasons, born.pop() if len(born) == 1 else None, ids)
+        owned = [shelf.owned.get(one, {}) for one in sorted(ids)]
+        held = {kind for records in owned for kind, _ in records} - GENERAL
+
+        def missing(service: ServiceKey) -> Reason | None:
+            types = types_of(service)
+            return None if (held if types is None else held & types) else Reason.EMPTY
+
+        born = (_birth_date(shelf.owned.get(one, {}).get(("Patient", one))) for one in ids)
+        return answer(query, ids, born, self.settings.services, missing)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""

@@ -1,8 +1,9 @@
 """The adapter for a relational EHR: the sections of its mapping, run over the rows of one patient."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
+from adapters.availability import GENERAL, answer, types_of
 from adapters.content import decode, pieces
 from adapters.guard import Guard
 from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, Tally, load_mapping
@@ -57,13 +58,7 @@ class SqlAdapter:
 
     async def available(self, query: AvailabilityQuery) -> Availability:
         """See `adapters.port.Adapter.available`."""
-        known = await self._database.run(query.deadline, lambda talk: self._known(talk, query.patient))
-        if not known:
-            return Availability(False, reasons={service.id: Reason.NO_RELATION for service in query.services})
-        offered = frozenset(service.id for service in query.services if self._offers(service))
-        reasons = {one.id: Reason.NOT_OFFERED for one in query.services if one.id not in offered}
-        born = {day for day in known.values() if day is not None}
-        return Availability(True, offered, reasons, born.pop() if len(born) == 1 else None, frozenset(known))
+        return await self._database.run(query.deadline, lambda talk: self._available(talk, query))
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""
@@ -99,6 +94,26 @@ class SqlAdapter:
         ]
 
     # -- in the thread -------------------------------------------------------------------------------------------------
+
+    def _available(self, talk: Conversation, query: AvailabilityQuery) -> Availability:
+        known = self._known(talk, query.patient)
+
+        def missing(service: ServiceKey) -> Reason | None:
+            sections = self._sections_of(service)
+            if not sections:
+                return Reason.NOT_OFFERED
+            made = (next(self._made(talk, section, known, Tally()), None) for section in sections)
+            return None if any(one is not None for one in made) else Reason.EMPTY
+
+        return answer(query, known, known.values(), self.settings.services, missing)
+
+    def _sections_of(self, service: ServiceKey) -> Sequence[CompiledSection]:
+        """The sections whose records count as data of a service: by the rows that they name, else by their type."""
+        named = [one for one in self.mapping.sections if any(standard == service.standard for standard, _ in one.rows)]
+        if not named and not self.capabilities.rows:
+            types = types_of(service)
+            named = [one for one in self.mapping.sections if types is None or one.type in types]
+        return [one for one in named if one.type not in GENERAL and not one.shared]
 
     def _find(
         self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection], fetched: datetime
@@ -138,6 +153,18 @@ class SqlAdapter:
         only: str | None = None,
     ) -> None:
         tally = Tally()
+        into.extend(self._made(talk, section, known, tally, only))
+        gaps += tally.gaps(section)
+
+    def _made(
+        self,
+        talk: Conversation,
+        section: CompiledSection,
+        known: Mapping[str, date | None],
+        tally: Tally,
+        only: str | None = None,
+    ) -> Iterator[Resource]:
+        """The resources of a section, as its rows stream in."""
         for patient in sorted(known):
             parameters = {"patient": patient}
             children = {
@@ -146,8 +173,7 @@ class SqlAdapter:
             }
             at_once = 1 if section.type == "Binary" else 500
             rows = talk.rows(section.query, parameters, at_once)
-            into.extend(section.run(rows, patient, children, tally, only))
-        gaps += tally.gaps(section)
+            yield from section.run(rows, patient, children, tally, only)
 
     def _read(
         self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection]
@@ -182,13 +208,6 @@ class SqlAdapter:
                 held |= held_by_child
                 _complain(self.mapping.name, section.name, missing)
             _complain(self.mapping.name, section.name, (needed | section.columns) - held)
-
-    def _offers(self, service: ServiceKey) -> bool:
-        """A service is offered when the settings name it, else when the mapping has a row of its standard."""
-        if self.settings.services is not None:
-            return service.id in self.settings.services
-        rows = self.capabilities.rows
-        return not rows or any(standard == service.standard for standard, _ in rows)
 
     def _content(self, binary: Resource, fetched: datetime) -> Content:
         data = decode(binary)

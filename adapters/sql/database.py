@@ -79,16 +79,25 @@ def _plain(value: Any) -> Any:
 
 @dataclass(slots=True)
 class _Call:
-    """A running call: what is needed to stop it."""
+    """A running call: what is needed to stop it.
+
+    The lock keeps the connection open while it is interrupted: SQLite may crash when it is closed meanwhile.
+    """
 
     stopped: threading.Event = field(default_factory=threading.Event)
-    interrupt: Callable[[], None] | None = None
+    _interrupt: Callable[[], None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def running(self, interrupt: Callable[[], None] | None) -> None:
+        """From now on this is how the call is stopped; None when it is over."""
+        with self._lock:
+            self._interrupt = interrupt
 
     def stop(self) -> None:
         self.stopped.set()
-        if self.interrupt is not None:
-            with suppress(Exception):
-                self.interrupt()
+        with self._lock, suppress(Exception):
+            if self._interrupt is not None:
+                self._interrupt()
 
 
 class Database:
@@ -128,7 +137,7 @@ class Database:
             raise AdapterDown("the source did not answer in time")
         with translated(), self._engine.connect() as connection:
             raw = connection.connection.dbapi_connection
-            call.interrupt = getattr(raw, "interrupt" if self._lite else "cancel", None)
+            call.running(getattr(raw, "interrupt" if self._lite else "cancel", None))
             left = max(1, int(1000 * (deadline - time.monotonic())))
             if not self._lite:
                 connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
@@ -138,7 +147,7 @@ class Database:
             try:
                 return work(talk)
             finally:
-                call.interrupt = None
+                call.running(None)
                 if call.stopped.is_set():
                     connection.invalidate()
                 else:

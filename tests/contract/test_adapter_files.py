@@ -20,10 +20,13 @@ from adapters.port import (
     AdapterError,
     AdapterGarbage,
     AdapterQuery,
+    Availability,
     AvailabilityQuery,
     Batch,
     Content,
+    PatientKey,
     Reason,
+    ServiceKey,
 )
 from adapters.registry import build
 from adapters.testing.contract import AdapterContract, Row
@@ -119,6 +122,7 @@ class TestFolder(AdapterContract):
 
 class TestDirectoryOfDocuments(AdapterContract):
     known, other, unknown, rows = ANNA_KEY, BRAM_KEY, NOBODY_KEY, (DOCUMENTS,)
+    services = (ServiceKey("51", "pdfa-3"),)
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -238,3 +242,36 @@ def test_the_birth_date_is_passed_on_for_the_age_rules(tmp_path: Path) -> None:
 
 async def _available(adapter: Adapter, asked: AvailabilityQuery) -> Any:
     return await adapter.available(asked)
+
+
+SERVICES = (ServiceKey("48", "bgz-3"), ServiceKey("51", "pdfa-3"))
+
+
+def available(adapter: Adapter, patient: PatientKey = ANNA_KEY) -> Availability:
+    async def ask() -> Availability:
+        return await adapter.available(AvailabilityQuery("p", patient, SERVICES, time.monotonic() + 5))
+
+    return asyncio.run(ask())
+
+
+def test_a_folder_says_for_which_services_it_has_something(tmp_path: Path) -> None:
+    """AVL-01, AVL-05: Patient alone is nothing; what the settings leave out is not offered, whatever is there."""
+    folder = fill(tmp_path / "files")
+    assert available(make_files(folder)).services == {"48", "51"}
+    only = available(make_files(folder, services=["51"]))
+    assert (only.services, only.reasons) == ({"51"}, {"48": Reason.NOT_OFFERED})
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "anna.json").write_bytes(jsonio.dump(record()[0]))
+    bare = available(make_files(tmp_path / "bare"))
+    assert (bare.relation, bare.reasons) == (True, {"48": Reason.EMPTY, "51": Reason.EMPTY})
+
+
+def test_a_folder_of_documents_is_for_documents_and_needs_one(tmp_path: Path) -> None:
+    """AVL-01, AVL-05."""
+    folder = fill_documents(tmp_path / "store")
+    found = available(make_documents(folder))
+    assert (found.services, found.reasons) == ({"51"}, {"48": Reason.NOT_OFFERED})
+    for letter in (folder / "anna").glob("*.pdf"):
+        letter.unlink()
+    nothing = available(make_documents(folder))
+    assert (nothing.relation, nothing.reasons["51"], nothing.birth_date) == (True, Reason.EMPTY, date(1961, 4, 12))

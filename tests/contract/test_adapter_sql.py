@@ -405,15 +405,26 @@ def test_a_database_that_is_locked_is_down_in_time(tmp_path: Path) -> None:
     assert ask(connect(url), PROBLEM).resources
 
 
-def test_a_service_without_a_row_in_the_mapping_is_not_offered(lite: str) -> None:
+def available(url: str, patient: PatientKey) -> Availability:
     async def whole() -> Availability:
-        adapter = connect(lite)
-        services = (ServiceKey("48", "bgz-3"), ServiceKey("63", "immunization-2"))
+        adapter = connect(url)
+        services = tuple(ServiceKey(*one) for one in (("48", "bgz-3"), ("51", "pdfa-3"), ("63", "immunization-2")))
         try:
-            return await adapter.available(AvailabilityQuery("p", JOKE, services, time.monotonic() + 5))
+            return await adapter.available(AvailabilityQuery("p", patient, services, time.monotonic() + 5))
         finally:
             await adapter.aclose()
 
-    answer = asyncio.run(whole())
-    assert (answer.services, answer.reasons) == ({"48"}, {"63": Reason.NOT_OFFERED})
+    return asyncio.run(whole())
+
+
+def test_a_service_without_a_row_in_the_mapping_is_not_offered(lite: str) -> None:
+    answer = available(lite, JOKE)
+    assert (answer.services, answer.reasons) == ({"48", "51"}, {"63": Reason.NOT_OFFERED})
     assert answer.birth_date == date(1968, 8, 22)
+
+
+@pytest.mark.parametrize("database", ["lite", pytest.param("post", marks=pytest.mark.postgres)])
+def test_a_service_without_a_record_is_empty(request: pytest.FixtureRequest, database: str) -> None:
+    """AVL-01, AVL-05: Bram has problems and no letters."""
+    bram = available(request.getfixturevalue(database), BRAM)
+    assert (bram.relation, bram.services, bram.reasons["51"]) == (True, {"48"}, Reason.EMPTY)
