@@ -115,7 +115,7 @@ class TestProvider:
         """The login page."""
         query = dict(request.query_params)
         if query.get("redirect_uri") not in self._callbacks or query.get("client_id") != self._settings.client_id:
-            return HTMLResponse("Unknown client or callback", 400)
+            return self._stop(request, "idp.unknown")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             return self._back(query, {"error": "invalid_request"})
         if len(self._pending) > _MOST:
@@ -129,7 +129,7 @@ class TestProvider:
         form = await request.form()
         pending = self._pending.pop(str(form.get("ticket", "")), None)
         if pending is None or time.monotonic() - pending.started > _LOGIN_SECONDS:
-            return HTMLResponse("This login has expired", 400)
+            return self._stop(request, "idp.expired")
         query = pending.query
         if form.get("action") == "cancel":
             return self._back(query, {"error": "access_denied"})
@@ -210,6 +210,14 @@ class TestProvider:
         shown = {"ticket": self._again(pending), "others": others, "wrong": wrong, "me": me.name if me else bsn}
         return self._html("testidp_for.html", pending.query, 400 if wrong else 200, **shown)
 
+    def _stop(self, request: Request, reason: str) -> Response:
+        """A page that leads nowhere: nobody may be sent back."""
+        language = choose_language(request.query_params.get("ui_locales"), request.headers.get("accept-language"))
+        html = self._pages.get_template("testidp_stop.html").render(
+            reason=reason, t=Texts(language), style=f"{urlsplit(self._settings.issuer).path}/style.css"
+        )
+        return HTMLResponse(html, 400, headers=_headers("'self'"))
+
     def _html(self, template: str, query: dict[str, str], status: int, **shown: object) -> Response:
         base = urlsplit(self._settings.issuer).path
         html = self._pages.get_template(template).render(
@@ -219,13 +227,16 @@ class TestProvider:
             **shown,
         )
         parts = urlsplit(query["redirect_uri"])
-        policy = (
-            f"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self' {parts.scheme}://{parts.netloc}"
-        )
-        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(html, status, headers=headers)
+        return HTMLResponse(html, status, headers=_headers(f"'self' {parts.scheme}://{parts.netloc}"))
 
     def _back(self, query: dict[str, str], answer: dict[str, str]) -> Response:
         pairs = {**answer, "state": query.get("state", ""), "iss": self._settings.issuer}
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode(pairs)}", 302)
+
+
+def _headers(forms: str) -> dict[str, str]:
+    policy = (
+        f"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action {forms}"
+    )
+    return {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}

@@ -58,4 +58,4 @@ class Acting:
         if known is None or known.sealed_birth_date is None or kind is None:
             return self.texts("manage.whom_other")
         born = self.ring.open("birth-date", known.sealed_birth_date).decode("ascii")
-        return self.texts("manage.whom", whose=self.texts(f"whose.{kind}"), born=day_of(born))
+        return self.texts(f"manage.whom_{kind}", born=day_of(born))

@@ -97,6 +97,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """An address that leads nowhere. It says nothing of the address, and there is no number to quote: no log has it."""
+
+    template: ClassVar[str] = "missing.html"
+    title: ClassVar[str] = "missing.title"
+
+
+@dataclass(frozen=True, slots=True)
 class ManageLanding:
     """Before login to "Mijn toestemmingen"."""
 
@@ -170,4 +178,4 @@ class Bye:
     title: ClassVar[str] = "manage.bye_title"
 
 
-Context = Landing | Cancel | Consent | Refused | Fault | ManageLanding | Manage | Bye
+Context = Landing | Cancel | Consent | Refused | Fault | Missing | ManageLanding | Manage | Bye

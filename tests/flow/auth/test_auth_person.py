@@ -288,7 +288,8 @@ async def test_rep_03_a_parent_collects_for_a_child(house_with: Callable[..., Ho
     born: date = house.host.known[CHILD].birth_date or date.min
     pgo, consent = await _representing(house, "onbehalfofchild", born.strftime("%Y%m%d"), CARER, CHILD)
     assert "Mag Mijn Dossierboom de gegevens van uw kind ophalen?" in consent.text
-    assert f"U doet dit voor uw kind, geboren op {born:%d-%m-%Y}. Wij leggen vast dat u dit deed." in consent.text
+    assert "U doet dit voor uw kind. Wij leggen vast dat u dit deed." in consent.text
+    assert f"Geboortedatum van die persoon: {born:%d-%m-%Y}" in consent.text
     token = (await pgo.token(await pgo.grant(consent))).json()
     grant = await pgo.check(token["access_token"])
     pseudonyms = house.auth.parts.pseudonyms
