@@ -24,6 +24,7 @@ from gateway.demo.world import Mandate, World, load
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "demo_pgo"
+PATIENCE_SECONDS = 2.0
 GROUNDS = {Representation.PARENTAL: "als ouder", Representation.VOLUNTARY: "met een machtiging"}
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
@@ -91,8 +92,9 @@ class Pages:
         if visit.problem:
             return self._message(visit.problem, 200, f"Niets opgehaald bij {provider.display}")
         if visit.task is not None:
-            # Most visits are ready within a second: then no progress page is shown at all.
-            await asyncio.wait([visit.task], timeout=1.0)
+            # Most visits are ready within a second: then no progress page is shown at all. That page does not come
+            # back by itself, because nobody should have a page changed under their hands (WCAG 2.2.1).
+            await asyncio.wait([visit.task], timeout=PATIENCE_SECONDS)
         if visit.finished is None:
             return self._page("waiting.html", visit=visit, provider=provider)
         parts = await asyncio.to_thread(parts_of, visit.sections)
@@ -143,6 +145,10 @@ class Pages:
         if name not in {one.name for one in self._world.providers}:
             return Response(status_code=404)
         return FileResponse(self._world.provider(name).logo, media_type="image/svg+xml")
+
+    async def missing(self, _request: Request, _fault: Exception) -> Response:
+        """A page that there is not."""
+        return self._message("Deze pagina is er niet.", 404)
 
     async def style(self, _request: Request) -> Response:
         """The style sheet."""
@@ -220,5 +226,6 @@ def app(
             Route("/logo/{provider}.svg", pages.logo),
             Route("/pgo.css", pages.style),
             Route("/icon.svg", pages.icon),
-        ]
+        ],
+        exception_handlers={404: pages.missing},
     )
