@@ -7,7 +7,7 @@ from uuid import uuid4
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Keyboard, Locator, Page, Playwright, Response
 
-WIDTHS = (1280, 390)
+WIDTHS = (1280, 360)
 AXE = Axe()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 """The tags that axe gives to its rules for WCAG 2.2, levels A and AA."""
