@@ -208,7 +208,7 @@ class AccessEntry:
     count: int | None = None
     """Number of items, when known."""
     represented_by: str | None = None
-    """How the representative is named on the page, when somebody else acted."""
+    """Pseudonym of the representative, when somebody acted for the person. Compared on the page, never shown."""
 
 
 class Host(Protocol):

@@ -1,7 +1,7 @@
 """Builds the authorization server from its settings and ports: Starlette routes, and what the resource server uses."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,6 +43,8 @@ class AuthApp:
     """Token and revocation endpoint: mutual TLS."""
     parts: Parts
     bearer: Bearer
+    missing: Callable[[Request, int, Mapping[str, str]], Response]
+    """The page for a browser that asked for what there is not: request, status and further headers."""
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -136,7 +138,8 @@ def build(
     visits, presenter = Visits(parts), Presenter(parts)
     manage = ManageConsents(parts, visits, presenter)
     front, back = FrontChannel(parts, visits, presenter, manage), BackChannel(parts)
-    return AuthApp(_front_routes(settings, front, manage), _back_routes(back), parts, Bearer(parts, fetch))
+    routes = _front_routes(settings, front, manage)
+    return AuthApp(routes, _back_routes(back), parts, Bearer(parts, fetch), front.missing)
 
 
 def _front_routes(settings: AuthSettings, front: FrontChannel, manage: ManageConsents) -> list[BaseRoute]:

@@ -55,6 +55,8 @@ LASTING_FAMILIES = (
     .where(families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None))
     .order_by(families.c.created.desc())
 )
+FAMILIES_OF_ACTOR = select(families).where(families.c.actor == bindparam("actor")).order_by(families.c.created.desc())
+"""What came from the consents that a person gave for others."""
 _END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)
 END_FAMILY = _END.where(families.c.id == bindparam("which"), families.c.ended.is_(None))
 END_REPLAYED = END_FAMILY.where(exists().where(access_tokens.c.family == families.c.id))

@@ -120,6 +120,11 @@ class Store:
         with self._single.begin() as connection:
             return [family_of(row) for row in connection.execute(sql.LASTING_FAMILIES, {"subject": subject}).mappings()]
 
+    def families_of_actor(self, actor: str) -> list[Family]:
+        """Every family of a consent that this person gave for somebody else, ended or not, newest first."""
+        with self._single.begin() as connection:
+            return [family_of(row) for row in connection.execute(sql.FAMILIES_OF_ACTOR, {"actor": actor}).mappings()]
+
     def has_lasting(self, subject: str, provider: str, client: str) -> bool:
         """True when the person gave a lasting consent before that still stands."""
         return any((f.provider, f.client) == (provider, client) for f in self.lasting_families(subject))

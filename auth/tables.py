@@ -47,6 +47,7 @@ families = Table(
     Column("ended", BigInteger),
     Column("ended_why", String(20)),
     Index("auth_family_person", "subject", "provider", "client"),
+    Index("auth_family_actor", "actor"),
     comment="What came from one consent; ending it ends all its tokens",
 )
 

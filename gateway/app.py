@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -33,7 +34,7 @@ from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
-from gateway.http import docs, health, openapi, validate
+from gateway.http import docs, health, missing, openapi, validate
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
@@ -157,6 +158,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
             await wiring.close()
 
     app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.router.routes.extend(_routes(wiring))
     if settings.mode == "test":
         # Imported here: production never reads the demo.

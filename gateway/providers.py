@@ -33,6 +33,7 @@ def _test_providers(everything: bool) -> Mapping[str, ProviderSettings]:
             phone=provider.phone,
             logo=f"/static/{provider.name}/logo.svg",
             subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
+            representation=tuple(kind.value for kind in provider.representation),
         )
     return found
 

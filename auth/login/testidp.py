@@ -6,8 +6,8 @@ it: the settings refuse a login issuer without https, and the gateway mounts thi
 
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from starlette.applications import Starlette
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -40,14 +41,16 @@ class TestPerson:
     name: str
     birth_date: date | None = None
     about: str = ""
-    represents: tuple[str, ...] = ()
-    """Citizen numbers of the persons for whom this person may act."""
+    represents: Mapping[str, str] = field(default_factory=dict)
+    """For whom this person may act: citizen number to the kind of representation, a value of `representations`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
     query: dict[str, str]
     started: float
+    who: tuple[str, str] | None = None
+    """Number and level of who logged in and must still say for whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class TestProvider:
         """The login page."""
         query = dict(request.query_params)
         if query.get("redirect_uri") not in self._callbacks or query.get("client_id") != self._settings.client_id:
-            return HTMLResponse("Unknown client or callback", 400)
+            return self._stop(request, "idp.unknown")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             return self._back(query, {"error": "invalid_request"})
         if len(self._pending) > _MOST:
@@ -122,20 +125,20 @@ class TestProvider:
         return self._page(ticket, query)
 
     async def login(self, request: Request) -> Response:
-        """The person chose: back with a code, or with a cancellation."""
+        """The person chose: on to the question for whom, back with a code, or back with a cancellation."""
         form = await request.form()
         pending = self._pending.pop(str(form.get("ticket", "")), None)
         if pending is None or time.monotonic() - pending.started > _LOGIN_SECONDS:
-            return HTMLResponse("This login has expired", 400)
+            return self._stop(request, "idp.expired")
         query = pending.query
         if form.get("action") == "cancel":
             return self._back(query, {"error": "access_denied"})
-        bsn = str(form.get("typed") or form.get("bsn") or "").strip()
-        levels = {int(level): name for name, level in self._settings.levels.items()}
-        level = levels.get(int(str(form.get("level") or int(Level.MIDDEN))))
-        if not valid_bsn(bsn) or level is None:
+        who = pending.who or self._who(form)
+        if who is None:
             return self._page(self._again(pending), query, wrong=True, status=400)
-        claims = self._claims(bsn, level, query, str(form.get("for") or ""))
+        if query.get("representation") and "for" not in form:
+            return self._for_whom(replace(pending, who=who), who[0], wrong=pending.who is not None)
+        claims = self._claims(*who, query, str(form.get("for") or ""))
         code = secrets.token_urlsafe(32)
         if len(self._codes) > _MOST:
             self._codes.clear()
@@ -165,6 +168,13 @@ class TestProvider:
         answer = {"access_token": secrets.token_urlsafe(24), "token_type": "Bearer", "id_token": id_token}
         return JSONResponse({**answer, "expires_in": 120}, headers={"Cache-Control": "no-store"})
 
+    def _who(self, form: FormData) -> tuple[str, str] | None:
+        """Number and level that were chosen; None when they are not fit."""
+        bsn = str(form.get("typed") or form.get("bsn") or "").strip()
+        levels = {str(int(level)): name for name, level in self._settings.levels.items()}
+        level = levels.get(str(form.get("level") or int(Level.MIDDEN)))
+        return (bsn, level) if valid_bsn(bsn) and level is not None else None
+
     def _claims(self, bsn: str, level: str, query: dict[str, str], represented: str) -> dict[str, Any]:
         names = self._settings.claims
         subject = represented if represented and valid_bsn(represented) else bsn
@@ -189,26 +199,44 @@ class TestProvider:
         return ticket
 
     def _page(self, ticket: str, query: dict[str, str], *, wrong: bool = False, status: int = 200) -> Response:
+        levels = [(int(level), level.name.capitalize()) for level in Level]
+        shown = {"persons": list(self._persons.values()), "levels": levels, "chosen_level": int(Level.MIDDEN)}
+        return self._html("testidp.html", query, status, ticket=ticket, wrong=wrong, **shown)
+
+    def _for_whom(self, pending: _Pending, bsn: str, *, wrong: bool) -> Response:
+        """The choice of the person to act for: those for whom who logged in may do what was asked."""
+        kind, me = self._settings.representations.get(pending.query["representation"]), self._persons.get(bsn)
+        others = [self._persons[other] for other, given in (me.represents if me else {}).items() if given == kind]
+        shown = {"ticket": self._again(pending), "others": others, "wrong": wrong, "me": me.name if me else bsn}
+        return self._html("testidp_for.html", pending.query, 400 if wrong else 200, **shown)
+
+    def _stop(self, request: Request, reason: str) -> Response:
+        """A page that leads nowhere: nobody may be sent back."""
+        language = choose_language(request.query_params.get("ui_locales"), request.headers.get("accept-language"))
+        html = self._pages.get_template("testidp_stop.html").render(
+            reason=reason, t=Texts(language), style=f"{urlsplit(self._settings.issuer).path}/style.css"
+        )
+        return HTMLResponse(html, 400, headers=_headers("'self'"))
+
+    def _html(self, template: str, query: dict[str, str], status: int, **shown: object) -> Response:
         base = urlsplit(self._settings.issuer).path
-        html = self._pages.get_template("testidp.html").render(
+        html = self._pages.get_template(template).render(
             action=f"{base}/login",
-            ticket=ticket,
-            persons=list(self._persons.values()),
-            levels=[(int(level), level.name.capitalize()) for level in Level],
-            chosen_level=int(Level.MIDDEN),
-            representation=query.get("representation"),
-            wrong=wrong,
-            t=Texts(choose_language(query.get("ui_locales"), None)),
             style=f"{base}/style.css",
+            t=Texts(choose_language(query.get("ui_locales"), None)),
+            **shown,
         )
         parts = urlsplit(query["redirect_uri"])
-        policy = (
-            f"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self' {parts.scheme}://{parts.netloc}"
-        )
-        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(html, status, headers=headers)
+        return HTMLResponse(html, status, headers=_headers(f"'self' {parts.scheme}://{parts.netloc}"))
 
     def _back(self, query: dict[str, str], answer: dict[str, str]) -> Response:
         pairs = {**answer, "state": query.get("state", ""), "iss": self._settings.issuer}
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode(pairs)}", 302)
+
+
+def _headers(forms: str) -> dict[str, str]:
+    policy = (
+        f"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action {forms}"
+    )
+    return {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}

@@ -29,7 +29,8 @@ class Landing:
     visit: str
     csrf: str
     function: str
-    representing: bool
+    representing: str | None
+    """Kind of representation, when somebody acts for somebody else: a value of `ports.Representation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,16 @@ class Consent:
     services: tuple[str, ...]
     privacy_url: str | None
     replaces: bool
-    representing: bool
+    representing: str | None
+    """Kind of representation, when somebody acts for somebody else; only consent to collect knows it (REP-01)."""
+    born: str | None
+    """Birth date of the person whose data it is about, when that is somebody else."""
     days: int | None
 
     @property
     def title(self) -> str:
         """Key of the title."""
-        return f"{self.kind}.title"
+        return f"{self.kind}.title_for" if self.representing else f"{self.kind}.title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """An address that leads nowhere. It says nothing of the address, and there is no number to quote: no log has it."""
+
+    template: ClassVar[str] = "missing.html"
+    title: ClassVar[str] = "missing.title"
+
+
+@dataclass(frozen=True, slots=True)
 class ManageLanding:
     """Before login to "Mijn toestemmingen"."""
 
@@ -112,6 +124,8 @@ class ConsentLine:
     services: tuple[str, ...]
     given: str
     used: str
+    whom: str | None
+    """Who acted for whom, in words; None when the person acted on their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +136,7 @@ class AccessLine:
     client: str
     provider: str
     what: tuple[str, ...]
-    by: str | None
+    whom: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +150,7 @@ class HistoryLine:
     """Key of the outcome."""
     duration: str | None
     """Key of the duration."""
+    whom: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,8 @@ class Manage:
     visit: str
     csrf: str
     consents: tuple[ConsentLine, ...]
+    others: tuple[ConsentLine, ...]
+    """Consents that the person gave for somebody else."""
     accesses: tuple[AccessLine, ...]
     history: tuple[HistoryLine, ...]
     ended: str | None
@@ -161,4 +178,4 @@ class Bye:
     title: ClassVar[str] = "manage.bye_title"
 
 
-Context = Landing | Cancel | Consent | Refused | Fault | ManageLanding | Manage | Bye
+Context = Landing | Cancel | Consent | Refused | Fault | Missing | ManageLanding | Manage | Bye

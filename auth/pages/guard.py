@@ -88,7 +88,9 @@ class Guard:
             turn.content = error.content
             return self.fault(request, turn, "ERR-18", "_busy")
         except Exception:
-            turn.trace_id = turn.trace_id or str(uuid.uuid4())
+            # The number on the page is the one in our log, and the client's own where the visit has it (LOG-07).
+            known = turn.content.correlation_id if turn.content else None
+            turn.trace_id = turn.trace_id or known or str(uuid.uuid4())
             log.exception("internal error on a page, trace %s", turn.trace_id)
             return self.fault(request, turn, "ERR-17", "")
 

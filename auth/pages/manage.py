@@ -9,6 +9,7 @@ from auth.ages import ZONE
 from auth.events import EventType
 from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost
+from auth.pages.acting import Acting
 from auth.pages.catalogue import choose_language
 from auth.pages.contexts import AccessLine, Bye, ConsentLine, HistoryLine, Manage, ManageLanding
 from auth.pages.guard import Guard, Turn
@@ -19,6 +20,9 @@ from auth.rows import ConsentEntry, Family, moment
 _ACCESSES, _HISTORY = 300, 50
 _ROUND = timedelta(minutes=5)
 """A client asks for everything at once: what comes within this time is shown as one collection."""
+
+_Access = tuple[AccessEntry, str | None]
+"""One access, and who acted for whom in it."""
 
 
 class ManageConsents(Guard):
@@ -45,14 +49,15 @@ class ManageConsents(Guard):
 
     async def _end(self, request: Request, turn: Turn) -> Response:
         live, form = await self.posted(request, turn)
-        subject = self._subject(live)
-        mine = {family.id: family for family in await self._families(live.content, subject)}
+        content, subject = live.content, self._subject(live)
+        acting = await self._acting(content, subject)
+        mine = {family.id: family for family in (*await self._families(content, subject), *acting.living)}
         family = mine.get(form.value("consent") or "")
         if family is None:
             return await self.overview(live, None)
         parts = self.parts
         await parts.run(parts.store.end_family, family.id, parts.now(), "withdrawn", "manage-consents")
-        self.visits.note(EventType.CONSENT_WITHDRAWN, live.content, consent_id=family.consent_id)
+        self.visits.note(EventType.CONSENT_WITHDRAWN, content, consent_id=family.consent_id)
         return await self.overview(live, self._client_name(family.client))
 
     async def logout(self, request: Request) -> Response:
@@ -69,21 +74,46 @@ class ManageConsents(Guard):
 
     async def overview(self, live: Live, ended: str | None) -> Response:
         """The page itself, after login."""
-        content, subject, parts = live.content, self._subject(live), self.parts
-        families = await self._families(content, subject)
-        entries = await parts.run(parts.store.consents_of, subject)
-        accesses = await parts.host.access_log(subject, _ACCESSES)
+        content, subject = live.content, self._subject(live)
+        acting = await self._acting(content, subject)
+        lines, accesses = await self._record(content, acting)
         page = Manage(
             visit=VISIT + content.id,
             csrf=content.csrf,
-            consents=tuple(self._consent_line(family) for family in families),
-            accesses=self._access_lines([entry for entry in accesses if self._here(content, entry.provider)]),
-            history=tuple(
-                self._history_line(entry) for entry in entries[:_HISTORY] if self._here(content, entry.provider)
-            ),
+            consents=tuple(self._consent_line(family, acting) for family in await self._families(content, subject)),
+            others=tuple(self._consent_line(family, acting) for family in acting.living),
+            accesses=self._access_lines(accesses),
+            history=tuple(self._history_line(line, acting) for line in lines[:_HISTORY]),
             ended=ended,
         )
         return self.show.page(page, language=content.language, content=content)
+
+    async def _acting(self, content: Session, subject: str) -> Acting:
+        """What the person did for others."""
+        parts = self.parts
+        found = await parts.run(parts.store.families_of_actor, subject)
+        given = tuple(family for family in found if self._here(content, family.provider))
+        return Acting(subject, given, parts.ring, self.show.texts(content.language, content))
+
+    async def _record(self, content: Session, acting: Acting) -> tuple[list[ConsentEntry], list[_Access]]:
+        """The choices and the collections that are the person's own, and those that they made for others."""
+        parts, lines, accesses = self.parts, list[ConsentEntry](), list[_Access]()
+        for person in (acting.me, *acting.others):
+            own = person == acting.me
+            register = await parts.run(parts.store.consents_of, person)
+            log = await parts.host.access_log(person, _ACCESSES)
+            lines += [line for line in register if own or line.actor == acting.me]
+            accesses += [
+                (entry, acting.of_access(person, entry, register))
+                for entry in log
+                # Of another person a reader sees what came from their own consent, and nothing else.
+                if own or entry.represented_by == acting.me
+            ]
+        lines = [line for line in lines if self._here(content, line.provider)]
+        accesses = [access for access in accesses if self._here(content, access[0].provider)]
+        lines.sort(key=lambda line: line.moment, reverse=True)
+        accesses.sort(key=lambda access: access[0].time, reverse=True)
+        return lines, accesses[:_ACCESSES]
 
     def _subject(self, live: Live) -> str:
         if live.step != "manage" or live.content.bsn is None:
@@ -98,7 +128,7 @@ class ManageConsents(Guard):
         """A visit that names a provider shows that provider only: each is a controller of its own (ROLE-04)."""
         return content.provider is None or content.provider == provider
 
-    def _consent_line(self, family: Family) -> ConsentLine:
+    def _consent_line(self, family: Family, acting: Acting) -> ConsentLine:
         provider = self.parts.providers.find(family.provider)
         return ConsentLine(
             family=family.id,
@@ -107,19 +137,20 @@ class ManageConsents(Guard):
             services=self.show.service_names(provider, tuple(sorted(family.services))),
             given=_day(moment(family.created)),
             used=_day(moment(family.used)),
+            whom=acting.of_family(family),
         )
 
-    def _access_lines(self, entries: list[AccessEntry]) -> tuple[AccessLine, ...]:
+    def _access_lines(self, accesses: list[_Access]) -> tuple[AccessLine, ...]:
         """One line per collection: what the same client asked for the same person within a few minutes."""
-        rounds: list[list[AccessEntry]] = []
-        for entry in entries:
-            if rounds and _together(rounds[-1][0], entry):
-                rounds[-1].append(entry)
+        rounds: list[list[_Access]] = []
+        for access in accesses:
+            if rounds and _together(rounds[-1][0], access):
+                rounds[-1].append(access)
             else:
-                rounds.append([entry])
-        return tuple(map(self._access_line, rounds))
+                rounds.append([access])
+        return tuple(self._access_line([entry for entry, _ in one], one[0][1]) for one in rounds)
 
-    def _access_line(self, entries: list[AccessEntry]) -> AccessLine:
+    def _access_line(self, entries: list[AccessEntry], whom: str | None) -> AccessLine:
         newest = entries[0]
         provider = self.parts.providers.find(newest.provider)
         what = (entry.what if entry.count is None else f"{entry.what} ({entry.count})" for entry in entries)
@@ -128,10 +159,10 @@ class ManageConsents(Guard):
             client=self._client_name(newest.client),
             provider=provider.display_name if provider else newest.provider,
             what=tuple(sorted(dict.fromkeys(what))),
-            by=newest.represented_by,
+            whom=whom,
         )
 
-    def _history_line(self, entry: ConsentEntry) -> HistoryLine:
+    def _history_line(self, entry: ConsentEntry, acting: Acting) -> HistoryLine:
         provider = self.parts.providers.find(entry.provider)
         duration = "manage.lasting" if entry.lasting else "manage.once"
         return HistoryLine(
@@ -140,6 +171,7 @@ class ManageConsents(Guard):
             provider=provider.display_name if provider else entry.provider,
             outcome=f"manage.outcome_{entry.outcome}",
             duration=duration if entry.outcome == "given" else None,
+            whom=acting.of_entry(entry),
         )
 
     def _client_name(self, hostname: str) -> str:
@@ -147,9 +179,11 @@ class ManageConsents(Guard):
         return client.organisation if client is not None else hostname
 
 
-def _together(newest: AccessEntry, entry: AccessEntry) -> bool:
-    who = (newest.client, newest.provider, newest.represented_by)
-    return who == (entry.client, entry.provider, entry.represented_by) and newest.time - entry.time <= _ROUND
+def _together(newest: _Access, other: _Access) -> bool:
+    (first, whom), (entry, whose) = newest, other
+    who = (first.client, first.provider, first.represented_by, whom)
+    same = who == (entry.client, entry.provider, entry.represented_by, whose)
+    return same and first.time - entry.time <= _ROUND
 
 
 def _day(when: datetime) -> str:

@@ -3,6 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,8 +76,10 @@ class Presenter:
         provider = self._provider(content)
         general = CATALOGUE[language]["frame"]["provider"]
         settings = self._parts.settings
+        acting = content.representation if content else None
         return Texts(
             language,
+            whose=CATALOGUE[language]["whose"][acting] if acting else "",
             provider=provider.display_name if provider else general,
             client=content.organisation if content else "",
             dva=settings.dva_name,
@@ -156,6 +159,11 @@ def _other(content: Session | None, language: str) -> str | None:
     if content is None:
         return None
     return f"{VISIT}{content.id}?lang={'en' if language == 'nl' else 'nl'}"
+
+
+def day_of(iso: str) -> str:
+    """A day as the pages write it."""
+    return date.fromisoformat(iso).strftime("%d-%m-%Y")
 
 
 def _plain(name: str) -> str:

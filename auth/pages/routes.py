@@ -1,5 +1,6 @@
 """The front channel as HTTP: authorize, the screens of a visit, and the callback of the login."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from auth.flows.session import Live
 from auth.flows.steps import SessionLost
 from auth.flows.visit import Visits
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import Cancel
+from auth.pages.contexts import Cancel, Missing
 from auth.pages.guard import Guard, Turn
 from auth.pages.presenter import VISIT, Presenter
 from auth.pages.stages import Stages
@@ -159,3 +160,10 @@ class FrontChannel(Guard):
         live = await self.resumed(request, turn, session_id)
         live = await self.visits.finish_login(live, {} if answer.repeated else answer.as_dict())
         return self.show.redirect(VISIT + live.content.id)
+
+    # --- addresses that lead nowhere -------------------------------------------------------------------------------
+
+    def missing(self, request: Request, status: int, headers: Mapping[str, str]) -> Response:
+        """The page for an address, or a method, that there is not. Nothing of the request is repeated on it."""
+        language = choose_language(None, request.headers.get("accept-language"))
+        return self.show.page(Missing(), language=language, status=status, headers=headers)

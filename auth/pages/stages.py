@@ -3,10 +3,11 @@
 from starlette.responses import Response
 
 from auth.events import EventType
-from auth.flows.session import Live
+from auth.flows.session import Live, Session
 from auth.flows.visit import Visits
+from auth.pages.catalogue import CATALOGUE
 from auth.pages.contexts import Consent, Landing, ManageLanding, Refused
-from auth.pages.presenter import VISIT, Presenter
+from auth.pages.presenter import VISIT, Presenter, day_of
 
 _KINDS = {"collect": "consent", "share": "confirm", "subscribe": "subscribe"}
 _REFUSED = {"ERR-12": ("refused.title_cancelled", "cancelled"), "ERR-13": ("refused.title_login", "login")}
@@ -34,7 +35,7 @@ class Stages:
         if content.manage:
             page = ManageLanding(VISIT + content.id, content.csrf)
         else:
-            page = Landing(VISIT + content.id, content.csrf, content.function, content.representation is not None)
+            page = Landing(VISIT + content.id, content.csrf, content.function, content.representation)
         return self._show.page(page, language=content.language, content=content)
 
     def _consent(self, live: Live) -> Response:
@@ -49,20 +50,27 @@ class Stages:
             services=self._show.service_names(provider, content.offered),
             privacy_url=provider.privacy_url,
             replaces=content.replaces,
-            representing=content.representation is not None,
+            representing=content.representation,
+            born=day_of(content.birth_date) if content.birth_date else None,
             days=content.days,
         )
         return self._show.page(page, language=content.language, content=content)
 
     def _refused(self, live: Live) -> Response:
         content = live.content
-        title, reason = _REFUSED.get(content.refusal or "", ("refused.title", "source-down"))
+        title, other = _REFUSED.get(content.refusal or "", ("refused.title", "source-down"))
+        reason = content.reason or other
         provider = self._visits.parts.providers.find(content.provider or "")
         page = Refused(
             title=title,
             visit=VISIT + content.id,
-            reason=f"reason.{content.reason or reason}",
+            reason=f"reason.{reason}{_about_another(content, reason)}",
             has_client=not content.manage,
             contact_phone=provider.phone if provider else None,
         )
         return self._show.page(page, language=content.language, content=content)
+
+
+def _about_another(content: Session, reason: str) -> str:
+    """The suffix of the text that speaks of the person for whom somebody acts, where there is one."""
+    return "_for" if content.representation and f"{reason}_for" in CATALOGUE["nl"]["reason"] else ""

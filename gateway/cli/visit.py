@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 import httpx
@@ -65,16 +66,16 @@ def _person(world: World, provider: str, name: str | None) -> str:
 
 
 @contextmanager
-def started() -> Iterator[str]:
+def started(port: int = 0, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
     """A demo gateway in a process of its own, with a store that is thrown away; gives its base URL.
 
+    ``port`` is where it listens, 0 for any that is free; ``settings`` are environment variables for it alone.
     Ends the command when it does not become ready.
     """
-    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        environment = {**os.environ, "GATEWAY_DATABASE_URL": f"sqlite:///{folder}/demo.db", "GATEWAY_MODE": "test"}
+    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder:
+        port = port or _free_port()
+        own = {"GATEWAY_DATABASE_URL": f"sqlite:///{folder}/demo.db", "GATEWAY_MODE": "test", **settings}
+        environment = {**os.environ, **own}
         start = "from gateway.cli.main import main; main()"
         command = [sys.executable, "-c", start, "demo", "serve", "--port", str(port)]
         with Path(folder, "log").open("wb") as log:
@@ -85,6 +86,12 @@ def started() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def _wait(process: "subprocess.Popen[bytes]", base_url: str, log: Path) -> None:

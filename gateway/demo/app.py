@@ -9,10 +9,11 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Mount, Route
 
 from auth.login.testidp import TestPerson, TestProvider
+from auth.ports import Representation
 from gateway.demo import handbook
 from gateway.demo.ehr import pages as ehr
 from gateway.demo.ehr.switches import Switches
-from gateway.demo.world import FOLDER, World, load
+from gateway.demo.world import FOLDER, Person, World, load
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
 
@@ -70,7 +71,7 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
     if visits:
         from gateway.demo.pgo.app import app as pgo
 
-        found.append(Mount("/demo-pgo", pgo(settings.base_url)))
+        found.append(Mount("/demo-pgo", pgo(settings.base_url, representing=section.representation)))
     return found
 
 
@@ -80,10 +81,30 @@ def _persons(world: World) -> list[dict[str, str]]:
     for person in world.persons:
         known = [names[record.provider] for record in world.records if record.person == person.id]
         shown.append(
-            {"name": person.name, "born": str(person.born), "providers": ", ".join(known), "story": person.story}
+            {
+                "name": person.name,
+                "born": str(person.born),
+                "providers": ", ".join(known),
+                "story": person.story,
+                "acts_for": ", ".join(other.name for other in world.persons if _acts(person, other)),
+            }
         )
     return shown
 
 
 def _test_persons(world: World) -> list[TestPerson]:
-    return [TestPerson(person.bsn, person.name, person.born, person.story) for person in world.persons]
+    return [
+        TestPerson(
+            person.bsn,
+            person.name,
+            person.born,
+            person.story,
+            {other.bsn: kind for other in world.persons for kind in _acts(person, other)},
+        )
+        for person in world.persons
+    ]
+
+
+def _acts(person: Person, other: Person) -> list[Representation]:
+    """On which grounds the person may act for the other one."""
+    return [kind for actor, kind in other.representatives if actor == person.id]

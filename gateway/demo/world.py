@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from auth.ports import Representation
 from gateway.demo.placeholders import filled
 from profiles.fhir.tree import Resource, local_reference, references
 from profiles.fhir.version import FhirVersion
@@ -29,7 +30,8 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A care institution of the world. ``standards`` are the information standards it has data for."""
+    """A care institution of the world. ``standards`` are the information standards it has data for, ``representation``
+    the kinds of acting for somebody else that it allows (REP-01)."""
 
     name: str
     display: str
@@ -39,6 +41,7 @@ class Provider:
     privacy: str
     phone: str
     logo: Path
+    representation: tuple[Representation, ...]
     shared: Mapping[FhirVersion, tuple[Resource, ...]]
 
     @property
@@ -49,7 +52,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person of the world; ``defects`` says that the record is wrong on purpose (see world/defects.md)."""
+    """A person of the world; ``defects`` says that the record is wrong on purpose (see world/defects.md).
+
+    ``representatives`` are the ids of the persons who may act for this one, each with the kind of representation.
+    """
 
     id: str
     name: str
@@ -57,6 +63,7 @@ class Person:
     born: date
     story: str
     defects: bool
+    representatives: tuple[tuple[str, Representation], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,15 @@ class Record:
     resources: tuple[Resource, ...]
     pointed_at: tuple[Resource, ...]
     version: FhirVersion = FhirVersion.STU3
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """Who may act for whom, and on which ground."""
+
+    actor: Person
+    person: Person
+    kind: Representation
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,16 @@ class World:
         """The persons with a treatment relation at the provider."""
         known = {record.person for record in self.records if record.provider == provider}
         return tuple(person for person in self.persons if person.id in known)
+
+    def mandates_at(self, provider: str) -> tuple[Mandate, ...]:
+        """Who may act there for one of its patients: the provider allows it, and the patient has a representative."""
+        allowed = self.provider(provider).representation
+        return tuple(
+            Mandate(self.person(actor), person, kind)
+            for person in self.patients_of(provider)
+            for actor, kind in person.representatives
+            if kind in allowed
+        )
 
     def resources_of(self, provider: str, version: FhirVersion = FhirVersion.STU3) -> tuple[Resource, ...]:
         """Everything that the provider holds in a release: the shared resources first, then record by record."""
@@ -143,6 +169,7 @@ def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Pr
         privacy=row["privacy"],
         phone=row["phone"],
         logo=folder / row["logo"],
+        representation=tuple(Representation(kind) for kind in row.get("representation", ())),
         shared={
             version: _bundle(str(file.relative_to(folder)), day, folder, read)
             for version, file in files.items()
@@ -153,7 +180,8 @@ def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Pr
 
 def _person(row: Mapping[str, Any]) -> Person:
     born = date.fromisoformat(row["born"])
-    return Person(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False))
+    acting = tuple((one["person"], Representation(one["kind"])) for one in row.get("representatives", ()))
+    return Person(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False), acting)
 
 
 def _bundle(file: str | None, day: date, folder: Path, read: Read) -> tuple[Resource, ...]:

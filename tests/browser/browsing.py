@@ -7,7 +7,7 @@ from uuid import uuid4
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Keyboard, Locator, Page, Playwright, Response
 
-WIDTHS = (1280, 390)
+WIDTHS = (1280, 360)
 AXE = Axe()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 """The tags that axe gives to its rules for WCAG 2.2, levels A and AA."""
@@ -109,6 +109,15 @@ class Tab:
         """From the PGO to the question."""
         return self.to_login(provider).log_in(person)
 
+    def depart_for(self, whom: str) -> "Tab":
+        """From the PGO to the landing page of the hospital, for somebody else."""
+        return self.open("/demo-pgo/").press(f"Ophalen voor {whom}")
+
+    def choose(self, whom: str) -> "Tab":
+        """Say for whom, on the page that asks it after the login."""
+        self.page.get_by_role("radio", name=whom).check()
+        return self.press("Verder")
+
     def consent(self, *, lasting: bool = False) -> "Tab":
         """Say yes; the record is shown when everything is in."""
         if lasting:
@@ -118,8 +127,14 @@ class Tab:
         return self
 
     def record(self) -> "Tab":
-        """Wait until everything was collected."""
-        self.page.locator(".record").wait_for(timeout=20_000)
+        """Wait until everything was collected; a page that says it takes longer is asked again."""
+        found, again = self.page.locator(".record"), self.page.locator("#again")
+        found.or_(again).first.wait_for(timeout=20_000)
+        for _ in range(10):
+            if found.count():
+                break
+            self.follow(again)
+        found.wait_for()
         return self
 
     def post_as_form(self, form: dict[str, str], to: "Tab | None" = None) -> APIResponse:

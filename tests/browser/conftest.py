@@ -34,12 +34,12 @@ def open_tab(base: str, browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     tabs: list[Tab] = []
 
-    def opened(*, width: int = 1280, javascript: bool = True, locale: str = "nl-NL") -> Tab:
+    def opened(*, width: int = 1280, javascript: bool = True, locale: str = "nl-NL", at: str = base) -> Tab:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, java_script_enabled=javascript, locale=locale
         )
         contexts.append(context)
-        tab = Tab(base, context)
+        tab = Tab(at, context)
         tabs.append(tab)
         return tab
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import httpx
 import pytest
 from browser.browsing import Tab, authorize_path
 
@@ -40,6 +41,8 @@ def both_languages(tab: Tab, dutch: str, english: str) -> None:
         ("/demo-ehr/", "Bronsystemen van de demo"),
         ("/demo-pgo/", "Haal uw gegevens op"),
         ("/demo-pgo/bezoek/onbekend", "Mijn Dossier"),
+        ("/demo-pgo/nergens", "Mijn Dossier"),
+        ("/idp/authorize?client_id=niemand", "Inloggen kan niet"),
     ],
 )
 def test_pages_that_need_no_visit(tab: Tab, path: str, heading: str) -> None:
@@ -92,6 +95,7 @@ def test_the_confirmation_of_delen(base: str, tab: Tab) -> None:
 def test_a_subscription_and_its_end(base: str, tab: Tab, days: int, heading: str) -> None:
     """CT-95, CT-96: the statements of subscribing, in both languages."""
     tab.open(authorize_path(f"{base}/demo-pgo/callback", scope=f"subscribe~{days}/ziekenhuiszandoord~48"))
+    accessible(tab, "U gaat naar Ziekenhuis Zandoord")
     tab.press("Inloggen met DigiD").log_in("Joke van Veldhuizen")
     both_languages(tab, heading, "Demo PGO" if days else "messages")
 
@@ -122,6 +126,63 @@ def test_faults_in_both_languages(base: str, open_tab: Open) -> None:
         assert "Trace ID" in tab.text
         assert "Session ID" in tab.text
         assert tab.page.locator("main a").count() == 0
+
+
+def test_a_login_without_a_choice(tab: Tab) -> None:
+    """UI-14: nobody was chosen; the page says what to do."""
+    tab.to_login().press("Inloggen")
+    accessible(tab, "Inloggen bij de testomgeving")
+    assert "Kies een persoon of typ een geldig test-BSN" in tab.page.get_by_role("alert").inner_text()
+
+
+def test_a_login_that_was_used_already(tab: Tab) -> None:
+    """UI-14: the same login page, sent a second time."""
+    ticket = tab.to_login().page.locator("input[name=ticket]").input_value()
+    form = {"ticket": ticket, "action": "cancel"}
+    tab.context.request.post(f"{tab.base}/idp/login", form=form, max_redirects=0)
+    tab.log_in("Joke van Veldhuizen")
+    accessible(tab, "Inloggen kan niet")
+    assert "verlopen" in tab.text
+
+
+def test_a_login_that_is_too_weak(tab: Tab) -> None:
+    """CT-47, UI-13."""
+    tab.to_login().page.get_by_label("Manier van inloggen").select_option("Basis")
+    tab.log_in("Joke van Veldhuizen")
+    both_languages(tab, "Het inloggen is niet gelukt", "Logging in did not work")
+
+
+@pytest.mark.parametrize(
+    ("locale", "heading"), [("nl-NL", "Deze pagina is er niet"), ("en-GB", "This page does not exist")]
+)
+@pytest.mark.parametrize(("path", "status"), [("/toestemingen", 404), ("/oauth/visit/gone/continue", 405)])
+def test_an_address_that_there_is_not(
+    base: str, open_tab: Open, locale: str, heading: str, path: str, status: int
+) -> None:
+    """UI-14: a page for who reads; what a program is told stays as it was. Nothing of the address is repeated."""
+    tab = open_tab(locale=locale)
+    answer = tab.page.goto(base + path)
+    assert answer is not None
+    assert (answer.status, "default-src 'none'" in answer.headers["content-security-policy"]) == (status, True)
+    accessible(tab, heading)
+    assert path not in tab.page.content()
+    program = httpx.get(base + path, trust_env=False)
+    assert (program.status_code, program.headers["content-type"]) == (status, "application/json")
+    assert list(program.json()) == ["detail"]
+
+
+def test_a_visit_that_takes_long(base: str, tab: Tab) -> None:
+    """UI-14: while a source lets wait, the page says how far it is, and goes on when the person asks."""
+    tab.to_consent("Ruben Schouten", "GGZ Merwerand")
+    httpx.post(f"{base}/demo-ehr/ecd/switch/slow", trust_env=False)
+    try:
+        tab.consent()
+        accessible(tab, "Gegevens ophalen bij GGZ Merwerand")
+        accessible(tab.record(), "Uw dossier")
+        assert "Niet opgehaald" in tab.text
+        accessible(tab.open("/demo-ehr/"), "Bronsystemen van de demo")
+    finally:
+        httpx.post(f"{base}/demo-ehr/ecd/switch/normal", trust_env=False)
 
 
 def test_a_session_that_was_lost(tab: Tab) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser.browsing import RULES, WIDTHS
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from gateway.qualify.report import write_reports
+from gateway.qualify.results import ActionResult, ScriptResult, SetResult, Status, TestResult, Traffic
 from gateway.report.document import Column, Document, Plot, Section, Share
 from gateway.report.render import as_html
 from gateway.report.words import words
@@ -41,21 +43,26 @@ def page_of(language: str) -> str:
     )
 
 
+def faults(page: Page, file: Path) -> list[tuple[str, list[str]]]:
+    """What axe finds on a page in a file; it must fit the window, and nothing may come from elsewhere."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+    assert asked == [file.as_uri()], "nothing comes from elsewhere"
+    return [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_the_page_fits_and_nobody_is_left_out(browser: Browser, tmp_path: Path, width: int, language: str) -> None:
     file = tmp_path / "report.html"
     file.write_text(page_of(language), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 900})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(file.as_uri())
-    page.locator("summary").first.click()
+    assert faults(page, file) == []
     assert page.locator("details[open] table").first.is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
-    assert asked == [file.as_uri()], "nothing comes from elsewhere"
     page.close()
 
 
@@ -67,3 +74,22 @@ def test_on_a_phone_every_figure_carries_its_name(browser: Browser, tmp_path: Pa
     label = page.locator("#trend ~ .pair td").nth(1)
     assert label.evaluate("cell => getComputedStyle(cell, '::before').content") == '"Goed"'
     page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_pages_of_a_qualification(browser: Browser, tmp_path: Path, width: int) -> None:
+    """The index of a run and the page of a set: every verdict, long addresses, request and answer unfolded."""
+    traffic = Traffic(f"GET https://host.example/fhir/Condition?{'x' * 200}", '{"resourceType": "Bundle"}' * 40, 0.2)
+    actions = [
+        ActionResult(
+            status, "assert", "There are seven", "Bundle.total = 7", "the expression gives false", "why", traffic
+        )
+        for status in Status
+    ]
+    tests = [TestResult("Search", "A search with many words in it", actions)]
+    script = ScriptResult("set-1-a", "A script", "What it is for", "XIS", "a/b.xml", tests, 1.5)
+    sets = [SetResult(f"Set-{number}", f"Standard {number}", [script], ["left-out"]) for number in (1, 2)]
+    for file in write_reports(tmp_path, sets, [("Server", "https://host.example/fhir")])[:2]:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        assert faults(page, file) == []
+        page.close()

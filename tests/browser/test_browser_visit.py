@@ -171,6 +171,7 @@ def test_a_second_visit_asks_for_a_new_login(base: str, tab: Tab) -> None:
     assert tab.page.locator("input[type=radio]:checked").count() == 0
     tab.log_in("Bram Oudejans")
     assert "U gaf Demo PGO al eerder toestemming" in tab.text
+    assert tab.faults() == []
     tab.open(authorize_path(f"{base}/demo-pgo/callback"))
     assert tab.heading == "U gaat naar Ziekenhuis Zandoord"
 

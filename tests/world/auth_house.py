@@ -114,6 +114,8 @@ class FakeHost:
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
     accesses: list[ports.AccessEntry] = field(default_factory=list)
+    """Collections of the data of everybody; those of one person are in `log`, by pseudonym."""
+    log: dict[str, list[ports.AccessEntry]] = field(default_factory=dict)
     fault: Exception | None = None
     slow: float = 0
 
@@ -137,7 +139,7 @@ class FakeHost:
         return Available(found.services & services, found.reason, found.birth_date)
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[ports.AccessEntry]:
-        return self.accesses[:limit]
+        return [*self.accesses, *self.log.get(pseudonym, [])][:limit]
 
     def note(self, event: Event) -> None:
         self.events.append(event)

@@ -18,7 +18,8 @@ PREFIX = "/demo-ehr"
 def with_live_sources(settings: Settings, folder: Path, day: date) -> Settings:
     """The settings with the demo's providers, two of which have live sources; ``folder`` gets the hospital's database.
 
-    Providers that are configured already are left as they are.
+    Acting for somebody else is on, where a provider of the demo world allows it. Providers that are configured already
+    are left as they are, and so is the rest of the settings then.
     """
     if settings.providers:
         return settings
@@ -32,7 +33,8 @@ def with_live_sources(settings: Settings, folder: Path, day: date) -> Settings:
     providers = {
         name: given.model_copy(update={"sources": sources.get(name, given.sources)}) for name, given in known.items()
     }
-    return settings.model_copy(update={"providers": providers})
+    section = settings.auth.model_copy(update={"representation": True})
+    return settings.model_copy(update={"providers": providers, "auth": section})
 
 
 def address(settings: Settings, source: str) -> str:

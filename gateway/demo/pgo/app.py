@@ -2,8 +2,6 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,45 +14,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from auth.ports import Representation
 from gateway.demo.pgo import words
 from gateway.demo.pgo.client import PgoSettings, Tokens, ask
 from gateway.demo.pgo.collect import Section, accept, fetch
-from gateway.demo.pgo.tables import Table, Verdict, tables
-from gateway.demo.pgo.validity import check
+from gateway.demo.pgo.parts import parts_of, person_of
 from gateway.demo.pgo.visits import Visit, Visits
-from gateway.demo.world import World, load
-from profiles.fhir.tree import Resource
+from gateway.demo.world import Mandate, World, load
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "demo_pgo"
+PATIENCE_SECONDS = 2.0
+GROUNDS = {Representation.PARENTAL: "als ouder", Representation.VOLUNTARY: "met een machtiging"}
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A section as the page shows it."""
-
-    section: Section
-    tables: tuple[Table, ...]
-    count: int
-    wrong: int
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The sections of one data service."""
-
-    name: str
-    full: tuple[Shown, ...]
-    empty: tuple[Section, ...]
-    missing: tuple[Section, ...]
 
 
 class Pages:
     """The pages; one instance per process."""
 
-    def __init__(self, settings: PgoSettings, http: httpx.AsyncClient | None, world: World, root: str) -> None:
+    def __init__(
+        self, settings: PgoSettings, http: httpx.AsyncClient | None, world: World, root: str, *, representing: bool
+    ) -> None:
         self._settings = settings
+        self._representing = representing
         self._root = root
         self._client = http
         self._world = world
@@ -74,8 +56,11 @@ class Pages:
 
     async def home(self, _request: Request) -> Response:
         """Choose an institution."""
-        offers = [(provider, self._world.patients_of(provider.name)) for provider in self._world.providers]
-        return self._page("home.html", offers=offers)
+        offers = [
+            (provider, self._world.patients_of(provider.name), self._mandates(provider.name))
+            for provider in self._world.providers
+        ]
+        return self._page("home.html", offers=offers, grounds=GROUNDS)
 
     async def start(self, request: Request) -> Response:
         """Off to the institution with an authorization request."""
@@ -84,7 +69,7 @@ class Pages:
         if provider not in {one.name for one in self._world.providers}:
             return self._message("Deze zorgaanbieder kennen wij niet.", 404)
         owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
-        visit = self._visits.begin(owner, ask(self._settings, provider))
+        visit = self._begin(owner, provider, str(form.get("person", "")))
         response = RedirectResponse(visit.asked.url, 303, {"Cache-Control": "no-store"})
         response.set_cookie(COOKIE, owner, httponly=True, samesite="lax", path=self._root or "/")
         return response
@@ -107,17 +92,18 @@ class Pages:
         if visit.problem:
             return self._message(visit.problem, 200, f"Niets opgehaald bij {provider.display}")
         if visit.task is not None:
-            # Most visits are ready within a second: then no progress page is shown at all.
-            await asyncio.wait([visit.task], timeout=1.0)
+            # Most visits are ready within a second: then no progress page is shown at all. That page does not come
+            # back by itself, because nobody should have a page changed under their hands (WCAG 2.2.1).
+            await asyncio.wait([visit.task], timeout=PATIENCE_SECONDS)
         if visit.finished is None:
             return self._page("waiting.html", visit=visit, provider=provider)
-        parts = await asyncio.to_thread(_parts, visit.sections)
+        parts = await asyncio.to_thread(parts_of, visit.sections)
         return self._page(
             "record.html",
             visit=visit,
             provider=provider,
             parts=parts,
-            person=_person(visit.sections),
+            person=person_of(visit.sections),
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
         )
 
@@ -160,6 +146,10 @@ class Pages:
             return Response(status_code=404)
         return FileResponse(self._world.provider(name).logo, media_type="image/svg+xml")
 
+    async def missing(self, _request: Request, _fault: Exception) -> Response:
+        """A page that there is not."""
+        return self._message("Deze pagina is er niet.", 404)
+
     async def style(self, _request: Request) -> Response:
         """The style sheet."""
         return FileResponse(STATIC / "pgo.css", media_type="text/css")
@@ -167,6 +157,17 @@ class Pages:
     async def icon(self, _request: Request) -> Response:
         """The icon."""
         return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
+
+    def _begin(self, owner: str, provider: str, person: str) -> Visit:
+        """A visit for the user's own data, or for those of a person for whom the user keeps a record here as well."""
+        found = next((one for one in self._mandates(provider) if one.person.id == person), None)
+        if found is None:
+            return self._visits.begin(owner, ask(self._settings, provider))
+        asked = ask(self._settings, provider, f"{provider} {found.kind}", found.person.born)
+        return self._visits.begin(owner, asked, found.person.name)
+
+    def _mandates(self, provider: str) -> tuple[Mandate, ...]:
+        return self._world.mandates_at(provider) if self._representing else ()
 
     def _http(self) -> httpx.AsyncClient:
         # Made on first use: a mounted application has no start-up of its own.
@@ -204,14 +205,16 @@ class Pages:
         return HTMLResponse(html, status, headers)
 
 
-def app(base_url: str, http: httpx.AsyncClient | None = None, prefix: str = "/demo-pgo") -> Starlette:
+def app(
+    base_url: str, http: httpx.AsyncClient | None = None, prefix: str = "/demo-pgo", *, representing: bool = False
+) -> Starlette:
     """The PGO, to be mounted at ``prefix`` of the gateway's own address ``base_url``.
 
     ``http`` reaches the gateway; without it a client is made. The gateway must allow ``{base_url}{prefix}/callback``
-    as a local redirect of the client pgo.demo.example.
+    as a local redirect of the client pgo.demo.example. ``representing`` offers to collect for somebody else.
     """
     settings = PgoSettings(base_url=base_url, redirect_uri=f"{base_url}{prefix}/callback")
-    pages = Pages(settings, http, load(datetime.now(UTC).date()), prefix)
+    pages = Pages(settings, http, load(datetime.now(UTC).date()), prefix, representing=representing)
     return Starlette(
         routes=[
             Route("/", pages.home),
@@ -223,38 +226,6 @@ def app(base_url: str, http: httpx.AsyncClient | None = None, prefix: str = "/de
             Route("/logo/{provider}.svg", pages.logo),
             Route("/pgo.css", pages.style),
             Route("/icon.svg", pages.icon),
-        ]
+        ],
+        exception_handlers={404: pages.missing},
     )
-
-
-def _parts(sections: Iterable[Section]) -> list[Part]:
-    by_service: dict[str, list[Section]] = {}
-    for section in sections:
-        by_service.setdefault(section.ask.service.name, []).append(section)
-    return [
-        Part(
-            name,
-            tuple(_shown(one) for one in found if one.matches),
-            tuple(one for one in found if not one.matches and one.complete),
-            tuple(one for one in found if not one.complete),
-        )
-        for name, found in by_service.items()
-    ]
-
-
-def _shown(section: Section) -> Shown:
-    version = section.ask.standard.fhir
-
-    def verdict(resource: Resource) -> Verdict:
-        return check(version, resource)
-
-    # Panel members and the like come along as includes of the same type: they are part of what was asked.
-    resources = [*section.matches, *(one for one in section.included if one["resourceType"] == section.ask.rule.type)]
-    made = tuple(tables(resources, verdict))
-    wrong = sum(row.verdict.kind == "wrong" for table in made for row in table.rows)
-    return Shown(section, made, len(resources), wrong)
-
-
-def _person(sections: Iterable[Section]) -> str:
-    patients = (one for section in sections for one in section.matches if one["resourceType"] == "Patient")
-    return next((words.text_of(name, {}) for patient in patients for name in patient.get("name", [])[:1]), "")

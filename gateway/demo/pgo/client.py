@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
 
-REQUEST_ID, CORRELATION_ID = "MedMij-Request-ID", "X-Correlation-ID"
+REQUEST_ID, CORRELATION_ID, BIRTH_DATE = "MedMij-Request-ID", "X-Correlation-ID", "MedMij_geboortedatum"
 
 
 class PgoError(Exception):
@@ -98,8 +99,11 @@ class Tokens:
     correlation: str
 
 
-def ask(settings: Dva, provider: str, scope: str = "") -> Ask:
-    """A fresh authorization request (AUTH-08, AUTH-10); without a scope for all that the provider can deliver."""
+def ask(settings: Dva, provider: str, scope: str = "", born: date | None = None) -> Ask:
+    """A fresh authorization request (AUTH-08, AUTH-10); without a scope for all that the provider can deliver.
+
+    ``born`` is the birth date of the person for whom somebody acts; the scope then says on which ground (REP-01).
+    """
     state, correlation = secrets.token_urlsafe(32), str(uuid4())
     query = {
         "response_type": "code",
@@ -110,6 +114,8 @@ def ask(settings: Dva, provider: str, scope: str = "") -> Ask:
         REQUEST_ID: str(uuid4()),
         CORRELATION_ID: correlation,
     }
+    if born is not None:
+        query[BIRTH_DATE] = born.strftime("%Y%m%d")
     joint = "&" if "?" in settings.authorize_url else "?"
     return Ask(provider, f"{settings.authorize_url}{joint}{urlencode(query)}", state, correlation)
 

@@ -22,6 +22,8 @@ class Visit:
     id: str
     owner: str
     asked: Ask
+    whom: str = ""
+    """Name of the person for whom somebody else collects, as this PGO's user knows them; empty: the user's own data."""
     begun: float = field(default_factory=time.monotonic)
     tokens: Tokens | None = None
     sections: tuple[Section, ...] = ()
@@ -46,14 +48,14 @@ class Visits:
         self._http = http
         self._visits: dict[str, Visit] = {}
 
-    def begin(self, owner: str, asked: Ask) -> Visit:
-        """A new visit of this browser; the oldest make room."""
+    def begin(self, owner: str, asked: Ask, whom: str = "") -> Visit:
+        """A new visit of this browser, for ``whom`` when that is somebody else; the oldest make room."""
         now = time.monotonic()
         for visit in [one for one in self._visits.values() if now - one.begun > SECONDS]:
             self._forget(visit)
         while len(self._visits) >= MOST:
             self._forget(next(iter(self._visits.values())))
-        visit = Visit(secrets.token_urlsafe(12), owner, asked)
+        visit = Visit(secrets.token_urlsafe(12), owner, asked, whom)
         self._visits[visit.id] = visit
         return visit
 

@@ -1,11 +1,11 @@
 """Mijn toestemmingen: a person sees and ends what was given, and sees who collected (CT-85, SC-T2, LTC-07)."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import httpx
 import pytest
-from world.auth_house import CARER, FRONT, P1, P4, ZANDOORD, D, House, Pgo, read_form
+from world.auth_house import CARER, CHILD, FRONT, P1, P4, ZANDOORD, D, House, Pgo, read_form
 
 from auth.errors import BearerError
 from auth.login.port import Identity, LoginAsk, LoginStart
@@ -43,9 +43,10 @@ async def test_ct_85_ending_a_consent_works_at_once(house: House) -> None:
 
 
 async def test_sc_t2_who_collected_what(house: House) -> None:
-    """SC-T2, SC-T3: in plain language, with the representative."""
+    """SC-T2, SC-T3: in plain language, with the fact that somebody else did it; a pseudonym is no name to show."""
+    carer = house.auth.parts.pseudonyms.of(CARER)
     house.host.accesses.append(
-        AccessEntry(datetime(2026, 7, 1, 10, 30, tzinfo=UTC), D, ZANDOORD, "48", "Medicatie", 12, "C. de Wit")
+        AccessEntry(datetime(2026, 7, 1, 10, 30, tzinfo=UTC), D, ZANDOORD, "48", "Medicatie", 12, carer)
     )
     page = await _manage(house.pgo())
     for words in (
@@ -53,9 +54,10 @@ async def test_sc_t2_who_collected_what(house: House) -> None:
         "Mijn Dossierboom",
         "Medicatie (12)",
         "Ziekenhuis Zandoord",
-        "namens u: C. de Wit",
+        "Dit deed iemand anders voor u.",
     ):
         assert words in page.text
+    assert carer not in page.text
 
 
 async def test_sc_t2_one_collection_is_one_line(house: House) -> None:
@@ -113,6 +115,62 @@ async def test_ltc_07_logging_out(house: House) -> None:
     bye = await pgo.submit(page, "logout")
     assert "U bent uitgelogd" in bye.text
     assert (await pgo.browser.get(str(page.url))).status_code == 400
+
+
+async def _given_for_a_child(house: House) -> tuple[Pgo, dict[str, str], str]:
+    """A carer gives a lasting consent for a child: the client, its tokens, and the child's birth date on a page."""
+    born = house.host.known[CHILD].birth_date or date.min
+    pgo = house.pgo()
+    landing = await pgo.authorize(
+        scope=f"{ZANDOORD} {Representation.PARENTAL}", MedMij_geboortedatum=born.strftime("%Y%m%d")
+    )
+    consent = await pgo.log_in(await pgo.to_login(landing), CARER, **{"for": CHILD})
+    answer = await pgo.token(await pgo.grant(consent, lasting=True))
+    return pgo, answer.json(), born.strftime("%d-%m-%Y")
+
+
+async def test_rep_06_who_acted_sees_and_ends_what_was_given(house_with: Callable[..., House]) -> None:
+    """REP-06, LTC-07, LTC-09: a child cannot log in; the parent who gave the consent ends it."""
+    house = house_with(representation=True)
+    pgo, token, born = await _given_for_a_child(house)
+    page = await _manage(pgo, CARER)
+    own, _, others = page.text.partition("Toestemmingen die u voor iemand anders gaf")
+    assert "U hebt geen toestemmingen die doorlopen" in own
+    assert f"Voor uw kind, geboren op {born}." in others
+    ended = await pgo.submit(page, "end-1")
+    assert "Mijn Dossierboom kan vanaf nu niets meer ophalen" in ended.text
+    assert "Toestemmingen die u voor iemand anders gaf" not in ended.text
+    with pytest.raises(BearerError):
+        await pgo.check(token["access_token"])
+    assert (await pgo.refresh(token["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_rep_06_the_person_sees_that_somebody_acted(house_with: Callable[..., House]) -> None:
+    """REP-06: on the consent and in the register; neither a number nor a pseudonym of who did it."""
+    house = house_with(representation=True)
+    await _given_for_a_child(house)
+    page = await _manage(house.pgo(), CHILD)
+    card, _, history = page.text.partition('id="history"')
+    assert "Dit deed een ouder of voogd voor u." in card
+    assert "Dit deed een ouder of voogd voor u." in history
+    assert CARER not in page.text
+    assert house.auth.parts.pseudonyms.of(CARER) not in page.text
+
+
+async def test_rep_06_of_a_child_the_parent_sees_only_what_they_did(house_with: Callable[..., House]) -> None:
+    """REP-06: what another gave for the same child, and who collected by it, stays out of sight."""
+    house = house_with(representation=True)
+    await _given_for_a_child(house)
+    when = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+    pseudonyms = house.auth.parts.pseudonyms
+    house.host.log[pseudonyms.of(CHILD)] = [
+        AccessEntry(when, D, ZANDOORD, "48", "Medicatie", 12, pseudonyms.of(CARER)),
+        AccessEntry(when, D, ZANDOORD, "48", "Bloeddruk", 3, pseudonyms.of(P4)),
+    ]
+    page = await _manage(house.pgo(), CARER)
+    assert "Medicatie (12)" in page.text
+    assert "Bloeddruk" not in page.text
+    assert "Toestemmingen die u voor iemand anders gaf" not in (await _manage(house.pgo(), P4)).text
 
 
 class Representing:

@@ -279,8 +279,7 @@ async def _representing(
 ) -> tuple[Pgo, httpx.Response]:
     pgo = house.pgo()
     landing = await pgo.authorize(scope=f"{ZANDOORD} {kind}", MedMij_geboortedatum=born)
-    fields: dict[str, Any] = {"for": subject} if subject else {}
-    return pgo, await pgo.log_in(await pgo.to_login(landing), actor, **fields)
+    return pgo, await pgo.log_in(await pgo.to_login(landing), actor, **{"for": subject or ""})
 
 
 async def test_rep_03_a_parent_collects_for_a_child(house_with: Callable[..., House]) -> None:
@@ -288,6 +287,9 @@ async def test_rep_03_a_parent_collects_for_a_child(house_with: Callable[..., Ho
     house = house_with(**REPRESENTING)
     born: date = house.host.known[CHILD].birth_date or date.min
     pgo, consent = await _representing(house, "onbehalfofchild", born.strftime("%Y%m%d"), CARER, CHILD)
+    assert "Mag Mijn Dossierboom de gegevens van uw kind ophalen?" in consent.text
+    assert "U doet dit voor uw kind. Wij leggen vast dat u dit deed." in consent.text
+    assert f"Geboortedatum van die persoon: {born:%d-%m-%Y}" in consent.text
     token = (await pgo.token(await pgo.grant(consent))).json()
     grant = await pgo.check(token["access_token"])
     pseudonyms = house.auth.parts.pseudonyms
