@@ -426,7 +426,6 @@ def upgrade() -> None:  # noqa: PLR0915 - generated
         comment="What came from one consent; ending it ends all its tokens",
     )
     with op.batch_alter_table("auth_family", schema=None) as batch_op:
-        batch_op.create_index("auth_family_actor", ["actor"], unique=False)
         batch_op.create_index("auth_family_person", ["subject", "provider", "client"], unique=False)
         batch_op.create_index(batch_op.f("ix_auth_family_consent_id"), ["consent_id"], unique=False)
 
@@ -486,7 +485,6 @@ def downgrade() -> None:  # noqa: PLR0915 - generated
     with op.batch_alter_table("auth_family", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_auth_family_consent_id"))
         batch_op.drop_index("auth_family_person")
-        batch_op.drop_index("auth_family_actor")
 
     op.drop_table("auth_family")
     with op.batch_alter_table("auth_consent", schema=None) as batch_op:
