@@ -104,6 +104,7 @@ class FhirAdapter:
             await asking.search(query.type, query.search)
         search = compiled(query)
         if search is not None:
+            await asking.include_pointing(search)
             await asking.include(search)
         return self._batch(query, known, asking.into, fetched, search)
 

@@ -20,7 +20,7 @@ from profiles.fhir.version import FhirVersion
 
 Pairs = list[tuple[str, str]]
 
-UNDERSTOOD = {"_id", "patient", "status", "code", "category", "date", "class", "beneficiary"}
+UNDERSTOOD = {"_id", "target", "patient", "status", "code", "category", "date", "class", "beneficiary"}
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class FakeEhr:
         if patients is not None:
             guard = Guard(frozenset(one.removeprefix("Patient/") for one in patients.split(",")), base=self.address)
             held = [one for one in held if guard.whose(one) is Whose.OURS]
-        elif kind not in SHARED and "_id" not in asked:
+        elif kind not in SHARED and not asked.keys() & {"_id", "target"}:
             return []
         rest = [(n, v) for n, v in query if n in self.understands - {"patient", "beneficiary"}]
         try:

@@ -175,6 +175,30 @@ def test_included_resources_are_fetched_when_the_ehr_does_not_include(understand
     ]
 
 
+SOURCES = Row("bgz-msz-2", "problem", "Condition", (("_revinclude", "Provenance:target"),))
+
+
+def provenance(id_: str, target: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Provenance",
+        "id": id_,
+        "target": [{"reference": target}],
+        "recorded": "2026-01-01T00:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("understands", [True, False])
+def test_what_points_at_the_matches_is_asked_for_where_the_ehr_takes_that(understands: bool) -> None:
+    """`_revinclude=Provenance:target` of the BgZ in R4: by the ids that were found, so nobody else's."""
+    resources = [*record(), provenance("p1", "Condition/c1"), provenance("p3", "Condition/c3")]
+    given = {} if understands else {"understands": frozenset({"patient", "_id"})}
+    ehr = FakeEhr(resources, version=FhirVersion.R4, **given)
+    batch = ask(ehr, SOURCES)[0]
+    kinds = [(one["resourceType"], one["id"]) for one in batch.resources]
+    assert kinds == [("Condition", "c1"), ("Condition", "c2")] + [("Provenance", "p1")] * understands
+    assert batch.gaps == ()
+
+
 def test_a_visit_of_28_searches_is_as_fast_as_the_ehr() -> None:
     """Issue 6: 28 searches at once, an EHR that takes 200 ms per call: well under 2 s, one lookup more than a visit."""
     ehr = FakeEhr(record(), fault=Fault.SLOW, slow=0.2)
