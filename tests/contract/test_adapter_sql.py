@@ -399,8 +399,9 @@ def test_a_database_that_is_locked_is_down_in_time(tmp_path: Path) -> None:
     url = fill_sqlite(tmp_path / "ehr.db")
     with contextlib.closing(sqlite3.connect(tmp_path / "ehr.db", isolation_level=None)) as writer:
         writer.execute("begin exclusive")
+        adapter = connect(url)
         started = time.monotonic()
-        assert isinstance(failing(connect(url), seconds=0.5), AdapterDown)
+        assert isinstance(failing(adapter, seconds=0.5), AdapterDown)
         assert time.monotonic() - started < 2
     assert ask(connect(url), PROBLEM).resources
 

@@ -27,7 +27,8 @@ def _nginx() -> str:
 class Proxy:
     """nginx in front of a world of its own."""
 
-    def __init__(self, pki: Pki, folder: Path, upstream: int) -> None:
+    def __init__(self, pki: Pki, folder: Path, upstream: int, rate: str = "10r/s") -> None:
+        """`rate` takes the place of the shipped limit on opened visits."""
         self.port = free_port()
         front, front_key = pki.issuing.issue(FRONT).write(folder, "front")
         back, back_key = pki.issuing.issue(BACK).write(folder, "back")
@@ -45,6 +46,8 @@ class Proxy:
             "GATEWAY_LOG": folder,
         }
         template = (SHIPPED / "gateway.conf.template").read_text()
+        assert "rate=10r/s;" in template
+        template = template.replace("rate=10r/s;", f"rate={rate};")
         (folder / "gateway.conf").write_text(re.sub(r"\$\{(GATEWAY_\w+)\}", lambda m: str(values[m[1]]), template))
         user = "user root root;\n" if os.geteuid() == 0 else ""  # the folders of pytest are for their owner only
         temporary = "".join(
