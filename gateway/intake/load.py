@@ -138,7 +138,7 @@ class _Load:
     def _patients(self, placement: Placement) -> dict[str, str]:
         numbers = {}
         for key, item in self._items.items():
-            if key[0] == "Patient" and key in placement.patients:
+            if key[0] == "Patient" and not self._refusal(key, placement.refused):
                 bsn = find_bsn(item.resource) or self._loader.known_bsn(key[1])
                 if bsn:
                     numbers[key[1]] = bsn

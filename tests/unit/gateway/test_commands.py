@@ -1,6 +1,8 @@
 """The command line as a user of it sees it: what it prints, and its exit codes (0 done, 1 findings, 2 usage)."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,19 @@ def test_import_goes_on_with_the_rest(shell: Shell) -> None:
     done = shell.run("import", str(shell.folder), "--provider", "ziekenhuiszandoord")
     assert done.exit_code == 1
     assert "1 stored" in done.output
+
+
+def test_import_leaves_what_another_source_brought(shell: Shell) -> None:
+    """Neither the resource nor who the patient is: two sources with one id are refused, not mixed."""
+    first, second = PATIENT, PATIENT | {"birthDate": "1911-11-11"}
+    to = ("--provider", "ziekenhuiszandoord")
+    assert shell.run("import", shell.write("p.json", first), *to, "--source", "epd").exit_code == 0
+    refused = shell.run("import", shell.write("p.json", second), *to, "--source", "archive")
+    assert refused.exit_code == 1
+    assert "Patient/p1: this id is already in use by source epd" in refused.output
+    with contextlib.closing(sqlite3.connect(shell.folder / "gateway.db")) as store:
+        assert store.execute("select source, birth_date from patient").fetchall() == [("epd", PATIENT.get("birthDate"))]
+        assert store.execute("select source, version from resource").fetchall() == [("epd", 1)]
 
 
 def test_usage_faults_are_exit_code_2(shell: Shell) -> None:
