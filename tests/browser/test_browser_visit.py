@@ -143,9 +143,12 @@ def test_a_consent_counts_once(tab: Tab) -> None:
 
 
 def test_a_double_click_is_one_click(tab: Tab) -> None:
-    """CT-57, for hands that always click twice."""
+    """CT-57: two clicks before the browser left. A click that comes later gets the page of test_ct_57 in flow/auth."""
     tab.to_consent("Bram Oudejans")
-    tab.page.get_by_role("button", name="Ja, ik geef toestemming").dblclick()
+    # Both in one turn of the browser: how fast the machine is must not decide which of the two cases this is.
+    tab.page.get_by_role("button", name="Ja, ik geef toestemming").evaluate(
+        "button => { button.click(); button.click() }"
+    )
     tab.record()
     assert tab.heading == "Bram Oudejans"
 
