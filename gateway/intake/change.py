@@ -8,47 +8,22 @@ from gateway.collect.normalise import BSN_SYSTEMS, Repair
 from gateway.intake.place import OWNER_ELEMENTS
 from gateway.intake.tasks import Key, Push, Task
 from gateway.store.known import Known, Row
+from gateway.store.unit import Pending
 from profiles.fhir.tree import Resource
 from profiles.validation import Finding, Report
 
 
-@dataclass(slots=True)
-class Change:
-    """One resource as it will be stored, or (``deleted``) not be served any more."""
+@dataclass(slots=True, kw_only=True)
+class Change(Pending):
+    """What a task comes to, and what was found about it."""
 
     task: Task
-    patient_id: str
-    before: Row | None
-    deleted: bool = False
-    json: bytes = b""
-    xml: bytes = b""
-    digest: bytes = b""
-    original: bytes = b""
-    format: str = "json"
-    links: frozenset[Key] = frozenset()
-    tokens: frozenset[str] = frozenset()
-    repairs: Sequence[Repair] = ()
-    content: bytes | None = None
     report: Report | None = None
     findings: Sequence[Finding] = ()
     """Of validation, and of the document that a DocumentReference brings."""
     blocked: bool = False
     bsn: str | None = None
     birth_date: date | None = None
-
-    @property
-    def key(self) -> Key:
-        """Type and id."""
-        return self.task.key
-
-    @property
-    def same(self) -> bool:
-        """Whether the store has exactly this already."""
-        if self.before is None:
-            return self.deleted
-        if self.deleted:
-            return self.before.deleted
-        return not self.before.deleted and self.before.digest == self.digest
 
 
 @dataclass(slots=True)

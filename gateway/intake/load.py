@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 from sqlalchemy import Connection
 
 from gateway.collect.normalise import Repair, claim_profile, fill_display, find_bsn, mask_bsn, resolve_urns
 from gateway.intake.documents import Documents
-from gateway.intake.place import Key, Placement, key_of, links, place
+from gateway.intake.place import Key, Placement, birth_date, key_of, links, place
 from gateway.intake.read import Item
 from gateway.quality.gate import Decision, Judge
 from gateway.quality.numbers import wrong_numbers
 from gateway.store.identity import tokens
-from gateway.store.known import Known, Row, known
-from gateway.store.unit import Owner, Unit, digest_of
+from gateway.store.known import Known, known
+from gateway.store.unit import Owner, Pending, Unit, digest_of
 from profiles.fhir import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -36,25 +35,6 @@ class Loaded:
     """What is wrong with documents that were stored nevertheless, each with its origin."""
     verdicts: dict[str, int] = field(default_factory=dict)
     """How many resources of each verdict (ok, wrong, unchecked)."""
-
-
-@dataclass(slots=True)
-class Received:
-    """A resource ready to be stored; see gateway.store.unit.Pending."""
-
-    key: Key
-    patient_id: str
-    before: Row | None
-    json: bytes
-    xml: bytes
-    digest: bytes
-    original: bytes
-    format: str
-    links: frozenset[Key]
-    tokens: frozenset[str]
-    repairs: Sequence[Repair]
-    content: bytes | None
-    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +89,12 @@ class _Load:
             {key: item.patient for key, item in self._items.items() if item.patient},
         )
         numbers = self._patients(placement)
-        ready: list[Received] = []
+        ready: list[Pending] = []
         for key, item in self._items.items():
             if refusal := self._refusal(key, placement.refused):
                 self._result.refused.append((item.origin, f"{'/'.join(key)}: {refusal}"))
-            elif (received := self._received(item, placement.patients[key], numbers)) is not None:
-                ready.append(received)
+            elif (pending := self._pending(item, placement.patients[key], numbers)) is not None:
+                ready.append(pending)
         for key, written in self._unit.write(ready, {}).items():
             if not written.deed:
                 self._result.unchanged += 1
@@ -142,10 +122,10 @@ class _Load:
                 bsn = find_bsn(item.resource) or self._loader.known_bsn(key[1])
                 if bsn:
                     numbers[key[1]] = bsn
-                self._unit.put_patient(key[1], bsn, _birth_date(item.resource))
+                self._unit.put_patient(key[1], bsn, birth_date(item.resource))
         return numbers
 
-    def _received(self, item: Item, patient_id: str, numbers: Mapping[str, str]) -> Received | None:
+    def _pending(self, item: Item, patient_id: str, numbers: Mapping[str, str]) -> Pending | None:
         """The item as it will be stored; None when it is refused or held back, which the result says then."""
         key, row, result = key_of(item.resource), self._known.rows.get(key_of(item.resource)), self._result
         if row is not None and not row.deleted and row.patient_id != patient_id:
@@ -173,7 +153,7 @@ class _Load:
             result.refused.append((item.origin, f"{'/'.join(key)}: {fault}"))
             return None
         original, format_ = (item.original, item.format) if content is None else (body, "json")
-        return Received(
+        return Pending(
             key,
             patient_id,
             row,
@@ -193,10 +173,3 @@ class _Load:
         repairs = mask_bsn(resource, [bsn] if bsn else [])
         repairs += fill_display(resource, lambda *key: items[key].resource if key in items else None)
         return repairs + claim_profile(resource, self._loader.expected(resource, item.version))
-
-
-def _birth_date(patient: Resource) -> date | None:
-    try:
-        return date.fromisoformat(str(patient.get("birthDate")))
-    except ValueError:
-        return None

@@ -5,6 +5,7 @@ A resource whose patient cannot be found is refused: a gateway that guesses here
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
@@ -161,3 +162,11 @@ def _spread(
         if not found:
             return
         patients.update(found)
+
+
+def birth_date(patient: Resource) -> date | None:
+    """The birth date of a Patient; None when it is not known to the day."""
+    try:
+        return date.fromisoformat(str(patient.get("birthDate")))
+    except ValueError:
+        return None

@@ -1,12 +1,11 @@
 """Settling a push: whose each resource is, how it is normalised, what validation says, and whether it may stay."""
 
 from collections.abc import Mapping
-from datetime import date
 
 from gateway.collect.normalise import BSN_SYSTEMS, Repair, claim_profile, fill_display, find_bsn, mask_bsn
 from gateway.intake.change import Change, Draft, owners_by_bsn
 from gateway.intake.documents import Documents
-from gateway.intake.place import links, place
+from gateway.intake.place import birth_date, links, place
 from gateway.intake.read import Item
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
@@ -85,7 +84,7 @@ class Settling:
             row = self.draft.plan.known.rows.get(task.key)
             if task.method == "DELETE":
                 patient = row.patient_id if row else ""
-                self.draft.plan.changes.append(Change(task, patient, row, deleted=True))
+                self.draft.plan.changes.append(Change(task.key, patient, row, task=task, deleted=True))
             elif task.only_new and row is not None and not row.deleted:
                 self.draft.plan.existing.append((task, row))
 
@@ -212,9 +211,10 @@ class Settling:
         body = jsonio.dump(resource)
         original, format_ = (body, "json") if content is not None else task.received or (item.original, item.format)
         change = Change(
-            task,
+            task.key,
             patient_id,
             self.draft.plan.known.rows.get(task.key),
+            task=task,
             json=body,
             digest=digest_of(body, content),
             original=original,
@@ -227,7 +227,7 @@ class Settling:
             findings=decision.report.findings if decision.report else about,
             blocked=decision.blocked,
             bsn=bsn,
-            birth_date=_birth_date(resource) if task.type == "Patient" else None,
+            birth_date=birth_date(resource) if task.type == "Patient" else None,
         )
         if not change.same:
             change.xml = xmlio.fragment(resource, self.version)
@@ -246,10 +246,3 @@ def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:
 def _claims(resource: Resource) -> bool:
     meta = resource.get("meta")
     return bool(isinstance(meta, dict) and meta.get("profile"))
-
-
-def _birth_date(patient: Resource) -> date | None:
-    try:
-        return date.fromisoformat(str(patient.get("birthDate")))
-    except ValueError:
-        return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -32,26 +32,36 @@ class Stale(Exception):
     """The store changed since it was looked at: look again and start over."""
 
 
-class Pending(Protocol):
-    """One change to be written: what is served, what was received, and what is kept beside it."""
+@dataclass(slots=True)
+class Pending:
+    """One resource as it will be stored, or (``deleted``) not be served any more, with what is kept beside it.
 
-    @property
-    def key(self) -> Key:
-        """Type and id."""
-        ...
+    ``json`` and ``xml`` are served, ``original`` in ``format`` is what was received. ``content`` is that of a Binary,
+    ``tokens`` are the hashes of its identifiers (gateway.store.identity), ``before`` is what the store has now.
+    """
 
+    key: Key
     patient_id: str
     before: Row | None
-    deleted: bool
-    json: bytes
-    xml: bytes
-    digest: bytes
-    original: bytes
-    format: str
-    links: frozenset[Key]
-    tokens: frozenset[str]
-    repairs: Sequence[Repair]
-    content: bytes | None
+    deleted: bool = False
+    json: bytes = b""
+    xml: bytes = b""
+    digest: bytes = b""
+    original: bytes = b""
+    format: str = "json"
+    links: frozenset[Key] = frozenset()
+    tokens: frozenset[str] = frozenset()
+    repairs: Sequence[Repair] = ()
+    content: bytes | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the store has exactly this already."""
+        if self.before is None:
+            return self.deleted
+        if self.deleted:
+            return self.before.deleted
+        return not self.before.deleted and self.before.digest == self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,7 @@ class Unit:
             row = change.before
             if row is None:
                 continue
-            if row.deleted if change.deleted else (not row.deleted and row.digest == change.digest):
+            if change.same:
                 made[change.key] = Written(row.version, row.updated, "")
                 continue
             number = row.version + 1
