@@ -201,19 +201,19 @@ class TestProvider:
     def _page(self, ticket: str, query: dict[str, str], *, wrong: bool = False, status: int = 200) -> Response:
         levels = [(int(level), level.name.capitalize()) for level in Level]
         shown = {"persons": list(self._persons.values()), "levels": levels, "chosen_level": int(Level.MIDDEN)}
-        return self._html("testidp.html", query, status, ticket=ticket, wrong=wrong, **shown)
+        return self._html("testidp/login.html", query, status, ticket=ticket, wrong=wrong, **shown)
 
     def _for_whom(self, pending: _Pending, bsn: str, *, wrong: bool) -> Response:
         """The choice of the person to act for: those for whom who logged in may do what was asked."""
         kind, me = self._settings.representations.get(pending.query["representation"]), self._persons.get(bsn)
         others = [self._persons[other] for other, given in (me.represents if me else {}).items() if given == kind]
         shown = {"ticket": self._again(pending), "others": others, "wrong": wrong, "me": me.name if me else bsn}
-        return self._html("testidp_for.html", pending.query, 400 if wrong else 200, **shown)
+        return self._html("testidp/for.html", pending.query, 400 if wrong else 200, **shown)
 
     def _stop(self, request: Request, reason: str) -> Response:
         """A page that leads nowhere: nobody may be sent back."""
         language = choose_language(request.query_params.get("ui_locales"), request.headers.get("accept-language"))
-        html = self._pages.get_template("testidp_stop.html").render(
+        html = self._pages.get_template("testidp/stop.html").render(
             reason=reason, t=Texts(language), style=f"{urlsplit(self._settings.issuer).path}/style.css"
         )
         return HTMLResponse(html, 400, headers=_headers("'self'"))

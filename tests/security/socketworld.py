@@ -33,6 +33,9 @@ from auth.events import EventType
 from auth.grants import Grant
 from auth.listeners import server
 from auth.login.oidc import OidcLogin
+from auth.login.port import Login
+from auth.ports import Peer
+from auth.settings import OidcSettings
 from auth.tls import TlsSettings, front_channel_context, peer_check
 from auth.transport import PeerGate, finder, peer_of
 from gateway.app import is_back_channel
@@ -164,19 +167,13 @@ class SocketHouse(House):
         sockets.idp.app = self.idp_app
         sockets.worker.app = self._gated(self.auth)
 
-    def build(self) -> router.AuthApp:
-        """Wire the application: the peer is who the connection says it is."""
+    def _oidc_login(self, settings: OidcSettings) -> Login:
         single_use = httpx.Limits(max_keepalive_connections=0)
-        return router.build(
-            self.settings,
-            engine=self.engine,
-            lists=self.lists,
-            providers=self.providers,
-            host=self.host,
-            login=OidcLogin(self.settings.login, Wire(self.sockets, 0, single_use)),
-            peer_of=peer_of,
-            clock=self.clock,
-        )
+        return OidcLogin(settings, Wire(self.sockets, 0, single_use))
+
+    def _peer_of(self, scope: Mapping[str, object]) -> Peer:
+        """Who the connection says it is."""
+        return peer_of(scope)
 
     def _gated(self, auth: router.AuthApp) -> ASGIApp:
         async def resource(request: Request) -> Response:

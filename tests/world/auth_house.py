@@ -225,7 +225,7 @@ class House:
         self.idp = TestProvider(oidc, persons, [f"{FRONT}/login/callback"])
         self.idp_app = Starlette()
         self.idp_app.mount("/idp", self.idp.app)
-        self.login = login or OidcLogin(oidc, httpx.ASGITransport(self.idp_app))
+        self.login = login or self._oidc_login(oidc)
         self.auth = self.build()
         self.auth.parts.store.create()
         self.app = Starlette(routes=self.auth.routes)
@@ -239,9 +239,17 @@ class House:
             providers=self.providers,
             host=self.host,
             login=self.login,
-            peer_of=lambda scope: self.peer,
+            peer_of=self._peer_of,
             clock=self.clock,
         )
+
+    def _oidc_login(self, settings: OidcSettings) -> Login:
+        """How the application reaches the identity provider."""
+        return OidcLogin(settings, httpx.ASGITransport(self.idp_app))
+
+    def _peer_of(self, _scope: Mapping[str, object]) -> Peer:
+        """Who is at the other end."""
+        return self.peer
 
     def pgo(self, hostname: str = D) -> "Pgo":
         """A client, with a fresh browser."""
