@@ -1,6 +1,7 @@
 """When a command opens or changes data of patients: the record of it in the access trail, and where the data go."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -30,11 +31,20 @@ def audited(engine: Engine, settings: Settings, records: Iterable[AuditRecord]) 
 
 def opened(engine: Engine, settings: Settings, what: str, **about: Any) -> None:
     """Record that an operator opens data of a patient (NEN 7513); ends the command when that cannot be recorded."""
-    record = AuditRecord("operator:resource:read", datetime.now(UTC), 200, client=getuser(), interaction=what, **about)
+    at = datetime.now(UTC)
+    record = AuditRecord("operator:resource:read", at, 200, client=_operator(), interaction=what, **about)
     try:
         audited(engine, settings, [record])
     except AuditUnavailable:
         fail("the access cannot be recorded, so nothing is shown")
+
+
+def _operator() -> str:
+    """The account that runs the command: by name, else (in a container, mostly) by number."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def deliver(content: bytes, output: Path | None) -> None:
