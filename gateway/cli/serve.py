@@ -73,8 +73,8 @@ def run_intake(settings: Settings) -> None:
 
 def prepare(settings: Settings, level: int) -> None:
     """Refuse what production may not do, set up logging, and migrate in test mode."""
-    for line in refusals(settings):
-        fail(f"refused: {line}")
+    if found := refusals(settings):
+        fail("\n".join(f"refused: {line}" for line in found))
     configure(level)
     if settings.mode == "test":
         with database(settings) as engine:
