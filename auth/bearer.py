@@ -8,7 +8,7 @@ from auth.errors import BearerError
 from auth.grants import Grant
 from auth.parts import Parts
 from auth.ports import Peer
-from auth.rows import GrantRow, milliseconds, moment
+from auth.store.rows import GrantRow, milliseconds, moment
 
 Fetch = Callable[[bytes], Awaitable[GrantRow | None]]
 ANY_CLIENT = "*"

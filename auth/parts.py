@@ -13,9 +13,9 @@ from auth.crypto import KeyRing, Pseudonyms
 from auth.events import Event, EventType
 from auth.login.port import Login
 from auth.ports import Host, Lists, PeerOf, Person, Providers
-from auth.rows import milliseconds
 from auth.settings import AuthSettings
-from auth.store import Store
+from auth.store.rows import milliseconds
+from auth.store.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The questions that the authorization server asks others.
 
 Two sides. The **host** (the gateway) knows the providers, their data services and whether there are data for a person;
-it implements `Providers` and `Host`. The **lists** (auth.clients) and the **transport** (auth.transport) know which
+it implements `Providers` and `Host`. The **lists** (auth.clients) and the **transport** (auth.peer) know which
 clients exist and who is at the other end of a connection; they implement `ClientList`, `Whitelist`, `ServiceNames`,
 `ListsState`, gathered in `Lists`, and deliver `Peer`.
 
@@ -80,7 +80,7 @@ class Lists(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of the connection, as `auth.transport.peer_of(scope)` finds it.
+    """Who is at the other end of the connection, as `auth.peer.transport.peer_of(scope)` finds it.
 
     `hostnames` holds the DNS names of a client certificate whose chain, validity, use and revocation were checked,
     in lower case. None: no (acceptable) certificate was shown.

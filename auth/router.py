@@ -24,9 +24,9 @@ from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
 from auth.ports import Host, Lists, PeerOf, Providers
-from auth.rows import milliseconds, utc_now
 from auth.settings import AuthSettings
-from auth.store import Store
+from auth.store.rows import milliseconds, utc_now
+from auth.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def build(
 ) -> AuthApp:
     """Wire the authorization server.
 
-    `engine` comes from `auth.store.engine_for(url)` (or any engine on which `auth.store.prepare_sqlite` was used);
+    `engine` comes from `auth.store.engine_for(url)` (or any engine on which `prepare_sqlite` was used);
     the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`; in the demo its issuer is
     `TestProvider(settings.login, persons, [base_url + "/login/callback"]).app`, mounted where that issuer says.
     `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).

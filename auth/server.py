@@ -16,7 +16,7 @@ from auth.flows.refresh import RefreshGrant
 from auth.flows.revoke import Revocation
 from auth.parts import Parts
 from auth.ports import Client
-from auth.rows import Code, Family
+from auth.store.rows import Code, Family
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 from auth import scope as scopes
 from auth.crypto import digest, new_token
 from auth.parts import Parts
-from auth.rows import Code, Family, Refresh
 from auth.scope import Dialect
+from auth.store.rows import Code, Family, Refresh
 
 _DRAWS = 5
 

@@ -25,7 +25,7 @@ from auth.events import Event
 from auth.login.port import Identity, LoginAsk, LoginStart
 from auth.ports import AccessEntry, Available, Client, Function, Level, Peer, Person, Provider, ServiceInfo
 from auth.settings import AuthSettings
-from auth.store import engine_for
+from auth.store.store import engine_for
 
 CLIENT, PROVIDER, BSN = "pgo.example", "ziekenhuis", "999990019"
 REDIRECT = f"https://{CLIENT}/cb"

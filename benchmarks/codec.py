@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 from lxml import etree
 
-from profiles.fhir import bundle, jsonio, xmlio
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import bundle, jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.version import FhirVersion
 
 SAMPLE = {

@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sqlalchemy import delete
 
 from gateway.cli.db import upgrade
-from gateway.demo.world import load as load_world
 from gateway.intake.listener import Parts, parts
 from gateway.intake.settings import IntakeSettings, SourceSettings
 from gateway.intake.tasks import Call, tasks_of
@@ -32,10 +31,11 @@ from gateway.intake.worker import note
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import patient, resource
-from profiles.fhir import jsonio
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.tree import local_reference, references
 from profiles.fhir.version import FhirVersion
+from workbench.demo.world import load as load_world
 
 PROVIDER = "ziekenhuiszandoord"
 

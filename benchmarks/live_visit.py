@@ -28,11 +28,11 @@ import uvicorn
 from adapters.testing.fake_ehr import FakeEhr
 from gateway.app import create_app
 from gateway.cli.db import upgrade
-from gateway.demo.world import load as world
 from gateway.settings import ProviderSettings, load
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
+from workbench.demo.world import load as world
+from workbench.statictokens import StaticToken, issue
 
 PROVIDER = "ziekenhuiszandoord"
 NORM_SECONDS = 2.0

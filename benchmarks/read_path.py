@@ -23,9 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.cli.db import upgrade
-from gateway.demo.seed import seed
 from gateway.settings import load as settings
 from gateway.store.engine import open_engine
+from workbench.demo.seed import seed
 
 TOKEN = "benchmark-token-0123456789abcdef"  # a test token, made for this run only
 PROVIDER, BSN = "ziekenhuiszandoord", "999951750"

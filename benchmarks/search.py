@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from profiles.fhir.interactions import FhirRequest
-from profiles.fhir.search import compile_search, parse_query
+from profiles.fhir.search.search import compile_search, parse_query
 from profiles.fhir.version import FhirVersion
 from profiles.standards.admit import admit
 from profiles.standards.load import catalogue

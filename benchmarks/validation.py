@@ -22,12 +22,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fhir.resources.STU3 import get_fhir_model_class  # noqa: E402
 
-from profiles.fhir import jsonio, xmlio  # noqa: E402
+from profiles.fhir.codec import jsonio, xmlio  # noqa: E402
 from profiles.fhir.errors import FormatError  # noqa: E402
 from profiles.fhir.version import FhirVersion  # noqa: E402
-from profiles.validation.definitions import Definitions  # noqa: E402
-from profiles.validation.evaluate import Validator  # noqa: E402
-from profiles.validation.packages import choose, install, installed  # noqa: E402
+from profiles.validation.run.evaluate import Validator  # noqa: E402
+from profiles.validation.schema.definitions import Definitions  # noqa: E402
+from profiles.validation.schema.packages import choose, install, installed  # noqa: E402
 
 PACKAGES = ("nictiz.fhir.nl.stu3.geboortezorg@3.0.0", "nictiz.fhir.nl.stu3.zib2017@2.2.18")
 LARGEST = 8_000

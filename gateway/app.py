@@ -17,17 +17,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from auth.certificates import PeerCheck
 from auth.clients.lists import Lists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
 from auth.events import EventType
 from auth.login.oidc import OidcLogin
+from auth.peer.certificates import PeerCheck
+from auth.peer.tls import TlsSettings, client_context, crl_puller, peer_check
+from auth.peer.transport import PeerGate, finder, peer_of
 from auth.router import AuthApp, build
-from auth.store import GRANT_SELECT, GrantRow
-from auth.tls import TlsSettings, client_context, crl_puller, peer_check
-from auth.transport import PeerGate, finder, peer_of
+from auth.store.store import GRANT_SELECT, GrantRow
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
@@ -52,7 +52,7 @@ from gateway.store.reader import Reader, open_reader
 from gateway.version import SOFTWARE
 from profiles.standards.load import catalogue
 
-DEMO_LISTS = Path(__file__).parent / "demo" / "lists"
+DEMO_LISTS = Path(__file__).parents[1] / "workbench" / "demo" / "lists"
 log = logging.getLogger("gateway")
 
 
@@ -131,7 +131,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
     switches = None
     if demo:
-        from gateway.demo.app import simulated
+        from workbench.demo.app import simulated
 
         switches = simulated(settings)
     wiring = wire(settings, everything=not demo, around=switches.around if switches else lambda adapter: adapter)
@@ -162,7 +162,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
     app.router.routes.extend(_routes(wiring))
     if settings.mode == "test":
         # Imported here: production never reads the demo.
-        from gateway.demo.app import routes as demo_routes
+        from workbench.demo.app import routes as demo_routes
 
         app.router.routes.extend(demo_routes(settings, switches, visits=demo))
     return PeerGate(

@@ -18,7 +18,7 @@ ALL_SERVICES = "ziekenhuiszandoord"
 @lru_cache(maxsize=2)
 def _test_providers(everything: bool) -> Mapping[str, ProviderSettings]:
     # Imported here: the demo world is test data, and production never reads it.
-    from gateway.demo.world import load
+    from workbench.demo.world import load
 
     known = catalogue()
     found = {}

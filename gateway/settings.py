@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auth.clients.settings import ListSettings
+from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
-from auth.tls import TlsSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.quality.settings import QualitySettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shared import shared
 
-from profiles.validation.packages import install
+from profiles.validation.schema.packages import install
 
 # No test sees the package cache of whoever runs it: only what the test itself puts into one.
 os.environ["GATEWAY_PACKAGES"] = tempfile.mkdtemp(prefix="gateway-no-packages-")

@@ -16,13 +16,13 @@ from starlette.types import ASGIApp
 
 from gateway.app import create_app
 from gateway.cli.db import upgrade
-from gateway.demo.ehr.division import division
-from gateway.demo.ehr.sources import with_live_sources
-from gateway.demo.pgo.client import PgoSettings, Tokens
-from gateway.demo.pgo.collect import Section
-from gateway.demo.seed import seed
-from gateway.demo.visit import Visit, client
 from gateway.store.engine import open_engine
+from workbench.demo.ehr.division import division
+from workbench.demo.ehr.sources import with_live_sources
+from workbench.demo.pgo.client import PgoSettings, Tokens
+from workbench.demo.pgo.collect import Section
+from workbench.demo.seed import seed
+from workbench.demo.visit import Visit, client
 
 
 @contextmanager

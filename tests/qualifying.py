@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 import httpx
 from servers import Running
 
-from gateway.qualify.discovery import find_sets
-from gateway.qualify.engine import Plan, run_sets
-from gateway.qualify.files import Files
-from gateway.qualify.profilecheck import OwnChecker
-from gateway.qualify.results import ScriptResult, Status
+from workbench.qualify.discovery import find_sets
+from workbench.qualify.engine import Plan, run_sets
+from workbench.qualify.files import Files
+from workbench.qualify.profilecheck import OwnChecker
+from workbench.qualify.results import ScriptResult, Status
 
 PROVIDER = "ziekenhuiszandoord"
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from gateway.app import create_app
 from gateway.cli.db import upgrade
-from gateway.demo.seed import seed
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
+from workbench.demo.seed import seed
 
 
 @dataclass(frozen=True)

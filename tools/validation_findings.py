@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from datetime import date
 
-from gateway.demo.world import load
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Finding
-from profiles.validation.findings import LEVELS
+from profiles.validation.run.findings import LEVELS
 from profiles.zibs import validator
+from workbench.demo.world import load
 
 DAY = date(2026, 3, 31)
 CHOSEN = {
@@ -31,9 +31,9 @@ CHOSEN = {
 HEAD = """# Ten findings, as a data steward sees them
 
 Made by `tools/validation_findings.py` from the persons of the demo world whose records are wrong on purpose
-(`gateway/demo/world/defects.md`), checked against our own zib tables; a test keeps this page true. Each finding says
+(`workbench/demo/world/defects.md`), checked against our own zib tables; a test keeps this page true. Each finding says
 how serious it is, which zib element it is about, where it stands in FHIR, what was found, and what to do at the source.
-The words come from one catalogue in Dutch and English (`profiles/validation/messages.toml`).
+The words come from one catalogue in Dutch and English (`profiles/validation/run/messages.toml`).
 
 The data that a finding quotes are shown only to who holds the resource: `gateway validate` and `$validate`. What the
 gateway keeps for its [quality report](quality.md) has no values at all.

@@ -33,7 +33,7 @@ from adapters.port import (
     PatientKey,
     Reason,
 )
-from profiles.fhir.search import Search, SearchError, compile_search
+from profiles.fhir.search.search import Search, SearchError, compile_search
 from profiles.fhir.tree import Resource
 
 LONGEST = 60

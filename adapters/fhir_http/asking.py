@@ -10,7 +10,7 @@ from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
 from adapters.port import AdapterError, AdapterGarbage
-from profiles.fhir.search import Search
+from profiles.fhir.search.search import Search
 from profiles.fhir.tree import Resource
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)

@@ -13,7 +13,7 @@ from adapters import port
 from adapters.fhir_http.login import Login
 from adapters.port import AdapterDown, AdapterError, AdapterGarbage, AdapterQuery, AdapterRefused, AvailabilityQuery
 from adapters.settings import Limits
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.guard import MAYBE, SHARED, bsns, subjects
 from adapters.port import AdapterDown, AdapterGarbage
 from adapters.settings import Limits
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference, references
 from profiles.fhir.version import FhirVersion

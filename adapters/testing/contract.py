@@ -38,7 +38,7 @@ from adapters.port import (
     Reason,
     ServiceKey,
 )
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from adapters.guard import SHARED, Guard, Whose, bsns
 from adapters.testing.faults import Answer, Fault, Send, as_json, as_xml, change, send, spoil
-from profiles.fhir.search import SearchError, compile_search
+from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

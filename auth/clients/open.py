@@ -10,7 +10,7 @@ from auth.clients.notices import Notify
 from auth.clients.pull import Puller
 from auth.clients.settings import ListSettings
 from auth.clients.sources import FilesSource, NodeSource, Source
-from auth.tls import TlsSettings, client_context, peer_check
+from auth.peer.tls import TlsSettings, client_context, peer_check
 
 
 class NoSource(Exception):

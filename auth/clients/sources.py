@@ -11,9 +11,9 @@ from typing import Protocol
 
 import httpx
 
-from auth.certificates import CertificateRefused
 from auth.clients.model import ListKind
 from auth.clients.parse import SIZE_LIMITS
+from auth.peer.certificates import CertificateRefused
 
 
 class FetchError(Exception):

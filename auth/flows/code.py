@@ -14,7 +14,7 @@ from auth.events import EventType
 from auth.flows.session import Session
 from auth.parts import Parts
 from auth.ports import Client
-from auth.rows import Code, Family
+from auth.store.rows import Code, Family
 from auth.tokens import issue_code, issue_tokens
 
 

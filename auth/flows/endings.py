@@ -8,7 +8,7 @@ from auth.flows.code import code_for
 from auth.flows.session import Live, Session, closed
 from auth.flows.steps import SessionLost, Steps, at
 from auth.parts import Parts
-from auth.rows import ConsentEntry, Family
+from auth.store.rows import ConsentEntry, Family
 
 
 class Endings(Steps):

@@ -17,8 +17,8 @@ from auth.flows.check import SourceDown, Verdict, deliverable
 from auth.flows.code import allowed_services
 from auth.parts import Parts
 from auth.ports import Representation
-from auth.rows import Family, Refresh
 from auth.scope import Dialect, granted
+from auth.store.rows import Family, Refresh
 from auth.tokens import rotate_tokens
 
 _DAY = 86_400_000

@@ -6,7 +6,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from auth.errors import TokenError
 from auth.parts import Parts
-from auth.rows import Family
+from auth.store.rows import Family
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]

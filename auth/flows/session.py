@@ -5,7 +5,7 @@ from typing import Self
 import msgspec
 
 from auth.crypto import KeyRing, digest, new_token
-from auth.rows import SessionRow
+from auth.store.rows import SessionRow
 
 _PURPOSE = "session"
 

@@ -11,7 +11,7 @@ from auth.crypto import KeyRing
 from auth.pages.catalogue import Texts
 from auth.pages.presenter import day_of
 from auth.ports import AccessEntry
-from auth.rows import ConsentEntry, Family
+from auth.store.rows import ConsentEntry, Family
 
 
 @dataclass(frozen=True, slots=True)

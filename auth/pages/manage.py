@@ -15,7 +15,7 @@ from auth.pages.contexts import AccessLine, Bye, ConsentLine, HistoryLine, Manag
 from auth.pages.guard import Guard, Turn
 from auth.pages.presenter import VISIT
 from auth.ports import AccessEntry
-from auth.rows import ConsentEntry, Family, moment
+from auth.store.rows import ConsentEntry, Family, moment
 
 _ACCESSES, _HISTORY = 300, 50
 _ROUND = timedelta(minutes=5)

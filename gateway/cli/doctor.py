@@ -17,10 +17,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Probes
-from auth.certificates import inspect
 from auth.clients.notices import Notice
 from auth.clients.open import NoSource, open_lists
-from auth.crl import Revocations
+from auth.peer.certificates import inspect
+from auth.peer.crl import Revocations
 from gateway.cli.context import FINDINGS, console, with_settings
 from gateway.cli.db import SCRIPTS
 from gateway.cli.lists import DEMO_LISTS

@@ -17,7 +17,7 @@ from gateway.settings import Settings
 from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation.findings import VERDICTS, Finding
+from profiles.validation.run.findings import VERDICTS, Finding
 
 
 @click.command("import")

@@ -20,7 +20,7 @@ from gateway.cli.context import FINDINGS, console, fail, with_settings
 from gateway.registration import registration_alarms
 from gateway.settings import Settings
 
-DEMO_LISTS = Path(__file__).resolve().parents[1] / "demo" / "lists"
+DEMO_LISTS = Path(__file__).resolve().parents[2] / "workbench" / "demo" / "lists"
 """The fictitious lists of the demo and of test mode."""
 
 _NAMES = {

@@ -9,7 +9,7 @@ import click
 import httpx
 import msgspec
 
-from profiles.validation.packages import (
+from profiles.validation.schema.packages import (
     MAX_ARCHIVE,
     Package,
     PackageError,

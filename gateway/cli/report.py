@@ -96,7 +96,7 @@ def store(settings: Settings) -> Iterator[Connection]:
 def _newest(settings: Settings) -> Settings:
     if settings.mode != "test" or "database_url" in settings.model_fields_set:
         return settings
-    from gateway.cli.demo import LIVE_STORE
+    from workbench.cli.demo import LIVE_STORE
 
     files = {url: Path(url.removeprefix("sqlite:///")) for url in (settings.database_url, LIVE_STORE)}
     there = {url: path.stat().st_mtime for url, path in files.items() if path.is_file()}

@@ -8,7 +8,7 @@ import click
 
 from adapters.port import AdapterMisconfigured
 from auth.clients.open import NoSource
-from auth.listeners import server
+from auth.peer.listeners import server
 from gateway.app import create_app
 from gateway.cli.context import database, fail, with_settings
 from gateway.cli.db import upgrade

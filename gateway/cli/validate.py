@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gateway.terminology import TerminologyService
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
-from profiles.validation.definitions import Definitions
-from profiles.validation.evaluate import Validator
-from profiles.validation.findings import Report, as_outcome, as_text
-from profiles.validation.htmlreport import as_html
-from profiles.validation.inputs import unreadable, validate_text
-from profiles.validation.packages import PackageError, choose, default_cache, installed
+from profiles.validation.run.evaluate import Validator
+from profiles.validation.run.findings import Report, as_outcome, as_text
+from profiles.validation.run.htmlreport import as_html
+from profiles.validation.run.inputs import unreadable, validate_text
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.packages import PackageError, choose, default_cache, installed
 from profiles.zibs import sources
 
 SUFFIXES = (".json", ".xml")

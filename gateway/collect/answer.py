@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from gateway.collect.held import Held
 from gateway.collect.record import Record
-from profiles.fhir.execute import bring, select
-from profiles.fhir.search import Search
+from profiles.fhir.search.execute import bring, select
+from profiles.fhir.search.search import Search
 
 ROUNDS = 8
 """Most rounds of loading: a search, its includes, and their includes need three or four."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.collect.held import Held
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.version import FhirVersion
 
 ELEMENT = {FhirVersion.STU3: "content", FhirVersion.R4: "data"}

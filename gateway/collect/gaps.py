@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from adapters.port import Gap, Reason
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.version import FhirVersion
 

@@ -3,8 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

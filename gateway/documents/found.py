@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from profiles.validation.findings import Finding
+from profiles.validation.run.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)

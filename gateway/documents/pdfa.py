@@ -14,7 +14,7 @@ import pikepdf
 from lxml import etree
 
 from gateway.documents.found import found
-from profiles.validation.findings import Finding
+from profiles.validation.run.findings import Finding
 
 PDFA_ID = "{http://www.aiim.org/pdfa/ns/id/}"
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"

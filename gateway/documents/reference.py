@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.documents.found import found
 from gateway.documents.pdfa import check as check_pdf
 from profiles.fhir.tree import Resource, local_reference
-from profiles.validation.findings import Finding
+from profiles.validation.run.findings import Finding
 
 PDF = "application/pdf"
 

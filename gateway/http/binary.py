@@ -8,7 +8,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.problems import Problem
 from gateway.http.ranges import Unsatisfiable, applies, asked, tag
 from gateway.http.reply import Reply, Stream
-from profiles.fhir.mediatypes import Format, content_type
+from profiles.fhir.codec.mediatypes import Format, content_type
 from profiles.fhir.version import FhirVersion
 
 UNKNOWN = "application/octet-stream"

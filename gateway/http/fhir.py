@@ -31,12 +31,12 @@ from gateway.http.problems import Problem, challenge, problem_of
 from gateway.http.reply import Reply, send_reply
 from gateway.settings import Settings
 from gateway.version import RELEASED, SOFTWARE
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.bundle import BundleEntry, Mode, searchset
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.bundle import BundleEntry, Mode, searchset
+from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, negotiate_content
 from profiles.fhir.interactions import FhirRequest, Route, UnknownRoute, route
-from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, negotiate_content
 from profiles.fhir.outcome import operation_outcome
-from profiles.fhir.search import Pairs, parse_query, write_query
+from profiles.fhir.search.search import Pairs, parse_query, write_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.admit import Admitted, admit

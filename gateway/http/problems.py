@@ -21,10 +21,10 @@ from auth.bearer import PeerRefused
 from auth.errors import BearerError
 from gateway.audit.trail import AuditUnavailable
 from gateway.store.reader import StoreUnavailable
+from profiles.fhir.codec.mediatypes import NotAcceptable
 from profiles.fhir.errors import FormatError
-from profiles.fhir.mediatypes import NotAcceptable
 from profiles.fhir.outcome import Issue
-from profiles.fhir.search import SearchError
+from profiles.fhir.search.search import SearchError
 from profiles.standards.admit import Refused
 
 log = logging.getLogger("gateway.http")

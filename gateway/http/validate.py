@@ -13,14 +13,14 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.problems import Problem, problem_of
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.findings import as_outcome
-from profiles.validation.inputs import validate_text
+from profiles.validation.run.findings import as_outcome
+from profiles.validation.run.inputs import validate_text
 
 
 def routes(settings: Settings) -> list[BaseRoute]:

@@ -12,7 +12,7 @@ from gateway.documents.reference import Document
 from gateway.intake.read import Item
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
-from profiles.validation.findings import Finding
+from profiles.validation.run.findings import Finding
 
 Known = Callable[[str], tuple[int, bytes] | None]
 """Size and SHA-1 of the content of a stored Binary, by id."""

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from auth.transport import peer_of
+from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
 from gateway.http.problems import Problem, problem_of
 from gateway.intake.answers import Answer, refused
@@ -30,8 +30,8 @@ from gateway.intake.tasks import Call, tasks_of
 from gateway.intake.work import Intake, Taken
 from gateway.intake.worker import Worker, note
 from gateway.metrics import CONTENT_TYPE, METRICS
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
 from profiles.fhir.version import FhirVersion
 

@@ -15,9 +15,9 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
-from auth.listeners import server
-from auth.tls import TlsSettings, peer_check
-from auth.transport import PeerGate, finder
+from auth.peer.listeners import server
+from auth.peer.tls import TlsSettings, peer_check
+from auth.peer.transport import PeerGate, finder
 from gateway.audit.trail import Trail
 from gateway.intake.hl7v2.server import MllpListener
 from gateway.intake.http import Listener, application

@@ -14,11 +14,11 @@ from gateway.quality.numbers import wrong_numbers
 from gateway.store.identity import tokens
 from gateway.store.known import Known, known
 from gateway.store.unit import Owner, Pending, Unit, digest_of
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.validation.findings import Finding
+from profiles.validation.run.findings import Finding
 
 
 @dataclass

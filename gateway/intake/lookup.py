@@ -13,7 +13,7 @@ from gateway.intake.tasks import ID, Key, Names, Task, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference, references
 
 

@@ -15,7 +15,7 @@ from gateway.intake.change import Change
 from gateway.intake.judge import recorded
 from gateway.intake.tasks import Push, Task, set_id
 from gateway.store.schema import quarantine
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

@@ -9,7 +9,7 @@ from gateway.intake.tasks import Call, Key, Push, tasks_of
 from gateway.intake.work import Intake, Taken
 from gateway.store.engine import reading
 from gateway.store.known import Row, rows_of
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec.mediatypes import Format
 
 
 class CannotRetry(Exception):

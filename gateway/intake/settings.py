@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from auth.tls import TlsSettings
+from auth.peer.tls import TlsSettings
 from profiles.fhir.version import FhirVersion
 
 Policy = Literal["observe", "repair", "block"]

@@ -13,7 +13,7 @@ from gateway.intake.tasks import Key, Task
 from gateway.quality.numbers import wrong_numbers
 from gateway.store.identity import tokens as tokens_of
 from gateway.store.unit import digest_of
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway.intake.refusal import Refusal, refusal
-from profiles.fhir import jsonio, xmlio
 from profiles.fhir.basetypes import facts
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from auth.store import metadata as auth_metadata
+from auth.store.store import metadata as auth_metadata
 from gateway.store.schema import metadata
 
 engine = context.config.attributes["engine"]

@@ -12,8 +12,8 @@ from typing import Any
 from profiles.fhir.tree import Resource
 from profiles.validation import Finding, Validator
 from profiles.validation.context import Context
-from profiles.validation.nodes import BrokenDefinition, Node
 from profiles.validation.rules.discriminators import Discriminator, Discriminators
+from profiles.validation.schema.nodes import BrokenDefinition, Node
 
 DEEPEST = 10
 HL7 = "http://hl7.org/fhir/StructureDefinition/"

@@ -20,7 +20,7 @@ from gateway.quality.serving import Serving
 from gateway.quality.settings import Policy, QualitySettings
 from gateway.quality.tally import Subject, Tally, reference_of
 from gateway.quality.verdicts import Verdicts
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue

@@ -6,7 +6,7 @@ from auth.crypto import valid_bsn
 from gateway.collect.normalise import BSN_SYSTEMS, nodes
 from profiles.fhir.tree import Resource
 from profiles.validation import Finding
-from profiles.validation.messages import entry
+from profiles.validation.run.messages import entry
 
 RULE = "system"
 ELEMENT = "identifier"

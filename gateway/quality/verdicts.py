@@ -14,8 +14,8 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.model import Standard
 from profiles.validation import Report, Validator
-from profiles.validation.definitions import Definitions
-from profiles.validation.packages import Package, choose, default_cache, installed
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.packages import Package, choose, default_cache, installed
 from profiles.zibs.load import RELEASES, sources, tables
 
 

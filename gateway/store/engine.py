@@ -7,7 +7,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from auth.store import engine_for
+from auth.store.store import engine_for
 
 
 def database_url(text: str) -> URL:

@@ -1,4 +1,4 @@
-"""The tables of the gateway itself (those of the authorization server are in :mod:`auth.store`).
+"""The tables of the gateway itself (those of the authorization server are in :mod:`auth.store.store`).
 
 No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is encrypted with a key outside the database.
 ``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from profiles.fhir.interactions import FhirRequest
-from profiles.fhir.search import IGNORED, Search, SearchError, compile_search, public_name
+from profiles.fhir.search.search import IGNORED, Search, SearchError, compile_search, public_name
 from profiles.standards.model import INCLUDES, RequestRule, Service, Standard
 from profiles.standards.offers import GENERAL, Misfit, misfit
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from profiles.fhir.searchparams import SearchParam, parameter
+from profiles.fhir.search.searchparams import SearchParam, parameter
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.model import Parameter, RequestRule, Service, Standard

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from profiles.fhir.interactions import FhirRequest
-from profiles.fhir.search import SearchError, compile_search
+from profiles.fhir.search.search import SearchError, compile_search
 from profiles.standards.admit import Refused, admit
 from profiles.standards.capability import statement
 from profiles.standards.load import Catalogue

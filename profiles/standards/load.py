@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from profiles.fhir.includes import read_include
+from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards import model
 from profiles.standards.model import RequestRule, Service, Standard

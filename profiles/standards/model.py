@@ -7,7 +7,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from profiles.fhir.matching import split
+from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
 
 ANSWERS = ("all", "last", "one", "accepted", "refused")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from profiles.fhir.matching import split
-from profiles.fhir.query import public_name
-from profiles.fhir.search import IGNORED
+from profiles.fhir.search.matching import split
+from profiles.fhir.search.query import public_name
+from profiles.fhir.search.search import IGNORED
 from profiles.fhir.tree import local_reference
 from profiles.standards.model import INCLUDES, Parameter, RequestRule
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from profiles.fhir.includes import read_include
+from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards import model
 from profiles.standards.model import Parameter, RequestRule, interaction_of

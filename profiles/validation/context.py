@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.fhir.tree import local_reference
 from profiles.validation.items import STEPS, Env
-from profiles.validation.nodes import HL7
+from profiles.validation.schema.nodes import HL7
 
 if TYPE_CHECKING:
-    from profiles.validation.schema import Hits, Shape
+    from profiles.validation.shapes import Hits, Shape
 
 Resolver = Callable[[str], "Mapping[str, Any] | None"]
 MAX_NESTED = 12

@@ -2,7 +2,7 @@
 
 A general engine needs 30 to 120 microseconds for a simple invariant; a closure needs one or two, which is what makes it
 possible to run all of them on every resource. What is not covered here raises `Unsupported` at compile time, and the
-general engine (`profiles.fhir.fhirpath`) takes over. Semantics: http://hl7.org/fhirpath/N1, singleton evaluation and
+general engine (`profiles.fhirpath`) takes over. Semantics: http://hl7.org/fhirpath/N1, singleton evaluation and
 three-valued logic included; collections are Python lists.
 """
 

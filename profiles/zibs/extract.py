@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
-from profiles.validation.basefacts import BaseTrees
-from profiles.validation.definitions import Definitions, plain
-from profiles.validation.merge import Merger
-from profiles.validation.nodes import HL7, Node
-from profiles.validation.package import Entry, Package, PackageError, open_package
-from profiles.validation.packages import install
+from profiles.validation.schema.basefacts import BaseTrees
+from profiles.validation.schema.definitions import Definitions, plain
+from profiles.validation.schema.merge import Merger
+from profiles.validation.schema.nodes import HL7, Node
+from profiles.validation.schema.package import Entry, Package, PackageError, open_package
+from profiles.validation.schema.packages import install
 from profiles.zibs import facts, sets
 from profiles.zibs.load import ABOUT, ROOT
 from profiles.zibs.names import Names

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from profiles.validation.differential import dataset
+from profiles.validation.schema.differential import dataset
 from profiles.zibs.names import Names, concept_of, model
 from profiles.zibs.notation import BAR
 

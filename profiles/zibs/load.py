@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
-from profiles.validation import evaluate
-from profiles.validation.definitions import Definitions
-from profiles.validation.nodes import HL7
-from profiles.validation.package import Entry, Package
-from profiles.validation.terminology import Server
+from profiles.validation.run import evaluate
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.nodes import HL7
+from profiles.validation.schema.package import Entry, Package
+from profiles.validation.schema.terminology import Server
 from profiles.zibs.naming import named
 from profiles.zibs.notation import TableError, read
 from profiles.zibs.structures import structure

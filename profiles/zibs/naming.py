@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from profiles.validation.package import Entry, Package
+from profiles.validation.schema.package import Entry, Package
 from profiles.zibs.structures import zib
 
 Names = Callable[[str], Mapping[str, str]]

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from profiles.validation.definitions import Definitions, plain
-from profiles.validation.extents import Extent
-from profiles.validation.terminology import Terminology
+from profiles.validation.schema.definitions import Definitions, plain
+from profiles.validation.schema.extents import Extent
+from profiles.validation.schema.terminology import Terminology
 from profiles.zibs.notation import BAR
 
 MOST: Final = 1500

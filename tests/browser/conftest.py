@@ -6,7 +6,7 @@ import pytest
 from browser.browsing import Tab, chromium
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from gateway.cli.visit import started
+from workbench.cli.visit import started
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from adapters.testing.fake_ehr import FakeEhr
-from gateway.cli.visit import started
-from gateway.demo.world import load
+from workbench.cli.visit import started
+from workbench.demo.world import load
 
 HOSPITAL = "ziekenhuiszandoord"
 

@@ -9,7 +9,7 @@ from browser.browsing import Tab, authorize_path, tab_to
 from browser.test_browser_accessible import accessible, both_languages
 from playwright.sync_api import expect
 
-from gateway.demo.world import Person, load
+from workbench.demo.world import Person, load
 
 pytestmark = pytest.mark.browser
 

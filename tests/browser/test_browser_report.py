@@ -7,11 +7,11 @@ from axe_playwright_python.sync_playwright import Axe
 from browser.browsing import RULES, WIDTHS
 from playwright.sync_api import Browser, Page
 
-from gateway.qualify.report import write_reports
-from gateway.qualify.results import ActionResult, ScriptResult, SetResult, Status, TestResult, Traffic
 from gateway.report.document import Column, Document, Plot, Section, Share
 from gateway.report.render import as_html
 from gateway.report.words import words
+from workbench.qualify.report import write_reports
+from workbench.qualify.results import ActionResult, ScriptResult, SetResult, Status, TestResult, Traffic
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from shared import shared
 
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
 

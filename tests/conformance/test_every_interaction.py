@@ -19,12 +19,12 @@ from databases import database
 from servers import Running, serving
 from shared import ROOT
 
-from gateway.demo.placeholders import moved
-from gateway.demo.world import World, load
-from gateway.statictokens import TOKENS, issue
 from gateway.store.engine import open_engine
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
+from workbench.demo.placeholders import moved
+from workbench.demo.world import World, load
+from workbench.statictokens import TOKENS, issue
 
 SPECIFICATION = ROOT / "spec" / "datasets.yaml"
 ELSEWHERE = {"bgz-msz-2": "ziekenhuiszandoord", "bgz-msz-1.2.2": "ziekenhuiszandoord"}

@@ -17,13 +17,13 @@ from shared import shared
 
 from adapters.guard import Guard, Whose
 from adapters.testing.fake_ehr import FakeEhr
-from gateway.intake.sink import StoreSink
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import load_set, token_table
-from gateway.qualify.results import ScriptResult, Status
 from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir.tree import Resource
+from workbench.qualify.files import open_files
+from workbench.qualify.loadset import load_set, token_table
+from workbench.qualify.results import ScriptResult, Status
+from workbench.qualify.sink import StoreSink
 
 FOLDER = ("qualification", "STU3/BgZ-3-0/MedMij/Test")
 

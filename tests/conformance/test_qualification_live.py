@@ -8,13 +8,13 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import serving
 from shared import shared
 
-from gateway.intake.sink import StoreSink
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import load_set, token_table
-from gateway.qualify.results import Status
 from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
+from workbench.qualify.files import open_files
+from workbench.qualify.loadset import load_set, token_table
+from workbench.qualify.results import Status
+from workbench.qualify.sink import StoreSink
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one source", "two sources"])

@@ -12,12 +12,12 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import Running, serving
 from shared import shared
 
-from gateway.intake.sink import StoreSink
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import load_set, token_table
-from gateway.qualify.results import ScriptResult, Status
 from gateway.settings import ResourceServer
 from gateway.store.engine import open_engine
+from workbench.qualify.files import open_files
+from workbench.qualify.loadset import load_set, token_table
+from workbench.qualify.results import ScriptResult, Status
+from workbench.qualify.sink import StoreSink
 
 READING = [
     ("STU3/BgZ-3-0/MedMij/Test", "48", ["XIS-Server"], 104),

@@ -22,17 +22,17 @@ from servers import Running, serving
 from shared import shared
 
 from adapters.sql import sample
-from gateway.intake.sink import StoreSink
-from gateway.qualify.files import Files, open_files
-from gateway.qualify.loadset import QualificationSet, load_set, token_table
-from gateway.qualify.results import Status
 from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference, references
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation.evaluate import validator
+from profiles.validation.run.evaluate import validator
+from workbench.qualify.files import Files, open_files
+from workbench.qualify.loadset import QualificationSet, load_set, token_table
+from workbench.qualify.results import Status
+from workbench.qualify.sink import StoreSink
 
 SERVICE = "48"
 PACKAGES = ("zib2017-2.2.18", "bgz-1.1.1", "eafspraak-1.0.6")

@@ -10,9 +10,9 @@ import pytest
 from conformance.validation_data import EXAMPLES, official
 from shared import shared
 
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
-from profiles.validation.findings import as_text
+from profiles.validation.run.findings import as_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "validation.md"
 Change = Callable[[Any], Any]

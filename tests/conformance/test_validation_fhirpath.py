@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from conformance.validation_data import instances, official, read
 
-from profiles.fhir import fhirpath
+from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.validation.expressions import compile_expression

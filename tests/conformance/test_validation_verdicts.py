@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, read
 
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
 

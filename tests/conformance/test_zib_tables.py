@@ -20,10 +20,11 @@ from shared import shared
 from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation import Validator, evaluate
-from profiles.validation.differential import amend
-from profiles.validation.findings import Report
-from profiles.validation.nodes import Node, Tree
+from profiles.validation import Validator
+from profiles.validation.run import evaluate
+from profiles.validation.run.findings import Report
+from profiles.validation.schema.differential import amend
+from profiles.validation.schema.nodes import Node, Tree
 from profiles.zibs.extract import main
 
 STU3 = FhirVersion.STU3

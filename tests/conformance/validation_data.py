@@ -11,13 +11,13 @@ from pathlib import Path
 
 from shared import shared
 
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.definitions import Definitions
-from profiles.validation.packages import choose, install, installed
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.packages import choose, install, installed
 
 ZIB2017 = "nictiz.fhir.nl.stu3.zib2017@2.2.18"
 EXAMPLES = {

@@ -13,8 +13,8 @@ from typing import Any
 from profiles.fhir.tree import Resource
 from profiles.validation import Validator
 from profiles.validation.context import Context
-from profiles.validation.nodes import MISSING, Node, TypeRef
 from profiles.validation.rules.formats import FORMATS
+from profiles.validation.schema.nodes import MISSING, Node, TypeRef
 
 WRONG = {
     "boolean": "ja",

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from servers import free_port
 
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 
 ROOT = Path(os.environ.get("GATEWAY_FOREIGN", Path.home() / ".cache" / "medmij-gateway" / "foreign"))
 SNAKE = "fhirsnake==1.1.0"

@@ -13,7 +13,7 @@ import pytest
 from adapters.port import Adapter, AdapterMisconfigured, Bsn, PatientKey
 from adapters.registry import GROUP, build, known
 from adapters.testing.contract import AdapterContract, Row
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text("utf-8")
 SOURCE = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class Acme" in block)

@@ -13,9 +13,9 @@ from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
 from adapters.guard import Guard
 from adapters.port import AdapterQuery, Batch, LocalId, PatientKey
-from profiles.fhir import xmlio
-from profiles.fhir.execute import run
-from profiles.fhir.search import compile_search
+from profiles.fhir.codec import xmlio
+from profiles.fhir.search.execute import run
+from profiles.fhir.search.search import compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue

@@ -30,7 +30,7 @@ from adapters.port import (
 )
 from adapters.registry import build
 from adapters.testing.contract import AdapterContract, Row
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
 
 DOCUMENTS = Row("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),))

@@ -12,7 +12,7 @@ from adapters.sql.sample import fill_sqlite
 from adapters.testing.contract import Row
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.validation.evaluate import validator
+from profiles.validation.run.evaluate import validator
 
 SANNE = PatientKey(Bsn("999932561"))
 BIRTH_CARE = (

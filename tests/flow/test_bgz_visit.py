@@ -10,13 +10,13 @@ from databases import KINDS, database
 from servers import Running, serving
 from sqlalchemy import select
 
-from auth.tables import consents
+from auth.store.tables import consents
 from gateway.audit.trail import verify
-from gateway.demo.pgo.client import PgoSettings
-from gateway.demo.pgo.collect import Section
-from gateway.demo.visit import Visit, VisitError, client
 from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record
+from workbench.demo.pgo.client import PgoSettings
+from workbench.demo.pgo.collect import Section
+from workbench.demo.visit import Visit, VisitError, client
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.chainlog import ChainLog, ChainLogSettings
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
 from gateway.store.schema import chain_event, metadata
+from workbench.statictokens import StaticToken, issue
 
 URL = "https://api.medmij.example/eagleeye/v1/logs"
 

@@ -16,12 +16,12 @@ from gateway.intake.expect import Expectations
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, parse
 from gateway.keys import keys_of
-from gateway.statictokens import TOKENS, issue
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
 from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
+from workbench.statictokens import TOKENS, issue
 
 PROVIDER = "ziekenhuiszandoord"
 JSON = "application/fhir+json"

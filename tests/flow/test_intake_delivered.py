@@ -13,8 +13,8 @@ from world.intake_house import BSN, PROVIDER, House, condition, patient, setting
 
 from gateway.intake.listener import parts
 from gateway.intake.settings import IntakeSettings
-from gateway.statictokens import TOKENS, issue
 from gateway.store.engine import open_engine
+from workbench.statictokens import TOKENS, issue
 
 TOKEN = "a-token-of-this-test-0123456789abcdef"
 

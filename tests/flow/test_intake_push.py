@@ -26,7 +26,7 @@ from world.intake_house import (
 from gateway.cli.import_ import import_command
 from gateway.intake.settings import IntakeSettings
 from gateway.store.schema import original
-from profiles.fhir import xmlio
+from profiles.fhir.codec import xmlio
 from profiles.fhir.version import FhirVersion
 
 

@@ -13,12 +13,12 @@ from live_house import authorised, figures, live_demo, pgo, seeded, visited
 from servers import Running
 from sqlalchemy import select
 
-from gateway.cli.visit import visit
-from gateway.demo.pgo.collect import Section, accept, asks, fetch
-from gateway.demo.visit import client
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
+from workbench.cli.visit import visit
+from workbench.demo.pgo.collect import Section, accept, asks, fetch
+from workbench.demo.visit import client
 
 HOSPITAL, JOKE = "ziekenhuiszandoord", "Joke van Veldhuizen - Brandsma"
 GGZ, RUBEN = "ggzmerwerand", "Ruben Schouten"

@@ -10,12 +10,12 @@ import pytest
 from databases import database
 from servers import Running, serving
 
-from gateway.demo.world import load
 from gateway.settings import ProviderSettings
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule
+from workbench.demo.world import load
+from workbench.statictokens import StaticToken, issue
 
 HOSPITAL = "ziekenhuiszandoord"
 TOKEN = "test-token-of-one-patient"

@@ -22,8 +22,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from unit.gateway_demo.pgo_fakes import FakeGateway, bundle, outcome
 
-from gateway.cli.pgo import pgo
-from gateway.cli.visit import started
+from workbench.cli.pgo import pgo
+from workbench.cli.visit import started
 
 NO_STORE = {"Cache-Control": "no-store"}
 

@@ -15,8 +15,8 @@ from servers import Running, serving
 from gateway.cli.main import cli
 from gateway.quality.settings import Policy, QualitySettings
 from gateway.settings import ProviderSettings
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
+from workbench.statictokens import StaticToken, issue
 
 HOSPITAL = "ziekenhuiszandoord"
 TOKEN = "test-token-of-one-patient"

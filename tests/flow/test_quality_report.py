@@ -17,11 +17,11 @@ from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
 from gateway.cli.db import upgrade
 from gateway.cli.main import cli
-from gateway.demo.seed import seed
-from gateway.demo.world import load as load_world
 from gateway.settings import TEST_KEY, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record
+from workbench.demo.seed import seed
+from workbench.demo.world import load as load_world
 
 Run = Callable[..., Result]
 

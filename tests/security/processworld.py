@@ -31,12 +31,12 @@ from world.auth_house import FRONT, ZANDOORD, D, G
 
 from auth.clients.model import ListKind
 from auth.login.testidp import TestPerson, TestProvider
+from auth.peer.tls import back_channel_context
 from auth.settings import OidcSettings
-from auth.tls import back_channel_context
-from gateway.demo import world
-from gateway.demo.seed import seed
 from gateway.settings import load
 from gateway.store.engine import open_engine
+from workbench.demo import world
+from workbench.demo.seed import seed
 
 READY_SECONDS = 30
 SERVICES = ["48", "51"]

@@ -31,13 +31,13 @@ from auth.crypto import digest
 from auth.errors import BearerError
 from auth.events import EventType
 from auth.grants import Grant
-from auth.listeners import server
 from auth.login.oidc import OidcLogin
 from auth.login.port import Login
+from auth.peer.listeners import server
+from auth.peer.tls import TlsSettings, front_channel_context, peer_check
+from auth.peer.transport import PeerGate, finder, peer_of
 from auth.ports import Peer
 from auth.settings import OidcSettings
-from auth.tls import TlsSettings, front_channel_context, peer_check
-from auth.transport import PeerGate, finder, peer_of
 from gateway.app import is_back_channel
 
 FRONT_HOST, BACK_HOST, IDP_HOST = "medmij.zandoord.example", "medmij-bc.zandoord.example", "inloggen.example"

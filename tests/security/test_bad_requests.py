@@ -11,8 +11,8 @@ import pytest
 from servers import Running, serving
 from sqlalchemy import text
 
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
+from workbench.statictokens import StaticToken, issue
 
 BASE = "/ziekenhuiszandoord/48/fhir"
 TOKEN = "token-for-bad-requests"

@@ -22,7 +22,7 @@ from security.socketworld import BACK, EXPIRED, FOREIGN, RESOURCE, REVOKED, Sock
 from sqlalchemy import Engine
 from world.auth_house import FRONT, D, G, House, empty
 
-from auth.store import engine_for
+from auth.store.store import engine_for
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from security.tlsworld import HEADER, client_context
 from servers import free_port
 from world.intake_house import house, patient, settings_for, source
 
-from auth.tls import TlsSettings
+from auth.peer.tls import TlsSettings
 from gateway.cli.db import upgrade
 from gateway.intake.listener import beside
 from gateway.intake.settings import IntakeSettings

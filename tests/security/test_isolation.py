@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers import Running, serving
 
-from gateway.demo.world import World, load
-from gateway.statictokens import StaticToken, issue
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
+from workbench.demo.world import World, load
+from workbench.statictokens import StaticToken, issue
 
 HOSPITAL, GGZ = "ziekenhuiszandoord", "ggzmerwerand"
 TOKENS = {

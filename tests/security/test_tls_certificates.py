@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from security.pki import CLIENT, DAY, SERVER, Authority, Identity, Pki, pem
 
-from auth.certificates import CertificateRefused, PeerCheck, Trust, inspect, regime_faults
-from auth.crl import RevocationList, Revocations, parse
+from auth.peer.certificates import CertificateRefused, PeerCheck, Trust, inspect, regime_faults
+from auth.peer.crl import RevocationList, Revocations, parse
 
 HOST = "medmij.mijndossierboom.example"
 

@@ -10,9 +10,9 @@ import pytest
 from security.pki import DAY, Pki
 from security.tlsworld import serving
 
-from auth.certificates import CertificateRefused, PeerCheck, Trust
-from auth.crl import Revocations
-from auth.crl_pull import CrlPuller
+from auth.peer.certificates import CertificateRefused, PeerCheck, Trust
+from auth.peer.crl import Revocations
+from auth.peer.crl_pull import CrlPuller
 
 HOST = "medmij.mijndossierboom.example"
 

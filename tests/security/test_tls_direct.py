@@ -29,9 +29,9 @@ from servers import free_port
 
 from auth.clients.model import ListKind
 from auth.clients.sources import FetchError, NodeSource
-from auth.listeners import server
-from auth.tls import TlsSettings, back_channel_context, front_channel_context, peer_check
-from auth.tls import client_context as our_client_context
+from auth.peer.listeners import server
+from auth.peer.tls import TlsSettings, back_channel_context, front_channel_context, peer_check
+from auth.peer.tls import client_context as our_client_context
 
 
 @pytest.fixture(scope="module")

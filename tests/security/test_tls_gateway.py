@@ -11,8 +11,8 @@ from security.tlsworld import BACK, FRONT, OTHER, PGO, client_context, get, runn
 from servers import free_port
 from unit.auth_lists import listdocs as docs
 
-from auth.listeners import server
-from auth.tls import TlsSettings
+from auth.peer.listeners import server
+from auth.peer.tls import TlsSettings
 from gateway.app import create_app
 from gateway.cli.db import upgrade
 from gateway.settings import Settings

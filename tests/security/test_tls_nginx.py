@@ -13,7 +13,7 @@ from security.nginx import Proxy
 from security.pki import DAY, Identity, Pki
 from security.tlsworld import BACK, FRONT, HEADER, OTHER, PGO, World, client_context, get, handshake, offering, serving
 
-from auth.tls import TlsSettings
+from auth.peer.tls import TlsSettings
 
 
 @pytest.fixture(scope="module")

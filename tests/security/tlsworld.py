@@ -19,8 +19,8 @@ from unit.auth_lists import listdocs as docs
 from auth.clients.lists import Lists
 from auth.clients.model import ListKind
 from auth.clients.parse import parse
-from auth.tls import TlsSettings, peer_check
-from auth.transport import PeerGate, TlsProtocol, finder, peer_of
+from auth.peer.tls import TlsSettings, peer_check
+from auth.peer.transport import PeerGate, TlsProtocol, finder, peer_of
 
 PGO, OTHER = docs.PGO, docs.MAP
 FRONT, BACK = "medmij.zandoord.example", "medmij-bc.zandoord.example"

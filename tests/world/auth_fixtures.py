@@ -8,7 +8,7 @@ from databases import database
 from sqlalchemy import Engine
 from world.auth_house import House, empty
 
-from auth.store import engine_for
+from auth.store.store import engine_for
 
 __all__ = ["anyio_backend", "engine", "engines", "house", "house_with"]
 

@@ -28,9 +28,9 @@ from auth.login.oidc import OidcLogin
 from auth.login.port import Login
 from auth.login.testidp import TestPerson, TestProvider
 from auth.ports import Available, Client, Function, Level, Peer, Person, Provider, Reason, Representation, ServiceInfo
-from auth.rows import Family, milliseconds
 from auth.settings import AuthSettings, OidcSettings
-from auth.store import metadata
+from auth.store.rows import Family, milliseconds
+from auth.store.store import metadata
 
 FRONT, IDP = "https://medmij.zandoord.example", "https://inloggen.example/idp"
 D, G, V = "medmij.mijndossierboom.example", "koppel.gezondheidsmap.example", "pgo.vlinderzorg.example"

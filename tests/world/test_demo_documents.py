@@ -8,8 +8,8 @@ from io import BytesIO
 import pikepdf
 import pytest
 
-from gateway.demo.world import load
 from profiles.fhir.tree import Resource
+from workbench.demo.world import load
 
 WORLD = load(date(2026, 3, 31))
 BY_ID = {resource["id"]: resource for resource in WORLD.resources_of("ziekenhuiszandoord")}

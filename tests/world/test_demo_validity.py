@@ -8,11 +8,11 @@ from functools import lru_cache
 import pytest
 from shared import shared
 
-from gateway.demo.world import FOLDER, Record, load
 from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Finding, Validator, validator
-from profiles.validation.packages import install
+from profiles.validation.schema.packages import install
+from workbench.demo.world import FOLDER, Record, load
 
 WORLD = load(date(2026, 3, 31))
 PACKAGES = {

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.visit import started, visit
-from gateway.demo.pgo.client import PgoSettings
-from gateway.demo.pgo.collect import Section, accept, fetch
-from gateway.demo.pgo.validity import check
-from gateway.demo.visit import Visit, VisitError, client
-from gateway.demo.world import FOLDER
-from profiles.fhir import xmlio
+from profiles.fhir.codec import xmlio
 from profiles.fhir.version import FhirVersion
+from workbench.cli.visit import started, visit
+from workbench.demo.pgo.client import PgoSettings
+from workbench.demo.pgo.collect import Section, accept, fetch
+from workbench.demo.pgo.validity import check
+from workbench.demo.visit import Visit, VisitError, client
+from workbench.demo.world import FOLDER
 
 
 @pytest.fixture(scope="module")

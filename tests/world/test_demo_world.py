@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from shared import shared
 
-from gateway.demo.world import FOLDER, Record, load
-from profiles.fhir.execute import Found, run
-from profiles.fhir.search import compile_search
+from profiles.fhir.search.execute import Found, run
+from profiles.fhir.search.search import compile_search
 from profiles.fhir.tree import Resource, local_reference, references
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule, Standard
+from workbench.demo.world import FOLDER, Record, load
 
 DAY = date(2026, 3, 31)
 WORLD = load(DAY)

@@ -14,7 +14,7 @@ from adapters.mapping.terms import TermMap, Terms
 from adapters.port import AdapterMisconfigured
 from gateway.intake.hl7v2.message import Message, MessageFault, Row
 from gateway.intake.tasks import ID, Push, Task
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 
 SHIPPED = Path(__file__).parent / "mappings" / "zib2017.yaml"

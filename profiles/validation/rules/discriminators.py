@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.validation.expressions import compile_expression
 from profiles.validation.items import Unsupported, bare, same, step
-from profiles.validation.merge import Merger
-from profiles.validation.nodes import MISSING, Node
 from profiles.validation.operators import Closure
 from profiles.validation.rules.fixed import contains
-from profiles.validation.terminology import Terminology
+from profiles.validation.schema.merge import Merger
+from profiles.validation.schema.nodes import MISSING, Node
+from profiles.validation.schema.terminology import Terminology
 
 if TYPE_CHECKING:
     from profiles.validation.context import Context

@@ -10,8 +10,8 @@ times.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from profiles.validation.nodes import HL7, Node
-from profiles.validation.schema import Check, Hit, Hits, Shape
+from profiles.validation.schema.nodes import HL7, Node
+from profiles.validation.shapes import Check, Hit, Hits, Shape
 
 Contexts = tuple[tuple[str, str], ...]
 Lookup = Callable[[str], "tuple[Shape, Contexts] | None"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from profiles.validation.nodes import Node
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema.nodes import Node
+from profiles.validation.shapes import Check, Hit, Hits
 
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from profiles.fhir import fhirpath
+from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.validation.expressions import compile_expression
 from profiles.validation.items import BudgetExceeded, Env, Unsupported, truth
-from profiles.validation.nodes import Constraint, Node
 from profiles.validation.operators import Closure
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema.nodes import Constraint, Node
+from profiles.validation.shapes import Check, Hit, Hits
 
 Predicate = Callable[[Any, Any], bool]
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from profiles.validation.items import compared
-from profiles.validation.nodes import Node
-from profiles.validation.schema import Check, Hit, Hits
+from profiles.validation.schema.nodes import Node
+from profiles.validation.shapes import Check, Hit, Hits
 
 
 def length_check(longest: int, node: Node) -> Check:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from profiles.validation.nodes import Node
 from profiles.validation.rules.discriminators import Discriminator
-from profiles.validation.schema import MAX_HITS, Check, Hit, Hits
+from profiles.validation.schema.nodes import Node
+from profiles.validation.shapes import MAX_HITS, Check, Hit, Hits
 
 if TYPE_CHECKING:
     from profiles.validation.context import Context

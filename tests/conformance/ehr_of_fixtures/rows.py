@@ -18,8 +18,8 @@ from conformance.ehr_of_fixtures.rule import Rule
 
 from adapters.mapping.file import read_mapping
 from adapters.sql import sample
-from gateway.qualify.loadset import QualificationSet
 from profiles.fhir.tree import Resource, references
+from workbench.qualify.loadset import QualificationSet
 
 Row = dict[str, str]
 Tables = dict[str, dict[str, Row]]

@@ -13,9 +13,9 @@ from world.auth_house import P1, ZANDOORD, D, House
 from auth.crypto import KeyRing, SealError, digest, new_token
 from auth.events import EventType
 from auth.pages.catalogue import TEXT_VERSION
-from auth.rows import Code
-from auth.store import Store, engine_for
-from auth.tables import consents, sessions
+from auth.store.rows import Code
+from auth.store.store import Store, engine_for
+from auth.store.tables import consents, sessions
 
 pytestmark = pytest.mark.anyio
 

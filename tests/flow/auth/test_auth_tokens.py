@@ -14,7 +14,7 @@ from auth.bearer import PeerRefused, require
 from auth.crypto import digest, new_token
 from auth.errors import BearerError
 from auth.ports import Available, Client, Peer
-from auth.tables import access_tokens
+from auth.store.tables import access_tokens
 
 pytestmark = pytest.mark.anyio
 

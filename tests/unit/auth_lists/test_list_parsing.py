@@ -106,7 +106,7 @@ def test_the_published_examples_are_read(kind: ListKind, path: tuple[str, ...]) 
 
 @pytest.mark.parametrize("kind", list(ListKind))
 def test_the_lists_of_the_demo_are_read(kind: ListKind) -> None:
-    folder = Path(__file__).resolve().parents[3] / "gateway" / "demo" / "lists"
+    folder = Path(__file__).resolve().parents[3] / "workbench" / "demo" / "lists"
     data = (folder / kind.short_name).read_bytes()
     assert parse(kind, data).heading.number == 1
     assert b"<!--" not in data.split(b"<Tijdstempel>")[1], "LIST-13: no comment between entries of our own lists"

@@ -19,7 +19,7 @@ from auth.clients.pull import Puller
 from auth.clients.selfcheck import Ourselves, OwnService, registration_faults
 from auth.clients.settings import ListSettings
 from auth.clients.sources import FetchError, FilesSource
-from auth.tls import TlsSettings
+from auth.peer.tls import TlsSettings
 
 WHL, OCL, ZAL, GNL = ListKind.WHITELIST, ListKind.CLIENTS, ListKind.PROVIDERS, ListKind.NAMES
 DOCUMENTS = {WHL: docs.whitelist(), OCL: docs.clients(), ZAL: docs.providers(), GNL: docs.names()}

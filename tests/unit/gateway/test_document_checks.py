@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.demo.world import FOLDER
 from gateway.documents.pdfa import check as check_pdf
 from gateway.documents.reference import Document, check
+from workbench.demo.world import FOLDER
 
 LETTER = FOLDER / "ziekenhuiszandoord/documents/joke-ontslagbrief.pdf"
 

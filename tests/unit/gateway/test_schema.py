@@ -9,8 +9,8 @@ from databases import KINDS, database
 from sqlalchemy import MetaData, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from auth.store import metadata as auth_metadata
-from auth.tables import consents
+from auth.store.store import metadata as auth_metadata
+from auth.store.tables import consents
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
 from gateway.store.schema import metadata

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.validate import validate
-from profiles.fhir import xmlio
+from profiles.fhir.codec import xmlio
 from profiles.fhir.version import FhirVersion
 
 PROFILE = "http://example.org/StructureDefinition/problem"

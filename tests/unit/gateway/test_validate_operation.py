@@ -17,10 +17,10 @@ from starlette.applications import Starlette
 
 from gateway.cli.validate import validate
 from gateway.http.validate import routes
-from gateway.qualify.profilecheck import OwnChecker
 from gateway.quality.settings import QualitySettings
 from gateway.settings import Settings
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.profilecheck import OwnChecker
 
 NICTIZ = "http://nictiz.nl/fhir/StructureDefinition/"
 SNOMED = "http://snomed.info/sct"

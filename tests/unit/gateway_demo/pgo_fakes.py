@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from gateway.demo.pgo.client import PgoSettings
+from workbench.demo.pgo.client import PgoSettings
 
 BASE = "http://gateway.test"
 SETTINGS = PgoSettings(BASE, f"{BASE}/demo-pgo/callback")

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from unit.gateway_demo.pgo_fakes import BASE, PDF, Browser, FakeGateway, bundle, client, outcome
 
-from gateway.demo.pgo.app import app
-from gateway.demo.world import load
+from workbench.demo.pgo.app import app
+from workbench.demo.world import load
 
 WORLD = load(date(2026, 3, 31))
 JOKE = {resource["id"]: resource for resource in WORLD.resources_of("ziekenhuiszandoord")}

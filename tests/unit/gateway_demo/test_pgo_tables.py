@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.pgo import validity
-from gateway.demo.pgo.paths import values
-from gateway.demo.pgo.tables import TABLE, Verdict, shape_of, tables
-from gateway.demo.world import load
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from workbench.demo.pgo import validity
+from workbench.demo.pgo.paths import values
+from workbench.demo.pgo.tables import TABLE, Verdict, shape_of, tables
+from workbench.demo.world import load
 
 WORLD = load(date(2026, 3, 31))
 RESOURCES = [

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from unit.gateway_demo.pgo_fakes import SETTINGS, FakeGateway, bundle, client, outcome
 
-from gateway.demo.pgo.client import PgoError, Tokens, ask, code_of, redeem
-from gateway.demo.pgo.collect import Section, collect, read
-from gateway.demo.visit import Visit, VisitError
-from gateway.demo.visit import client as visiting
+from workbench.demo.pgo.client import PgoError, Tokens, ask, code_of, redeem
+from workbench.demo.pgo.collect import Section, collect, read
+from workbench.demo.visit import Visit, VisitError
+from workbench.demo.visit import client as visiting
 
 TOKENS = Tokens("ziekenhuiszandoord", ("48",), "a-token", 900, "r", "c")
 PATIENT = {"resourceType": "Patient", "id": "joke", "name": [{"text": "Joke"}]}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.demo.pgo.words import moment, text_of
+from workbench.demo.pgo.words import moment, text_of
 
 WORDS = {"active": "actief", "F": "vrouw"}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.demo.placeholders import filled, moved
+from workbench.demo.placeholders import filled, moved
 
 DAY = date(2026, 3, 31)
 

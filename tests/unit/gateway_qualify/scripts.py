@@ -6,10 +6,10 @@ from xml.sax.saxutils import escape
 import httpx
 from unit.gateway_qualify.xis import BASE
 
-from gateway.qualify.engine import Plan, run_script
-from gateway.qualify.files import MissingFile
-from gateway.qualify.reading import read_script
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.engine import Plan, run_script
+from workbench.qualify.files import MissingFile
+from workbench.qualify.reading import read_script
 
 RULES = "http://touchstone.aegis.net/touchstone/fhir/testing/StructureDefinition/"
 SUT = "http://fhir.interoplab.eu/fhir/StructureDefinition/Interoplab-CL-ext-SUT"

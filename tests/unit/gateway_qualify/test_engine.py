@@ -18,9 +18,9 @@ from unit.gateway_qualify.scripts import (
 )
 from unit.gateway_qualify.xis import BASE, Xis
 
-from gateway.qualify.ports import Verdict
-from gateway.qualify.results import Status
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.ports import Verdict
+from workbench.qualify.results import Status
 
 CODE = {"coding": [{"system": "http://loinc.org", "code": "8302-2", "display": "Height"}]}
 SUBJECT = {"reference": "Patient/rich", "display": "R. Testpersoon"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lxml import etree
 from shared import shared
 
-from profiles.fhir import fhirpath
-from profiles.fhir.fhirpath import FhirPathError, Node
+from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
+from profiles.fhirpath import FhirPathError, Node
 
 BSN = "http://fhir.nl/fhir/NamingSystem/bsn"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"

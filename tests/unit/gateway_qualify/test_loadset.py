@@ -11,9 +11,9 @@ import pytest
 from shared import shared
 from unit.gateway_qualify.scripts import Memory, document, variable
 
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import TokenRow, UnloadableSet, load_set, read_tokens, token_table
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.files import open_files
+from workbench.qualify.loadset import TokenRow, UnloadableSet, load_set, read_tokens, token_table
 
 TODAY = date(2026, 3, 31)
 TOKENS = [

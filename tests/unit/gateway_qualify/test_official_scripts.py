@@ -10,18 +10,18 @@ import pytest
 from shared import shared
 from unit.gateway_qualify.xis import BASE, Xis
 
-from gateway.qualify.asserts import CHECKS
-from gateway.qualify.discovery import find_sets
-from gateway.qualify.engine import Plan, run_sets
-from gateway.qualify.exchange import METHODS
-from gateway.qualify.files import open_files
-from gateway.qualify.loadset import load_set, token_table
-from gateway.qualify.ports import Verdict
-from gateway.qualify.profilecheck import OwnChecker
-from gateway.qualify.results import Status
-from gateway.qualify.rules import RULES
-from gateway.qualify.script import Operation, Side
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.asserts import CHECKS
+from workbench.qualify.discovery import find_sets
+from workbench.qualify.engine import Plan, run_sets
+from workbench.qualify.exchange import METHODS
+from workbench.qualify.files import open_files
+from workbench.qualify.loadset import load_set, token_table
+from workbench.qualify.ports import Verdict
+from workbench.qualify.profilecheck import OwnChecker
+from workbench.qualify.results import Status
+from workbench.qualify.rules import RULES
+from workbench.qualify.script import Operation, Side
 
 TODAY = date(2026, 11, 22)
 NOT_EVALUATED: dict[str, str] = {}

@@ -13,9 +13,9 @@ from unit.gateway_qualify.scripts import assertion, document, operation
 from unit.gateway_qualify.xis import Xis
 
 from gateway.cli.db import upgrade
-from gateway.cli.qualify import qualify
 from gateway.store.engine import open_engine
 from profiles.fhir.version import FhirVersion
+from workbench.cli.qualify import qualify
 
 GOOD = document(operation(resource="Patient"), assertion(responseCode="200"))
 BAD = document(operation(resource="Patient"), assertion(responseCode="201"))

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.gateway_qualify.scripts import Memory, assertion, document, operation, side
 
-from gateway.qualify.compare import UnknownOperator, difference, holds
-from gateway.qualify.discovery import find_sets
-from gateway.qualify.exchange import Unsendable, encoded, target
-from gateway.qualify.files import Archive, Folder, MissingFile, inside, open_files
-from gateway.qualify.masking import excerpt, masked
-from gateway.qualify.reading import UnreadableScript, is_script, read_script
-from gateway.qualify.script import Operation, Side
-from gateway.qualify.variables import MissingVariable, Placeholders, shifted
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.compare import UnknownOperator, difference, holds
+from workbench.qualify.discovery import find_sets
+from workbench.qualify.exchange import Unsendable, encoded, target
+from workbench.qualify.files import Archive, Folder, MissingFile, inside, open_files
+from workbench.qualify.masking import excerpt, masked
+from workbench.qualify.reading import UnreadableScript, is_script, read_script
+from workbench.qualify.script import Operation, Side
+from workbench.qualify.variables import MissingVariable, Placeholders, shifted
 
 TODAY = date(2026, 3, 31)
 

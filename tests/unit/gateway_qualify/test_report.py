@@ -9,9 +9,9 @@ from lxml import etree
 from unit.gateway_qualify.scripts import assertion, document, operation, play
 from unit.gateway_qualify.xis import Xis
 
-from gateway.qualify.report import html_page, junit, write_reports
-from gateway.qualify.results import ActionResult, ScriptResult, SetResult, Status, TestResult, worst
 from profiles.fhir.version import FhirVersion
+from workbench.qualify.report import html_page, junit, write_reports
+from workbench.qualify.results import ActionResult, ScriptResult, SetResult, Status, TestResult, worst
 
 PATIENT = {"resourceType": "Patient", "id": "rich", "name": [{"family": "<script>alert(1)</script>"}]}
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.intake.place import place
-from profiles.fhir import execute, jsonio, xmlio
-from profiles.fhir.bundle import BundleEntry, searchset
-from profiles.fhir.mediatypes import Format
-from profiles.fhir.search import SearchError, compile_search, parse_query
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.bundle import BundleEntry, searchset
+from profiles.fhir.codec.mediatypes import Format
+from profiles.fhir.search import execute
+from profiles.fhir.search.search import SearchError, compile_search, parse_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 

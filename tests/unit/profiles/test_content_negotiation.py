@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.mediatypes import Format, NotAcceptable, negotiate_content
+from profiles.fhir.codec.mediatypes import Format, NotAcceptable, negotiate_content
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gateway.intake.refusal import Refusal
 from gateway.intake.tasks import Call, Names, Push, Task, tasks_of
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
-from profiles.fhir.mediatypes import Format
 from profiles.fhir.version import FhirVersion
 
 STU3 = FhirVersion.STU3

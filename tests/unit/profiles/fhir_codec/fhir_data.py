@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from hypothesis import strategies as st
 
 from profiles.fhir.basetypes import INTEGERS, ElementFacts, facts
-from profiles.fhir.numbers import JSON_INTEGER, read_decimal
+from profiles.fhir.codec.numbers import JSON_INTEGER, read_decimal
 from profiles.fhir.version import FhirVersion
 
 NOT_IN_XML = ["\ufffe", "\uffff"]

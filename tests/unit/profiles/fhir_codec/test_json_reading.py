@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from profiles.fhir import jsonio
+from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.limits import JSON_DEPTH
 from profiles.fhir.errors import FormatError
-from profiles.fhir.limits import JSON_DEPTH
 
 REFUSED = [
     (b'{"id":"1",\n "id":"2"}', "duplicate key", 2, 2),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.fhir.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
+from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.version import FhirVersion
 
 JSON, XML = Format.JSON, Format.XML

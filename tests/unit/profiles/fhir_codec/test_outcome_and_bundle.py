@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.profiles.fhir_codec.fhir_data import TEXT, resources
 
-from profiles.fhir import jsonio, xmlio
-from profiles.fhir.bundle import BundleEntry, searchset
-from profiles.fhir.mediatypes import Format
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.bundle import BundleEntry, searchset
+from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.version import FhirVersion
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
 

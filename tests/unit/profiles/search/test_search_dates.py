@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.dates import interval, latest, span
-from profiles.fhir.search import compile_search
+from profiles.fhir.search.dates import interval, latest, span
+from profiles.fhir.search.search import compile_search
 from profiles.fhir.version import FhirVersion
 
 NICTIZ = "http://nictiz.nl/fhir/StructureDefinition/"

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.execute import Found, Held, run
-from profiles.fhir.search import compile_search, parse_query
+from profiles.fhir.search.execute import Found, Held, run
+from profiles.fhir.search.search import compile_search, parse_query
 from profiles.fhir.version import FhirVersion
 
 STU3, R4 = FhirVersion.STU3, FhirVersion.R4

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from shared import shared
 
-from profiles.fhir.paths import compile_path
-from profiles.fhir.searchparams import known_types, newest, parameter, parameters
+from profiles.fhir.search.paths import compile_path
+from profiles.fhir.search.searchparams import known_types, newest, parameter, parameters
 from profiles.fhir.version import FhirVersion
 
 CORE = {FhirVersion.STU3: "hl7.fhir.r3.core-3.0.2.tgz", FhirVersion.R4: "hl7.fhir.r4.core-4.0.1.tgz"}

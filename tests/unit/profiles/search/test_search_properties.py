@@ -7,7 +7,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.search import compile_search, parse_query
+from profiles.fhir.search.search import compile_search, parse_query
 from profiles.fhir.version import FhirVersion
 
 SYSTEMS, CODES = ("urn:a", "urn:b"), ("x", "y", "z")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.search import SearchError, compile_search, parse_query, write_query
+from profiles.fhir.search.search import SearchError, compile_search, parse_query, write_query
 from profiles.fhir.version import FhirVersion
 
 STU3, R4 = FhirVersion.STU3, FhirVersion.R4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.fhir.interactions import FhirRequest, UnknownRoute, route
-from profiles.fhir.search import SearchError, parse_query
+from profiles.fhir.search.search import SearchError, parse_query
 from profiles.standards.admit import Admitted, Refused, admit
 from profiles.standards.checks import example
 from profiles.standards.load import catalogue

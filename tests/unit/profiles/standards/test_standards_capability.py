@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from profiles.fhir.basetypes import facts
-from profiles.fhir.searchparams import parameter
+from profiles.fhir.search.searchparams import parameter
 from profiles.fhir.version import FhirVersion
 from profiles.standards.capability import OAuthUrls, statement
 from profiles.standards.load import catalogue

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from profiles.fhir.interactions import FhirRequest, route
-from profiles.fhir.search import parse_query
+from profiles.fhir.search.search import parse_query
 from profiles.standards.admit import Admitted, Refused, admit
 from profiles.standards.capability import statement
 from profiles.standards.checks import check

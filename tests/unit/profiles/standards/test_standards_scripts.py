@@ -9,7 +9,7 @@ from lxml import etree
 from shared import shared
 
 from profiles.fhir.interactions import FhirRequest, UnknownRoute, route
-from profiles.fhir.search import parse_query
+from profiles.fhir.search.search import parse_query
 from profiles.standards.admit import admit
 from profiles.standards.load import catalogue
 

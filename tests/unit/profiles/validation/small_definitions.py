@@ -4,7 +4,7 @@ from typing import Any
 
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.definitions import Definitions
+from profiles.validation.schema.definitions import Definitions
 
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 TEST = "http://example.org/StructureDefinition/"

@@ -10,8 +10,8 @@ import pytest
 
 from profiles.fhir.version import FhirVersion
 from profiles.validation import validator
-from profiles.validation.definitions import Definitions
-from profiles.validation.packages import (
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.packages import (
     PackageError,
     check_dependencies,
     choose,
@@ -120,7 +120,7 @@ def test_what_is_no_package_is_refused_and_leaves_nothing(tmp_path: Path, data: 
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("profiles.validation.packages.MAX_TOTAL", 1_000)
+    monkeypatch.setattr("profiles.validation.schema.packages.MAX_TOTAL", 1_000)
     with pytest.raises(PackageError, match="larger"):
         install(archive(files={"package/big.json": b" " * 5_000}), tmp_path)
 

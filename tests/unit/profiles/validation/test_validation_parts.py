@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules, value_set
 
-from profiles.fhir import jsonio, xmlio
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
-from profiles.validation.definitions import Definitions
-from profiles.validation.evaluate import Validator
-from profiles.validation.findings import as_outcome
-from profiles.validation.htmlreport import as_html
-from profiles.validation.messages import catalogue, entry
-from profiles.validation.positions import located
-from profiles.validation.repairs import repaired, table
 from profiles.validation.rules.formats import FORMATS, compare_dates
 from profiles.validation.rules.systems import systems
-from profiles.validation.terminology import Terminology
+from profiles.validation.run.evaluate import Validator
+from profiles.validation.run.findings import as_outcome
+from profiles.validation.run.htmlreport import as_html
+from profiles.validation.run.messages import catalogue, entry
+from profiles.validation.run.positions import located
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.repairs import repaired, table
+from profiles.validation.schema.terminology import Terminology
 
 SOURCE = Path(__file__).parents[4] / "profiles" / "validation"
 CODES = "http://example.org/codes"
@@ -114,7 +114,7 @@ class TestTerminology:
         assert terminology.value_set("http://example.org/ValueSet/broken") is None
 
     def test_canonicals_match_with_and_without_the_date_suffix(self, tmp_path: Path) -> None:
-        from profiles.validation.packages import Package
+        from profiles.validation.schema.packages import Package
 
         dated = value_set("x", CODES, "a") | {"url": "http://example.org/ValueSet/x--20171231000000", "id": "x"}
         (tmp_path / "x.json").write_text(json.dumps(dated))

@@ -19,10 +19,10 @@ from unit.profiles.validation.small_definitions import (
 )
 
 from profiles.validation.expressions import compile_expression
-from profiles.validation.findings import as_outcome, as_text
-from profiles.validation.htmlreport import as_html
 from profiles.validation.items import BudgetExceeded, Env, Unsupported
 from profiles.validation.patterns import safe_pattern
+from profiles.validation.run.findings import as_outcome, as_text
+from profiles.validation.run.htmlreport import as_html
 
 NAMES = st.sampled_from(
     [

@@ -9,9 +9,9 @@ from unit.profiles.validation.small_definitions import TEST, element, knowing, o
 
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.basefacts import invariants
-from profiles.validation.definitions import Definitions
-from profiles.validation.package import Package, open_package
+from profiles.validation.schema.basefacts import invariants
+from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.package import Package, open_package
 
 SET = "http://example.org/ValueSet/"
 ONE, TWO = value_set("one", "urn:a", "a1", "both"), value_set("two", "urn:a", "a2", "both")

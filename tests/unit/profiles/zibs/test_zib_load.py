@@ -9,7 +9,7 @@ import pytest
 from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.package import Package, open_package
+from profiles.validation.schema.package import Package, open_package
 from profiles.zibs import TableError
 from profiles.zibs.load import ROOT, open_tables
 

@@ -1,0 +1,1 @@
+"""The other side of the line: certificates, revocation lists, TLS, and who is calling."""

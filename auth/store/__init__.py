@@ -1,0 +1,1 @@
+"""What the authorization server keeps: tables, rows, statements."""

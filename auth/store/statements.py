@@ -1,0 +1,122 @@
+"""The SQL of the authorization server as constants: built once, run with parameters.
+
+Whatever must happen once is one statement here: `SPEND_CODE`, `SPEND_REFRESH`, `REPEAT_REFRESH` and `MOVE_SESSION`
+change a row that is still as expected, so that of any number of workers exactly one wins (TOKEN-18).
+"""
+
+from typing import Any
+
+from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, exists, insert, or_, select, update
+
+from auth.store.tables import access_tokens, codes, consents, families, refresh_tokens, sessions
+
+_DIGEST = LargeBinary(32)
+
+GRANT_SELECT: Select[Any] = (
+    select(
+        families.c.client,
+        families.c.provider,
+        families.c.function,
+        access_tokens.c.services,
+        families.c.subject,
+        families.c.sealed_bsn,
+        families.c.patient,
+        families.c.actor,
+        access_tokens.c.issued,
+        access_tokens.c.expires,
+        access_tokens.c.revoked,
+        families.c.ended,
+        access_tokens.c.correlation_id,
+        families.c.consent_id,
+    )
+    .join_from(access_tokens, families, access_tokens.c.family == families.c.id)
+    .where(access_tokens.c.digest == bindparam("digest", type_=_DIGEST))
+)
+"""The bearer look-up, answered as `auth.store.rows.GrantRow`: one row by primary key, joined to its family."""
+
+ADD_SESSION = insert(sessions)
+FIND_SESSION = select(sessions).where(sessions.c.id == bindparam("which"))
+MOVE_SESSION = update(sessions).where(sessions.c.id == bindparam("which"), sessions.c.version == bindparam("expected"))
+
+ADD_CODE = insert(codes)
+SPEND_CODE = (
+    update(codes)
+    .where(codes.c.digest == bindparam("which", type_=_DIGEST), codes.c.spent.is_(None))
+    .values(spent=bindparam("now"))
+    .returning(codes)
+)
+FAMILY_OF_CODE = select(codes.c.family).where(codes.c.digest == bindparam("which", type_=_DIGEST))
+
+ADD_FAMILY = insert(families)
+USE_FAMILY = update(families).where(families.c.id == bindparam("which")).values(used=bindparam("now"))
+FIND_FAMILY = select(families).where(families.c.id == bindparam("which"))
+LASTING_FAMILIES = (
+    select(families)
+    .where(families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None))
+    .order_by(families.c.created.desc())
+)
+FAMILIES_OF_ACTOR = select(families).where(families.c.actor == bindparam("actor")).order_by(families.c.created.desc())
+"""What came from the consents that a person gave for others."""
+_END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)
+END_FAMILY = _END.where(families.c.id == bindparam("which"), families.c.ended.is_(None))
+END_REPLAYED = END_FAMILY.where(exists().where(access_tokens.c.family == families.c.id))
+"""After a code was offered twice: only when tokens came from it, so that of two simultaneous offers one succeeds."""
+END_IDLE = _END.where(families.c.lasting, families.c.used < bindparam("before"), families.c.ended.is_(None))
+"""The lasting families that nobody used for six months (LTC-03)."""
+END_EARLIER = _END.where(
+    families.c.subject == bindparam("person"),
+    families.c.provider == bindparam("at"),
+    families.c.client == bindparam("to"),
+    families.c.function == bindparam("kind"),
+    families.c.lasting,
+    families.c.ended.is_(None),
+)
+"""The lasting families that a new consent replaces (LTC-10)."""
+
+ADD_ACCESS = insert(access_tokens)
+FAMILY_OF_ACCESS = select(access_tokens.c.family).where(access_tokens.c.digest == bindparam("which", type_=_DIGEST))
+DROP_ACCESS = delete(access_tokens).where(access_tokens.c.digest == bindparam("which", type_=_DIGEST))
+DROP_FAMILY = delete(families).where(families.c.id == bindparam("which"))
+
+ADD_REFRESH = insert(refresh_tokens)
+FIND_REFRESH = select(refresh_tokens).where(refresh_tokens.c.digest == bindparam("which", type_=_DIGEST))
+_TAKE = (
+    update(refresh_tokens)
+    .where(refresh_tokens.c.digest == bindparam("which", type_=_DIGEST))
+    .values(spent=bindparam("now"), spent_by=bindparam("by"), successor=bindparam("next", type_=_DIGEST))
+)
+SPEND_REFRESH = _TAKE.where(refresh_tokens.c.spent.is_(None))
+REPEAT_REFRESH = _TAKE.where(refresh_tokens.c.successor == bindparam("previous", type_=_DIGEST))
+"""The same request again: the row must still name the successor that was read."""
+SUPERSEDE_REFRESH = (
+    update(refresh_tokens)
+    .where(refresh_tokens.c.digest == bindparam("which", type_=_DIGEST), refresh_tokens.c.spent.is_(None))
+    .values(spent=bindparam("now"), superseded=True)
+)
+
+ADD_CONSENT = insert(consents)
+FIRST_CONSENT = select(consents).where(consents.c.consent_id == bindparam("which"), consents.c.outcome == "given")
+CONSENTS_OF_PERSON = (
+    select(consents).where(consents.c.subject == bindparam("subject")).order_by(consents.c.moment.desc())
+)
+CONSENT_LINES = select(consents).where(consents.c.consent_id == bindparam("which")).order_by(consents.c.moment.desc())
+
+SEALED_FAMILIES = select(
+    families.c.id, families.c.sealed_bsn, families.c.sealed_actor, families.c.sealed_birth_date
+).where(families.c.ended.is_(None), families.c.sealed_bsn.is_not(None))
+RESEAL_FAMILY = update(families).where(families.c.id == bindparam("which"))
+
+_over = or_(
+    families.c.ended < bindparam("old"), and_(families.c.used < bindparam("old"), families.c.lasting.is_(False))
+)
+_over_ids = select(families.c.id).where(_over)
+_living = select(families.c.consent_id).where(families.c.consent_id.is_not(None), families.c.ended.is_(None))
+PURGES = {
+    sessions.name: delete(sessions).where(sessions.c.expires < bindparam("now")),
+    access_tokens.name: delete(access_tokens).where(access_tokens.c.expires < bindparam("old")),
+    codes.name: delete(codes).where(codes.c.expires < bindparam("old")),
+    refresh_tokens.name: delete(refresh_tokens).where(refresh_tokens.c.family.in_(_over_ids)),
+    families.name: delete(families).where(_over),
+    consents.name: delete(consents).where(consents.c.moment < bindparam("old"), consents.c.consent_id.not_in(_living)),
+}
+"""What is past its use: sessions at once, the rest after the retention (CONS-05). In this order."""

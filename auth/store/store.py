@@ -1,0 +1,274 @@
+"""Everything that the authorization server keeps, behind plain calls (SQLAlchemy Core, SQLite and PostgreSQL).
+
+A **family** is what came from one consent: codes, access tokens and refresh tokens point at it, and ending it is one
+update of one row that every next look-up sees (LTC-09).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from auth.store import statements as sql
+from auth.store.engine import engine_for, prepare_sqlite
+from auth.store.rows import (
+    Clock,
+    Code,
+    ConsentEntry,
+    Family,
+    GrantRow,
+    Refresh,
+    SessionRow,
+    SpentCode,
+    consent_values,
+    entries_of,
+    family_of,
+    family_values,
+    fields_of,
+    milliseconds,
+    moment,
+    utc_now,
+)
+from auth.store.statements import GRANT_SELECT
+from auth.store.tables import metadata
+
+__all__ = [
+    "GRANT_SELECT", "Clock", "Code", "ConsentEntry", "Family", "GrantRow", "Refresh", "SessionRow", "SpentCode",
+    "Store", "engine_for", "metadata", "milliseconds", "moment", "prepare_sqlite", "utc_now",
+]  # fmt: skip
+
+
+class Store:
+    """Synchronous: call it from worker threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        # A single statement needs no transaction around it: two round trips less.
+        single = {"single": True} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        self._single = engine.execution_options(**single)
+
+    def create(self) -> None:
+        """Create the tables that do not exist yet (tests and the demo; elsewhere migrations do it)."""
+        metadata.create_all(self.engine)
+
+    # --- browser sessions ------------------------------------------------------------------------------------------
+
+    def add_session(self, row: SessionRow) -> None:
+        """Keep a new session."""
+        with self._single.begin() as connection:
+            connection.execute(sql.ADD_SESSION, row._asdict())
+
+    def find_session(self, session_id: str) -> SessionRow | None:
+        """The session with this id, or None."""
+        with self._single.begin() as connection:
+            row = connection.execute(sql.FIND_SESSION, {"which": session_id}).first()
+        return None if row is None else SessionRow(*row)
+
+    def move_session(self, row: SessionRow, version: int) -> bool:
+        """Replace a session that still has `version`; False when another request moved it first."""
+        with self._single.begin() as connection:
+            return _move(connection, row, version)
+
+    def decide(self, row: SessionRow, version: int, entry: ConsentEntry, family: Family | None, replaces: bool) -> bool:
+        """Move the session, append the consent and open its family, in one transaction (CONS-03).
+
+        With `replaces`, earlier lasting families of the same person, provider, client and function end (LTC-10).
+        False: another request was first, and nothing was kept.
+        """
+        with self.engine.begin() as connection:
+            if not _move(connection, row, version):
+                return False
+            if family is not None and replaces:
+                same = {"person": family.subject, "at": family.provider, "to": family.client, "kind": family.function}
+                _ended(connection, sql.END_EARLIER, same, entry.moment, "replaced", "new-consent")
+            connection.execute(sql.ADD_CONSENT, consent_values(entry))
+            if family is not None:
+                connection.execute(sql.ADD_FAMILY, family_values(family))
+        return True
+
+    # --- codes -----------------------------------------------------------------------------------------------------
+
+    def add_code(self, digest: bytes, code: Code) -> bool:
+        """Keep a code; False when this code was issued before (AUTH-14)."""
+        try:
+            with self._single.begin() as connection:
+                connection.execute(sql.ADD_CODE, {"digest": digest, **fields_of(code)})
+        except IntegrityError:
+            return False
+        return True
+
+    def spend_code(self, digest: bytes, now: int) -> SpentCode:
+        """Offer a code: exactly one call ever gets it, whatever happens next (TOKEN-07, TOKEN-18)."""
+        with self._single.begin() as connection:
+            row = connection.execute(sql.SPEND_CODE, {"which": digest, "now": now}).mappings().first()
+            if row is not None:
+                return SpentCode(Code(**{name: row[name] for name in Code.__dataclass_fields__}), None)
+            return SpentCode(None, connection.execute(sql.FAMILY_OF_CODE, {"which": digest}).scalar())
+
+    # --- families --------------------------------------------------------------------------------------------------
+
+    def find_family(self, family_id: str) -> Family | None:
+        """The family with this id, or None."""
+        with self._single.begin() as connection:
+            row = connection.execute(sql.FIND_FAMILY, {"which": family_id}).mappings().first()
+        return None if row is None else family_of(row)
+
+    def lasting_families(self, subject: str) -> list[Family]:
+        """The lasting, not ended families of a person, newest first."""
+        with self._single.begin() as connection:
+            return [family_of(row) for row in connection.execute(sql.LASTING_FAMILIES, {"subject": subject}).mappings()]
+
+    def families_of_actor(self, actor: str) -> list[Family]:
+        """Every family of a consent that this person gave for somebody else, ended or not, newest first."""
+        with self._single.begin() as connection:
+            return [family_of(row) for row in connection.execute(sql.FAMILIES_OF_ACTOR, {"actor": actor}).mappings()]
+
+    def has_lasting(self, subject: str, provider: str, client: str) -> bool:
+        """True when the person gave a lasting consent before that still stands."""
+        return any((f.provider, f.client) == (provider, client) for f in self.lasting_families(subject))
+
+    def end_family(self, family_id: str, now: int, why: str, channel: str) -> Family | None:
+        """End a family and append the end to the consent register; None when it had ended already."""
+        with self.engine.begin() as connection:
+            ended = _ended(connection, sql.END_FAMILY, {"which": family_id}, now, why, channel)
+        return ended[0] if ended else None
+
+    def end_replayed(self, family_id: str, now: int) -> Family | None:
+        """End the family of a code that was offered again, if tokens came from it (TOKEN-08, CT-61)."""
+        with self.engine.begin() as connection:
+            ended = _ended(connection, sql.END_REPLAYED, {"which": family_id}, now, "replayed", "token-endpoint")
+        return ended[0] if ended else None
+
+    def end_idle(self, now: int, before: int) -> list[Family]:
+        """End the lasting families that were not used since `before` (LTC-03), with a line in the register each."""
+        with self.engine.begin() as connection:
+            return _ended(connection, sql.END_IDLE, {"before": before}, now, "expired", "housekeeping")
+
+    # --- tokens ----------------------------------------------------------------------------------------------------
+
+    def add_tokens(self, family: str, now: int, access: Mapping[str, Any], refresh: Mapping[str, Any] | None) -> bool:
+        """Keep the tokens of a code grant. False when a digest exists already (AUTH-14): draw again."""
+        try:
+            with self.engine.begin() as connection:
+                _add_tokens(connection, family, now, access, refresh)
+        except IntegrityError:
+            return False
+        return True
+
+    def find_refresh(self, digest: bytes) -> Refresh | None:
+        """The refresh token with this digest, or None."""
+        with self._single.begin() as connection:
+            row = connection.execute(sql.FIND_REFRESH, {"which": digest}).mappings().first()
+        if row is None:
+            return None
+        return Refresh(**{**row, "digest": bytes(row["digest"]), "services": frozenset(row["services"].split())})
+
+    def rotate_refresh(
+        self, old: Refresh, now: int, request_id: str | None, access: Mapping[str, Any], refresh: Mapping[str, Any]
+    ) -> bool:
+        """Spend a refresh token and keep its successors, in one transaction (LTC-04).
+
+        The condition is the row as it was read: unspent, or (for a repeated request) spent with the successor that
+        was read and which nobody used. False: another request was first, and nothing changed.
+        """
+        take = {"which": old.digest, "now": old.spent or now, "by": request_id, "next": refresh["digest"]}
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            if old.spent is None:
+                taken = connection.execute(sql.SPEND_REFRESH, take).rowcount == 1
+            else:
+                again = connection.execute(sql.REPEAT_REFRESH, {**take, "previous": old.successor})
+                superseded = {"which": old.successor, "now": now}
+                taken = again.rowcount == 1 and connection.execute(sql.SUPERSEDE_REFRESH, superseded).rowcount == 1
+            if not taken:
+                transaction.rollback()
+                return False
+            _add_tokens(connection, old.family, now, access, refresh)
+        return True
+
+    def find_by_access(self, digest: bytes) -> str | None:
+        """The family of an access token, or None."""
+        with self._single.begin() as connection:
+            return connection.execute(sql.FAMILY_OF_ACCESS, {"which": digest}).scalar()
+
+    def find_grant(self, digest: bytes) -> GrantRow | None:
+        """The bearer look-up on the engine; the gateway may run GRANT_SELECT as a prepared driver statement."""
+        with self._single.begin() as connection:
+            row = connection.execute(GRANT_SELECT, {"digest": digest}).first()
+        return None if row is None else GrantRow(*row)
+
+    def issue_static(self, digest: bytes, family: Family, expires: datetime) -> None:
+        """Keep an access token that no flow issued (test mode: `gateway tokens load`); replaces an earlier one."""
+        access = {
+            "digest": digest,
+            "services": " ".join(sorted(family.services)),
+            "correlation_id": None,
+            "expires": milliseconds(expires),
+        }
+        with self.engine.begin() as connection:
+            connection.execute(sql.DROP_ACCESS, {"which": digest})
+            connection.execute(sql.DROP_FAMILY, {"which": family.id})
+            connection.execute(sql.ADD_FAMILY, family_values(family))
+            _add_tokens(connection, family.id, family.created, access, None)
+
+    # --- consent register ------------------------------------------------------------------------------------------
+
+    def consents_of(self, subject: str) -> list[ConsentEntry]:
+        """All lines of a person, newest first."""
+        with self._single.begin() as connection:
+            return entries_of(connection.execute(sql.CONSENTS_OF_PERSON, {"subject": subject}))
+
+    def consent(self, consent_id: str) -> list[ConsentEntry]:
+        """All lines of one consent, newest first."""
+        with self._single.begin() as connection:
+            return entries_of(connection.execute(sql.CONSENT_LINES, {"which": consent_id}))
+
+    # --- housekeeping ----------------------------------------------------------------------------------------------
+
+    def purge(self, now: datetime, retention: timedelta) -> dict[str, int]:
+        """Delete what is past its use (CONS-05); returns the number of rows per table.
+
+        Digests stay as long as consents do, which keeps the check on uniqueness (AUTH-14) alive for years.
+        """
+        moments = {"now": milliseconds(now), "old": milliseconds(now - retention)}
+        with self.engine.begin() as connection:
+            return {name: connection.execute(purge, moments).rowcount for name, purge in sql.PURGES.items()}
+
+    def sealed_families(self) -> Sequence[Mapping[str, Any]]:
+        """Id and sealed values of every living family, for re-sealing after a key rotation."""
+        with self._single.begin() as connection:
+            return [dict(row) for row in connection.execute(sql.SEALED_FAMILIES).mappings()]
+
+    def reseal_family(self, family_id: str, values: Mapping[str, bytes]) -> None:
+        """Replace sealed values of a family."""
+        with self._single.begin() as connection:
+            connection.execute(sql.RESEAL_FAMILY, {"which": family_id, **values})
+
+
+def _move(connection: Connection, row: SessionRow, version: int) -> bool:
+    values = {"which": row.id, "expected": version, **row._asdict()}
+    del values["id"]
+    return connection.execute(sql.MOVE_SESSION, values).rowcount == 1
+
+
+def _ended(
+    connection: Connection, statement: Any, which: Mapping[str, Any], now: int, why: str, channel: str
+) -> list[Family]:
+    rows = connection.execute(statement, {**which, "now": now, "why": why}).mappings()
+    ended = [family_of(row) for row in rows]
+    for family in ended:
+        given = connection.execute(sql.FIRST_CONSENT, {"which": family.consent_id}).mappings().first()
+        if given is not None and why in {"withdrawn", "expired", "replaced"}:
+            last = {"entry": f"{family.id[:48]}-{why}", "outcome": why, "moment": now, "channel": channel}
+            connection.execute(sql.ADD_CONSENT, {**given, **last})
+    return ended
+
+
+def _add_tokens(
+    connection: Connection, family: str, now: int, access: Mapping[str, Any], refresh: Mapping[str, Any] | None
+) -> None:
+    connection.execute(sql.ADD_ACCESS, {"family": family, "issued": now, **access})
+    if refresh is not None:
+        connection.execute(sql.ADD_REFRESH, {"family": family, "issued": now, "superseded": False, **refresh})
+    connection.execute(sql.USE_FAMILY, {"which": family, "now": now})

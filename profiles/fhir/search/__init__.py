@@ -1,0 +1,1 @@
+"""Search: parameters, matching, includes, ``$lastn``, over resources in memory."""

@@ -1,0 +1,1 @@
+"""From merged trees to shapes and checks."""

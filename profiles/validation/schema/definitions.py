@@ -1,0 +1,72 @@
+"""Where definitions come from: structures, value sets and code systems by canonical URL, across packages.
+
+Earlier packages win over later ones. Canonicals match with and without version, and value sets of the Dutch zibs also
+with and without the date suffix ``--20171231000000``.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from profiles.validation.schema.package import Entry, Package
+from profiles.validation.schema.repairs import repaired
+
+KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})
+
+
+def plain(canonical: str) -> str:
+    """A canonical URL without its ``|version``."""
+    return canonical.partition("|")[0]
+
+
+class Definitions:
+    """Definitions by kind and canonical URL; read from their package when first asked for, then kept."""
+
+    def __init__(self, packages: Sequence[Package] = (), extra: Iterable[dict[str, Any]] = ()) -> None:
+        """``extra`` are definitions at hand; packages come before them."""
+        self.packages = tuple(packages)
+        self._index: dict[tuple[str, str], list[tuple[Package, Entry]]] = {}
+        self._undated: dict[tuple[str, str], str] = {}
+        self._read: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self._extra = {(str(one.get("resourceType")), str(one.get("url"))): repaired(one) for one in extra}
+        for package in packages:
+            for entry in package.entries():
+                if entry.type in KINDS:
+                    key = (entry.type, entry.url)
+                    self._index.setdefault(key, []).append((package, entry))
+                    self._undated.setdefault((entry.type, entry.url.partition("--")[0]), entry.url)
+
+    @property
+    def label(self) -> str:
+        """Names the set of definitions: what a cached verdict is bound to."""
+        return ",".join(package.label for package in self.packages) or "base"
+
+    def find(self, kind: str, canonical: str) -> dict[str, Any] | None:
+        """The definition of a kind by canonical URL, or None."""
+        url, _, version = canonical.partition("|")
+        key = (kind, url)
+        if key in self._read:
+            return self._read[key]
+        rows = self._index.get(key)
+        if rows is None:
+            other = self._undated.get((kind, url.partition("--")[0]))
+            rows = self._index.get((kind, other)) if other else None
+        if not rows:
+            return self._extra.get(key)
+        package, entry = next((row for row in rows if version and row[1].version == version), rows[0])
+        found = package.read(entry)
+        self._read[key] = repaired(found) if found is not None else None
+        return self._read[key]
+
+    def structure(self, canonical: str) -> dict[str, Any] | None:
+        """A StructureDefinition, or None."""
+        return self.find("StructureDefinition", canonical)
+
+    def urls(self, kind: str = "StructureDefinition") -> list[str]:
+        """All canonical URLs of a kind in the packages and among the extra definitions."""
+        return list(dict.fromkeys(url for one, url in (*self._index, *self._extra) if one == kind))
+
+    def forget(self, kind: str, canonical: str) -> None:
+        """Drop a definition that was read and is no longer needed, to keep memory small; it can be read again."""
+        key = (kind, plain(canonical))
+        if key in self._index:
+            self._read.pop(key, None)

@@ -1,0 +1,170 @@
+"""What a structure compiles to: shapes of objects, and checks that return what is wrong.
+
+A check is a function ``check(value, context)`` that returns None, or a list of `Hit`s whose paths are relative to the
+value; every level adds its own step while the hits travel up. A right resource therefore costs no path at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from profiles.validation.schema.nodes import Node
+
+if TYPE_CHECKING:
+    from profiles.validation.context import Context
+
+
+MAX_HITS = 500
+"""An object or a list with more hits than this is not looked at any further: a report shows no more."""
+
+
+class Segment(NamedTuple):
+    """A step in a path: the JSON key, the element name that FHIRPath uses for it, and the element's definition."""
+
+    key: str
+    name: str
+    node: Node | None = None
+
+
+class Hit:
+    """Something found, before it has words: which rule, where, about which element definition, and its particulars."""
+
+    __slots__ = ("key", "node", "params", "path", "severity")
+
+    def __init__(
+        self, key: str, node: Node | None, params: dict[str, Any] | None = None, severity: str = "error"
+    ) -> None:
+        self.key = key
+        self.node = node
+        self.params = params or {}
+        self.severity = severity
+        self.path: list[Segment | int] = []
+
+
+Hits = list[Hit]
+Check = Callable[[Any, "Context"], "Hits | None"]
+Prop = tuple[Check, int, Segment, int]
+"""A property: its check, the bit that says it was seen, its segment, and the number of its choice group (or 0)."""
+
+
+def errors(hits: Hits | None) -> bool:
+    """Whether the hits hold an error."""
+    return hits is not None and any(hit.severity == "error" for hit in hits)
+
+
+class Shape:
+    """An object of a known type or profile: its properties, which of them must be there, and its invariants."""
+
+    __slots__ = ("choices", "invariants", "name", "node", "props", "required", "required_nodes", "resource", "url")
+
+    def __init__(self, name: str, url: str, node: Node, *, resource: bool = False) -> None:
+        self.name = name
+        self.url = url
+        self.node = node
+        self.resource = resource
+        self.props: dict[str, Prop] = {}
+        self.required = 0
+        self.required_nodes: tuple[tuple[int, Node, str], ...] = ()
+        self.invariants: tuple[Check, ...] = ()
+        self.choices: tuple[Node, ...] = ()
+
+    def require(self, demands: Iterable[tuple[int, Node, str]]) -> None:
+        """Note what must be there: the bit of the property, the definition that says so, and the slice it is about."""
+        self.required_nodes = tuple(demands)
+        for bit, _, _ in self.required_nodes:
+            self.required |= bit
+
+    def check(self, value: Any, context: Context) -> Hits | None:
+        """What is wrong with a value that should have this shape."""
+        if type(value) is not dict:
+            return [Hit("type.object", self.node, {"expected": self.name, "value": value})]
+        hits: Hits | None = None
+        seen = chosen = 0
+        props = self.props
+        for key, item in value.items():
+            prop = props.get(key)
+            if prop is None:
+                found: Hits | None = self._unknown(key, context)
+            else:
+                check, bit, segment, group = prop
+                if group:
+                    if chosen & bit:
+                        hits = self._chosen_twice(key, value, hits)
+                    chosen |= bit
+                seen |= bit
+                found = check(item, context)
+                if found is not None:
+                    found = _without_null(found, key, value)
+                    for hit in found:
+                        hit.path.append(segment)
+            if found:
+                hits = found if hits is None else hits + found
+                if len(hits) > MAX_HITS:
+                    return hits
+        missing = self.required & ~seen
+        if missing:
+            hits = (hits or []) + self._missing(missing)
+        if not value or (len(value) == 1 and not self.resource and "id" in value):
+            hits = [*(hits or ()), Hit("type.empty", self.node)]
+        return self._invariants(value, context, hits) if self.invariants else hits
+
+    def _invariants(self, value: Any, context: Context, hits: Hits | None) -> Hits | None:
+        for invariant in self.invariants:
+            found = invariant(value, context)
+            if found:
+                hits = found if hits is None else hits + found
+        return hits
+
+    def _missing(self, missing: int) -> Hits:
+        """What is required and absent: an element, or (with its name) a slice of an element that may be absent."""
+        hits = []
+        for bit, node, slice_name in self.required_nodes:
+            if missing & bit:
+                params: dict[str, Any] = {"min": node.min, "count": 0}
+                if slice_name:
+                    hit = Hit("slicing.min", node, {"slice": slice_name, **params})
+                else:
+                    hit = Hit("cardinality.min", node, params)
+                name = node.name.removesuffix("[x]")
+                hit.path.append(Segment(name, name))
+                hits.append(hit)
+        return hits
+
+    def _unknown(self, key: Any, context: Context) -> Hits | None:
+        if (key == "resourceType" and self.resource) or key == "fhir_comments":
+            return None
+        text = str(key)
+        for node in self.choices:
+            name = node.name.removesuffix("[x]")
+            kind = text.removeprefix("_").removeprefix(name)
+            if text.startswith((name, "_" + name)) and kind[:1].isupper() and context.is_type(kind):
+                hit = Hit("type.wanted", node, {"allowed": ", ".join(ref.code for ref in node.types)})
+                hit.path.append(Segment(text, name, node))
+                return [hit]
+        hit = Hit("unknown.element", self.node, {"element": text[:80], "type": self.name})
+        hit.path.append(Segment(text, text))
+        return [hit]
+
+    def _chosen_twice(self, key: str, value: dict[str, Any], hits: Hits | None) -> Hits | None:
+        """Complain about a second type, unless it is only ``_valueString`` beside ``valueString``."""
+        _, bit, segment, _ = self.props[key]
+        bare = key.lstrip("_")
+        if all(other.lstrip("_") == bare for other in value if other in self.props and self.props[other][1] == bit):
+            return hits
+        return [*(hits or ()), Hit("type.choice", self.node, {"element": segment.name, "value": key})]
+
+
+def _without_null(hits: Hits, key: str, value: dict[str, Any]) -> Hits:
+    """Drop complaints about a null that has its counterpart in the sibling list (``given``/``_given``)."""
+    sibling = value.get(key[1:] if key[0] == "_" else "_" + key)
+    if not isinstance(sibling, list):
+        return hits
+    kept = []
+    for hit in hits:
+        if hit.key == "type.null" and len(hit.path) == 1 and isinstance(hit.path[0], int):
+            index = hit.path[0]
+            if index < len(sibling) and sibling[index] is not None:
+                continue
+        kept.append(hit)
+    return kept

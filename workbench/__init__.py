@@ -1,0 +1,1 @@
+"""What testers use and production does not: PGO client, qualification, demo world, static tokens."""

@@ -1,0 +1,1 @@
+"""The commands of the workbench; ``gateway`` finds them by entry point."""

@@ -1,0 +1,237 @@
+"""gateway pgo: be a PGO from the command line, against any DVA."""
+
+import asyncio
+import json
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.cli.context import FINDINGS, console, errors, fail
+from workbench.demo.pgo.client import Ask, Tokens, ask
+from workbench.demo.visit import Aids, Visit, VisitError
+from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
+from workbench.pgo.conversation import after_consent, client, refreshed, revoked, tls
+from workbench.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
+from workbench.pgo.kept import keep, kept
+from workbench.pgo.report import Report, save, show
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _identity(command: C) -> C:
+    """The options that say who we are and whom we trust."""
+    for option in (
+        click.option("--ca", type=FILE, help="PEM file of the authorities to trust, in place of the system's."),
+        click.option("--key", type=FILE, help="PEM file with the key of the certificate."),
+        click.option("--cert", type=FILE, help="PEM file with our client certificate (mutual TLS)."),
+    ):
+        command = option(command)
+    return command
+
+
+def _output(command: C) -> C:
+    """The options that say where the findings go."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+        click.option(
+            "--save", "folder", type=click.Path(file_okay=False, path_type=Path), help="Keep every answer here."
+        ),
+        click.option("--service", "services", multiple=True, help="Search this data service only; may be repeated."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def pgo() -> None:
+    """Be a PGO: try a DVA as its clients do.
+
+    Exit codes: 0 everything was answered well, 1 something was found, 2 wrong usage.
+    """
+
+
+@pgo.command()
+@click.option("--authorize", required=True, help="Authorization endpoint.")
+@click.option("--token", required=True, help="Token endpoint.")
+@click.option(
+    "--resource",
+    "resources",
+    required=True,
+    multiple=True,
+    help="FHIR base URL; {provider} and {service} are filled in. SERVICE=URL for one data service; may be repeated.",
+)
+@click.option("--client-id", required=True, help="Host name of the PGO on the OAuth client list.")
+@click.option("--redirect-uri", required=True, help="Where the DVA sends the browser back.")
+@click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
+@click.option("--scope", default="", help="Scope of the request; default: the provider's name.")
+@click.option("--login", "person", help="Walk through the pages without a browser, as the person with this name.")
+@click.option("--tick", multiple=True, help="With --login: tick the boxes with these words, for a lasting consent.")
+@click.option("--fill", multiple=True, help="With --login: NAME=VALUE of a form field, for a login of your own.")
+@click.option("--browser", is_flag=True, help="Open the authorization URL in a browser.")
+@click.option(
+    "--wait", type=click.FloatRange(1, 3600), default=300.0, show_default=True, help="Seconds for the person."
+)
+@click.option("--keep", "session", type=click.Path(dir_okay=False, path_type=Path), help="Keep the tokens here.")
+@_output
+@_identity
+def visit(
+    authorize: str,
+    token: str,
+    resources: tuple[str, ...],
+    client_id: str,
+    redirect_uri: str,
+    provider: str,
+    scope: str,
+    person: str | None,
+    tick: tuple[str, ...],
+    fill: tuple[str, ...],
+    browser: bool,
+    wait: float,
+    session: Path | None,
+    services: tuple[str, ...],
+    folder: Path | None,
+    as_json: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+) -> None:
+    """Authorize, exchange the code, run every search of the granted services, and tell what is wrong.
+
+    Without --login a person goes through the pages: open the URL that is printed. A redirect URI on a loopback address
+    is listened to; otherwise paste the address to which the browser was sent back.
+    """
+    try:
+        dva = Endpoints(
+            client_id,
+            checked(redirect_uri, "redirect URI"),
+            checked(authorize, "authorization endpoint"),
+            checked(token, "token endpoint"),
+            resources_of(resources),
+        )
+        identity, front = tls(ca, cert, key), tls(ca, None, None)
+    except EndpointError as error:
+        fail(str(error))
+    if any("=" not in one for one in fill):
+        fail("--fill wants NAME=VALUE")
+    aids = Aids({one.partition("=")[0]: one.partition("=")[2] for one in fill}, tick)
+    asked = ask(dva, provider, scope)
+
+    async def go() -> tuple[Report, Tokens | None]:
+        if person is not None:
+            async with client(front) as http:
+                answer = await _walked(Visit(http, dva, provider, person, aids), asked)
+        else:
+            answer = _by_hand(asked, dva, browser=browser, wait=wait)
+        async with client(identity) as http:
+            return await after_consent(http, dva, asked, answer, services)
+
+    try:
+        report, tokens = asyncio.run(go())
+    except (VisitError, BackError) as error:
+        report, tokens = Report(provider, stopped=str(error)), None
+    if session is not None and tokens is not None:
+        _written(lambda: keep(session, dva, tokens), session)
+    _end(report, folder, as_json)
+
+
+async def _walked(walk: Visit, asked: Ask) -> dict[str, str]:
+    _, answer = await walk.authorize(
+        lambda step: errors.print(f"  {step.title} -> {step.pressed} ({step.milliseconds} ms)", markup=False), asked
+    )
+    return answer
+
+
+def _by_hand(asked: Ask, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
+    click.echo(f"Open this address and go through the pages:\n\n{asked.url}\n", err=True)
+
+    def ready() -> None:
+        if browser:
+            # Some browsers end only when they are closed: they must not keep us from listening.
+            threading.Thread(target=webbrowser.open, args=(asked.url,), daemon=True).start()
+
+    if is_loopback(dva.redirect_uri):
+        try:
+            return listen(dva.redirect_uri, wait, ready)
+        except TakenError as error:
+            click.echo(f"{error}.", err=True)
+    ready()
+    try:
+        pasted = click.prompt("Paste the address to which you were sent back", err=True)
+    except click.Abort as error:
+        raise BackError("no address was pasted") from error
+    return answer_of(pasted, dva.redirect_uri)
+
+
+@pgo.command()
+@click.option("--keep", "session", type=FILE, required=True, help="The file of 'visit --keep'; it gets the new tokens.")
+@_output
+@_identity
+def refresh(
+    session: Path,
+    services: tuple[str, ...],
+    folder: Path | None,
+    as_json: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+) -> None:
+    """Get new tokens without the person, and run the searches with them."""
+
+    async def go() -> tuple[Report, Tokens | None]:
+        async with client(identity) as http:
+            return await refreshed(http, before, services)
+
+    try:
+        before, identity = kept(session), tls(ca, cert, key)
+    except EndpointError as error:
+        fail(str(error))
+    report, tokens = asyncio.run(go())
+    if tokens is not None:
+        _written(lambda: keep(session, before.endpoints, tokens), session)
+    _end(report, folder, as_json)
+
+
+@pgo.command()
+@click.option("--keep", "session", type=FILE, required=True, help="The file of 'visit --keep'.")
+@click.option("--revoke", "url", required=True, help="Revocation endpoint.")
+@_identity
+def revoke(session: Path, url: str, cert: Path | None, key: Path | None, ca: Path | None) -> None:
+    """End the consent from the PGO's side, and see that the tokens are dead at once."""
+
+    async def go() -> list[str]:
+        async with client(identity) as http:
+            return await revoked(http, before, checked(url, "revocation endpoint"))
+
+    try:
+        before, identity = kept(session), tls(ca, cert, key)
+        problems = asyncio.run(go())
+    except EndpointError as error:
+        fail(str(error))
+    for problem in problems:
+        console.print(problem, markup=False, style="red")
+    if problems:
+        raise SystemExit(FINDINGS)
+    console.print("Revoked; the tokens are refused.")
+
+
+def _written(write: Callable[[], None], path: Path) -> None:
+    try:
+        write()
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+
+
+def _end(report: Report, folder: Path | None, as_json: bool) -> None:
+    if folder is not None:
+        _written(lambda: save(folder, report), folder)
+    if as_json:
+        click.echo(json.dumps(report.as_data(), indent=2, ensure_ascii=False))
+    else:
+        show(report, console)
+    raise SystemExit(0 if report.clean else FINDINGS)

@@ -1,0 +1,121 @@
+"""From collected resources to what a page shows: the table ``zibs.toml`` says which elements, under which label."""
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from profiles.fhir.tree import Resource
+from workbench.demo.pgo.paths import values
+from workbench.demo.pgo.words import text_of
+
+TABLE = Path(__file__).parent / "zibs.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One element of a resource, under a label in Dutch."""
+
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the resources of one profile are shown."""
+
+    layout: str
+    title: str
+    title_label: str
+    columns: tuple[Column, ...]
+    document: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What checking a resource gave: ok, partly (nothing wrong found, not everything could be checked) or wrong."""
+
+    kind: str
+    findings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The verdict in a word or two."""
+        if self.kind == "wrong":
+            return f"{len(self.findings)} {'fout' if len(self.findings) == 1 else 'fouten'}"
+        return "in orde" if self.kind == "ok" else "deels te controleren"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One resource: its title, its cells in the order of the columns (each a list of lines), and its verdict."""
+
+    title: str
+    cells: tuple[tuple[str, ...], ...]
+    verdict: Verdict
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The resources of one shape. Columns that nothing fills are left out."""
+
+    shape: Shape
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+Check = Callable[[Resource], Verdict]
+
+
+@lru_cache(maxsize=1)
+def _config() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
+    content = tomllib.loads(TABLE.read_text("utf-8"))
+    words = content.pop("words")
+    return {name: _shape(given) for name, given in content.items()}, words
+
+
+def _shape(given: Mapping[str, Any]) -> Shape:
+    columns = tuple(Column(one["label"], one["path"]) for one in given["columns"])
+    title_label = given.get("title_label", "Omschrijving")
+    return Shape(given.get("layout", "table"), given["title"], title_label, columns, given.get("document", ""))
+
+
+def shape_of(resource: Resource) -> Shape:
+    """How to show a resource: the last profile it claims that we know, else its type, else the least."""
+    shapes, _ = _config()
+    claimed = [str(url).rsplit("/", 1)[-1] for url in resource.get("meta", {}).get("profile", [])]
+    for name in [*reversed(claimed), resource.get("resourceType", "")]:
+        if name in shapes:
+            return shapes[name]
+    return shapes["Resource"]
+
+
+def tables(resources: Iterable[Resource], check: Check) -> list[Table]:
+    """One table per shape, in the order in which the shapes first occur."""
+    by_shape: dict[Shape, list[Resource]] = {}
+    for resource in resources:
+        by_shape.setdefault(shape_of(resource), []).append(resource)
+    return [_table(shape, found, check) for shape, found in by_shape.items()]
+
+
+def _table(shape: Shape, resources: Sequence[Resource], check: Check) -> Table:
+    cells = [[_lines(resource, column.path) for column in shape.columns] for resource in resources]
+    filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
+    rows = tuple(
+        Row(
+            ", ".join(_lines(resource, shape.title)) or "niet ingevuld",
+            tuple(row[place] for place in filled),
+            check(resource),
+            next(iter(values(resource, shape.document)), "") if shape.document else "",
+        )
+        for resource, row in zip(resources, cells, strict=True)
+    )
+    return Table(shape, tuple(shape.columns[place].label for place in filled), rows)
+
+
+def _lines(resource: Resource, path: str) -> tuple[str, ...]:
+    _, words = _config()
+    return tuple(dict.fromkeys(text_of(value, words) for value in values(resource, path)))

@@ -1,0 +1,77 @@
+"""Putting the demo world into a store, with its dates as of today."""
+
+from collections.abc import Container, Mapping
+from datetime import date
+
+from sqlalchemy import Connection, Engine
+
+from gateway.intake.expect import Expectations
+from gateway.intake.load import Loaded, Loader
+from gateway.intake.read import Item
+from gateway.keys import keys_of
+from gateway.quality.open import open_gate, save_counts
+from gateway.settings import Settings
+from gateway.store.unit import Owner, Unit
+from profiles.fhir.codec import jsonio
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.load import catalogue
+from workbench.demo.ehr.division import Division, Key
+from workbench.demo.world import Record, World, load
+
+
+def seed(
+    engine: Engine,
+    settings: Settings,
+    day: date,
+    live: Division | None = None,
+    elsewhere: Container[str] = frozenset(),
+) -> World:
+    """Load the world as it is on ``day``; what is there already is brought up to date. One transaction.
+
+    ``live`` says what is left out because simulated EHRs deliver it, ``elsewhere`` names providers that push.
+
+    Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
+    """
+    world = load(day)
+    keys = keys_of(settings)
+    gate = open_gate(settings)
+    with engine.begin() as connection:
+        for provider in world.providers:
+            if provider.name in elsewhere:
+                continue
+            owner = Owner(provider.name, provider.source, *keys)
+            for record in world.records:
+                if record.provider != provider.name:
+                    continue
+                if live is not None and (id_ := live.patient(record)):
+                    _known(connection, owner, world, record, id_)
+                elif not record.resources and not (live and live.whole(provider.name)):
+                    _known(connection, owner, world, record, f"{record.provider}-{record.person}")
+            judge = gate.judge_of(provider.name, provider.source)
+            loader = Loader(connection, owner, Expectations(catalogue()), judge=judge)
+            for version in provider.versions:
+                whole = world.resources_of(provider.name, version)
+                resources = whole if live is None else live.stored(world, provider.name, version)
+                owners = {} if live is None else live.owners(world, provider.name, version)
+                _check(loader.load([_item(provider.name, version, one, owners) for one in resources]))
+        save_counts(connection, settings, gate)
+    return world
+
+
+def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mapping[Key, str]) -> Item:
+    key = (str(resource.get("resourceType")), str(resource.get("id")))
+    origin = f"{provider}: {'/'.join(key)}"
+    return Item(origin, version, resource, jsonio.dump(resource), "json", patient=owners.get(key))
+
+
+def _known(connection: Connection, owner: Owner, world: World, record: Record, id_: str) -> None:
+    """A person with a treatment relation, and no Patient resource in the store."""
+    person = world.person(record.person)
+    Unit(connection, owner, record.version).put_patient(id_, person.bsn, person.born)
+
+
+def _check(loaded: Loaded) -> None:
+    if loaded.refused:
+        origin, text = loaded.refused[0]
+        raise ValueError(f"{origin}: {text}")

@@ -1,0 +1,213 @@
+"""The fictitious world of the demo: providers, persons and their records, fresh on the day of loading.
+
+The data are in the folder ``world`` beside this file and are meant to be read: ``world.toml`` names the providers and
+the persons, each person has one Bundle per provider and FHIR release, and ``shared.json`` (R4: ``shared-r4.json``) of a
+provider holds the people, places and products that several persons' records point at.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from auth.ports import Representation
+from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.version import FhirVersion
+from workbench.demo.placeholders import filled
+
+FOLDER = Path(__file__).parent / "world"
+
+SHARED = {FhirVersion.STU3: "shared.json", FhirVersion.R4: "shared-r4.json"}
+"""Where a provider's shared resources are, per release."""
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A care institution of the world. ``standards`` are the information standards it has data for, ``representation``
+    the kinds of acting for somebody else that it allows (REP-01)."""
+
+    name: str
+    display: str
+    kind: str
+    standards: tuple[str, ...]
+    source: str
+    privacy: str
+    phone: str
+    logo: Path
+    representation: tuple[Representation, ...]
+    shared: Mapping[FhirVersion, tuple[Resource, ...]]
+
+    @property
+    def versions(self) -> tuple[FhirVersion, ...]:
+        """The FHIR releases that it has anything in."""
+        return tuple(self.shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person of the world; ``defects`` says that the record is wrong on purpose (see world/defects.md).
+
+    ``representatives`` are the ids of the persons who may act for this one, each with the kind of representation.
+    """
+
+    id: str
+    name: str
+    bsn: str
+    born: date
+    story: str
+    defects: bool
+    representatives: tuple[tuple[str, Representation], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one provider holds of one person in one FHIR release: a treatment relation, and the person's own resources.
+
+    ``pointed_at`` are the shared resources of the provider that the own ones refer to, directly or by each other:
+    together they are what a source of this provider delivers for this person.
+    """
+
+    provider: str
+    source: str
+    person: str
+    resources: tuple[Resource, ...]
+    pointed_at: tuple[Resource, ...]
+    version: FhirVersion = FhirVersion.STU3
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """Who may act for whom, and on which ground."""
+
+    actor: Person
+    person: Person
+    kind: Representation
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything, for one day."""
+
+    day: date
+    providers: tuple[Provider, ...]
+    persons: tuple[Person, ...]
+    records: tuple[Record, ...]
+
+    def provider(self, name: str) -> Provider:
+        """The provider of this name. Raises KeyError."""
+        return {provider.name: provider for provider in self.providers}[name]
+
+    def person(self, id_: str) -> Person:
+        """The person with this id. Raises KeyError."""
+        return {person.id: person for person in self.persons}[id_]
+
+    def record(self, provider: str, person: str, version: FhirVersion = FhirVersion.STU3) -> Record | None:
+        """What the provider holds of the person in a FHIR release; None when there is no treatment relation."""
+        wanted = (provider, person, version)
+        return next((item for item in self.records if (item.provider, item.person, item.version) == wanted), None)
+
+    def patients_of(self, provider: str) -> tuple[Person, ...]:
+        """The persons with a treatment relation at the provider."""
+        known = {record.person for record in self.records if record.provider == provider}
+        return tuple(person for person in self.persons if person.id in known)
+
+    def mandates_at(self, provider: str) -> tuple[Mandate, ...]:
+        """Who may act there for one of its patients: the provider allows it, and the patient has a representative."""
+        allowed = self.provider(provider).representation
+        return tuple(
+            Mandate(self.person(actor), person, kind)
+            for person in self.patients_of(provider)
+            for actor, kind in person.representatives
+            if kind in allowed
+        )
+
+    def resources_of(self, provider: str, version: FhirVersion = FhirVersion.STU3) -> tuple[Resource, ...]:
+        """Everything that the provider holds in a release: the shared resources first, then record by record."""
+        held = (record for record in self.records if (record.provider, record.version) == (provider, version))
+        own = (resource for record in held for resource in record.resources)
+        return (*self.provider(provider).shared.get(version, ()), *own)
+
+
+def load(day: date, folder: Path = FOLDER) -> World:
+    """Read the world and fill in its relative dates for ``day``.
+
+    :raises ValueError: the data are wrong: an unknown placeholder or an unreadable file.
+    """
+    read = _reader(folder)
+    table = filled(tomllib.loads((folder / "world.toml").read_text("utf-8")), day, read)
+    providers = tuple(_provider(row, day, folder, read) for row in table["provider"])
+    sources = {provider.name: provider for provider in providers}
+    persons, records = [], []
+    for row in table["person"]:
+        persons.append(_person(row))
+        for entry in row["records"]:
+            provider = sources[entry["provider"]]
+            own = _bundle(entry.get("file"), day, folder, read)
+            # A person without a file is known there in every release; a file says its own.
+            versions = (FhirVersion.of(entry["fhir"]),) if "fhir" in entry else provider.versions[: 1 if own else None]
+            for version in versions:
+                near = _pointed_at(own, provider.shared[version])
+                records.append(Record(provider.name, provider.source, row["id"], own, near, version))
+    return World(day, providers, tuple(persons), tuple(records))
+
+
+def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Provider:
+    files = {version: folder / row["name"] / name for version, name in SHARED.items()}
+    return Provider(
+        name=row["name"],
+        display=row["display"],
+        kind=row["kind"],
+        standards=tuple(row["standards"]),
+        source=row["source"],
+        privacy=row["privacy"],
+        phone=row["phone"],
+        logo=folder / row["logo"],
+        representation=tuple(Representation(kind) for kind in row.get("representation", ())),
+        shared={
+            version: _bundle(str(file.relative_to(folder)), day, folder, read)
+            for version, file in files.items()
+            if file.is_file()
+        },
+    )
+
+
+def _person(row: Mapping[str, Any]) -> Person:
+    born = date.fromisoformat(row["born"])
+    acting = tuple((one["person"], Representation(one["kind"])) for one in row.get("representatives", ()))
+    return Person(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False), acting)
+
+
+def _bundle(file: str | None, day: date, folder: Path, read: Read) -> tuple[Resource, ...]:
+    if file is None:
+        return ()
+    bundle = json.loads((folder / file).read_text("utf-8"), parse_float=Decimal)
+    return tuple(filled(entry["resource"], day, read) for entry in bundle["entry"])
+
+
+def _pointed_at(own: Iterable[Resource], shared: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    """The shared resources that ``own`` refers to, followed until nothing new is found; in the order of the file."""
+    by_key = {(resource["resourceType"], resource["id"]): resource for resource in shared}
+    found: set[tuple[str, str]] = set()
+    todo = list(own)
+    while todo:
+        for reference in references(todo.pop()):
+            key = local_reference(reference["reference"])
+            if key in by_key and key not in found:
+                found.add(key)
+                todo.append(by_key[key])
+    return tuple(resource for key, resource in by_key.items() if key in found)
+
+
+def _reader(folder: Path) -> Read:
+    @cache
+    def read(name: str) -> bytes:
+        return (folder / name).read_bytes()
+
+    return read

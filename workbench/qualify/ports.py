@@ -1,0 +1,33 @@
+"""What the engine asks of its host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a validator says: ok, wrong, or unchecked when it lacks what it needs; with one line per finding."""
+
+    outcome: Literal["ok", "wrong", "unchecked"]
+    texts: Sequence[str] = ()
+
+
+class ProfileChecker(Protocol):
+    """Checks a resource against FHIR itself, the profiles it claims, and the profiles named."""
+
+    def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> Verdict:
+        """The verdict on a resource; entries of a Bundle are checked too."""
+
+
+class Sink(Protocol):
+    """Takes what a test set needs in a gateway before its scripts can run."""
+
+    def store(self, resources: Sequence[Any], provider: str, source: str) -> Any:
+        """Store loaded resources (``workbench.qualify.loadset.LoadItem``), under the provider and source."""
+
+    def tokens(self, rows: Sequence[dict[str, Any]]) -> Any:
+        """Accept access tokens: rows of token, provider, services and bsn or patient."""
