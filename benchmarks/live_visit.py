@@ -32,6 +32,7 @@ from gateway.settings import ProviderSettings, load
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
 from workbench.demo.world import load as world
+from workbench.plugin import workbench
 from workbench.statictokens import StaticToken, issue
 
 PROVIDER = "ziekenhuiszandoord"
@@ -64,7 +65,9 @@ def ehr(port: int, seconds: float) -> None:
 def gateway(port: int, database: str, source: str) -> None:
     """The gateway's process."""
     settings = configured(port, database, source)
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+    uvicorn.run(
+        create_app(settings, workbench=workbench), host="127.0.0.1", port=port, log_config=None, access_log=False
+    )
 
 
 def configured(port: int, database: str, source: str) -> Any:

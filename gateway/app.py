@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -41,18 +40,18 @@ from gateway.http.fhir import FhirEndpoint, Parts
 from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
-from gateway.providers import ALL_SERVICES, Registry, known_providers
+from gateway.providers import Registry
 from gateway.quality.open import open_recorder
 from gateway.quality.pull import PullGate
 from gateway.quality.recorder import Recorder
 from gateway.registration import RegistrationWatch
-from gateway.settings import Settings, authorization
+from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
+from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.version import SOFTWARE
 from profiles.standards.load import catalogue
 
-DEMO_LISTS = Path(__file__).parents[1] / "workbench" / "demo" / "lists"
 log = logging.getLogger("gateway")
 
 
@@ -89,23 +88,22 @@ class Wiring:
         self.engine.dispose()
 
 
-def wire(settings: Settings, *, everything: bool = True, around: Around = lambda adapter: adapter) -> Wiring:
+def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
     """Make the parts. Nothing is opened yet but files; the database is connected on first use.
 
     ``around`` is put around every source's adapter.
     """
     engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
-    registry = Registry(settings, everything=everything)
+    registry = Registry(settings.providers)
     lists, puller = open_lists(
         settings.lists,
         settings.tls,
-        demo=DEMO_LISTS if settings.mode == "test" else None,
         notify=_notice,
         after=RegistrationWatch(settings, _notice),
     )
     trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
     keep = settings.limits.snapshot_seconds
-    sources = {name: sources_of(given, keep, around) for name, given in known_providers(settings).items()}
+    sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:
@@ -127,14 +125,17 @@ def wire(settings: Settings, *, everything: bool = True, around: Around = lambda
     return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain)
 
 
-def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
-    """The whole service as one ASGI application; with ``demo`` also the demo world's pages."""
-    switches = None
-    if demo:
-        from workbench.demo.app import simulated
+def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: bool = False) -> ASGIApp:
+    """The whole service as one ASGI application.
 
-        switches = simulated(settings)
-    wiring = wire(settings, everything=not demo, around=switches.around if switches else lambda adapter: adapter)
+    ``workbench`` is what test mode may take from one; with ``demo`` also the pages of its world.
+    Raises SettingsError when there is no provider to serve, or production is given a workbench.
+    """
+    settings = completed(settings, workbench, everything=not demo)
+    if not settings.providers:
+        raise SettingsError(NO_PROVIDERS)
+    stage = workbench.stage(settings, demo=demo) if workbench else Stage()
+    wiring = wire(settings, around=stage.around)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -159,12 +160,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> ASGIApp:
 
     app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
-    app.router.routes.extend(_routes(wiring))
-    if settings.mode == "test":
-        # Imported here: production never reads the demo.
-        from workbench.demo.app import routes as demo_routes
-
-        app.router.routes.extend(demo_routes(settings, switches, visits=demo))
+    app.router.routes.extend([*_routes(wiring), *stage.routes])
     return PeerGate(
         Dispatch(_endpoint(wiring), app),
         find=finder(settings.tls),
@@ -191,7 +187,7 @@ def is_back_channel(path: str) -> bool:
 
 def _routes(wiring: Wiring) -> list[BaseRoute]:
     settings = wiring.settings
-    provider = ALL_SERVICES if ALL_SERVICES in wiring.registry.names() else wiring.registry.names()[0]
+    provider = wiring.registry.names()[0]
     described = openapi.document(catalogue(), provider, settings.base_url, SOFTWARE)
 
     async def openapi_json(_request: Request) -> Response:

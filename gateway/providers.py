@@ -1,60 +1,17 @@
 """The care providers of this gateway, as the authorization server asks for them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from auth.ports import Function, Level, Provider, Representation, ServiceInfo
-from gateway.settings import ProviderSettings, Settings
+from gateway.settings import ProviderSettings
 from profiles.standards.load import catalogue
-
-SUBSCRIPTION_DAYS = 365
-"""Longest subscription at the providers of the demo world."""
-
-ALL_SERVICES = "ziekenhuiszandoord"
-"""In test mode this provider offers every service that the gateway knows, so that any test set can be tried."""
-
-
-@lru_cache(maxsize=2)
-def _test_providers(everything: bool) -> Mapping[str, ProviderSettings]:
-    # Imported here: the demo world is test data, and production never reads it.
-    from workbench.demo.world import load
-
-    known = catalogue()
-    found = {}
-    for provider in load(datetime.now(UTC).date()).providers:
-        services = [service.id for name in provider.standards for service in known.standards[name].services]
-        if everything and provider.name == ALL_SERVICES:
-            services = [service.id for standard in known.standards.values() for service in standard.services]
-        found[provider.name] = ProviderSettings(
-            display_name=provider.display,
-            services=tuple(dict.fromkeys(services)),
-            privacy_url=provider.privacy,
-            phone=provider.phone,
-            logo=f"/static/{provider.name}/logo.svg",
-            subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
-            representation=tuple(kind.value for kind in provider.representation),
-        )
-    return found
-
-
-def known_providers(settings: Settings, *, everything: bool = True) -> Mapping[str, ProviderSettings]:
-    """The configured providers; in test mode without any, those of the demo world.
-
-    ``everything`` lets one of them offer every service; without it each offers what the demo world says, as the demo
-    does, whose consent pages would be long lists otherwise.
-    """
-    if settings.providers or settings.mode != "test":
-        return settings.providers
-    return _test_providers(everything)
 
 
 class Registry:
-    """Implements ``auth.ports.Providers``: built once, looked up by name."""
+    """Implements ``auth.ports.Providers`` over the configured providers."""
 
-    def __init__(self, settings: Settings, *, everything: bool = True) -> None:
-        known = known_providers(settings, everything=everything)
-        self._providers = {name: _provider(name, given) for name, given in known.items()}
+    def __init__(self, providers: Mapping[str, ProviderSettings]) -> None:
+        self._providers = {name: _provider(name, given) for name, given in providers.items()}
 
     def find(self, name: str) -> Provider | None:
         """The provider with this MedMij name (without @medmij), or None."""

@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 from auth.clients.lists import Lists
 from auth.clients.notices import Notice, Notify
 from auth.clients.selfcheck import Ourselves, OwnService, registration_notices
-from gateway.providers import known_providers
 from gateway.settings import Settings, authorization
 from profiles.standards.load import catalogue
 
@@ -18,7 +17,7 @@ def ourselves(settings: Settings) -> Ourselves:
     front, back = authorization(settings).base_url.rstrip("/"), settings.base_url
     known = catalogue()
     services = {}
-    for name, provider in known_providers(settings).items():
+    for name, provider in settings.providers.items():
         own = {}
         for id_ in provider.services:
             _, service = known.service(id_)

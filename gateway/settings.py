@@ -147,13 +147,6 @@ def authorization(settings: Settings) -> AuthSettings:
         update["base_url"] = settings.base_url
     if "client_authentication" not in settings.auth.model_fields_set and settings.mode == "test":
         update["client_authentication"] = "asserted"
-    if "login" not in settings.auth.model_fields_set:
-        update["login"] = settings.auth.login.model_copy(update={"issuer": f"{settings.base_url}/idp"})
-    if "local_redirects" not in settings.auth.model_fields_set and settings.mode == "test":
-        update["local_redirects"] = {
-            "pgo.demo.example": (f"{settings.base_url}/demo-pgo/callback",),
-            "openapi.demo.example": (f"{settings.base_url}/docs/oauth2-redirect",),
-        }
     return settings.auth.model_copy(update=update)
 
 

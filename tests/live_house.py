@@ -23,6 +23,7 @@ from workbench.demo.pgo.client import PgoSettings, Tokens
 from workbench.demo.pgo.collect import Section
 from workbench.demo.seed import seed
 from workbench.demo.visit import Visit, client
+from workbench.plugin import workbench
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def live_demo(database: Path, folder: Path) -> Iterator[Running]:
     shutil.copyfile(database, own)
     settings = settings_for(f"sqlite:///{own}", free_port())
     settings = with_live_sources(settings, folder, datetime.now(UTC).date())
-    with listening(create_app(settings, demo=True), settings.listen.port):
+    with listening(create_app(settings, workbench=workbench, demo=True), settings.listen.port):
         yield Running(settings.base_url, settings)
 
 

@@ -18,6 +18,7 @@ from gateway.cli.db import upgrade
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from workbench.demo.seed import seed
+from workbench.plugin import workbench
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def serving(url: str, *, world: bool = True, visits: bool = False, **overrides: 
         seed(engine, settings, datetime.now(UTC).date())
     engine.dispose()
     config = uvicorn.Config(
-        create_app(settings, demo=visits),
+        create_app(settings, workbench=workbench, demo=visits),
         host="127.0.0.1",
         port=settings.listen.port,
         log_config=None,

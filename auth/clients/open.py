@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 
 from auth.clients.copies import Copies
 from auth.clients.lists import Lists
@@ -17,26 +16,24 @@ class NoSource(Exception):
     """The settings name no source of lists; the text is for an operator."""
 
 
-def open_source(settings: ListSettings, tls: TlsSettings, demo: Path | None) -> Source:
-    """The source that the settings name; `demo` is used when they name none. Raises NoSource."""
+def open_source(settings: ListSettings, tls: TlsSettings) -> Source:
+    """The source that the settings name. Raises NoSource when they name none."""
     if settings.source == "node":
         return _node(settings, tls)
-    folder = settings.folder if settings.source == "files" else demo
-    if folder is None:
+    if settings.folder is None or settings.source != "files":
         raise NoSource("lists.source is not set: name the node of the registration, or a folder")
-    return FilesSource(folder)
+    return FilesSource(settings.folder)
 
 
 def open_lists(
     settings: ListSettings,
     tls: TlsSettings,
     *,
-    demo: Path | None,
     notify: Notify,
     after: Callable[[Lists], None] = lambda lists: None,
 ) -> tuple[Lists, Puller]:
     """The lists and the puller that fills them; copies from disk are already in use. Raises NoSource."""
-    source = open_source(settings, tls, demo)
+    source = open_source(settings, tls)
     copies = Copies(settings.copies, source.name, notify) if settings.source == "node" else None
     lists = Lists(notify)
     puller = Puller(lists, source, copies, interval_seconds=settings.interval_seconds, notify=notify, after=after)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class ListSettings(BaseModel):
     """Where the lists come from and how often they are fetched.
 
-    Without `source` the host decides: the demo's lists in test mode, a refusal to start in production.
+    Without `source` the gateway does not start; in test mode a workbench names a folder of its own then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

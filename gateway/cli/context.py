@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.settings import Settings, SettingsError, load
 from gateway.store.engine import open_engine
+from gateway.testmode import Workbench, completed, installed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +44,19 @@ def with_settings(command: Callable[..., R]) -> Callable[..., R]:
         return command(settings, *args, **kwargs)
 
     return wrapper
+
+
+def bench(settings: Settings) -> Workbench | None:
+    """The workbench of test mode, when one is installed; one that cannot be loaded ends the command."""
+    try:
+        return installed(settings)
+    except SettingsError as fault:
+        fail(str(fault))
+
+
+def as_served(settings: Settings, *, everything: bool = True) -> Settings:
+    """The settings as a start would complete them: in test mode with what the workbench fills in."""
+    return completed(settings, bench(settings), everything=everything)
 
 
 @contextmanager

@@ -21,13 +21,12 @@ from auth.clients.notices import Notice
 from auth.clients.open import NoSource, open_lists
 from auth.peer.certificates import inspect
 from auth.peer.crl import Revocations
-from gateway.cli.context import FINDINGS, console, with_settings
+from gateway.cli.context import FINDINGS, as_served, console, with_settings
 from gateway.cli.db import SCRIPTS
-from gateway.cli.lists import DEMO_LISTS
 from gateway.collect.pipeline import sources_of
-from gateway.providers import known_providers
 from gateway.settings import Settings, refusals
 from gateway.store.engine import open_engine, reading
+from gateway.testmode import NO_PROVIDERS
 from profiles.standards.load import catalogue
 
 PATIENCE = 10.0
@@ -87,7 +86,9 @@ def _revisions(engine: Engine) -> tuple[str | None, str | None]:
 
 def _providers(settings: Settings) -> Iterator[Finding]:
     services = catalogue().services
-    for name, provider in known_providers(settings).items():
+    if not settings.providers:
+        yield Finding("providers", "error", NO_PROVIDERS)
+    for name, provider in settings.providers.items():
         unknown = [id_ for id_ in provider.services if id_ not in services]
         if unknown:
             yield Finding(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
@@ -97,7 +98,7 @@ def _providers(settings: Settings) -> Iterator[Finding]:
 
 def _sources(settings: Settings) -> Iterator[Finding]:
     """Each live source is asked once what it can deliver; one that is down is a warning, one set wrongly an error."""
-    for name, provider in known_providers(settings).items():
+    for name, provider in settings.providers.items():
         try:
             found = sources_of(provider, 0)
         except AdapterMisconfigured as fault:
@@ -130,8 +131,7 @@ async def _answers(what: str, adapter: Adapter) -> Finding:
 def _lists(settings: Settings) -> Iterator[Finding]:
     notices: list[Notice] = []
     try:
-        demo = DEMO_LISTS if settings.mode == "test" else None
-        lists, puller = open_lists(settings.lists, settings.tls, demo=demo, notify=notices.append)
+        lists, puller = open_lists(settings.lists, settings.tls, notify=notices.append)
     except NoSource as fault:
         yield Finding("lists", "error", str(fault))
         return
@@ -163,7 +163,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
 @with_settings
 def doctor(settings: Settings) -> None:
     """Check settings, database, lists and certificates. Exit code 1 when something is wrong."""
-    found = list(examine(settings))
+    found = list(examine(as_served(settings)))
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
     table = Table("what", "how", "")
     for row in found:

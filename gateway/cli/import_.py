@@ -6,12 +6,11 @@ from pathlib import Path
 import click
 from rich.progress import track
 
-from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
 from gateway.intake.expect import Expectations
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, Unreadable, files, read
 from gateway.keys import keys_of
-from gateway.providers import known_providers
 from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.unit import Owner
@@ -33,8 +32,9 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
     Documents are checked (PDF/A, title, type, author, date, hash, size); what is wrong is said, and stored anyhow.
     Exit code 0 when everything was stored, 1 when something was refused, 2 when nothing could be tried.
     """
-    if provider not in known_providers(settings):
-        fail(f"unknown provider {provider}; known are {', '.join(sorted(known_providers(settings))) or 'none'}")
+    known = as_served(settings).providers
+    if provider not in known:
+        fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
     try:
         names = list(files(paths))
     except FileNotFoundError as fault:

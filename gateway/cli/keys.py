@@ -3,9 +3,10 @@
 import click
 from sqlalchemy import Column, Connection, select, update
 
+from auth.clients.open import NoSource
 from auth.crypto import KeyRing
 from gateway.app import wire
-from gateway.cli.context import console, database, with_settings
+from gateway.cli.context import as_served, console, database, fail, with_settings
 from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.store.schema import original, patient, quarantine, receipt
@@ -30,7 +31,10 @@ def reseal_command(settings: Settings) -> None:
     """Seal everything again under the key that seal_with names. Run it after adding a key, before taking one away."""
     _, ring = keys_of(settings)
     with database(settings) as engine:
-        counts = {"grants": wire(settings).auth.reseal()}
+        try:
+            counts = {"grants": wire(as_served(settings)).auth.reseal()}
+        except NoSource as fault:
+            fail(str(fault))
         with engine.begin() as connection:
             for column, purpose in SEALED:
                 counts[str(column)] = reseal(connection, ring, column, purpose)

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,12 +15,9 @@ from auth.clients.notices import Notice, Notify
 from auth.clients.open import NoSource, open_source
 from auth.clients.pull import Puller
 from auth.clients.sources import FilesSource, Source
-from gateway.cli.context import FINDINGS, console, fail, with_settings
+from gateway.cli.context import FINDINGS, as_served, console, fail, with_settings
 from gateway.registration import registration_alarms
 from gateway.settings import Settings
-
-DEMO_LISTS = Path(__file__).resolve().parents[2] / "workbench" / "demo" / "lists"
-"""The fictitious lists of the demo and of test mode."""
 
 _NAMES = {
     "whitelist": ListKind.WHITELIST,
@@ -72,7 +68,7 @@ def check(settings: Settings, as_json: bool) -> None:
     desk = _Desk(settings)
     desk.load(node_only=True)
     asyncio.run(Puller(desk.lists, desk.source, None, notify=desk.take).refresh())
-    desk.notices += registration_alarms(settings, desk.lists)
+    desk.notices += registration_alarms(desk.settings, desk.lists)
     _report(desk, as_json)
 
 
@@ -93,10 +89,10 @@ def refresh(settings: Settings, as_json: bool) -> None:
 class _Desk:
     """What the three commands share: the source, the copies, the lists in this process and the notices so far."""
 
-    def __init__(self, settings: Settings) -> None:
-        demo = DEMO_LISTS if settings.mode == "test" else None
+    def __init__(self, given: Settings) -> None:
+        self.settings = settings = as_served(given)
         try:
-            self.source: Source = open_source(settings.lists, settings.tls, demo)
+            self.source: Source = open_source(settings.lists, settings.tls)
         except NoSource as error:
             fail(str(error))
         self.notices: list[Notice] = []

@@ -2,16 +2,16 @@
 
 import importlib
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 
 import click
 
-from gateway.cli.context import USAGE
+from gateway.cli.context import USAGE, errors
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "adapters": ("gateway.cli.adapters:adapters", "Sources: what they can deliver."),
     "audit": ("gateway.cli.audit:audit", "The access trail (NEN 7513)."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
-    "demo": ("workbench.cli.demo:demo", "The demo world: serve it, or visit it from the terminal."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),
@@ -20,16 +20,27 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "lists": ("gateway.cli.lists:lists", "The MedMij lists: show, check, refresh."),
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),
-    "pgo": ("workbench.cli.pgo:pgo", "Be a PGO: visit any DVA, refresh, revoke."),
-    "qualify": ("workbench.cli.qualify:qualify", "Run qualification scripts: load, run."),
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),
     "serve": ("gateway.cli.serve:serve", "Run the service."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),
-    "tokens": ("workbench.cli.tokens:tokens", "Access tokens for test sets (test mode only)."),
     "validate": ("gateway.cli.validate:validate", "Validate FHIR resources against profiles."),
 }
-"""Every command: where it is, and its line in the help."""
+"""Every command of the gateway: where it is, and its line in the help."""
+
+GROUP = "medmij_gateway.commands"
+"""Entry points of other distributions, each a mapping like COMMANDS."""
+
+
+def commands() -> Mapping[str, tuple[str, str]]:
+    """Our commands, and those of other distributions that are installed; our own names cannot be taken."""
+    found: dict[str, tuple[str, str]] = {}
+    for point in entry_points(group=GROUP):
+        try:
+            found |= point.load()
+        except Exception as fault:  # One that is broken must not keep the others from working.
+            errors.print(f"gateway: the commands of {point.value} cannot be loaded: {fault}", markup=False)
+    return {**found, **COMMANDS}
 
 
 class Commands(click.Group):
@@ -37,20 +48,23 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, sorted."""
-        return sorted(COMMANDS)
+        return sorted(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now."""
-        if cmd_name not in COMMANDS:
+        # Our own first: what others bring is not even looked for when one of ours is meant.
+        found = COMMANDS.get(cmd_name) or commands().get(cmd_name)
+        if found is None:
             return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
-        found = getattr(importlib.import_module(module), attribute)
-        return found if isinstance(found, click.Command) else None
+        module, attribute = found[0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The help, without importing anything."""
+        """The help, without importing any command."""
+        known = commands()
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+            formatter.write_dl([(name, known[name][1]) for name in sorted(known)])
 
 
 @click.group(cls=Commands)

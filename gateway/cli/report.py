@@ -9,8 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection, inspect
 
-from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
-from gateway.providers import known_providers
+from gateway.cli.context import FINDINGS, as_served, bench, console, database, errors, fail, with_settings
 from gateway.report.document import Document
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -96,9 +95,10 @@ def store(settings: Settings) -> Iterator[Connection]:
 def _newest(settings: Settings) -> Settings:
     if settings.mode != "test" or "database_url" in settings.model_fields_set:
         return settings
-    from workbench.cli.demo import LIVE_STORE
-
-    files = {url: Path(url.removeprefix("sqlite:///")) for url in (settings.database_url, LIVE_STORE)}
+    demo = bench(settings)
+    if demo is None:
+        return settings
+    files = {url: Path(url.removeprefix("sqlite:///")) for url in (settings.database_url, demo.store)}
     there = {url: path.stat().st_mtime for url, path in files.items() if path.is_file()}
     if not there:
         return settings
@@ -113,7 +113,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     known = catalogue()
     return {
         name: list(dict.fromkeys(known.service(service)[0].id for service in provider.services))
-        for name, provider in known_providers(settings, everything=False).items()
+        for name, provider in as_served(settings, everything=False).providers.items()
     }
 
 

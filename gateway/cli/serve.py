@@ -10,12 +10,12 @@ from adapters.port import AdapterMisconfigured
 from auth.clients.open import NoSource
 from auth.peer.listeners import server
 from gateway.app import create_app
-from gateway.cli.context import database, fail, with_settings
+from gateway.cli.context import bench, database, fail, with_settings
 from gateway.cli.db import upgrade
 from gateway.intake import listener
 from gateway.intake.login import LoginFault
 from gateway.logs import configure
-from gateway.settings import Settings, refusals
+from gateway.settings import Settings, SettingsError, refusals
 
 
 @click.command()
@@ -50,7 +50,7 @@ def run(settings: Settings, *, demo: bool = False) -> None:
     prepare(settings, logging.WARNING if demo else logging.INFO)
     with _starting():
         made = server(
-            create_app(settings, demo=demo),
+            create_app(settings, workbench=bench(settings), demo=demo),
             settings.tls,
             host=settings.listen.host,
             port=settings.listen.port,
@@ -85,5 +85,5 @@ def prepare(settings: Settings, level: int) -> None:
 def _starting() -> Iterator[None]:
     try:
         yield
-    except (OSError, NoSource, AdapterMisconfigured, LoginFault) as fault:
+    except (OSError, NoSource, AdapterMisconfigured, LoginFault, SettingsError) as fault:
         fail(f"cannot start: {fault}")

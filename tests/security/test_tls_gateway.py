@@ -17,6 +17,7 @@ from gateway.app import create_app
 from gateway.cli.db import upgrade
 from gateway.settings import Settings
 from gateway.store.engine import open_engine
+from workbench.plugin import workbench
 
 REFUSED = b'{"error":"invalid_client"}'
 
@@ -49,7 +50,9 @@ def proxy(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]
     upgrade(engine)
     engine.dispose()
     port = free_port()
-    made = server(create_app(settings), settings.tls, host="127.0.0.1", port=port, log_level="error")
+    made = server(
+        create_app(settings, workbench=workbench), settings.tls, host="127.0.0.1", port=port, log_level="error"
+    )
     with running(made), Proxy(pki, tmp_path_factory.mktemp("nginx"), port) as found:
         yield found
 

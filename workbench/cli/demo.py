@@ -16,9 +16,7 @@ from workbench.demo.ehr.division import division
 from workbench.demo.ehr.sources import with_live_sources
 from workbench.demo.push import PUSHING, push
 from workbench.demo.seed import seed
-
-LIVE_STORE = "sqlite:///var/demo-live.db"
-"""The store of the demo that is served, when the settings name none: apart from what is imported by hand."""
+from workbench.plugin import workbench
 
 
 @click.group()
@@ -36,7 +34,7 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
         fail("the demo runs in test mode only")
     settings = listening(settings, host, port)
     if "database_url" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"database_url": LIVE_STORE})
+        settings = settings.model_copy(update={"database_url": workbench.store})
     today = datetime.now(UTC).date()
     with database(settings) as engine:
         upgrade(engine)

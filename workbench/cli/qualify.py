@@ -11,7 +11,7 @@ from typing import Any
 import click
 import httpx
 
-from gateway.cli.context import FINDINGS, console, database, errors, fail, with_settings
+from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
 from gateway.settings import Settings
 from workbench.qualify.discovery import ScriptSet, find_sets
 from workbench.qualify.engine import Plan
@@ -91,12 +91,11 @@ def load(
     Documents get identifiers of their own, and files that lie on a web site become blank pages in this gateway, since
     the scripts test a server that serves its own documents; --as-published keeps them as they are.
     """
-    from gateway.providers import known_providers
     from workbench.qualify.sink import StoreSink
 
     if settings.mode != "test":
         fail("test sets are for test mode only")
-    known = known_providers(settings)
+    known = as_served(settings).providers
     if provider not in known:
         fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
     unknown = [service for service in services if service not in known[provider].services]

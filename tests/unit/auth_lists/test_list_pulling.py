@@ -229,9 +229,9 @@ def test_files_are_found_under_our_names_and_the_frameworks(tmp_path: Path) -> N
 
 def test_without_a_source_nothing_starts() -> None:
     with pytest.raises(NoSource):
-        open_lists(ListSettings(), TlsSettings(), demo=None, notify=print)
+        open_lists(ListSettings(), TlsSettings(), notify=print)
     with pytest.raises(NoSource, match="trust"):
-        open_lists(ListSettings(source="node"), TlsSettings(), demo=None, notify=print)
+        open_lists(ListSettings(source="node"), TlsSettings(), notify=print)
 
 
 # --- IFV-04 --------------------------------------------------------------------------------------------------------

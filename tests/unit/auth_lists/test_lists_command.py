@@ -161,7 +161,7 @@ def test_a_gateway_that_runs_tells_a_difference_once(tmp_path: Path) -> None:
     config = load(Path(_registered(tmp_path, "48")))
     heard: list[Notice] = []
     in_use, puller = open_lists(
-        config.lists, config.tls, demo=None, notify=lambda notice: None, after=RegistrationWatch(config, heard.append)
+        config.lists, config.tls, notify=lambda notice: None, after=RegistrationWatch(config, heard.append)
     )
     for _ in range(2):
         asyncio.run(puller.refresh())

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sql import sample
-from gateway.providers import known_providers
 from gateway.settings import Settings
 from workbench.demo.ehr.division import ECD, EPD, GGZ, HOSPITAL
 from workbench.demo.ehr.hospital import fill
+from workbench.demo.providers import providers
 
 PREFIX = "/demo-ehr"
 """Where the simulated EHRs are, in the demo's own address."""
@@ -29,12 +29,12 @@ def with_live_sources(settings: Settings, folder: Path, day: date) -> Settings:
         # No repairs: what is wrong in this EHR is to be seen.
         GGZ: ({"type": "fhir", "name": ECD, "url": address(settings, ECD), "version": "stu3", "repairs": []},),
     }
-    known = known_providers(settings, everything=False)
-    providers = {
-        name: given.model_copy(update={"sources": sources.get(name, given.sources)}) for name, given in known.items()
+    living = {
+        name: given.model_copy(update={"sources": sources.get(name, given.sources)})
+        for name, given in providers(everything=False).items()
     }
     section = settings.auth.model_copy(update={"representation": True})
-    return settings.model_copy(update={"providers": providers, "auth": section})
+    return settings.model_copy(update={"providers": living, "auth": section})
 
 
 def address(settings: Settings, source: str) -> str:
