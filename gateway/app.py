@@ -38,7 +38,6 @@ from gateway.http import docs, health, missing, openapi, validate
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
-from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
 from gateway.providers import ALL_SERVICES, Registry, known_providers
@@ -50,6 +49,7 @@ from gateway.settings import Settings, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.version import SOFTWARE
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
 DEMO_LISTS = Path(__file__).parents[1] / "workbench" / "demo" / "lists"
