@@ -6,81 +6,16 @@ the subject), and which types belong to nobody. It fails closed: a type that it 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from adapters.port import Bsn, Gap, Reason, WrongPatient
-from profiles.fhir.tree import Resource, local_reference, references
-
-BSN_SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"
-"""The identifier system of the BSN in FHIR (STU3 and R4)."""
-
-BSN_SYSTEMS = frozenset({BSN_SYSTEM, "urn:oid:2.16.840.1.113883.2.4.6.3"})
-"""The same with the OID, which older systems write."""
-
-SUBJECTS: dict[str, tuple[str, ...]] = {
-    "Account": ("subject",),
-    "AllergyIntolerance": ("patient",),
-    "Appointment": ("participant.actor",),
-    "AppointmentResponse": ("actor",),
-    "BodySite": ("patient",),
-    "BodyStructure": ("patient",),
-    "Claim": ("patient",),
-    "Communication": ("subject",),
-    "CommunicationRequest": ("subject",),
-    "Consent": ("patient",),
-    "Coverage": ("beneficiary",),
-    "DetectedIssue": ("patient",),
-    "DeviceRequest": ("subject",),
-    "DeviceUseStatement": ("subject",),
-    "EpisodeOfCare": ("patient",),
-    "ExplanationOfBenefit": ("patient",),
-    "FamilyMemberHistory": ("patient",),
-    "Immunization": ("patient",),
-    "ImmunizationEvaluation": ("patient",),
-    "ImmunizationRecommendation": ("patient",),
-    "MedicationDispense": ("subject",),
-    "NutritionOrder": ("patient",),
-    "Person": ("link.target",),
-    "RelatedPerson": ("patient",),
-    "Schedule": ("actor",),
-    "SupplyDelivery": ("patient",),
-    "SupplyRequest": ("deliverTo", "requester"),
-    "Task": ("for",),
-    "VisionPrescription": ("patient",),
-}
-"""The elements that name the patient, for the types where it is not ``subject`` or ``patient``, or only one of them."""
-
-SHARED = frozenset(
-    {
-        "CodeSystem",
-        "HealthcareService",
-        "Location",
-        "Medication",
-        "MedicationKnowledge",
-        "NamingSystem",
-        "Organization",
-        "OrganizationAffiliation",
-        "PlanDefinition",
-        "Practitioner",
-        "PractitionerRole",
-        "Questionnaire",
-        "Slot",
-        "Substance",
-        "ValueSet",
-    }
-)
-"""Types that are about nobody in particular."""
-
-MAYBE = frozenset({"Binary", "Device", "Group", "List", "Provenance"})
-"""Types that may name a patient and may do without; they are nobody's unless they say so."""
-
-
-BY_REFERENCE = frozenset({"Specimen"})
-"""Types that may lawfully be about something else than a person (a swab of a room): they are the patient's when a
-resource of the patient points at them."""
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.bsn import bsns
+from profiles.record.walk import references
+from profiles.record.whose import BY_REFERENCE, MAYBE, SHARED, subjects
 
 
 class Whose(Enum):
@@ -174,33 +109,6 @@ def _pointed_at(resource: Resource, ours: Sequence[Resource]) -> bool:
         return False
     key = (resource["resourceType"], resource.get("id"))
     return any(local_reference(node["reference"]) == key for node in references(list(ours)))
-
-
-def subjects(resource: Resource) -> Iterator[dict[str, Any]]:
-    """Yield the references of a resource that say who it is about."""
-    for path in SUBJECTS.get(str(resource.get("resourceType")), ("subject", "patient")):
-        yield from _walk(resource, path.split("."))
-
-
-def bsns(patient: Resource) -> Iterator[str]:
-    """Yield the BSNs among the identifiers of a Patient."""
-    identifiers = patient.get("identifier")
-    for identifier in identifiers if isinstance(identifiers, list) else ():
-        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
-            value = identifier.get("value")
-            if isinstance(value, str):
-                yield value
-
-
-def _walk(node: Any, path: Sequence[str]) -> Iterator[dict[str, Any]]:
-    if isinstance(node, list):
-        for item in node:
-            yield from _walk(item, path)
-    elif isinstance(node, dict):
-        if not path:
-            yield node
-        elif path[0] in node:
-            yield from _walk(node[path[0]], path[1:])
 
 
 def _contained(resource: Resource, wanted: str) -> Resource | None:

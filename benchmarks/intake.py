@@ -33,8 +33,9 @@ from gateway.store.engine import open_engine
 from gateway.store.schema import patient, resource
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
-from profiles.fhir.tree import local_reference, references
+from profiles.fhir.tree import local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
 from workbench.demo.world import load as load_world
 
 PROVIDER = "ziekenhuiszandoord"

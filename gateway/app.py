@@ -37,7 +37,6 @@ from gateway.http import docs, health, missing, openapi, validate
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint, Parts
-from gateway.intake.expect import Expectations
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
 from gateway.providers import Registry
@@ -50,6 +49,7 @@ from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.version import SOFTWARE
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
 log = logging.getLogger("gateway")

@@ -11,10 +11,10 @@ from auth.ports import Available, Person, Provider, Reason
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, Whose
-from gateway.intake.expect import fits, may_fit
 from gateway.store.queries import PATIENTS
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import fits, may_fit
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule
 

@@ -6,7 +6,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
-from auth.crypto import valid_bsn
+from profiles.record.bsn import valid_bsn
 
 NINE_DIGITS = re.compile(r"(?<!\d)\d{9}(?!\d)")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from adapters.documents.metadata import Metadata, Person
 from adapters.documents.settings import DocumentsSettings
-from adapters.guard import BSN_SYSTEM
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import BSN_SYSTEM
 
 DATE_ELEMENT: Mapping[FhirVersion, str] = MappingProxyType({FhirVersion.STU3: "indexed", FhirVersion.R4: "date"})
 """Where the date of a DocumentReference is."""

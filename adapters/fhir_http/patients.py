@@ -10,9 +10,9 @@ from datetime import date
 
 from adapters.fhir_http.pages import entries
 from adapters.fhir_http.wire import Budget, Wire
-from adapters.guard import BSN_SYSTEM, bsns
 from adapters.port import AdapterDown, AdapterGarbage, AdapterRefused, Bsn, PatientKey, WrongPatient
 from profiles.fhir.tree import Resource
+from profiles.record.bsn import BSN_SYSTEM, bsns
 
 REMEMBERED = 2_000
 MOST_RECORDS = 20

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from adapters.guard import BSN_SYSTEM
 from adapters.settings import AdapterSettings
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import BSN_SYSTEM
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 

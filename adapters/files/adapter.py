@@ -29,7 +29,8 @@ from adapters.port import (
     Reason,
     ServiceKey,
 )
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.walk import references
 
 INCLUDE_ROUNDS = 3
 

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.guard import MAYBE, SHARED, bsns, subjects
 from adapters.port import AdapterDown, AdapterGarbage
 from adapters.settings import Limits
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import bsns
+from profiles.record.walk import references
+from profiles.record.whose import MAYBE, SHARED, subjects
 
 SUFFIXES = (".json", ".ndjson", ".xml")
 Key = tuple[str, str]

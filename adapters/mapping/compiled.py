@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from adapters.guard import SHARED, SUBJECTS
 from adapters.mapping import coverage, formula
 from adapters.mapping.file import Children, MappingFile, Section, Zib, read_mapping
 from adapters.mapping.functions import functions
@@ -17,6 +16,7 @@ from adapters.mapping.terms import Terms
 from adapters.port import AdapterMisconfigured, Capabilities, Coverage, Gap, Level, Reason, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.whose import SHARED, SUBJECTS
 
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 

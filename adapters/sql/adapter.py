@@ -25,7 +25,8 @@ from adapters.port import (
 )
 from adapters.sql.database import Conversation, Database, Row, grouped
 from adapters.sql.settings import SqlSettings
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.walk import references
 
 
 class SqlAdapter:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from adapters.guard import SHARED, Guard, Whose, bsns
+from adapters.guard import Guard, Whose
 from adapters.testing.faults import Answer, Fault, Send, as_json, as_xml, change, send, spoil
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import bsns
+from profiles.record.whose import SHARED
 
 Pairs = list[tuple[str, str]]
 

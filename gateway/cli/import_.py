@@ -7,7 +7,6 @@ import click
 from rich.progress import track
 
 from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
-from gateway.intake.expect import Expectations
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, Unreadable, files, read
 from gateway.keys import keys_of
@@ -15,6 +14,7 @@ from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 from profiles.validation.run.findings import VERDICTS, Finding
 

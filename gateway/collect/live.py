@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
-from gateway.collect.normalise import Repair, claim_profile, fill_display, mask_bsn, nodes
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
+from profiles.record.walk import nodes
 
 Expected = Callable[[Resource, FhirVersion], Sequence[str]]
 """Which profiles a resource without one should claim (gateway.intake.expect)."""

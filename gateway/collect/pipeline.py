@@ -13,12 +13,12 @@ from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
 from gateway.collect.live import Expected, held_of, servable
-from gateway.collect.normalise import Repair
 from gateway.collect.record import Record, Whose
 from gateway.quality.pull import PullGate
 from gateway.settings import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
+from profiles.record.repair import Repair
 from profiles.standards.admit import PERSON, Admitted
 from profiles.standards.model import Standard
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gateway.collect.normalise import Repair
 from gateway.intake.refusal import Refusal
 from gateway.intake.tasks import Push, Task
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.tree import Resource
+from profiles.record.repair import Repair
 from profiles.validation import Finding
 
 STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 404: "404 Not Found",

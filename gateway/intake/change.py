@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from gateway.collect.normalise import BSN_SYSTEMS, Repair
-from gateway.intake.place import OWNER_ELEMENTS
 from gateway.intake.tasks import Key, Push, Task
 from gateway.store.known import Known, Row
 from gateway.store.unit import Pending
 from profiles.fhir.tree import Resource
+from profiles.record.bsn import BSN_SYSTEMS
+from profiles.record.place import OWNER_ELEMENTS
+from profiles.record.repair import Repair
 from profiles.validation import Finding, Report
 
 

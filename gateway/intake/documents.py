@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gateway.collect.content import ELEMENT
-from gateway.collect.normalise import Repair, nodes
 from gateway.documents import reference
 from gateway.documents.reference import Document
 from gateway.intake.read import Item
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
+from profiles.record.repair import Repair
+from profiles.record.walk import nodes
 from profiles.validation.run.findings import Finding
 
 Known = Callable[[str], tuple[int, bytes] | None]

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from gateway.collect.normalise import Repair, claim_profile, fill_display, find_bsn, mask_bsn, resolve_urns
 from gateway.intake.documents import Documents
-from gateway.intake.place import Key, Placement, birth_date, key_of, links, place
 from gateway.intake.read import Item
 from gateway.quality.gate import Decision, Judge
 from gateway.quality.numbers import wrong_numbers
@@ -18,6 +16,10 @@ from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import find_bsn
+from profiles.record.place import Placement, birth_date, place
+from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn, resolve_urns
+from profiles.record.walk import Key, key_of, links
 from profiles.validation.run.findings import Finding
 
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from gateway.collect.normalise import Repair, resolve_urns
 from gateway.intake.change import Draft, owners_by_bsn
-from gateway.intake.place import links
 from gateway.intake.refusal import refusal
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import ID, Key, Names, Task, set_id
@@ -14,7 +12,9 @@ from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.repair import Repair, resolve_urns
+from profiles.record.walk import links, references
 
 
 class Lookup:

@@ -10,7 +10,6 @@ import msgspec
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from auth.crypto import KeyRing
-from gateway.collect.normalise import resolve_urns
 from gateway.intake.change import Change
 from gateway.intake.judge import recorded
 from gateway.intake.tasks import Push, Task, set_id
@@ -18,6 +17,7 @@ from gateway.store.schema import quarantine
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import resolve_urns
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-from gateway.collect.normalise import BSN_SYSTEMS, Repair, claim_profile, fill_display, find_bsn, mask_bsn
 from gateway.intake.change import Change, Draft, owners_by_bsn
 from gateway.intake.documents import Documents
-from gateway.intake.place import birth_date, links, place
 from gateway.intake.read import Item
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
@@ -17,6 +15,10 @@ from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import BSN_SYSTEMS, find_bsn
+from profiles.record.place import birth_date, place
+from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
+from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
 _BSN = tuple(system.encode() for system in BSN_SYSTEMS)

@@ -15,7 +15,6 @@ from gateway.audit.record import AuditRecord
 from gateway.intake import quarantine
 from gateway.intake.answers import Answer, Result, answer, done, found, refused
 from gateway.intake.change import Change, Plan
-from gateway.intake.expect import Expectations
 from gateway.intake.judge import gate_of, recorded
 from gateway.intake.plan import plan as planned
 from gateway.intake.refusal import Refusal, refusal
@@ -28,6 +27,7 @@ from gateway.store.engine import reading
 from gateway.store.schema import receipt
 from gateway.store.unit import Stale, Unit, Verdict, Written
 from profiles.fhir.outcome import Issue
+from profiles.record.expect import Expectations
 from profiles.standards.load import Catalogue
 
 ATTEMPTS = 6

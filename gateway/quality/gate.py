@@ -14,7 +14,6 @@ from typing import Protocol
 
 from adapters.fhir_http.repair import Repairs, load_repairs
 from adapters.port import AdapterQuery, LocalId, PatientKey
-from gateway.collect.normalise import Repair
 from gateway.quality.elements import Plans
 from gateway.quality.serving import Serving
 from gateway.quality.settings import Policy, QualitySettings
@@ -23,6 +22,7 @@ from gateway.quality.verdicts import Verdicts
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import Repair
 from profiles.standards.load import Catalogue
 from profiles.validation import Finding, Report
 

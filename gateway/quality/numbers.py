@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from auth.crypto import valid_bsn
-from gateway.collect.normalise import BSN_SYSTEMS, nodes
 from profiles.fhir.tree import Resource
+from profiles.record.bsn import BSN_SYSTEMS, valid_bsn
+from profiles.record.walk import nodes
 from profiles.validation import Finding
 from profiles.validation.run.messages import entry
 

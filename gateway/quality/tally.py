@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from auth.crypto import valid_bsn
 from gateway.quality.departments import department_of
 from gateway.quality.elements import Element, Plan, Plans, place_of
 from profiles.fhir.tree import Resource
+from profiles.record.bsn import valid_bsn
 from profiles.validation import Finding, Report
 from profiles.validation.rules.claims import claimed
 

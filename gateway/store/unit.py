@@ -10,11 +10,11 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.crypto import KeyRing, Pseudonyms
-from gateway.collect.normalise import Repair
 from gateway.store.documents import put_content
 from gateway.store.known import Key, Row, rows_of
 from gateway.store.schema import identity, link, original, outbox, patient, repair, resource, verdict
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import Repair
 
 GONE = "deleted"
 """The format of the version that a deletion makes: it has no content."""

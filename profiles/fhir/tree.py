@@ -1,23 +1,9 @@
-"""Resources as plain data, and the walks that everything else is made of."""
+"""Resources as plain data, and the literal reference that one makes to another."""
 
-from collections.abc import Iterator
 from typing import Any
 
 Resource = dict[str, Any]
 """A FHIR resource as JSON-like data: dict, list, str, bool, int and Decimal. Never a float, never a model."""
-
-
-def references(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield every Reference (an object with a textual ``reference``) in a resource, contained ones included."""
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, dict):
-            if isinstance(current.get("reference"), str):
-                yield current
-            stack.extend(reversed([value for value in current.values() if isinstance(value, dict | list)]))
-        elif isinstance(current, list):
-            stack.extend(reversed(current))
 
 
 def local_reference(text: str) -> tuple[str, str] | None:

@@ -25,8 +25,9 @@ from adapters.sql import sample
 from gateway.settings import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
 from profiles.standards.load import catalogue
 from profiles.validation.run.evaluate import validator
 from workbench.qualify.files import Files, open_files

@@ -12,7 +12,6 @@ import pytest
 from databases import KINDS, database
 from servers import Running, serving
 
-from gateway.intake.expect import Expectations
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, parse
 from gateway.keys import keys_of
@@ -20,6 +19,7 @@ from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
 from gateway.store.unit import Owner
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 from workbench.statictokens import TOKENS, issue
 

@@ -11,7 +11,8 @@ from shared import shared
 
 from profiles.fhir.search.execute import Found, run
 from profiles.fhir.search.search import compile_search
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.walk import references
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule, Standard
 from workbench.demo.world import FOLDER, Record, load

@@ -5,7 +5,6 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from gateway.intake.expect import Expectations
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
 from gateway.keys import keys_of
@@ -15,6 +14,7 @@ from gateway.store.unit import Owner, Unit
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 from workbench.demo.ehr.division import Division, Key
 from workbench.demo.world import Record, World, load

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from auth.ports import Representation
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
 from workbench.demo.placeholders import filled
 
 FOLDER = Path(__file__).parent / "world"

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.intake.expect import Expectations
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
 from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.store.unit import Owner
+from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 from workbench.qualify.loadset import LoadItem
 from workbench.statictokens import TOKENS, issue

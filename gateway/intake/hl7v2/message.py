@@ -17,7 +17,7 @@ from typing import Any
 
 import hl7
 
-from auth.crypto import valid_bsn
+from profiles.record.bsn import valid_bsn
 
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 COLUMN = re.compile(r"([A-Z][A-Z0-9]{2})_(\d{1,2})(?:_(\d{1,2}))?(?:_(\d{1,2}))?(_time)?")

@@ -18,7 +18,8 @@ from conformance.ehr_of_fixtures.rule import Rule
 
 from adapters.mapping.file import read_mapping
 from adapters.sql import sample
-from profiles.fhir.tree import Resource, references
+from profiles.fhir.tree import Resource
+from profiles.record.walk import references
 from workbench.qualify.loadset import QualificationSet
 
 Row = dict[str, str]

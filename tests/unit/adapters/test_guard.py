@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.guard import MAYBE, SHARED, SUBJECTS, Guard, Whose
+from adapters.guard import Guard, Whose
 from adapters.port import Bsn, Reason, WrongPatient
+from profiles.record.whose import MAYBE, SHARED, SUBJECTS
 
 ANNA = "999911120"
 BASE = "https://ehr.test/fhir"

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.intake.place import place
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.bundle import BundleEntry, searchset
 from profiles.fhir.codec.mediatypes import Format
@@ -14,6 +13,7 @@ from profiles.fhir.search import execute
 from profiles.fhir.search.search import SearchError, compile_search, parse_query
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.place import place
 
 BASE = "https://xis.example/fhir"
 

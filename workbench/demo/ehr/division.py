@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.collect.live import served_id
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
 from workbench.demo.world import Record, World
 
 Key = tuple[str, str]

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.collect.normalise import claim_profile, fill_display, find_bsn, mask_bsn, resolve_urns
+from profiles.record.bsn import find_bsn
+from profiles.record.repair import claim_profile, fill_display, mask_bsn, resolve_urns
 
 BSN = "999990019"
 SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"

@@ -6,14 +6,15 @@ Clinical values are never touched.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auth.crypto import valid_bsn
 from profiles.fhir.tree import Resource, local_reference
+from profiles.record.bsn import BSN_SYSTEMS
+from profiles.record.label import label
+from profiles.record.walk import nodes
 
-BSN_SYSTEMS = frozenset({"http://fhir.nl/fhir/NamingSystem/bsn", "urn:oid:2.16.840.1.113883.2.4.6.3"})
 MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
 
 
@@ -23,29 +24,6 @@ class Repair:
 
     rule: str
     expression: str
-
-
-def nodes(resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object in a resource with its FHIRPath, the resource itself first."""
-    stack: list[tuple[str, Any]] = [(str(resource.get("resourceType", "")), resource)]
-    while stack:
-        path, node = stack.pop()
-        if isinstance(node, dict):
-            yield path, node
-            stack.extend((f"{path}.{name}", value) for name, value in node.items() if isinstance(value, dict | list))
-        elif isinstance(node, list):
-            stack.extend((f"{path}[{index}]", item) for index, item in enumerate(node))
-
-
-def find_bsn(patient: Resource) -> str | None:
-    """The BSN among a Patient's own identifiers, or None when there is none in plain."""
-    identifiers = patient.get("identifier")
-    for identifier in identifiers if isinstance(identifiers, list) else ():
-        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
-            value = identifier.get("value")
-            if isinstance(value, str) and valid_bsn(value):
-                return value
-    return None
 
 
 def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:
@@ -125,54 +103,3 @@ def claim_profile(resource: Resource, canonicals: Iterable[str]) -> list[Repair]
         resource["meta"] = {"profile": wanted}
         resource.update(rest)
     return [Repair("profile-claimed", f"{resource.get('resourceType')}.meta.profile")]
-
-
-def label(resource: Resource) -> str | None:
-    """A short name of a resource for people: of a person, an organisation, a code, a product or a title."""
-    kind = resource.get("resourceType")
-    if kind in ("Patient", "Practitioner", "RelatedPerson", "Person"):
-        names = resource.get("name")
-        return human_name(names[0] if isinstance(names, list) and names else names)
-    if kind == "PractitionerRole":
-        parts = [_display(resource.get(name)) for name in ("practitioner", "organization")]
-        return " || ".join(part for part in parts if part) or None
-    for name in ("name", "title", "description"):
-        if isinstance(resource.get(name), str):
-            return str(resource[name])
-    for name in ("code", "type", "vaccineCode", "medicationCodeableConcept"):
-        found = concept_text(resource.get(name))
-        if found:
-            return found
-    return None
-
-
-def human_name(name: Any) -> str | None:
-    """A HumanName as one line."""
-    if not isinstance(name, dict):
-        return None
-    if isinstance(name.get("text"), str):
-        return str(name["text"])
-    given = name.get("given")
-    parts = [part for part in (given if isinstance(given, list) else ()) if isinstance(part, str)]
-    parts += [name["family"]] if isinstance(name.get("family"), str) else []
-    return " ".join(parts) or None
-
-
-def concept_text(concept: Any) -> str | None:
-    """The text of a CodeableConcept (or the first of a list of them): its own, else the first display."""
-    if isinstance(concept, list):
-        return concept_text(concept[0]) if concept else None
-    if not isinstance(concept, dict):
-        return None
-    if isinstance(concept.get("text"), str):
-        return str(concept["text"])
-    codings = concept.get("coding")
-    for coding in codings if isinstance(codings, list) else ():
-        if isinstance(coding, dict) and isinstance(coding.get("display"), str):
-            return str(coding["display"])
-    return None
-
-
-def _display(reference: Any) -> str | None:
-    found = reference.get("display") if isinstance(reference, dict) else None
-    return found if isinstance(found, str) else None

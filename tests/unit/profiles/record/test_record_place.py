@@ -1,7 +1,7 @@
 """Finding the patient of each resource: through its own references, through others', or not at all."""
 
-from gateway.intake.place import place
 from profiles.fhir.tree import Resource
+from profiles.record.place import place
 
 ANNA, BERT = {"resourceType": "Patient", "id": "anna"}, {"resourceType": "Patient", "id": "bert"}
 

@@ -3,14 +3,12 @@
 A resource whose patient cannot be found is refused: a gateway that guesses here shows one patient another's data.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
-
-Key = tuple[str, str]
+from profiles.record.walk import Key, key_of, links
 
 SHARED_TYPES = frozenset(
     {
@@ -71,29 +69,6 @@ def place(
         else:
             refused[key] = "no patient found: it refers to none, and nothing of a patient refers to it"
     return Placement(patients, refused)
-
-
-def key_of(resource: Resource) -> Key:
-    """Type and id of a resource; both must be there."""
-    return str(resource["resourceType"]), str(resource["id"])
-
-
-def links(resource: Resource) -> Iterator[Key]:
-    """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
-    stack: list[Any] = [resource]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            reference, url = node.get("reference"), node.get("url")
-            if isinstance(reference, str) and (found := local_reference(reference)):
-                yield found
-            if isinstance(url, str) and "Binary/" in url and node is not resource:
-                found = local_reference(url)
-                if found and found[0] == "Binary":
-                    yield found
-            stack.extend(value for value in node.values() if isinstance(value, dict | list))
-        else:
-            stack.extend(value for value in node if isinstance(value, dict | list))
 
 
 def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None:

@@ -1,0 +1,82 @@
+"""The walks through a resource: every object with its path, every reference, every key that it points at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from profiles.fhir.tree import Resource, local_reference
+
+Key = tuple[str, str]
+"""Type and id of a resource."""
+
+
+def nodes(node: Any, path: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a resource (or in a list of them) with its FHIRPath, itself first, in order.
+
+    Without recursion: how deep it goes is for the sender to choose. ``path`` is the place of ``node``; by default its
+    resource type. Objects that are taken out or put in while walking are not, or are, visited as they are found.
+    """
+    start = path if path is not None else str(node.get("resourceType", "")) if isinstance(node, dict) else ""
+    stack: list[tuple[str, Any]] = [(start, node)]
+    while stack:
+        place, current = stack.pop()
+        if isinstance(current, dict):
+            yield place, current
+            stack += [
+                (f"{place}.{name}", value)
+                for name, value in reversed(current.items())
+                if isinstance(value, dict | list)
+            ]
+        elif isinstance(current, list):
+            stack += [(f"{place}[{index}]", current[index]) for index in reversed(range(len(current)))]
+
+
+def objects(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a resource (or in a list of them), in document order: the walk of `nodes` without its paths."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, dict):
+            yield current
+            stack += [value for value in reversed(current.values()) if isinstance(value, dict | list)]
+        elif isinstance(current, list):
+            stack += reversed(current)
+
+
+def references(node: Any) -> Iterator[dict[str, Any]]:
+    """Every Reference (an object with a textual ``reference``) in a resource, contained ones included."""
+    return (found for found in objects(node) if isinstance(found.get("reference"), str))
+
+
+def links(resource: Resource) -> Iterator[Key]:
+    """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
+    for node in objects(resource):
+        reference, url = node.get("reference"), node.get("url")
+        if isinstance(reference, str) and (found := local_reference(reference)):
+            yield found
+        if isinstance(url, str) and "Binary/" in url and node is not resource:
+            found = local_reference(url)
+            if found and found[0] == "Binary":
+                yield found
+
+
+def values(node: Any, path: str) -> Iterator[Any]:
+    """What stands at a path of element names (``participant.actor``), each item of a list by itself."""
+    found = [node]
+    for name in path.split("."):
+        found = [one.get(name) for one in _items(found) if isinstance(one, dict)]
+    return (one for one in _items(found) if one is not None)
+
+
+def key_of(resource: Resource) -> Key:
+    """Type and id of a resource; both must be there."""
+    return str(resource["resourceType"]), str(resource["id"])
+
+
+def _items(found: Any) -> Iterator[Any]:
+    stack = [found]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, list):
+            stack.extend(reversed(current))
+        else:
+            yield current
