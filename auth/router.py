@@ -112,8 +112,8 @@ def build(
     """Wire the authorization server.
 
     `engine` comes from `auth.store.engine_for(url)` (or any engine on which `prepare_sqlite` was used);
-    the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`; in the demo its issuer is
-    `TestProvider(settings.login, persons, [base_url + "/login/callback"]).app`, mounted where that issuer says.
+    the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`;
+    for tests and the demo the workbench has an identity provider with invented persons.
     `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).
 
     A demo over plain HTTP needs `secure_cookies=False`, `client_authentication="asserted"` and its own callback in

@@ -16,7 +16,6 @@ from auth.parts import Parts
 from auth.ports import Client, Function, Provider, ServiceInfo
 from auth.scope import Dialect, Kind, ScopeAsk
 
-MAX_STATE = 1024
 _VSCHAR = re.compile(r"[\x20-\x7e]{1,1024}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 _BIRTH_DATE = re.compile(r"[0-9]{8}")

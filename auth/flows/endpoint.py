@@ -12,8 +12,8 @@ from auth.errors import REFUSALS, TokenError
 from auth.events import EventType
 from auth.flows.authorize import CORRELATION_ID, REQUEST_ID
 from auth.flows.parameters import ParameterError, Parameters, is_uuid
+from auth.flows.server import Answer, Call, MedMijServer
 from auth.parts import Parts
-from auth.server import Answer, Call, MedMijServer
 from auth.store.rows import Code
 
 log = logging.getLogger(__name__)

@@ -33,7 +33,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: str | None = None
     request_id: str | None = None
     challenge: str | None = None
-    challenge_method: str | None = None
 
     login_state: str | None = None
     login_kept: dict[str, str] = {}

@@ -2,28 +2,34 @@
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 
 LANGUAGES = ("nl", "en")
 _EDITION = "2026-11"
 
 
-def _load(language: str) -> dict[str, dict[str, str]]:
-    text = resources.files("auth.pages").joinpath(f"messages/{language}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+Catalogue = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Language, section and name to a text."""
 
 
-CATALOGUE = {language: _load(language) for language in LANGUAGES}
+def read_catalogue(package: str) -> dict[str, dict[str, dict[str, str]]]:
+    """The texts of the pages of `package`, from its folder `messages`."""
+    folder = resources.files(package).joinpath("messages")
+    return {name: tomllib.loads(folder.joinpath(f"{name}.toml").read_text("utf-8")) for name in LANGUAGES}
+
+
+CATALOGUE = read_catalogue("auth.pages")
 TEXT_VERSION = f"{_EDITION}-{hashlib.sha256(repr(CATALOGUE).encode()).hexdigest()[:12]}"
 """Changes whenever a text changes (CONS-01)."""
 
 
 class Texts:
-    """The texts of one language, with the names that a page fills in."""
+    """The texts of one language, with the names that a page fills in; other pages than ours bring a catalogue."""
 
-    def __init__(self, language: str, **names: str) -> None:
+    def __init__(self, language: str, catalogue: Catalogue = CATALOGUE, /, **names: str) -> None:
         self.language = language
-        self._table = CATALOGUE[language]
+        self._table = catalogue[language]
         self._names = names
 
     def __call__(self, key: str, **more: object) -> str:

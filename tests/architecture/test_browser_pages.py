@@ -20,9 +20,9 @@ STORIES = {
     "auth/pages/templates/manage_landing.html": "manage.test_the_pages_in_english",
     "auth/pages/templates/missing.html": "accessible.test_an_address_that_there_is_not",
     "auth/pages/templates/refused.html": "accessible.test_refusals",
-    "auth/pages/templates/testidp/login.html": "accessible.test_landing_cancel_and_login",
-    "auth/pages/templates/testidp/for.html": "for_another.test_a_mother_collects_for_her_child",
-    "auth/pages/templates/testidp/stop.html": "accessible.test_a_login_that_was_used_already",
+    "workbench/idp/templates/login.html": "accessible.test_landing_cancel_and_login",
+    "workbench/idp/templates/for.html": "for_another.test_a_mother_collects_for_her_child",
+    "workbench/idp/templates/stop.html": "accessible.test_a_login_that_was_used_already",
     "workbench/demo/pgo/templates/home.html": "accessible.test_pages_that_need_no_visit",
     "workbench/demo/pgo/templates/message.html": "accessible.test_pages_that_need_no_visit",
     "workbench/demo/pgo/templates/record.html": "accessible.test_consent_and_the_record",
@@ -42,7 +42,7 @@ def test_no_template_is_without_a_story() -> None:
     """UI-14: a frame that others extend is on every page of theirs."""
     found = {
         path.relative_to(ROOT).as_posix()
-        for part in ("auth", "gateway", "adapters", "profiles")
+        for part in ("auth", "gateway", "adapters", "profiles", "workbench")
         for path in (ROOT / part).rglob("*.html")
         if path.name != "base.html"
     }

@@ -30,13 +30,13 @@ from unit.auth_lists import listdocs as docs
 from world.auth_house import FRONT, ZANDOORD, D, G
 
 from auth.clients.model import ListKind
-from auth.login.testidp import TestPerson, TestProvider
 from auth.peer.tls import back_channel_context
 from auth.settings import OidcSettings
 from gateway.settings import load
 from gateway.store.engine import open_engine
 from workbench.demo import world
 from workbench.demo.seed import seed
+from workbench.idp.provider import TestPerson, TestProvider
 
 READY_SECONDS = 30
 SERVICES = ["48", "51"]

@@ -26,11 +26,11 @@ from auth.crypto import digest
 from auth.events import Event
 from auth.login.oidc import OidcLogin
 from auth.login.port import Login
-from auth.login.testidp import TestPerson, TestProvider
 from auth.ports import Available, Client, Function, Level, Peer, Person, Provider, Reason, Representation, ServiceInfo
 from auth.settings import AuthSettings, OidcSettings
 from auth.store.rows import Family, milliseconds
 from auth.store.store import metadata
+from workbench.idp.provider import TestPerson, TestProvider
 
 FRONT, IDP = "https://medmij.zandoord.example", "https://inloggen.example/idp"
 D, G, V = "medmij.mijndossierboom.example", "koppel.gezondheidsmap.example", "pgo.vlinderzorg.example"

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Mount, Route
 
-from auth.login.testidp import TestPerson, TestProvider
 from auth.ports import Representation
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
@@ -16,6 +15,7 @@ from workbench.demo import handbook
 from workbench.demo.ehr import pages as ehr
 from workbench.demo.ehr.switches import Switches
 from workbench.demo.world import FOLDER, Person, World, load
+from workbench.idp.provider import TestPerson, TestProvider
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -14,6 +14,7 @@ from auth.errors import REFUSALS
 from auth.pages.catalogue import CATALOGUE, choose_language
 from auth.ports import Reason
 from auth.settings import AuthSettings
+from workbench.idp.provider import CATALOGUE as LOGIN_TEXTS
 
 KEY = base64.b64encode(b"k" * 32).decode()
 SAFE: dict[str, Any] = {
@@ -64,7 +65,7 @@ def test_list_17_the_default_follows_the_mode() -> None:
 
 
 def _texts(language: str) -> Iterator[tuple[str, str]]:
-    for section, table in CATALOGUE[language].items():
+    for section, table in [*CATALOGUE[language].items(), *LOGIN_TEXTS[language].items()]:
         for name, text in table.items():
             yield f"{section}.{name}", text
 

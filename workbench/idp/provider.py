@@ -23,11 +23,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from auth.crypto import valid_bsn
-from auth.pages.catalogue import Texts, choose_language
+from auth.pages.catalogue import Texts, choose_language, read_catalogue
 from auth.pages.static import static_file
 from auth.ports import Level
 from auth.settings import OidcSettings
 
+CATALOGUE = read_catalogue("workbench.idp")
 _CODE_SECONDS, _LOGIN_SECONDS, _MOST = 60, 900, 10_000
 
 
@@ -76,7 +77,7 @@ class TestProvider:
         self._pending: dict[str, _Pending] = {}
         self._codes: dict[str, _Code] = {}
         self._pages = Environment(
-            loader=PackageLoader("auth.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=PackageLoader("workbench.idp"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self.app = Starlette(
             routes=[
@@ -201,20 +202,20 @@ class TestProvider:
     def _page(self, ticket: str, query: dict[str, str], *, wrong: bool = False, status: int = 200) -> Response:
         levels = [(int(level), level.name.capitalize()) for level in Level]
         shown = {"persons": list(self._persons.values()), "levels": levels, "chosen_level": int(Level.MIDDEN)}
-        return self._html("testidp/login.html", query, status, ticket=ticket, wrong=wrong, **shown)
+        return self._html("login.html", query, status, ticket=ticket, wrong=wrong, **shown)
 
     def _for_whom(self, pending: _Pending, bsn: str, *, wrong: bool) -> Response:
         """The choice of the person to act for: those for whom who logged in may do what was asked."""
         kind, me = self._settings.representations.get(pending.query["representation"]), self._persons.get(bsn)
         others = [self._persons[other] for other, given in (me.represents if me else {}).items() if given == kind]
         shown = {"ticket": self._again(pending), "others": others, "wrong": wrong, "me": me.name if me else bsn}
-        return self._html("testidp/for.html", pending.query, 400 if wrong else 200, **shown)
+        return self._html("for.html", pending.query, 400 if wrong else 200, **shown)
 
     def _stop(self, request: Request, reason: str) -> Response:
         """A page that leads nowhere: nobody may be sent back."""
         language = choose_language(request.query_params.get("ui_locales"), request.headers.get("accept-language"))
-        html = self._pages.get_template("testidp/stop.html").render(
-            reason=reason, t=Texts(language), style=f"{urlsplit(self._settings.issuer).path}/style.css"
+        html = self._pages.get_template("stop.html").render(
+            reason=reason, t=Texts(language, CATALOGUE), style=f"{urlsplit(self._settings.issuer).path}/style.css"
         )
         return HTMLResponse(html, 400, headers=_headers("'self'"))
 
@@ -223,7 +224,7 @@ class TestProvider:
         html = self._pages.get_template(template).render(
             action=f"{base}/login",
             style=f"{base}/style.css",
-            t=Texts(choose_language(query.get("ui_locales"), None)),
+            t=Texts(choose_language(query.get("ui_locales"), None), CATALOGUE),
             **shown,
         )
         parts = urlsplit(query["redirect_uri"])

@@ -1,0 +1,1 @@
+"""The test identity provider: an OpenID Connect login page with fictitious persons, for tests and the demo."""
