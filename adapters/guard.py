@@ -1,8 +1,8 @@
-"""The patient guard: whose is this resource?
+"""The patient guard: the verdict on what a source sent.
 
-Every adapter runs it over what its source sent, and the gateway over what every adapter sent. It knows per resource
-type which elements say who the patient is (the patient compartment of STU3 and R4, narrowed to the elements that name
-the subject), and which types belong to nobody. It fails closed: a type that it does not know must name a patient.
+Every adapter runs it over what its source sent, and the gateway over what every adapter sent. Which elements say whose
+a resource is, and which types are about nobody, stands in :mod:`profiles.record.whose`. The guard fails closed: a type
+that the table does not know must name a patient.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from enum import Enum
 from typing import Any
 
 from adapters.port import Bsn, Gap, Reason, WrongPatient
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.record.bsn import bsns
-from profiles.record.walk import references
-from profiles.record.whose import BY_REFERENCE, MAYBE, SHARED, subjects
+from profiles.record.walk import links
+from profiles.record.whose import OWNERS, Naming, may_follow, mentions, naming, patient_of, subjects
 
 
 class Whose(Enum):
@@ -42,31 +42,39 @@ class Guard:
     def whose(self, resource: Resource) -> Whose:
         """Say whose a resource is: the patient's, nobody's by its type, nobody's by omission, or somebody else's."""
         kind = resource.get("resourceType")
+        if not isinstance(kind, str):
+            return Whose.NOBODY
         if kind == "Patient":
             return Whose.OURS if resource.get("id") in self.patients else Whose.FOREIGN
-        if not isinstance(kind, str) or kind in SHARED:
-            return Whose.SHARED if isinstance(kind, str) else Whose.NOBODY
-        verdicts = [self._refers(resource, reference) for reference in subjects(resource)]
-        known = [verdict for verdict in verdicts if verdict is not None]
-        if not known:
-            return Whose.SHARED if kind in MAYBE and not verdicts else Whose.NOBODY
-        return Whose.OURS if all(known) else Whose.FOREIGN
+        said = [(reference, self._refers(resource, reference)) for reference in subjects(resource)]
+        known = [verdict for _, verdict in said if verdict is not None]
+        if known:
+            return Whose.OURS if all(known) else Whose.FOREIGN
+        if any(naming(reference) is not Naming.OTHER for reference, _ in said):
+            return Whose.NOBODY
+        mentioned = [self._refers(resource, reference) for reference in mentions(resource)]
+        if mentioned:
+            # No element says whose it is, and it names a patient all the same: theirs, or not to be trusted.
+            return Whose.OURS if all(mentioned) else Whose.NOBODY
+        return Whose.SHARED if OWNERS.may_be_shared(kind) else Whose.NOBODY
 
-    def check(self, resources: Iterable[Resource]) -> tuple[list[Resource], list[Gap]]:
+    def check(self, resources: Iterable[Resource], *, vouched: bool = False) -> tuple[list[Resource], list[Gap]]:
         """Let the patient's and shared resources through; a gap for those that are nobody's.
 
-        Raises `WrongPatient` when a single one is somebody else's: nothing of such an answer can be trusted.
+        What says nothing of a patient itself is the patient's when it points at something of theirs, or something of
+        theirs at it; with ``vouched`` also when it stands alone: the adapter found it by the patient. Raises
+        `WrongPatient` when a single one is somebody else's: nothing of such an answer can be trusted.
         """
         judged = [(resource, self.whose(resource)) for resource in resources]
         foreign = next((resource for resource, verdict in judged if verdict is Whose.FOREIGN), None)
         if foreign is not None:
             kind = foreign.get("resourceType", "resource")
             raise WrongPatient("the source answered with data of another patient", cause=f"a {kind}")
-        ours = [resource for resource, verdict in judged if verdict is Whose.OURS]
+        beside = _beside(judged, vouched)
         kept: list[Resource] = []
         orphans: Counter[str] = Counter()
         for resource, verdict in judged:
-            if verdict is Whose.NOBODY and not _pointed_at(resource, ours):
+            if verdict is Whose.NOBODY and id(resource) not in beside:
                 orphans[str(resource.get("resourceType"))] += 1
             else:
                 kept.append(resource)
@@ -83,17 +91,15 @@ class Guard:
             return logical
         if literal.startswith("#"):
             return self._is_ours(_contained(resource, literal[1:]))
-        split = local_reference(literal)
-        if split is None:
-            return False if literal.startswith("urn:") else None
-        if split[0] != "Patient":
-            return None
-        return split[1] in self.patients and self._at_home(literal)
-
-    def _at_home(self, literal: str) -> bool:
-        if "://" not in literal:
-            return True
-        return self.base is not None and literal.startswith(f"{self.base}/Patient/")
+        match naming(reference):
+            case Naming.PATIENT:
+                return patient_of(reference) in self.patients
+            case Naming.ELSEWHERE:
+                base = f"{self.base}/"
+                home = self.base is not None and literal.startswith(f"{base}Patient/")
+                return home and patient_of({"reference": literal.removeprefix(base)}) in self.patients
+            case _:
+                return None
 
     def _is_ours(self, patient: Resource | None) -> bool | None:
         """Compare by BSN: a contained patient, or a reference by identifier; None when there is nothing to compare."""
@@ -103,12 +109,27 @@ class Guard:
         return numbers == {self.bsn.reveal()}
 
 
-def _pointed_at(resource: Resource, ours: Sequence[Resource]) -> bool:
-    """Whether a resource without an owner may belong to what points at it, and something of ours does."""
-    if resource.get("resourceType") not in BY_REFERENCE:
-        return False
-    key = (resource["resourceType"], resource.get("id"))
-    return any(local_reference(node["reference"]) == key for node in references(list(ours)))
+def _beside(judged: Sequence[tuple[Resource, Whose]], vouched: bool) -> set[int]:
+    """The resources (by identity) that say nothing themselves and stand beside something of the patient's."""
+    loose = [one for one, verdict in judged if verdict is Whose.NOBODY and may_follow(one) and not any(mentions(one))]
+    if vouched or not loose:
+        return {id(one) for one in loose if one.get("resourceType") in OWNERS.follows}
+    ours = {(one.get("resourceType"), one.get("id")) for one, verdict in judged if verdict is Whose.OURS}
+    aimed = {key for one, verdict in judged if verdict is Whose.OURS for key in links(one)}
+    found: set[int] = set()
+    while True:
+        near = [
+            one
+            for one in loose
+            if id(one) not in found
+            and ((one.get("resourceType"), one.get("id")) in aimed or not ours.isdisjoint(links(one)))
+        ]
+        if not near:
+            return found
+        for one in near:
+            found.add(id(one))
+            ours.add((one.get("resourceType"), one.get("id")))
+            aimed.update(links(one))
 
 
 def _contained(resource: Resource, wanted: str) -> Resource | None:

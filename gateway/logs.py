@@ -2,18 +2,10 @@
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 
-from profiles.record.bsn import valid_bsn
-
-NINE_DIGITS = re.compile(r"(?<!\d)\d{9}(?!\d)")
-
-
-def starred(text: str) -> str:
-    """The text with every nine-digit number that passes the eleven test replaced by stars."""
-    return NINE_DIGITS.sub(lambda found: "*" * 9 if valid_bsn(found.group()) else found.group(), text)
+from profiles.record.bsn import starred
 
 
 class JsonLines(logging.Formatter):

@@ -8,11 +8,12 @@ from adapters.port import AdapterDown, AdapterGarbage
 from adapters.settings import Limits
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import bsns
-from profiles.record.walk import references
-from profiles.record.whose import MAYBE, SHARED, subjects
+from profiles.record.place import place
+from profiles.record.walk import key_of
+from profiles.record.whose import patient_of, subjects
 
 SUFFIXES = (".json", ".ndjson", ".xml")
 Key = tuple[str, str]
@@ -91,46 +92,27 @@ def _unpack(resource: Resource) -> Iterator[Resource]:
 
 
 def _arrange(resources: list[Resource], shelf: Shelf) -> Shelf:
-    """Give every resource to its patient; a document's Binary goes with the document."""
-    loose: dict[Key, Resource] = {}
-    for resource in resources:
-        kind, given = resource.get("resourceType"), resource.get("id")
-        if not isinstance(kind, str) or not isinstance(given, str):
-            continue
-        owners = set(owners_of(resource))
+    """Give every resource to its patient, as everywhere (profiles.record.place); what cannot be placed is nobody's."""
+    named = {
+        key_of(resource): resource
+        for resource in resources
+        if isinstance(resource.get("resourceType"), str) and isinstance(resource.get("id"), str)
+    }
+    for (kind, given), resource in named.items():
         if kind == "Patient":
             for number in bsns(resource):
                 shelf.people.setdefault(number, set()).add(given)
-        for owner in owners:
-            shelf.owned.setdefault(owner, {})[kind, given] = resource
-        if not owners and kind in SHARED:
-            shelf.shared[kind, given] = resource
-        elif not owners and kind in MAYBE:
-            loose[kind, given] = resource
-    for held in shelf.owned.values():
-        for document in [one for key, one in held.items() if key[0] in ("DocumentReference", "DocumentManifest")]:
-            held.update({key: loose[key] for key in _pointed_at(document) if key in loose})
+    # A folder may hold records without their Patient: whoever asks by that id gets them.
+    absent = {("Patient", owner) for resource in named.values() for owner in _owners(resource)} - named.keys()
+    placed = place(named.values(), lambda key: key[1] if key in absent else None)
+    for key, owner in placed.patients.items():
+        if not owner:
+            shelf.shared[key] = named[key]
+        elif not _owners(named[key]) - {owner}:
+            shelf.owned.setdefault(owner, {})[key] = named[key]
     return shelf
 
 
-def owners_of(resource: Resource) -> Iterator[str]:
-    """The ids of the patients that a resource is about."""
-    if resource["resourceType"] == "Patient":
-        yield resource["id"]
-        return
-    for reference in subjects(resource):
-        literal = reference.get("reference")
-        local = local_reference(literal) if isinstance(literal, str) else None
-        if local is not None and local[0] == "Patient":
-            yield local[1]
-
-
-def _pointed_at(document: Resource) -> Iterator[Key]:
-    for content in document.get("content", ()):
-        url = content.get("attachment", {}).get("url")
-        local = local_reference(url) if isinstance(url, str) else None
-        if local is not None:
-            yield local
-    for node in references(document):
-        if (local := local_reference(node["reference"])) is not None:
-            yield local
+def _owners(resource: Resource) -> set[str]:
+    """The patients that a resource names as its own."""
+    return {owner for node in subjects(resource) if (owner := patient_of(node)) is not None}

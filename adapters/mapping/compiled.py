@@ -16,7 +16,7 @@ from adapters.mapping.terms import Terms
 from adapters.port import AdapterMisconfigured, Capabilities, Coverage, Gap, Level, Reason, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.whose import SHARED, SUBJECTS
+from profiles.record.whose import OWNERS
 
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 
@@ -194,11 +194,11 @@ def _columns(node: Any) -> Iterator[str]:
 def _check_subject(section: Section, place: str) -> None:
     """A resource of a patient says whose it is; a shared one is of a type that is about nobody."""
     if section.shared:
-        if section.type not in SHARED and section.type != "Device":
+        if not OWNERS.may_be_shared(section.type):
             raise TemplateError(place, f"{section.type} is about a patient and cannot be shared")
         return
-    if section.type in SHARED or section.type in ("Patient", "Binary", "Device"):
+    if section.type in ("Patient", "Binary") or OWNERS.may_be_shared(section.type):
         return
-    names = {path.split(".")[0] for path in SUBJECTS.get(section.type, ("subject", "patient"))}
+    names = {path.split(".")[0] for path in OWNERS.elements(section.type)}
     if not names.intersection(section.resource):
         raise TemplateError(place, f"the resource does not say whose it is ({' or '.join(sorted(names))})")

@@ -18,7 +18,7 @@ from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import bsns
-from profiles.record.whose import SHARED
+from profiles.record.whose import OWNERS
 
 Pairs = list[tuple[str, str]]
 
@@ -128,7 +128,7 @@ class FakeEhr:
         if patients is not None:
             guard = Guard(frozenset(one.removeprefix("Patient/") for one in patients.split(",")), base=self.address)
             held = [one for one in held if guard.whose(one) is Whose.OURS]
-        elif kind not in SHARED and not asked.keys() & {"_id", "target"}:
+        elif kind not in OWNERS.shared and not asked.keys() & {"_id", "target"}:
             return []
         rest = [(n, v) for n, v in query if n in self.understands - {"patient", "beneficiary"}]
         try:

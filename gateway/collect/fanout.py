@@ -55,7 +55,6 @@ class Source:
         try:
             async with asyncio.timeout(query.remaining()), self._room:
                 batch = await self._timed(query)
-                kept, orphans = Guard(batch.patients, query.patient.bsn).check(batch.resources)
         except asyncio.CancelledError:
             self.breaker.given_up()
             raise
@@ -77,7 +76,7 @@ class Source:
             log.exception("adapter %s failed in an unforeseen way", self.adapter.name)
             raise AdapterDown("the source cannot be read", cause=fault) from fault
         self.breaker.succeeded()
-        return Batch(batch.source, kept, batch.fetched, batch.patients, (*batch.gaps, *orphans), batch.trace)
+        return batch
 
     async def _timed(self, query: AdapterQuery) -> Batch:
         self.counted.calls += 1
@@ -88,11 +87,11 @@ class Source:
             self.counted.seconds += time.perf_counter() - started
 
     async def _answer(self, query: AdapterQuery) -> Batch:
-        if query.interaction != "read":
-            return await self.adapter.find(query)
-        found = await self.adapter.read(query)
+        found = await (self.adapter.read(query) if query.interaction == "read" else self.adapter.find(query))
         if isinstance(found, Batch):
-            return found
+            kept, orphans = Guard(found.patients, query.patient.bsn).check(found.resources)
+            return replace(found, resources=kept, gaps=(*found.gaps, *orphans))
+        # Bytes name nobody: the adapter found them through a document of the patient, which is its promise.
         data = b"".join([chunk async for chunk in found.chunks])
         binary = {
             "resourceType": "Binary",

@@ -10,11 +10,16 @@ from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.neighbours import Neighbours
 from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
 from profiles.record.walk import nodes
+from profiles.record.whose import is_shared
 
 Expected = Callable[[Resource, FhirVersion], Sequence[str]]
-"""Which profiles a resource without one should claim (gateway.intake.expect)."""
+"""Which profiles a resource without one should claim (profiles.record.expect)."""
+
+PERSON = "-"
+"""The one person of a batch, whatever the ids under which the source knows them."""
 
 MOST = 64
 """Longest id that FHIR allows."""
@@ -35,19 +40,22 @@ def held_of(
     """
     copies: list[Resource] = [jsonio.load(jsonio.dump(resource)) for resource in batch.resources]
     by_key = {(str(one.get("resourceType")), str(one.get("id"))): one for one in copies}
+    # The guard has let through one person's data and shared ones, so that there is one name to tell apart.
+    owners = {key: "" if is_shared(one) else PERSON for key, one in by_key.items()}
+    held = {key: (owners[key], one) for key, one in by_key.items()}
     notes: list[tuple[str, Repair]] = []
     for (type_, id_), resource in by_key.items():
-        repairs = mask_bsn(resource, known)
-        repairs += fill_display(resource, lambda *key: by_key.get(key))
+        repairs = fill_display(resource, Neighbours(owners[type_, id_], held.get))
+        repairs += mask_bsn(resource, known)
         repairs += claim_profile(resource, expected(resource, version))
         notes += [(f"{type_}/{id_}", repair) for repair in repairs]
-    held = []
+    ready = []
     for (type_, id_), resource in by_key.items():
         chosen = served_id(batch.source, id_) if prefixed else id_
         _rename(resource, chosen, batch.source, by_key, prefixed=prefixed)
         patient = next(iter(batch.patients), "") if batch.patients else ""
-        held.append(Held(type_, chosen, version, source=batch.source, patient_id=patient, data=resource))
-    return held, notes
+        ready.append(Held(type_, chosen, version, source=batch.source, patient_id=patient, data=resource))
+    return ready, notes
 
 
 def servable(held: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Gap]]:

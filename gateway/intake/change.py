@@ -8,9 +8,9 @@ from gateway.intake.tasks import Key, Push, Task
 from gateway.store.known import Known, Row
 from gateway.store.unit import Pending
 from profiles.fhir.tree import Resource
-from profiles.record.bsn import BSN_SYSTEMS
-from profiles.record.place import OWNER_ELEMENTS
+from profiles.record.bsn import bsn_of
 from profiles.record.repair import Repair
+from profiles.record.whose import subjects
 from profiles.validation import Finding, Report
 
 
@@ -64,12 +64,7 @@ class Draft:
 
 def owners_by_bsn(resource: Resource) -> Iterable[tuple[Resource, str]]:
     """The elements that name the patient by BSN alone."""
-    for name in OWNER_ELEMENTS:
-        node = resource.get(name)
-        if not isinstance(node, dict) or "reference" in node:
-            continue
-        identifier = node.get("identifier")
-        if isinstance(identifier, dict) and identifier.get("system") in BSN_SYSTEMS:
-            value = identifier.get("value")
-            if isinstance(value, str) and value.isascii() and value:
-                yield node, value
+    for node in subjects(resource):
+        number = bsn_of(node.get("identifier"))
+        if "reference" not in node and number and number.isascii():
+            yield node, number

@@ -17,6 +17,7 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import find_bsn
+from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
 from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn, resolve_urns
 from profiles.record.walk import Key, key_of, links
@@ -89,7 +90,9 @@ class _Load:
             [item.resource for item in self._items.values()],
             self._stored,
             {key: item.patient for key, item in self._items.items() if item.patient},
+            self._number,
         )
+        self._placement = placement
         numbers = self._patients(placement)
         ready: list[Pending] = []
         for key, item in self._items.items():
@@ -104,6 +107,17 @@ class _Load:
             self._result.stored += 1
             for repair in self._made[id(self._items[key])]:
                 self._result.repairs[repair.rule] = self._result.repairs.get(repair.rule, 0) + 1
+
+    def _number(self, patient_id: str) -> str | None:
+        """The BSN of a patient that is not in its own resource: as the caller knows it, else as it was sealed."""
+        known = self._known.patients.get(patient_id)
+        if known is None or known.sealed_bsn is None:
+            return self._loader.known_bsn(patient_id)
+        return self._loader.owner.ring.open("bsn", known.sealed_bsn).decode()
+
+    def _held(self, key: Key) -> Owned | None:
+        owner = self._placement.patients.get(key)
+        return None if owner is None else (owner, self._items[key].resource)
 
     def _stored(self, key: Key) -> str | None:
         """The patient (empty: shared) to whom a stored resource belongs; None when it is not in the store."""
@@ -139,7 +153,7 @@ class _Load:
         # Before the BSN is masked: it is one of the identifiers.
         hashes = tokens(self._loader.owner.pseudonyms, item.resource)
         repairs = self._made[id(item)]
-        repairs += self._normalise(item, numbers.get(patient_id))
+        repairs += self._normalise(item, patient_id, numbers.get(patient_id))
         decision = self._loader.judge(self._version, item.resource, about) if self._loader.judge else Decision()
         if decision.report is not None:
             result.verdicts[decision.report.verdict] = result.verdicts.get(decision.report.verdict, 0) + 1
@@ -170,8 +184,8 @@ class _Load:
             content=content,
         )
 
-    def _normalise(self, item: Item, bsn: str | None) -> list[Repair]:
-        resource, items = item.resource, self._items
-        repairs = mask_bsn(resource, [bsn] if bsn else [])
-        repairs += fill_display(resource, lambda *key: items[key].resource if key in items else None)
+    def _normalise(self, item: Item, patient_id: str, bsn: str | None) -> list[Repair]:
+        resource = item.resource
+        repairs = fill_display(resource, Neighbours(patient_id, self._held))
+        repairs += mask_bsn(resource, [bsn] if bsn else [])
         return repairs + claim_profile(resource, self._loader.expected(resource, item.version))

@@ -43,7 +43,8 @@ class Lookup:
                     wanted |= _without_display(pointing)
                     persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
             self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
-            asked = wanted & self.draft.plan.known.rows.keys() - {task.key for task in self.draft.tasks}
+            there = {key for key, row in self.draft.plan.known.rows.items() if one.owns(row.source)}
+            asked = wanted & there - {task.key for task in self.draft.tasks}
             for key, content in contents_of(self.connection, one.provider, self.version, asked):
                 self.draft.labels[key] = jsonio.load(content)
 

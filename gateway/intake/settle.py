@@ -15,13 +15,13 @@ from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.bsn import BSN_SYSTEMS, find_bsn
-from profiles.record.place import birth_date, place
-from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
+from profiles.record.bsn import find_bsn
+from profiles.record.neighbours import Neighbours, Owned
+from profiles.record.place import Placement, birth_date, place
+from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn, may_hold_bsn
 from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
-_BSN = tuple(system.encode() for system in BSN_SYSTEMS)
 
 
 class Settling:
@@ -138,6 +138,14 @@ class Settling:
         row = self.draft.plan.known.rows.get(key)
         return row.patient_id if row is not None and not row.deleted and self.sender.owns(row.source) else None
 
+    def _held(self, key: Key, items: Mapping[Key, Item], placement: Placement) -> Owned | None:
+        """A resource that came along, or one in the store that this source may name, with its owner."""
+        if key in items:
+            owner = placement.patients.get(key)
+            return None if owner is None else (owner, items[key].resource)
+        owner, stored = self._stored(key), self.draft.labels.get(key)
+        return None if owner is None or stored is None else (owner, stored)
+
     def _place(
         self,
         items: dict[Key, Item],
@@ -146,7 +154,7 @@ class Settling:
         tokens: Mapping[Key, frozenset[str]],
     ) -> bool:
         """Place all items and make the changes that are not there yet; True when one was refused on the way."""
-        placement = place([item.resource for item in items.values()], self._stored, self.hints)
+        placement = place([item.resource for item in items.values()], self._stored, self.hints, numbers.get)
         by_key = {task.key: task for task in self.draft.tasks}
         any_refused = False
         for key in list(items):
@@ -159,7 +167,7 @@ class Settling:
             elif key not in changes:
                 try:
                     self._patient_stays(task, items[key].resource, placement.patients[key], numbers)
-                    changes[key] = self._change(task, items, placement.patients[key], numbers, tokens[key])
+                    changes[key] = self._change(task, items, placement, numbers, tokens[key])
                 except FormatError as fault:
                     task.refused = refusal(400, "structure", fault.text, fault.expression or key[0])
                 except Refusal as fault:
@@ -187,25 +195,27 @@ class Settling:
         self,
         task: Task,
         items: Mapping[Key, Item],
-        patient_id: str,
+        placement: Placement,
         numbers: Mapping[str, str],
         tokens: frozenset[str],
     ) -> Change:
         one, item, resource = self.sender, items[task.key], items[task.key].resource
+        patient_id = placement.patients[task.key]
+        neighbours = Neighbours(patient_id, lambda key: self._held(key, items, placement))
         documents = self.documents or Documents({}, lambda _id: None)
         if task.type == "Binary" and task.id in documents.unreadable:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
         repairs = [*self.draft.repairs.get(task.key, ())]
         bsn = find_bsn(resource) if task.type == "Patient" else None
         about = list(documents.findings(resource))
-        text, number = self.texts[task.key], numbers.get(patient_id)
-        if any(system in text for system in _BSN) or (number is not None and number.encode() in text):
+        number = numbers.get(patient_id)
+        # Names first: a number in the name of a neighbour is masked with the rest.
+        named = any("display" not in reference for reference in self.draft.pointing[task.key])
+        filled = fill_display(resource, neighbours) if named else []
+        repairs += filled
+        if filled or may_hold_bsn(self.texts[task.key], number):
             about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
-        if any("display" not in reference for reference in self.draft.pointing[task.key]):
-            repairs += fill_display(
-                resource, lambda *key: items[key].resource if key in items else self.draft.labels.get(key)
-            )
         repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
         decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from profiles.fhir.tree import Resource
-from profiles.record.bsn import BSN_SYSTEMS, valid_bsn
+from profiles.record.bsn import is_bsn_system, valid_bsn
 from profiles.record.walk import nodes
 from profiles.validation import Finding
 from profiles.validation.run.messages import entry
@@ -16,7 +16,7 @@ def wrong_numbers(resource: Resource) -> Iterator[Finding]:
     """A finding for every BSN that is not nine digits which pass the eleven test."""
     for path, node in nodes(resource):
         value = node.get("value")
-        if node.get("system") in BSN_SYSTEMS and isinstance(value, str) and not valid_bsn(value):
+        if is_bsn_system(node.get("system")) and isinstance(value, str) and not valid_bsn(value):
             row = entry("system.bsn")
             named = {"name_nl": ELEMENT, "name_en": ELEMENT}
             yield Finding(

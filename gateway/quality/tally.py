@@ -4,7 +4,6 @@ A tally holds numbers by day, provider, source, profile, department and element,
 own reference. No value of a resource gets in: rules, places and what is allowed come from the definitions.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,11 +13,10 @@ from typing import NamedTuple
 from gateway.quality.departments import department_of
 from gateway.quality.elements import Element, Plan, Plans, place_of
 from profiles.fhir.tree import Resource
-from profiles.record.bsn import valid_bsn
+from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
 from profiles.validation.rules.claims import claimed
 
-NUMBER = re.compile(r"(?<!\d)\d{9}(?!\d)")
 TELLS_ALLOWED = frozenset({"binding", "fixed", "pattern"})
 """Rules whose ``allowed`` comes from the definition alone."""
 
@@ -150,4 +148,4 @@ def defects_of(errors: Iterable[Finding], plan: Plan) -> tuple[Defect, ...]:
 def reference_of(resource: Resource) -> str:
     """The source's own id of a resource; a citizen service number in it is masked."""
     id_ = str(resource.get("id", "")).replace("\0", "")[:64]
-    return NUMBER.sub(lambda found: "*" * 9 if valid_bsn(found.group()) else found.group(), id_)
+    return starred(id_)

@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
+from profiles.record.bsn import bsn_of, find_bsn
 from profiles.record.walk import Key, key_of, links
+from profiles.record.whose import (
+    OWNERS,
+    Naming,
+    contexts,
+    may_follow,
+    mentions,
+    naming,
+    patient_of,
+    subjects,
+)
 
-SHARED_TYPES = frozenset(
-    {
-        "Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService", "Endpoint", "Medication",
-        "Substance", "Device", "Schedule", "Slot", "Questionnaire", "ValueSet", "CodeSystem", "StructureDefinition",
-        "PlanDefinition", "ActivityDefinition", "OrganizationAffiliation", "InsurancePlan", "Library", "Contract",
-    }
-)  # fmt: skip
-"""Types that may stand without a patient. They are reached only from a patient's own resources."""
-
-OWNER_ELEMENTS = ("subject", "patient", "beneficiary", "for", "individual", "policyHolder")
-"""Elements that name the patient whose record it is, when a resource speaks of more than one."""
+Stored = Callable[[Key], str | None]
+"""To which patient (empty: shared) a resource belongs that is already in the store; None when it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,110 +35,135 @@ class Placement:
 
 def place(
     resources: Iterable[Resource],
-    stored: Callable[[Key], str | None] = lambda _key: None,
+    stored: Stored = lambda _key: None,
     hints: Mapping[Key, str] | None = None,
+    number: Callable[[str], str | None] = lambda _patient: None,
 ) -> Placement:
     """Place resources that come together.
 
-    ``stored`` says to which patient (empty: shared) a resource belongs that is already in the store, None when it is
-    not there. ``hints`` names a patient for resources that nothing else places: who sent them knows. Returns a
-    Placement; every resource is in exactly one of its two mappings.
+    ``hints`` names a patient for resources that nothing else places: who sent them knows. A hint never takes a
+    resource away from the patient that it names itself. ``number`` gives the BSN of a patient id that is known by
+    other means than its own resource. Returns a Placement; every resource is in exactly one of its two mappings.
     """
-    given = {key_of(resource): resource for resource in resources}
-    targets = {key: list(links(resource)) for key, resource in given.items()}
-    patients: dict[Key, str] = {}
-    refused: dict[Key, str] = {}
-    for key, resource in given.items():
-        try:
-            owner = _own_patient(key, resource, targets[key])
-        except ValueError as fault:
-            refused[key] = str(fault)
-            continue
-        owner = _context_patient(resource, given, targets, stored) or owner
-        known = owner is None or ("Patient", owner) in given or stored(("Patient", owner)) is not None
-        if not known and hints and key in hints:
-            patients[key] = hints[key]
-        elif not known:
-            refused[key] = f"refers to Patient/{owner}, which is neither in this import nor in the store"
-        elif owner is not None:
-            patients[key] = owner
-    _spread(given, targets, patients, refused, stored)
-    for key in given.keys() - patients.keys() - refused.keys():
-        if key[0] in SHARED_TYPES:
-            patients[key] = ""
-        elif hints and key in hints:
-            patients[key] = hints[key]
-        else:
-            refused[key] = "no patient found: it refers to none, and nothing of a patient refers to it"
-    return Placement(patients, refused)
+    return _Placing({key_of(resource): resource for resource in resources}, stored, hints or {}, number).run()
 
 
-def _own_patient(key: Key, resource: Resource, targets: list[Key]) -> str | None:
-    if key[0] == "Patient":
-        return key[1]
-    for name in OWNER_ELEMENTS:
-        value = resource.get(name)
-        if isinstance(value, dict) and isinstance(value.get("reference"), str):
-            found = local_reference(value["reference"])
-            if found and found[0] == "Patient":
-                return found[1]
-    named = {id_ for type_, id_ in targets if type_ == "Patient"}
-    if len(named) > 1:
-        raise ValueError("refers to more than one patient, and no element says whose record it is")
-    return named.pop() if named else None
+class _Placing:
+    """One placing: what is given, and what was found so far."""
 
+    def __init__(
+        self,
+        given: Mapping[Key, Resource],
+        stored: Stored,
+        hints: Mapping[Key, str],
+        number: Callable[[str], str | None],
+    ) -> None:
+        self.given = given
+        self.stored = stored
+        self.hints = hints
+        self.number = number
+        self.targets = {key: list(links(resource)) for key, resource in given.items()}
+        self.patients: dict[Key, str] = {}
+        self.refused: dict[Key, str] = {}
 
-def _context_patient(
-    resource: Resource,
-    given: Mapping[Key, Resource],
-    targets: Mapping[Key, list[Key]],
-    stored: Callable[[Key], str | None],
-) -> str | None:
-    """The patient of the episode of care in whose context something was recorded.
-
-    What a midwife records of a newborn has the child as its subject and stands in the mother's record (PWD).
-    """
-    for element, type_ in (("context", "EpisodeOfCare"), ("context", "Encounter"), ("encounter", "Encounter")):
-        value = resource.get(element)
-        found = local_reference(str(value.get("reference"))) if isinstance(value, dict) else None
-        if not found or found[0] != type_:
-            continue
-        if type_ == "EpisodeOfCare":
-            return _own_patient(found, given[found], targets[found]) if found in given else stored(found)
-        for target in targets[found] if found in given else ():
-            if target[0] == "EpisodeOfCare":
-                return _own_patient(target, given[target], []) if target in given else stored(target)
-    return None
-
-
-def _spread(
-    given: Mapping[Key, Resource],
-    targets: Mapping[Key, list[Key]],
-    patients: dict[Key, str],
-    refused: dict[Key, str],
-    stored: Callable[[Key], str | None],
-) -> None:
-    """Carry patients along references, in both directions, until nothing changes."""
-    incoming: dict[Key, set[Key]] = {key: set() for key in given}
-    for key, aims in targets.items():
-        for aim in aims:
-            if aim in incoming:
-                incoming[aim].add(key)
-    while True:
-        found: dict[Key, str] = {}
-        for key in given.keys() - patients.keys() - refused.keys():
-            near = {patients.get(other) for other in incoming[key]} - {None, ""}
-            if key[0] not in SHARED_TYPES:
-                near |= {patients.get(aim) or stored(aim) for aim in targets[key]} - {None, ""}
-            elif key[0] != "Device":
+    def run(self) -> Placement:
+        """Owners first, then along references, then hints and what may be shared."""
+        for key, resource in self.given.items():
+            try:
+                owner = self._owner(key, resource)
+            except ValueError as fault:
+                self.refused[key] = str(fault)
                 continue
-            if len(near) == 1:
-                found[key] = str(near.pop())
-            elif len(near) > 1 and key[0] not in SHARED_TYPES:
-                refused[key] = "belongs to resources of more than one patient"
-        if not found:
-            return
-        patients.update(found)
+            if owner is None:
+                continue
+            if self._is_known(owner) or self.hints.get(key) == owner:
+                self.patients[key] = owner
+            else:
+                self.refused[key] = f"refers to Patient/{owner}, which is neither in this import nor in the store"
+        self._spread()
+        for key in self.given.keys() - self.patients.keys() - self.refused.keys():
+            if OWNERS.may_be_shared(key[0]):
+                self.patients[key] = ""
+            elif key in self.hints:
+                self.patients[key] = self.hints[key]
+            else:
+                self.refused[key] = "no patient found: it refers to none, and nothing of a patient refers to it"
+        return Placement(self.patients, self.refused)
+
+    def _is_known(self, patient: str) -> bool:
+        return ("Patient", patient) in self.given or self.stored(("Patient", patient)) is not None
+
+    def _number(self, patient: str) -> str | None:
+        own = self.given.get(("Patient", patient))
+        return (find_bsn(own) if own is not None else None) or self.number(patient)
+
+    def _owner(self, key: Key, resource: Resource) -> str | None:
+        """The patient whose a resource is. Raises ValueError with the reason when that cannot be told."""
+        own = self._named(key, resource)
+        if own is not None and key[0] != "Patient" and self._is_known(own) and self._number(own) is not None:
+            return own  # A person with a record of their own, whoever's episode it was recorded in.
+        return self._in_context(resource) or own
+
+    def _named(self, key: Key, resource: Resource) -> str | None:
+        if key[0] == "Patient":
+            return key[1]
+        references = list(subjects(resource))
+        named = {patient for node in references if (patient := patient_of(node)) is not None}
+        if any(naming(node) is Naming.ELSEWHERE for node in references):
+            raise ValueError("names its patient by an address or a number that is nobody's here")
+        if not named:
+            named = self._mentioned(resource)
+        if len(named) > 1:
+            raise ValueError("refers to more than one patient, and no element says whose record it is")
+        owner = next(iter(named), None)
+        numbers = {bsn for node in references if (bsn := bsn_of(node.get("identifier"))) is not None}
+        if owner is not None and numbers and (self._number(owner) or next(iter(numbers))) not in numbers:
+            raise ValueError("names one patient by its reference and another by number")
+        return owner
+
+    def _mentioned(self, resource: Resource) -> set[str]:
+        """The patients that a resource names in any element."""
+        found = list(mentions(resource))
+        if any(patient_of(node) is None for node in found):
+            raise ValueError("refers to a patient by an address that is not known here")
+        return {str(patient_of(node)) for node in found}
+
+    def _in_context(self, resource: Resource) -> str | None:
+        """The patient of the episode of care in whose context something was recorded."""
+        for found in contexts(resource):
+            if found[0] == "EpisodeOfCare":
+                return self._patient_at(found)
+            for target in self.targets.get(found, ()):
+                if target[0] == "EpisodeOfCare":
+                    return self._patient_at(target)
+        return None
+
+    def _patient_at(self, key: Key) -> str | None:
+        return self._named(key, self.given[key]) if key in self.given else self.stored(key)
+
+    def _spread(self) -> None:
+        """Carry patients along references, in both directions, until nothing changes."""
+        incoming: dict[Key, set[Key]] = {key: set() for key in self.given}
+        for key, aims in self.targets.items():
+            for aim in aims:
+                if aim in incoming:
+                    incoming[aim].add(key)
+        while True:
+            found: dict[Key, str] = {}
+            for key in self.given.keys() - self.patients.keys() - self.refused.keys():
+                sharable = OWNERS.may_be_shared(key[0])
+                if (sharable and key[0] not in OWNERS.companion) or not may_follow(self.given[key]):
+                    continue
+                near = {self.patients.get(other) for other in incoming[key]} - {None, ""}
+                if not sharable:
+                    near |= {self.patients.get(aim) or self.stored(aim) for aim in self.targets[key]} - {None, ""}
+                if len(near) == 1:
+                    found[key] = str(near.pop())
+                elif len(near) > 1 and not sharable:
+                    self.refused[key] = "belongs to resources of more than one patient"
+            if not found:
+                return
+            self.patients.update(found)
 
 
 def birth_date(patient: Resource) -> date | None:

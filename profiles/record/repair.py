@@ -6,14 +6,18 @@ Clinical values are never touched.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from profiles.fhir.tree import Resource, local_reference
-from profiles.record.bsn import BSN_SYSTEMS
+from profiles.fhir.tree import Resource
+from profiles.record.bsn import BSN_OID, is_bsn_system, pattern_of
 from profiles.record.label import label
+from profiles.record.neighbours import Neighbours
 from profiles.record.walk import nodes
+
+_ESCAPED = re.compile(r"\\[nrtbf]")
+"""White space as JSON writes it."""
 
 MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
 
@@ -27,18 +31,28 @@ class Repair:
 
 
 def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:
-    """Mask every BSN in place: identifiers with the BSN system, and ``known`` numbers wherever they stand in text."""
+    """Mask every BSN in place: identifiers with the BSN system, and ``known`` numbers wherever they stand in text,
+    also with spaces, dots or hyphens between the digits and as character references."""
     repairs = []
     numbers = {number for number in known if number}
     for path, node in nodes(resource):
-        if node.get("system") in BSN_SYSTEMS and isinstance(node.get("value"), str):
+        if is_bsn_system(node.get("system")) and isinstance(node.get("value"), str):
             numbers.add(node.pop("value"))
             node["_value"] = {**MASKED}
             repairs.append(Repair("bsn-masked", f"{path}.value"))
-    if numbers:
-        pattern = re.compile("|".join(map(re.escape, sorted(numbers))))
+    pattern = pattern_of(numbers)
+    if pattern is not None:
         _star(resource, str(resource.get("resourceType", "")), pattern, repairs)
     return repairs
+
+
+def may_hold_bsn(text: bytes, known: str | None = None) -> bool:
+    """Whether `mask_bsn` could find something in a resource with this JSON text: a quick look before a long one."""
+    lower = text.lower()
+    if b"namingsystem/bsn" in lower or BSN_OID.encode() in lower:
+        return True
+    pattern = pattern_of([known]) if known else None
+    return pattern is not None and pattern.search(_ESCAPED.sub(" ", text.decode("utf-8", "replace"))) is not None
 
 
 def _star(node: Any, path: str, pattern: re.Pattern[str], repairs: list[Repair]) -> None:
@@ -70,16 +84,20 @@ def resolve_urns(resource: Resource, by_url: Mapping[str, tuple[str, str]]) -> l
     return repairs
 
 
-def fill_display(resource: Resource, find: Callable[[str, str], Resource | None]) -> list[Repair]:
-    """Give a reference without ``display`` the name of its target, in place."""
+def fill_display(resource: Resource, neighbours: Neighbours) -> list[Repair]:
+    """Give a reference without ``display`` the name of its target, in place.
+
+    The target is a contained resource, or one of the neighbours: of the same person, or shared. A reference to what is
+    another person's keeps no name of ours; a display that came from the source stays as it came.
+    """
     repairs = []
     contained = {item.get("id"): item for item in resource.get("contained", ()) if isinstance(item, dict)}
     for path, node in nodes(resource):
         reference = node.get("reference")
         if not isinstance(reference, str) or "display" in node or "_display" in node:
             continue
-        key = local_reference(reference)
-        target = contained.get(reference[1:]) if reference.startswith("#") else find(*key) if key else None
+        local = reference.startswith("#")
+        target = contained.get(reference[1:]) if local else neighbours.find(reference)
         text = label(target) if target else None
         if text:
             node["display"] = text

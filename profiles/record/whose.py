@@ -1,75 +1,124 @@
-"""Whose a resource is: the elements that say so, and the types that are about nobody in particular."""
+"""Whose a resource is: the elements that say so, the types that are about nobody in particular (``whose.toml``)."""
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
-from profiles.fhir.tree import Resource
-from profiles.record.walk import values
-
-SUBJECTS: dict[str, tuple[str, ...]] = {
-    "Account": ("subject",),
-    "AllergyIntolerance": ("patient",),
-    "Appointment": ("participant.actor",),
-    "AppointmentResponse": ("actor",),
-    "BodySite": ("patient",),
-    "BodyStructure": ("patient",),
-    "Claim": ("patient",),
-    "Communication": ("subject",),
-    "CommunicationRequest": ("subject",),
-    "Consent": ("patient",),
-    "Coverage": ("beneficiary",),
-    "DetectedIssue": ("patient",),
-    "DeviceRequest": ("subject",),
-    "DeviceUseStatement": ("subject",),
-    "EpisodeOfCare": ("patient",),
-    "ExplanationOfBenefit": ("patient",),
-    "FamilyMemberHistory": ("patient",),
-    "Immunization": ("patient",),
-    "ImmunizationEvaluation": ("patient",),
-    "ImmunizationRecommendation": ("patient",),
-    "MedicationDispense": ("subject",),
-    "NutritionOrder": ("patient",),
-    "Person": ("link.target",),
-    "RelatedPerson": ("patient",),
-    "Schedule": ("actor",),
-    "SupplyDelivery": ("patient",),
-    "SupplyRequest": ("deliverTo", "requester"),
-    "Task": ("for",),
-    "VisionPrescription": ("patient",),
-}
-"""The elements that name the patient, for the types where it is not ``subject`` or ``patient``, or only one of them."""
-
-SHARED = frozenset(
-    {
-        "CodeSystem",
-        "HealthcareService",
-        "Location",
-        "Medication",
-        "MedicationKnowledge",
-        "NamingSystem",
-        "Organization",
-        "OrganizationAffiliation",
-        "PlanDefinition",
-        "Practitioner",
-        "PractitionerRole",
-        "Questionnaire",
-        "Slot",
-        "Substance",
-        "ValueSet",
-    }
-)
-"""Types that are about nobody in particular."""
-
-MAYBE = frozenset({"Binary", "Device", "Group", "List", "Provenance"})
-"""Types that may name a patient and may do without; they are nobody's unless they say so."""
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.bsn import bsn_of
+from profiles.record.walk import Key, objects, values
 
 
-BY_REFERENCE = frozenset({"Specimen"})
-"""Types that may lawfully be about something else than a person (a swab of a room): they are the patient's when a
-resource of the patient points at them."""
+@dataclass(frozen=True, slots=True)
+class OwnerTable:
+    """The table; see ``whose.toml`` for what each part means. ``context`` has pairs of an element and a type."""
+
+    default: tuple[str, ...]
+    owners: Mapping[str, tuple[str, ...]]
+    shared: frozenset[str]
+    free: frozenset[str]
+    companion: frozenset[str]
+    follows: frozenset[str]
+    context: tuple[tuple[str, str], ...]
+
+    def elements(self, type_: str) -> tuple[str, ...]:
+        """The paths of the elements that name the patient."""
+        return () if type_ in self.shared else self.owners.get(type_, self.default)
+
+    def may_be_shared(self, type_: str) -> bool:
+        """Whether a resource of this type may be nobody's."""
+        return type_ in self.shared or type_ in self.free
+
+
+def read_owners(text: str) -> OwnerTable:
+    """Read the table. Raises ValueError when a type stands in two parts that exclude each other."""
+    raw = tomllib.loads(text)
+    shared, free, follows = (frozenset(raw[name]) for name in ("shared", "free", "follows"))
+    companion = frozenset(raw["companion"])
+    if shared & free or shared & follows or free & follows or shared & raw["owners"].keys() or companion - free:
+        raise ValueError("a type stands in two parts of the table of owners")
+    owners = {type_: tuple(paths) for type_, paths in raw["owners"].items()}
+    context = tuple((row["element"], row["type"]) for row in raw["context"])
+    return OwnerTable(tuple(raw["default"]), owners, shared, free, companion, follows, context)
+
+
+OWNERS = read_owners(Path(__file__).with_name("whose.toml").read_text("utf-8"))
+"""The table of the house."""
+
+
+class Naming(Enum):
+    """What one reference says about the patient."""
+
+    PATIENT = "a patient here, by type and id"
+    ELSEWHERE = "somebody by an address or a number: whom, only who knows that address or number can say"
+    OTHER = "something that is not a patient"
+    VAGUE = "nothing that can be used: a name, a group, a contained resource that is not there"
+
+
+def naming(reference: Mapping[str, Any]) -> Naming:
+    """What a reference in an owner element says. A reference to a contained resource is `VAGUE`: look at what it is."""
+    literal = reference.get("reference")
+    if not isinstance(literal, str):
+        return Naming.ELSEWHERE if bsn_of(reference.get("identifier")) is not None else Naming.VAGUE
+    if literal.startswith("#"):
+        return Naming.VAGUE
+    found = local_reference(literal)
+    if found is None:
+        return Naming.ELSEWHERE if literal.startswith("urn:") else Naming.VAGUE
+    if found[0] == "Patient":
+        return Naming.ELSEWHERE if "://" in literal else Naming.PATIENT
+    return Naming.VAGUE if found[0] == "Group" else Naming.OTHER
 
 
 def subjects(resource: Resource) -> Iterator[dict[str, Any]]:
-    """Yield the references of a resource that say who it is about."""
-    for path in SUBJECTS.get(str(resource.get("resourceType")), ("subject", "patient")):
+    """The references of a resource that say whose it is."""
+    for path in OWNERS.elements(str(resource.get("resourceType"))):
         yield from (found for found in values(resource, path) if isinstance(found, dict))
+
+
+def mentions(resource: Resource) -> Iterator[dict[str, Any]]:
+    """Every reference to a Patient, in whichever element: for resources whose owner elements name nobody."""
+    for node in objects(resource):
+        literal = node.get("reference")
+        found = local_reference(literal) if isinstance(literal, str) else None
+        if found is not None and found[0] == "Patient":
+            yield node
+
+
+def is_shared(resource: Resource) -> bool:
+    """Whether a resource is nobody's in particular: its type allows that, and it names no patient."""
+    if not OWNERS.may_be_shared(str(resource.get("resourceType"))):
+        return False
+    return all(naming(node) is Naming.OTHER for node in subjects(resource)) and not any(mentions(resource))
+
+
+def may_follow(resource: Resource) -> bool:
+    """Whether a resource may be given to the person whose resources stand beside it.
+
+    Only when it says nothing itself; one that names somebody who is not known is never given to another.
+    """
+    said = {naming(node) for node in subjects(resource)}
+    if resource.get("resourceType") in OWNERS.follows:
+        return Naming.ELSEWHERE not in said
+    return said <= {Naming.OTHER}
+
+
+def patient_of(reference: Any) -> str | None:
+    """The id of the Patient that a reference names by type and id; None for everything else."""
+    if not isinstance(reference, dict) or naming(reference) is not Naming.PATIENT:
+        return None
+    found = local_reference(str(reference["reference"]))
+    return found[1] if found else None
+
+
+def contexts(resource: Resource) -> Iterator[Key]:
+    """The encounters and episodes of care in whose context a resource was recorded, the first that counts first."""
+    for element, type_ in OWNERS.context:
+        value = resource.get(element)
+        literal = value.get("reference") if isinstance(value, dict) else None
+        found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
+        if found is not None and found[0] == type_:
+            yield found

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from adapters.guard import Guard, Whose
 from adapters.port import Bsn, Reason, WrongPatient
-from profiles.record.whose import MAYBE, SHARED, SUBJECTS
 
 ANNA = "999911120"
 BASE = "https://ehr.test/fhir"
@@ -104,11 +103,6 @@ def test_without_a_bsn_a_reference_by_number_is_never_ours() -> None:
     guard = Guard(frozenset({"anna"}))
     assert guard.whose(resource(subject={"identifier": bsn(ANNA)})) is Whose.NOBODY
     assert guard.whose(resource(subject={"identifier": bsn(ANNA), "reference": "Patient/anna"})) is Whose.OURS
-
-
-def test_no_type_is_in_two_tables() -> None:
-    assert not SHARED & MAYBE
-    assert not SHARED & set(SUBJECTS)
 
 
 JUNK = st.recursive(

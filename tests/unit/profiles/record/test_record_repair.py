@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.record.bsn import find_bsn
+from profiles.record.neighbours import Neighbours
 from profiles.record.repair import claim_profile, fill_display, mask_bsn, resolve_urns
 
 BSN = "999990019"
@@ -63,7 +64,7 @@ def test_a_reference_gets_the_name_of_its_target() -> None:
         "subject": {"reference": "Patient/p", "display": "J. Jansen"},
         "owner": {"reference": "#o"},
     }
-    repairs = fill_display(condition, lambda _type, id_: doctor if id_ == "d" else None)
+    repairs = fill_display(condition, Neighbours("p", lambda key: ("", doctor) if key[1] == "d" else None))
     assert condition["asserter"]["display"] == "A. Smit"
     assert condition["owner"]["display"] == "Praktijk"
     assert condition["subject"]["display"] == "J. Jansen"
