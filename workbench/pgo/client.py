@@ -174,7 +174,7 @@ class PgoClient:
         return response.content
 
     async def fetch(self, url: str, tokens: Tokens, media: str) -> httpx.Response:
-        """One GET with the token and the ids that every request carries (RES-04, TRACE-01). Raises httpx.HTTPError."""
+        """One GET with the token and the ids that every request carries (RES-04, HDR-01). Raises httpx.HTTPError."""
         request = self._http.build_request(
             "GET",
             url,

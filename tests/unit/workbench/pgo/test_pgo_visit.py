@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from unit.gateway_demo.pgo_fakes import SETTINGS, FakeGateway, bundle, client, outcome
+from unit.workbench.pgo.pgo_fakes import SETTINGS, FakeGateway, bundle, client, outcome
 
 from workbench.pgo.answers import SearchAnswer, read
 from workbench.pgo.client import PgoClient, connect
@@ -49,7 +49,7 @@ def test_an_answer_that_is_no_code_is_told_in_dutch(answer: dict[str, str], code
 
 
 def test_the_token_call_repeats_the_correlation_id_with_a_new_request_id() -> None:
-    """TOKEN-02."""
+    """HDR-01, TOKEN-02."""
     gateway, asked = FakeGateway("48 51"), authorization_request(SETTINGS, "ziekenhuiszandoord")
 
     async def go() -> Tokens:
