@@ -19,10 +19,12 @@ from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
 from workbench.demo.ehr.division import division
 from workbench.demo.ehr.sources import with_live_sources
-from workbench.demo.pgo.client import PgoSettings, Tokens
-from workbench.demo.pgo.collect import Section
 from workbench.demo.seed import seed
-from workbench.demo.visit import Visit, client
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.client import PgoClient, connect
+from workbench.pgo.endpoints import GatewayEndpoints
+from workbench.pgo.oauth import Tokens
+from workbench.pgo.walk import admitted
 from workbench.plugin import workbench
 
 
@@ -67,30 +69,29 @@ def live_demo(database: Path, folder: Path) -> Iterator[Running]:
         yield Running(settings.base_url, settings)
 
 
-def pgo(server: Running) -> PgoSettings:
+def pgo(server: Running) -> GatewayEndpoints:
     """The demo PGO as a client of this gateway."""
-    return PgoSettings(server.base, f"{server.base}/demo-pgo/callback")
+    return GatewayEndpoints(server.base, f"{server.base}/demo-pgo/callback")
 
 
-async def authorised(http: httpx.AsyncClient, server: Running, provider: str, person: str) -> tuple[Visit, Tokens]:
+async def authorised(http: httpx.AsyncClient, server: Running, provider: str, person: str) -> tuple[PgoClient, Tokens]:
     """A person has logged in and consented."""
-    visit = Visit(http, pgo(server), provider, person)
-    return visit, await visit.tokens(*await visit.authorize())
+    return PgoClient(http, pgo(server)), await admitted(http, pgo(server), provider, person)
 
 
 def visited(
     server: Running, provider: str, person: str, fault: tuple[str, str] | None = None, rounds: int = 1
-) -> dict[str, Section]:
+) -> dict[str, SearchAnswer]:
     """What a person collects, by service and rule; ``fault`` happens after consent. With rounds, the last one."""
 
-    async def go() -> tuple[Section, ...]:
-        async with client() as http:
-            visit, tokens = await authorised(http, server, provider, person)
+    async def go() -> tuple[SearchAnswer, ...]:
+        async with connect() as http:
+            client, tokens = await authorised(http, server, provider, person)
             if fault:
                 assert (await http.post(f"{server.base}/demo-ehr/{fault[0]}/switch/{fault[1]}")).status_code == 303
-            sections: tuple[Section, ...] = ()
+            sections: tuple[SearchAnswer, ...] = ()
             for _ in range(rounds):
-                sections = await visit.collect(tokens, lambda _section, _total: None)
+                sections = await client.collect(tokens)
             return sections
 
     return {section.id: section for section in asyncio.run(go())}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("gateway", "auth", "adapters", "profiles")
+PACKAGES = ("gateway", "auth", "adapters", "profiles", "workbench")
 
 
 def sources() -> list[Path]:

@@ -14,9 +14,10 @@ from auth.store.tables import consents
 from gateway.audit.trail import verify
 from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record
-from workbench.demo.pgo.client import PgoSettings
-from workbench.demo.pgo.collect import Section
-from workbench.demo.visit import Visit, VisitError, client
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.client import PgoClient, connect
+from workbench.pgo.endpoints import GatewayEndpoints
+from workbench.pgo.walk import VisitError, admitted
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -25,21 +26,20 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-def visit(server: Running, person: str) -> tuple[Section, ...]:
-    settings = PgoSettings(server.base, f"{server.base}/demo-pgo/callback")
+def visit(server: Running, person: str) -> tuple[SearchAnswer, ...]:
+    settings = GatewayEndpoints(server.base, f"{server.base}/demo-pgo/callback")
 
-    async def go() -> tuple[Section, ...]:
-        async with client() as http:
-            one = Visit(http, settings, "ziekenhuiszandoord", person)
-            tokens = await one.tokens(*await one.authorize())
-            return await one.collect(tokens, lambda _section, _total: None)
+    async def go() -> tuple[SearchAnswer, ...]:
+        async with connect() as http:
+            tokens = await admitted(http, settings, "ziekenhuiszandoord", person)
+            return await PgoClient(http, settings).collect(tokens)
 
     return asyncio.run(go())
 
 
 def test_a_person_collects_the_whole_bgz(server: Running) -> None:
     """SC-P1, SC-T1: every search of data service 48 is answered, and has something for a rich record."""
-    sections = [one for one in visit(server, "Joke van Veldhuizen") if one.ask.service.id == "48"]
+    sections = [one for one in visit(server, "Joke van Veldhuizen") if one.search.service.id == "48"]
     assert len(sections) == 28
     assert not [one.id for one in sections if not one.complete or not one.matches]
 

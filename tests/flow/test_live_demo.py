@@ -15,10 +15,10 @@ from sqlalchemy import select
 
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record
-from profiles.standards.load import catalogue
 from workbench.cli.visit import visit
-from workbench.demo.pgo.collect import Section, accept, asks, fetch
-from workbench.demo.visit import client
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.client import Patience, PgoClient, connect
+from workbench.pgo.searches import accept, first_searches
 
 HOSPITAL, JOKE = "ziekenhuiszandoord", "Joke van Veldhuizen - Brandsma"
 GGZ, RUBEN = "ggzmerwerand", "Ruben Schouten"
@@ -47,7 +47,7 @@ def incidents(server: Running) -> list[dict[str, object]]:
     return [record for record in records if record.get("incidents")]
 
 
-def outcomes(section: Section) -> list[str]:
+def outcomes(section: SearchAnswer) -> list[str]:
     """The issue codes of the OperationOutcome entries of a searchset."""
     entries = json.loads(section.raw).get("entry", [])
     found = [one["resource"] for one in entries if one["search"]["mode"] == "outcome"]
@@ -81,12 +81,12 @@ def test_no_fact_comes_twice(demo: Running) -> None:
 
 def test_references_between_store_and_source_lead_somewhere(demo: Running) -> None:
     async def go() -> list[int]:
-        async with client() as http:
+        async with connect() as http:
             one, tokens = await authorised(http, demo, HOSPITAL, JOKE)
-            sections = await one.collect(tokens, lambda _section, _total: None)
+            sections = await one.collect(tokens)
             letter = next(one for one in sections if one.id == "51-documentReference").matches[0]
             base = f"{demo.base}/{HOSPITAL}/48/fhir/"
-            answer = await fetch(http, base + letter["subject"]["reference"], tokens, "application/fhir+json")
+            answer = await one.fetch(base + letter["subject"]["reference"], tokens, "application/fhir+json")
             return [answer.status_code]
 
     assert asyncio.run(go()) == [200]
@@ -143,13 +143,13 @@ def test_another_patients_data_are_an_incident_and_nothing_of_them_stays(
 ) -> None:
     """Nothing leaves, nothing is cached: with the same token the right answer comes once the source is right again."""
 
-    async def go() -> tuple[tuple[Section, ...], tuple[Section, ...]]:
-        async with client() as http:
+    async def go() -> tuple[tuple[SearchAnswer, ...], tuple[SearchAnswer, ...]]:
+        async with connect() as http:
             one, tokens = await authorised(http, demo, provider, person)
             await http.post(f"{demo.base}/demo-ehr/{source}/switch/wrong-patient")
-            wrong = await one.collect(tokens, lambda _section, _total: None)
+            wrong = await one.collect(tokens)
             await http.post(f"{demo.base}/demo-ehr/{source}/switch/normal")
-            return wrong, await one.collect(tokens, lambda _section, _total: None)
+            return wrong, await one.collect(tokens)
 
     wrong, right = asyncio.run(go())
     assert not any(word in section.raw for section in (*wrong, *right) for word in OTHERS)
@@ -174,15 +174,16 @@ def test_a_retry_joins_the_call_that_is_running(demo: Running) -> None:
     """A client that gives up and asks again does not make the source work twice."""
 
     async def go() -> None:
-        async with client() as http:
-            _, tokens = await authorised(http, demo, GGZ, RUBEN)
-            ask = next(one for one in asks(pgo(demo), tokens, catalogue()) if one.rule.id == "problem")
+        async with connect() as http:
+            one, tokens = await authorised(http, demo, GGZ, RUBEN)
+            search = next(search for search in first_searches(pgo(demo), tokens) if search.rule.id == "problem")
             await http.post(f"{demo.base}/demo-ehr/ecd/switch/slow")
             with pytest.raises(httpx.ReadTimeout):
-                async with client(timeout=0.5) as impatient:
-                    await fetch(impatient, ask.url, tokens, accept(ask.standard))
+                await PgoClient(http, pgo(demo), Patience(first_byte=0.5)).fetch(
+                    search.url, tokens, accept(search.standard)
+                )
             started = time.monotonic()
-            answer = await fetch(http, ask.url, tokens, accept(ask.standard))
+            answer = await one.fetch(search.url, tokens, accept(search.standard))
             assert answer.status_code == 503
             # It ends with the first call's deadline, not with one of its own.
             assert time.monotonic() - started < 4.0

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from servers import free_port
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from unit.gateway_demo.pgo_fakes import FakeGateway, bundle, outcome
+from unit.workbench.pgo.pgo_fakes import FakeGateway, bundle, outcome
 
 from workbench.cli.pgo import pgo
 from workbench.cli.visit import started

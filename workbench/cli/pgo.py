@@ -5,19 +5,21 @@ import json
 import threading
 import webbrowser
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from gateway.cli.context import FINDINGS, console, errors, fail
-from workbench.demo.pgo.client import Ask, Tokens, ask
-from workbench.demo.visit import Aids, Visit, VisitError
 from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
-from workbench.pgo.conversation import after_consent, client, refreshed, revoked, tls
+from workbench.pgo.client import Patience, PgoClient, connect, tls
+from workbench.pgo.conversation import after_consent, refreshed, revoked
 from workbench.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
 from workbench.pgo.kept import keep, kept
-from workbench.pgo.report import Report, save, show
+from workbench.pgo.oauth import AuthorizationRequest, Tokens, authorization_request
+from workbench.pgo.report import KitReport, save, show
+from workbench.pgo.walk import Aids, PageWalk, VisitError
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -46,6 +48,25 @@ def _output(command: C) -> C:
     ):
         command = option(command)
     return command
+
+
+def _waiting(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how long we wait and how far we read; the command gets them as ``patience``."""
+
+    @click.option(
+        "--first-byte",
+        type=click.FloatRange(0.1, 60),
+        help="Give up on a search that does not begin within so many seconds, and ask once more. PGOs: 5.",
+    )
+    @click.option(
+        "--pages", type=click.IntRange(1, 1000), default=1, show_default=True, help="Pages to read of one answer."
+    )
+    @wraps(command)
+    def wrapper(*args: Any, first_byte: float | None, pages: int, **kwargs: Any) -> None:
+        patience = Patience(first_byte=first_byte, repeats=0 if first_byte is None else 1, pages=pages)
+        command(*args, patience=patience, **kwargs)
+
+    return wrapper
 
 
 @click.group()
@@ -80,6 +101,7 @@ def pgo() -> None:
 @click.option("--keep", "session", type=click.Path(dir_okay=False, path_type=Path), help="Keep the tokens here.")
 @_output
 @_identity
+@_waiting
 def visit(
     authorize: str,
     token: str,
@@ -97,6 +119,7 @@ def visit(
     services: tuple[str, ...],
     folder: Path | None,
     as_json: bool,
+    patience: Patience,
     cert: Path | None,
     key: Path | None,
     ca: Path | None,
@@ -120,34 +143,33 @@ def visit(
     if any("=" not in one for one in fill):
         fail("--fill wants NAME=VALUE")
     aids = Aids({one.partition("=")[0]: one.partition("=")[2] for one in fill}, tick)
-    asked = ask(dva, provider, scope)
+    asked = authorization_request(dva, provider, scope)
 
-    async def go() -> tuple[Report, Tokens | None]:
+    async def go() -> tuple[KitReport, Tokens | None]:
         if person is not None:
-            async with client(front) as http:
-                answer = await _walked(Visit(http, dva, provider, person, aids), asked)
+            async with connect(front) as http:
+                answer = await _walked(PageWalk(http, dva.redirect_uri, person, aids), asked)
         else:
             answer = _by_hand(asked, dva, browser=browser, wait=wait)
-        async with client(identity) as http:
-            return await after_consent(http, dva, asked, answer, services)
+        async with connect(identity) as http:
+            return await after_consent(PgoClient(http, dva, patience), asked, answer, services)
 
     try:
         report, tokens = asyncio.run(go())
     except (VisitError, BackError) as error:
-        report, tokens = Report(provider, stopped=str(error)), None
+        report, tokens = KitReport(provider, stopped=str(error)), None
     if session is not None and tokens is not None:
         _written(lambda: keep(session, dva, tokens), session)
     _end(report, folder, as_json)
 
 
-async def _walked(walk: Visit, asked: Ask) -> dict[str, str]:
-    _, answer = await walk.authorize(
-        lambda step: errors.print(f"  {step.title} -> {step.pressed} ({step.milliseconds} ms)", markup=False), asked
+async def _walked(walk: PageWalk, asked: AuthorizationRequest) -> dict[str, str]:
+    return await walk.authorize(
+        asked, lambda page: errors.print(f"  {page.title} -> {page.pressed} ({page.milliseconds} ms)", markup=False)
     )
-    return answer
 
 
-def _by_hand(asked: Ask, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
+def _by_hand(asked: AuthorizationRequest, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
     click.echo(f"Open this address and go through the pages:\n\n{asked.url}\n", err=True)
 
     def ready() -> None:
@@ -172,20 +194,22 @@ def _by_hand(asked: Ask, dva: Endpoints, *, browser: bool, wait: float) -> dict[
 @click.option("--keep", "session", type=FILE, required=True, help="The file of 'visit --keep'; it gets the new tokens.")
 @_output
 @_identity
+@_waiting
 def refresh(
     session: Path,
     services: tuple[str, ...],
     folder: Path | None,
     as_json: bool,
+    patience: Patience,
     cert: Path | None,
     key: Path | None,
     ca: Path | None,
 ) -> None:
     """Get new tokens without the person, and run the searches with them."""
 
-    async def go() -> tuple[Report, Tokens | None]:
-        async with client(identity) as http:
-            return await refreshed(http, before, services)
+    async def go() -> tuple[KitReport, Tokens | None]:
+        async with connect(identity) as http:
+            return await refreshed(PgoClient(http, before.endpoints, patience), before, services)
 
     try:
         before, identity = kept(session), tls(ca, cert, key)
@@ -205,8 +229,10 @@ def revoke(session: Path, url: str, cert: Path | None, key: Path | None, ca: Pat
     """End the consent from the PGO's side, and see that the tokens are dead at once."""
 
     async def go() -> list[str]:
-        async with client(identity) as http:
-            return await revoked(http, before, checked(url, "revocation endpoint"))
+        async with connect(identity) as http:
+            return await revoked(
+                PgoClient(http, before.endpoints, Patience()), before, checked(url, "revocation endpoint")
+            )
 
     try:
         before, identity = kept(session), tls(ca, cert, key)
@@ -227,7 +253,7 @@ def _written(write: Callable[[], None], path: Path) -> None:
         fail(f"{path}: {error.strerror}")
 
 
-def _end(report: Report, folder: Path | None, as_json: bool) -> None:
+def _end(report: KitReport, folder: Path | None, as_json: bool) -> None:
     if folder is not None:
         _written(lambda: save(folder, report), folder)
     if as_json:

@@ -18,9 +18,9 @@ import httpx
 from gateway.cli.context import console, fail
 from workbench.demo.ehr.division import LIVE
 from workbench.demo.ehr.switches import Switch
-from workbench.demo.pgo.client import PgoSettings
 from workbench.demo.visit import run
 from workbench.demo.world import World, load
+from workbench.pgo.endpoints import GatewayEndpoints
 
 READY_SECONDS = 60
 
@@ -39,9 +39,9 @@ def visit(base_url: str | None, provider: str, person: str | None, fault: str | 
     who = _person(load(datetime.now(UTC).date()), provider, person)
     wrong = (_source(provider), fault) if fault else None
     if base_url is not None:
-        raise SystemExit(run(_settings(base_url.rstrip("/")), provider, who, console, wrong))
+        raise SystemExit(run(_endpoints(base_url.rstrip("/")), provider, who, console, wrong))
     with started() as own:
-        code = run(_settings(own), provider, who, console, wrong)
+        code = run(_endpoints(own), provider, who, console, wrong)
     raise SystemExit(code)
 
 
@@ -51,8 +51,8 @@ def _source(provider: str) -> str:
     return LIVE[provider]
 
 
-def _settings(base_url: str) -> PgoSettings:
-    return PgoSettings(base_url, f"{base_url}/demo-pgo/callback")
+def _endpoints(base_url: str) -> GatewayEndpoints:
+    return GatewayEndpoints(base_url, f"{base_url}/demo-pgo/callback")
 
 
 def _person(world: World, provider: str, name: str | None) -> str:

@@ -1,52 +1,29 @@
 """A PGO's visit to any DVA, step by step; what goes wrong is written in the report and ends the visit."""
 
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 
 from profiles.standards.load import UnknownService, catalogue
-from workbench.demo.pgo.client import Ask, Dva, PgoError, TokenAnswer, Tokens, code_of, exchange, post
-from workbench.demo.pgo.collect import collect
+from workbench.pgo.client import PgoClient
 from workbench.pgo.endpoints import EndpointError
 from workbench.pgo.judge import of_redirect, of_tokens
-from workbench.pgo.kept import Kept
-from workbench.pgo.report import Report
-
-PATIENCE = 65.0
-"""Seconds to wait for an answer: a little more than a DVA may take (RES-02)."""
-
-
-def tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Whom to trust, and who we are. Raises EndpointError when a file cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=str(ca) if ca else None)
-        if certificate is not None:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise EndpointError(f"certificate files: {error}") from error
-    return context
-
-
-def client(context: ssl.SSLContext) -> httpx.AsyncClient:
-    """An HTTP client with this identity; no redirects, no proxies, room for all searches at once."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-    return httpx.AsyncClient(verify=context, timeout=PATIENCE, limits=limits, trust_env=False)
+from workbench.pgo.kept import KeptVisit
+from workbench.pgo.oauth import AuthorizationRequest, PgoError, TokenAnswer, Tokens, code_of
+from workbench.pgo.report import KitReport
 
 
 async def after_consent(
-    http: httpx.AsyncClient,
-    dva: Dva,
-    asked: Ask,
+    pgo: PgoClient,
+    asked: AuthorizationRequest,
     answer: Mapping[str, str],
     only: tuple[str, ...],
-) -> tuple[Report, Tokens | None]:
+) -> tuple[KitReport, Tokens | None]:
     """From the redirect to the last search. ``only`` limits the searches to these data services."""
-    report = Report(asked.provider)
+    report = KitReport(asked.provider)
     report.notes += of_redirect(answer)
     try:
         code = code_of(asked, answer)
@@ -55,30 +32,25 @@ async def after_consent(
         return report, None
     start = time.perf_counter()
     try:
-        token = await exchange(http, dva, asked, code)
+        token = await pgo.exchange(asked, code)
     except httpx.HTTPError as error:
         report.stopped = f"the token endpoint gave no answer: {type(error).__name__}: {error}"
         return report, None
     tokens = _judged(report, token, start)
     if tokens is not None:
-        await searches(http, dva, tokens, only, report)
+        await searches(pgo, tokens, only, report)
     return report, tokens
 
 
-async def refreshed(http: httpx.AsyncClient, session: Kept, only: tuple[str, ...]) -> tuple[Report, Tokens | None]:
+async def refreshed(pgo: PgoClient, session: KeptVisit, only: tuple[str, ...]) -> tuple[KitReport, Tokens | None]:
     """New tokens without the person (TOKEN-04, LTC-11), and every search with them."""
-    report = Report(session.provider)
+    report = KitReport(session.provider)
     if not session.refresh_token:
         report.stopped = "there is no refresh token: the consent was for once"
         return report, None
-    form = {
-        "grant_type": "refresh_token",
-        "refresh_token": session.refresh_token,
-        "client_id": session.endpoints.client_id,
-    }
     start = time.perf_counter()
     try:
-        token = await post(http, session.endpoints.token_url, form, str(uuid4()))
+        token = await pgo.refresh(session.refresh_token)
     except httpx.HTTPError as error:
         report.stopped = f"the token endpoint gave no answer: {type(error).__name__}: {error}"
         return report, None
@@ -88,33 +60,32 @@ async def refreshed(http: httpx.AsyncClient, session: Kept, only: tuple[str, ...
     if not tokens.refresh_token:
         report.notes.append("no new refresh token came: the old one is kept (LTC-04 expects rotation)")
         tokens = replace(tokens, refresh_token=session.refresh_token)
-    await searches(http, session.endpoints, tokens, only, report)
+    await searches(pgo, tokens, only, report)
     return report, tokens
 
 
-async def revoked(http: httpx.AsyncClient, session: Kept, url: str) -> list[str]:
+async def revoked(pgo: PgoClient, session: KeptVisit, url: str) -> list[str]:
     """Revoke the whole grant (LTC-08), and see that it works at once (LTC-09). Returns what is wrong."""
     token, hint = session.refresh_token or session.access_token, "refresh_token" if session.refresh_token else ""
-    form = {"token": token, "client_id": session.endpoints.client_id} | ({"token_type_hint": hint} if hint else {})
     problems = []
     try:
-        answer = await post(http, url, form, str(uuid4()))
+        answer = await pgo.revoke(url, token, hint)
         if answer.status != 200:
             problems.append(f"the revocation endpoint answered with status {answer.status}, not 200 (LTC-08)")
         tokens = Tokens(session.provider, session.services, session.access_token, 0, "", str(uuid4()))
-        sections = await collect(http, session.endpoints, tokens)
+        answers = await pgo.collect(tokens)
     except (httpx.HTTPError, EndpointError) as error:
         return [*problems, f"no answer: {type(error).__name__}: {error}"]
-    alive = sum(section.status == 200 for section in sections)
+    alive = sum(one.status == 200 for one in answers)
     if alive:
         problems.append(f"{alive} searches are still answered with the revoked token (LTC-09)")
-    odd = sorted({section.status for section in sections} - {200, 401})
+    odd = sorted({one.status for one in answers} - {200, 401})
     if odd:
         problems.append(f"searches with the revoked token gave status {', '.join(map(str, odd))}, not 401 (CT-87)")
     return problems
 
 
-async def searches(http: httpx.AsyncClient, dva: Dva, tokens: Tokens, only: tuple[str, ...], report: Report) -> None:
+async def searches(pgo: PgoClient, tokens: Tokens, only: tuple[str, ...], report: KitReport) -> None:
     """Every search of the granted services, at the same time, into the report."""
     wanted = tuple(one for one in tokens.services if not only or one in only)
     report.notes += [
@@ -126,15 +97,15 @@ async def searches(http: httpx.AsyncClient, dva: Dva, tokens: Tokens, only: tupl
         except UnknownService:
             report.notes.append(f"data service {service} is granted; no standard that we know describes its searches")
     try:
-        report.sections = await collect(http, dva, replace(tokens, services=wanted))
+        report.answers = await pgo.collect(replace(tokens, services=wanted))
     except EndpointError as error:
         report.stopped = str(error)
         return
-    if not report.sections:
+    if not report.answers:
         report.stopped = "nothing was granted that can be searched"
 
 
-def _judged(report: Report, token: TokenAnswer, start: float) -> Tokens | None:
+def _judged(report: KitReport, token: TokenAnswer, start: float) -> Tokens | None:
     spent = round((time.perf_counter() - start) * 1000)
     report.granted(token)
     report.token_problems += of_tokens(token, spent, report.provider)

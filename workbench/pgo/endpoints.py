@@ -1,7 +1,8 @@
-"""Where a DVA is, as a vendor tells it on the command line."""
+"""Who the PGO is and where a DVA is: a gateway of ours, or any other as a vendor tells it on the command line."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 PROVIDER, SERVICE = "{provider}", "{service}"
@@ -11,9 +12,65 @@ class EndpointError(Exception):
     """An endpoint that cannot be used; the text says which and why."""
 
 
+class Dva(Protocol):
+    """Who the PGO is, and where the DVA's endpoints are."""
+
+    @property
+    def client_id(self) -> str:
+        """Host name of the PGO on the OAuth client list."""
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the DVA sends the browser back."""
+
+    @property
+    def authorize_url(self) -> str:
+        """The authorization endpoint, for the browser."""
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint, for this process."""
+
+    def resource(self, provider: str, service: str) -> str:
+        """The FHIR base URL of a data service, without a slash at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayEndpoints:
+    """The demo PGO at a gateway of ours; implements ``Dva``.
+
+    ``base_url`` is where this process reaches the gateway and ``browser_url`` where the person's browser does; they are
+    the same in the demo. ``redirect_uri`` stands in the request; a gateway in test mode may allow a local one.
+    """
+
+    base_url: str
+    redirect_uri: str
+    browser_url: str = ""
+    client_id: str = "pgo.demo.example"
+
+    @property
+    def front(self) -> str:
+        """The base URL for the browser."""
+        return self.browser_url or self.base_url
+
+    @property
+    def authorize_url(self) -> str:
+        """The authorization endpoint of the gateway."""
+        return f"{self.front}/oauth/authorize"
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint of the gateway."""
+        return f"{self.base_url}/oauth/token"
+
+    def resource(self, provider: str, service: str) -> str:
+        """The FHIR base URL of a data service at the gateway."""
+        return f"{self.base_url}/{provider}/{service}/fhir"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints of a DVA; implements ``workbench.demo.pgo.client.Dva``.
+    """The endpoints of a DVA; implements ``Dva``.
 
     ``resources`` holds FHIR base URLs by data service; the empty key is for every other service. ``{provider}`` and
     ``{service}`` in them are filled in.

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workbench.demo.pgo.client import TokenAnswer
-from workbench.demo.pgo.collect import Section, entries
+from workbench.pgo.answers import SearchAnswer, dicts, entries, issues
+from workbench.pgo.oauth import TokenAnswer
 
 SLOW_TOKEN, SLOW_SEARCH = 10_000, 60_000
 """Milliseconds within which a token endpoint (TOKEN-14) and a resource endpoint (RES-02) must answer."""
@@ -50,51 +50,53 @@ def _token_problems(answer: TokenAnswer, milliseconds: int, provider: str) -> It
         yield f"the scope does not list {provider}~SERVICE for each granted service (SCOPE-09)"
 
 
-def of_section(section: Section) -> list[str]:
+def of_search(reply: SearchAnswer) -> list[str]:
     """What is wrong with the answer to a search, the most telling first (RES-02, RES-08, RES-11, RES-12, IDN-06)."""
-    return list(_section_problems(section))
+    return list(_search_problems(reply))
 
 
-def _section_problems(section: Section) -> Iterator[str]:
-    if section.failure:
-        yield f"no answer: {section.failure}"
+def _search_problems(reply: SearchAnswer) -> Iterator[str]:
+    if reply.failure:
+        yield f"no answer: {reply.failure}"
         return
     try:
-        answer = json.loads(section.raw)
+        body = json.loads(reply.raw)
     except (ValueError, RecursionError):
-        answer = None
-    kind = answer.get("resourceType") if isinstance(answer, dict) else None
-    if section.status != 200:
-        told = "; ".join(_told(answer)) if isinstance(answer, dict) and kind == "OperationOutcome" else ""
-        yield f"status {section.status}{f': {told}' if told else ' without an OperationOutcome (RES-11)'}"
+        body = None
+    kind = body.get("resourceType") if isinstance(body, dict) else None
+    if reply.status != 200:
+        told = "; ".join(_told(body)) if isinstance(body, dict) and kind == "OperationOutcome" else ""
+        yield f"status {reply.status}{f': {told}' if told else ' without an OperationOutcome (RES-11)'}"
         return
-    if not isinstance(answer, dict) or kind != "Bundle" or answer.get("type") != "searchset":
+    if not isinstance(body, dict) or kind != "Bundle" or body.get("type") != "searchset":
         yield "the answer is no searchset"
         return
-    yield from _bundle_problems(section, answer)
+    yield from _bundle_problems(reply, body)
 
 
-def _bundle_problems(section: Section, bundle: Mapping[str, Any]) -> Iterator[str]:
+def _bundle_problems(reply: SearchAnswer, bundle: Mapping[str, Any]) -> Iterator[str]:
     for resource, _ in entries(bundle):
         if resource["resourceType"] == "OperationOutcome":
             yield from _told(resource)
-    if section.media.partition(";")[0].strip() != "application/fhir+json":
-        yield f"the Content-Type is {section.media or 'absent'}, not application/fhir+json (RES-08)"
-    if section.milliseconds > SLOW_SEARCH:
-        yield f"the answer took {section.milliseconds} ms; the limit is {SLOW_SEARCH} (RES-02)"
-    links = {link.get("relation") for link in _dicts(bundle.get("link"))}
+    if reply.media.partition(";")[0].strip() != "application/fhir+json":
+        yield f"the Content-Type is {reply.media or 'absent'}, not application/fhir+json (RES-08)"
+    if reply.milliseconds > SLOW_SEARCH:
+        yield f"the answer took {reply.milliseconds} ms; the limit is {SLOW_SEARCH} (RES-02)"
+    links = {str(link.get("relation")) for link in dicts(bundle.get("link"))}
     if "self" not in links:
         yield "there is no self link (RES-12)"
     if "next" in links:
         yield "there is a next page; a PGO reads one page"
-    if bundle.get("total") is not None and bundle["total"] != len(section.matches):
-        yield f"total says {bundle['total']}, {len(section.matches)} matches came (RES-12)"
-    wanted = section.ask.rule.type
-    odd = sorted({str(one.get("resourceType")) for one in section.matches} - {wanted})
+    if bundle.get("total") is not None and bundle["total"] != len(reply.matches):
+        yield f"total says {bundle['total']}, {len(reply.matches)} matches came (RES-12)"
+    wanted = reply.search.rule.type
+    odd = sorted({str(one.get("resourceType")) for one in reply.matches} - {wanted})
     if odd:
         yield f"matches of type {', '.join(odd)} came, {wanted} was asked"
-    if any(_has_bsn(resource) for resource, _ in entries(bundle)):
-        yield "a BSN stands in the answer (IDN-06)"
+    if reply.tries > 1:
+        yield f"it was answered at try {reply.tries}: before that no byte came in time (SC-P5)"
+    if any(_has_bsn(one) for one in (*reply.matches, *reply.included, *(one for one, _ in entries(bundle)))):
+        yield "a BSN stands in the body (IDN-06)"
 
 
 def _has_bsn(node: Any) -> bool:
@@ -106,11 +108,4 @@ def _has_bsn(node: Any) -> bool:
 
 
 def _told(outcome: Mapping[str, Any]) -> Iterator[str]:
-    for issue in _dicts(outcome.get("issue")):
-        details = issue.get("details")
-        text = details.get("text") if isinstance(details, dict) else None
-        yield str(text or issue.get("diagnostics") or issue.get("code") or "an issue without text")
-
-
-def _dicts(node: Any) -> list[dict[str, Any]]:
-    return [one for one in node if isinstance(one, dict)] if isinstance(node, list) else []
+    return (text or code or "an issue without text" for text, code in issues(outcome))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.demo.pgo.client import Tokens
 from workbench.pgo.endpoints import EndpointError, Endpoints
+from workbench.pgo.oauth import Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVisit:
     """The end of a visit."""
 
     endpoints: Endpoints
@@ -39,7 +39,7 @@ def keep(path: Path, endpoints: Endpoints, tokens: Tokens) -> None:
         json.dump(content, file, indent=2)
 
 
-def kept(path: Path) -> Kept:
+def kept(path: Path) -> KeptVisit:
     """Read the file. Raises EndpointError when it is not one of ours."""
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -52,6 +52,6 @@ def kept(path: Path) -> Kept:
         )
         services = tuple(str(one) for one in content["services"])
         tokens = (str(content["access_token"]), str(content["refresh_token"]))
-        return Kept(endpoints, str(content["provider"]), services, *tokens)
+        return KeptVisit(endpoints, str(content["provider"]), services, *tokens)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EndpointError(f"{path} is no file of 'gateway pgo visit --keep': {type(error).__name__}") from error

@@ -11,28 +11,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from workbench.demo.pgo.client import TokenAnswer
-from workbench.demo.pgo.collect import Section
-from workbench.pgo.judge import of_section
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.judge import of_search
+from workbench.pgo.oauth import TokenAnswer
 
 SECRET = ("access_token", "refresh_token", "id_token")
 
 
 @dataclass(slots=True)
-class Report:
+class KitReport:
     """Everything that one command found. ``stopped`` says why there are no searches; ``notes`` are no faults."""
 
     provider: str
     token: dict[str, Any] = field(default_factory=dict)
     token_problems: list[str] = field(default_factory=list)
-    sections: Sequence[Section] = ()
+    answers: Sequence[SearchAnswer] = ()
     notes: list[str] = field(default_factory=list)
     stopped: str = ""
 
     @property
     def clean(self) -> bool:
         """Whether nothing was found that is wrong."""
-        return not self.stopped and not self.token_problems and not any(map(of_section, self.sections))
+        return not self.stopped and not self.token_problems and not any(map(of_search, self.answers))
 
     def granted(self, answer: TokenAnswer) -> None:
         """Take over the fields of a token answer; a token is told by its length only."""
@@ -47,7 +47,7 @@ class Report:
             "token": self.token,
             "tokenProblems": self.token_problems,
             "notes": self.notes,
-            "searches": [_row(section) for section in self.sections],
+            "searches": [_row(answer) for answer in self.answers],
         }
 
 
@@ -55,21 +55,21 @@ def _shown(name: str, value: Any) -> Any:
     return f"(hidden, {len(str(value))} characters)" if name in SECRET else value
 
 
-def _row(section: Section) -> dict[str, Any]:
+def _row(answer: SearchAnswer) -> dict[str, Any]:
     return {
-        "service": section.ask.service.id,
-        "search": section.ask.rule.id,
-        "name": section.ask.rule.name_en,
-        "url": section.ask.url,
-        "status": section.status,
-        "matches": len(section.matches),
-        "included": len(section.included),
-        "milliseconds": section.milliseconds,
-        "problems": of_section(section),
+        "service": answer.search.service.id,
+        "search": answer.search.rule.id,
+        "name": answer.search.rule.name_en,
+        "url": answer.search.url,
+        "status": answer.status,
+        "matches": len(answer.matches),
+        "included": len(answer.included),
+        "milliseconds": answer.milliseconds,
+        "problems": of_search(answer),
     }
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: KitReport, console: Console) -> None:
     """Print the report for people."""
     for name, value in report.token.items():
         console.print(f"  {escape(str(name))}: {escape(str(value))}", highlight=False)
@@ -77,37 +77,38 @@ def show(report: Report, console: Console) -> None:
         console.print(f"  [red]token endpoint: {escape(problem)}[/]", highlight=False)
     for note in report.notes:
         console.print(f"  [yellow]{escape(note)}[/]", highlight=False)
-    if report.sections:
-        console.print(_table(report.sections))
+    if report.answers:
+        console.print(_table(report.answers))
     if report.stopped:
         console.print(f"[bold red]The visit stopped:[/] {escape(report.stopped)}", highlight=False)
-    wrong = sum(bool(of_section(section)) for section in report.sections)
-    if report.sections:
-        console.print(f"{len(report.sections)} searches, {wrong} with a problem.", highlight=False)
+    wrong = sum(bool(of_search(answer)) for answer in report.answers)
+    if report.answers:
+        console.print(f"{len(report.answers)} searches, {wrong} with a problem.", highlight=False)
 
 
-def _table(sections: Sequence[Section]) -> Table:
+def _table(answers: Sequence[SearchAnswer]) -> Table:
     table = Table(header_style="bold")
     for column in ("Service", "Search"):
         table.add_column(column)
     for column in ("Status", "Found", "ms"):
         table.add_column(column, justify="right")
     table.add_column("First problem", overflow="fold")
-    for section in sections:
-        problems = of_section(section)
-        found = str(len(section.matches)) + (f" +{len(section.included)}" if section.included else "")
+    for answer in answers:
+        problems = of_search(answer)
+        found = str(len(answer.matches)) + (f" +{len(answer.included)}" if answer.included else "")
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         first = f"[red]{escape(problems[0])}{more}[/]" if problems else ""
-        name = escape(section.ask.rule.name_en)
-        status, spent = str(section.status or "-"), str(section.milliseconds)
-        table.add_row(section.ask.service.id, name, status, found, spent, first)
+        name = escape(answer.search.rule.name_en)
+        status, spent = str(answer.status or "-"), str(answer.milliseconds)
+        table.add_row(answer.search.service.id, name, status, found, spent, first)
     return table
 
 
-def save(folder: Path, report: Report) -> None:
+def save(folder: Path, report: KitReport) -> None:
     """Every answer as it came, and the report beside them. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    for section in report.sections:
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", section.id)
-        (folder / f"{name}.json").write_bytes(section.raw)
+    for answer in report.answers:
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", answer.id)
+        for number, page in enumerate((answer.raw, *answer.more), 1):
+            (folder / (f"{name}-{number}.json" if number > 1 else f"{name}.json")).write_bytes(page)
     (folder / "report.json").write_text(json.dumps(report.as_data(), indent=2, ensure_ascii=False), "utf-8")

@@ -16,11 +16,14 @@ from starlette.routing import Route
 
 from auth.ports import Representation
 from workbench.demo.pgo import words
-from workbench.demo.pgo.client import PgoSettings, Tokens, ask
-from workbench.demo.pgo.collect import Section, accept, fetch
 from workbench.demo.pgo.parts import parts_of, person_of
-from workbench.demo.pgo.visits import Visit, Visits
+from workbench.demo.pgo.visits import BrowserVisit, BrowserVisits
 from workbench.demo.world import Mandate, World, load
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.client import NATIONAL, PgoClient, connect
+from workbench.pgo.endpoints import GatewayEndpoints
+from workbench.pgo.oauth import authorization_request
+from workbench.pgo.searches import accept
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "demo_pgo"
@@ -33,14 +36,14 @@ class Pages:
     """The pages; one instance per process."""
 
     def __init__(
-        self, settings: PgoSettings, http: httpx.AsyncClient | None, world: World, root: str, *, representing: bool
+        self, gateway: GatewayEndpoints, http: httpx.AsyncClient | None, world: World, root: str, *, representing: bool
     ) -> None:
-        self._settings = settings
+        self._gateway = gateway
         self._representing = representing
         self._root = root
-        self._client = http
+        self._http = http
         self._world = world
-        self._visits = Visits(settings, self._http)
+        self._visits = BrowserVisits(self._pgo)
         self._templates = Environment(
             loader=PackageLoader("workbench.demo.pgo"),
             autoescape=True,
@@ -48,7 +51,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        front = urlsplit(settings.front)
+        front = urlsplit(gateway.front)
         self._policy = (
             "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
             f"form-action 'self' {front.scheme}://{front.netloc}"
@@ -97,47 +100,45 @@ class Pages:
             await asyncio.wait([visit.task], timeout=PATIENCE_SECONDS)
         if visit.finished is None:
             return self._page("waiting.html", visit=visit, provider=provider)
-        parts = await asyncio.to_thread(parts_of, visit.sections)
+        parts = await asyncio.to_thread(parts_of, visit.answers)
         return self._page(
             "record.html",
             visit=visit,
             provider=provider,
             parts=parts,
-            person=person_of(visit.sections),
+            person=person_of(visit.answers),
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
         )
 
     async def raw(self, request: Request) -> Response:
         """One section as it came, in JSON or asked again in XML."""
         visit, form = self._find(request), request.path_params["form"]
-        section = self._section(visit, request.path_params["section"])
-        if visit is None or visit.tokens is None or section is None or form not in ("json", "xml"):
+        found = self._answer(visit, request.path_params["section"])
+        if visit is None or visit.tokens is None or found is None or form not in ("json", "xml"):
             return self._message("Dit onderdeel is er niet meer.", 404)
         media = f"application/fhir+{form}; charset=utf-8"
-        body = section.raw
+        body = found.raw
         if form == "xml":
-            answer = await self._fetch(section.ask.url, visit.tokens, accept(section.ask.standard, "xml"))
-            if answer is None:
+            again = await self._pgo().read(found.search.url, visit.tokens, accept(found.search.standard, "xml"))
+            if again is None:
                 return self._message(
                     "De zorgaanbieder kon dit onderdeel nu niet geven. Haal uw gegevens opnieuw op.", 502
                 )
-            body = answer.content
-        name = f"{section.id}.{form}"
+            body = again.content
+        name = f"{found.id}.{form}"
         return Response(body, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def document(self, request: Request) -> Response:
         """A document, fetched with the visit's token."""
         visit = self._find(request)
-        section = self._section(visit, request.path_params["section"])
-        if visit is None or visit.tokens is None or section is None:
+        found = self._answer(visit, request.path_params["section"])
+        if visit is None or visit.tokens is None or found is None:
             return self._message("Dit document is er niet meer.", 404)
-        base = section.ask.url.partition("/fhir/")[0] + "/fhir"
-        url = f"{base}/Binary/{request.path_params['binary']}"
-        answer = await self._fetch(url, visit.tokens, "application/pdf")
-        if answer is None or not answer.headers.get("content-type", "").startswith("application/pdf"):
+        content = await self._pgo().document(visit.tokens, found.search.service.id, request.path_params["binary"])
+        if content is None:
             return self._message("De zorgaanbieder kon dit document nu niet geven. Haal uw gegevens opnieuw op.", 502)
         headers = {"Content-Disposition": "inline", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-        return Response(answer.content, media_type="application/pdf", headers=headers)
+        return Response(content, media_type="application/pdf", headers=headers)
 
     async def logo(self, request: Request) -> Response:
         """The logo of an institution."""
@@ -158,38 +159,29 @@ class Pages:
         """The icon."""
         return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
 
-    def _begin(self, owner: str, provider: str, person: str) -> Visit:
+    def _begin(self, owner: str, provider: str, person: str) -> BrowserVisit:
         """A visit for the user's own data, or for those of a person for whom the user keeps a record here as well."""
         found = next((one for one in self._mandates(provider) if one.person.id == person), None)
         if found is None:
-            return self._visits.begin(owner, ask(self._settings, provider))
-        asked = ask(self._settings, provider, f"{provider} {found.kind}", found.person.born)
+            return self._visits.begin(owner, authorization_request(self._gateway, provider))
+        asked = authorization_request(self._gateway, provider, f"{provider} {found.kind}", found.person.born)
         return self._visits.begin(owner, asked, found.person.name)
 
     def _mandates(self, provider: str) -> tuple[Mandate, ...]:
         return self._world.mandates_at(provider) if self._representing else ()
 
-    def _http(self) -> httpx.AsyncClient:
-        # Made on first use: a mounted application has no start-up of its own.
-        if self._client is None:
-            limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-            self._client = httpx.AsyncClient(timeout=10.0, limits=limits, trust_env=False)
-        return self._client
+    def _pgo(self) -> PgoClient:
+        # Connected on first use: a mounted application has no start-up of its own.
+        if self._http is None:
+            self._http = connect(timeout=NATIONAL.whole)
+        return PgoClient(self._http, self._gateway)
 
-    async def _fetch(self, url: str, tokens: Tokens, media: str) -> httpx.Response | None:
-        """One more GET with the visit's token; None when it gives nothing, for one because the token has ended."""
-        try:
-            answer = await fetch(self._http(), url, tokens, media)
-        except httpx.HTTPError:
-            return None
-        return answer if answer.status_code == 200 else None
-
-    def _find(self, request: Request) -> Visit | None:
+    def _find(self, request: Request) -> BrowserVisit | None:
         return self._visits.find(request.path_params["visit"], request.cookies.get(COOKIE, ""))
 
     @staticmethod
-    def _section(visit: Visit | None, id_: str) -> Section | None:
-        return next((one for one in (visit.sections if visit is not None else ()) if one.id == id_), None)
+    def _answer(visit: BrowserVisit | None, id_: str) -> SearchAnswer | None:
+        return next((one for one in (visit.answers if visit is not None else ()) if one.id == id_), None)
 
     def _message(self, text: str, status: int, title: str = "Mijn Dossier") -> Response:
         return self._page("message.html", status=status, text=text, title=title)
@@ -213,8 +205,8 @@ def app(
     ``http`` reaches the gateway; without it a client is made. The gateway must allow ``{base_url}{prefix}/callback``
     as a local redirect of the client pgo.demo.example. ``representing`` offers to collect for somebody else.
     """
-    settings = PgoSettings(base_url=base_url, redirect_uri=f"{base_url}{prefix}/callback")
-    pages = Pages(settings, http, load(datetime.now(UTC).date()), prefix, representing=representing)
+    gateway = GatewayEndpoints(base_url=base_url, redirect_uri=f"{base_url}{prefix}/callback")
+    pages = Pages(gateway, http, load(datetime.now(UTC).date()), prefix, representing=representing)
     return Starlette(
         routes=[
             Route("/", pages.home),

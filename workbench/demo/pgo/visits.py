@@ -7,26 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import httpx
-
-from workbench.demo.pgo.client import Ask, PgoError, PgoSettings, Tokens, code_of, redeem
-from workbench.demo.pgo.collect import Section, collect
+from workbench.pgo.answers import SearchAnswer
+from workbench.pgo.client import PgoClient
+from workbench.pgo.oauth import AuthorizationRequest, PgoError, Tokens
 
 MOST, SECONDS = 200, 1800
 
 
 @dataclass
-class Visit:
+class BrowserVisit:
     """One person's visit to one provider, from the start until it is forgotten."""
 
     id: str
     owner: str
-    asked: Ask
+    asked: AuthorizationRequest
     whom: str = ""
     """Name of the person for whom somebody else collects, as this PGO's user knows them; empty: the user's own data."""
     begun: float = field(default_factory=time.monotonic)
     tokens: Tokens | None = None
-    sections: tuple[Section, ...] = ()
+    answers: tuple[SearchAnswer, ...] = ()
     seen: int = 0
     expected: int = 0
     milliseconds: int = 0
@@ -40,59 +39,57 @@ class Visit:
         return self.task is not None and not self.task.done()
 
 
-class Visits:
+class BrowserVisits:
     """Every visit in this process."""
 
-    def __init__(self, settings: PgoSettings, http: Callable[[], httpx.AsyncClient]) -> None:
-        self._settings = settings
-        self._http = http
-        self._visits: dict[str, Visit] = {}
+    def __init__(self, pgo: Callable[[], PgoClient]) -> None:
+        self._pgo = pgo
+        self._visits: dict[str, BrowserVisit] = {}
 
-    def begin(self, owner: str, asked: Ask, whom: str = "") -> Visit:
+    def begin(self, owner: str, asked: AuthorizationRequest, whom: str = "") -> BrowserVisit:
         """A new visit of this browser, for ``whom`` when that is somebody else; the oldest make room."""
         now = time.monotonic()
         for visit in [one for one in self._visits.values() if now - one.begun > SECONDS]:
             self._forget(visit)
         while len(self._visits) >= MOST:
             self._forget(next(iter(self._visits.values())))
-        visit = Visit(secrets.token_urlsafe(12), owner, asked, whom)
+        visit = BrowserVisit(secrets.token_urlsafe(12), owner, asked, whom)
         self._visits[visit.id] = visit
         return visit
 
-    def find(self, id_: str, owner: str) -> Visit | None:
+    def find(self, id_: str, owner: str) -> BrowserVisit | None:
         """A visit of this browser; another browser's is not found."""
         visit = self._visits.get(id_)
         if visit is None or not secrets.compare_digest(visit.owner, owner):
             return None
         return visit
 
-    def of_state(self, state: str, owner: str) -> Visit | None:
+    def of_state(self, state: str, owner: str) -> BrowserVisit | None:
         """The visit of this browser that waits for an answer with this state."""
         mine = (one for one in self._visits.values() if one.owner == owner and one.tokens is None and not one.problem)
         return next((one for one in mine if secrets.compare_digest(one.asked.state.encode(), state.encode())), None)
 
-    async def answered(self, visit: Visit, answer: dict[str, str]) -> None:
+    async def answered(self, visit: BrowserVisit, answer: dict[str, str]) -> None:
         """The browser came back: exchange the code and start collecting. A refusal is kept in words."""
         try:
-            code = code_of(visit.asked, answer)
-            visit.tokens = await redeem(self._http(), self._settings, visit.asked, code)
+            visit.tokens = await self._pgo().redeem(visit.asked, answer)
         except PgoError as error:
             visit.problem = str(error)
             return
         visit.task = asyncio.create_task(self._collect(visit, visit.tokens))
 
-    async def _collect(self, visit: Visit, tokens: Tokens) -> None:
+    async def _collect(self, visit: BrowserVisit, tokens: Tokens) -> None:
         start = time.perf_counter()
 
-        def progress(_section: Section, total: int) -> None:
+        def progress(_answer: SearchAnswer, total: int) -> None:
             visit.seen += 1
             visit.expected = total
 
-        visit.sections = await collect(self._http(), self._settings, tokens, progress)
+        visit.answers = await self._pgo().collect(tokens, progress)
         visit.milliseconds = round((time.perf_counter() - start) * 1000)
         visit.finished = datetime.now(UTC)
 
-    def _forget(self, visit: Visit) -> None:
+    def _forget(self, visit: BrowserVisit) -> None:
         if visit.task is not None:
             visit.task.cancel()
         self._visits.pop(visit.id, None)

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from workbench.demo.pgo.client import PgoSettings
+from workbench.pgo.endpoints import GatewayEndpoints
 
 BASE = "http://gateway.test"
-SETTINGS = PgoSettings(BASE, f"{BASE}/demo-pgo/callback")
+SETTINGS = GatewayEndpoints(BASE, f"{BASE}/demo-pgo/callback")
 PDF = b"%PDF-1.7 fictief"
 
 Answer = tuple[int, dict[str, Any]]

@@ -9,7 +9,7 @@ from datetime import date
 import pikepdf
 import pytest
 from shared import shared
-from unit.gateway_qualify.scripts import Memory, document, variable
+from unit.workbench.qualify.scripts import Memory, document, variable
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.files import open_files

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from unit.gateway_qualify.scripts import (
+from unit.workbench.qualify.scripts import (
     SERVER,
     assertion,
     document,
@@ -16,7 +16,7 @@ from unit.gateway_qualify.scripts import (
     variable,
     verdicts,
 )
-from unit.gateway_qualify.xis import BASE, Xis
+from unit.workbench.qualify.xis import BASE, Xis
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.ports import Verdict

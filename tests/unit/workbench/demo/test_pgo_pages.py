@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from unit.gateway_demo.pgo_fakes import BASE, PDF, Browser, FakeGateway, bundle, client, outcome
+from unit.workbench.pgo.pgo_fakes import BASE, PDF, Browser, FakeGateway, bundle, client, outcome
 
 from workbench.demo.pgo.app import app
 from workbench.demo.world import load

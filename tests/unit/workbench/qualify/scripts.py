@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 import httpx
-from unit.gateway_qualify.xis import BASE
+from unit.workbench.qualify.xis import BASE
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.engine import Plan, run_script

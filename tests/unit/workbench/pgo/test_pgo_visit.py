@@ -5,12 +5,12 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from unit.gateway_demo.pgo_fakes import SETTINGS, FakeGateway, bundle, client, outcome
+from unit.workbench.pgo.pgo_fakes import SETTINGS, FakeGateway, bundle, client, outcome
 
-from workbench.demo.pgo.client import PgoError, Tokens, ask, code_of, redeem
-from workbench.demo.pgo.collect import Section, collect, read
-from workbench.demo.visit import Visit, VisitError
-from workbench.demo.visit import client as visiting
+from workbench.pgo.answers import SearchAnswer, read
+from workbench.pgo.client import PgoClient, connect
+from workbench.pgo.oauth import PgoError, Tokens, authorization_request, code_of
+from workbench.pgo.walk import VisitError, admitted
 
 TOKENS = Tokens("ziekenhuiszandoord", ("48",), "a-token", 900, "r", "c")
 PATIENT = {"resourceType": "Patient", "id": "joke", "name": [{"text": "Joke"}]}
@@ -18,7 +18,7 @@ PATIENT = {"resourceType": "Patient", "id": "joke", "name": [{"text": "Joke"}]}
 
 def test_the_authorization_request_holds_what_the_agreement_asks() -> None:
     """AUTH-02, AUTH-03, AUTH-04, AUTH-08, AUTH-10, SCOPE-01."""
-    asked = ask(SETTINGS, "ziekenhuiszandoord")
+    asked = authorization_request(SETTINGS, "ziekenhuiszandoord")
     query = {name: value[0] for name, value in parse_qs(urlsplit(asked.url).query).items()}
     assert query["response_type"] == "code"
     assert query["client_id"] == "pgo.demo.example"
@@ -26,7 +26,7 @@ def test_the_authorization_request_holds_what_the_agreement_asks() -> None:
     assert query["scope"] == "ziekenhuiszandoord"
     assert len(query["state"]) >= 32
     assert UUID(query["MedMij-Request-ID"]) != UUID(query["X-Correlation-ID"])
-    assert ask(SETTINGS, "ziekenhuiszandoord").state != asked.state
+    assert authorization_request(SETTINGS, "ziekenhuiszandoord").state != asked.state
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_authorization_request_holds_what_the_agreement_asks() -> None:
     ],
 )
 def test_an_answer_that_is_no_code_is_told_in_dutch(answer: dict[str, str], code: str) -> None:
-    asked = ask(SETTINGS, "ziekenhuiszandoord")
+    asked = authorization_request(SETTINGS, "ziekenhuiszandoord")
     filled = {name: asked.state if value == "{}" else value for name, value in answer.items()}
     with pytest.raises(PgoError) as caught:
         code_of(asked, filled)
@@ -49,12 +49,12 @@ def test_an_answer_that_is_no_code_is_told_in_dutch(answer: dict[str, str], code
 
 
 def test_the_token_call_repeats_the_correlation_id_with_a_new_request_id() -> None:
-    """TOKEN-02."""
-    gateway, asked = FakeGateway("48 51"), ask(SETTINGS, "ziekenhuiszandoord")
+    """HDR-01, TOKEN-02."""
+    gateway, asked = FakeGateway("48 51"), authorization_request(SETTINGS, "ziekenhuiszandoord")
 
     async def go() -> Tokens:
         async with client(gateway) as http:
-            return await redeem(http, SETTINGS, asked, "once")
+            return await PgoClient(http, SETTINGS).redeem(asked, {"state": asked.state, "code": "once"})
 
     tokens = asyncio.run(go())
     assert tokens.services == ("48", "51")
@@ -64,22 +64,24 @@ def test_the_token_call_repeats_the_correlation_id_with_a_new_request_id() -> No
 
 
 def test_a_used_code_gives_no_token() -> None:
+    asked = authorization_request(SETTINGS, "ziekenhuiszandoord")
+
     async def go() -> None:
         async with client(FakeGateway()) as http:
-            await redeem(http, SETTINGS, ask(SETTINGS, "ziekenhuiszandoord"), "twice")
+            await PgoClient(http, SETTINGS).redeem(asked, {"state": asked.state, "code": "twice"})
 
     with pytest.raises(PgoError) as caught:
         asyncio.run(go())
     assert caught.value.code == "invalid_grant"
 
 
-def collected(gateway: FakeGateway, tokens: Tokens = TOKENS) -> tuple[tuple[Section, ...], list[int]]:
+def collected(gateway: FakeGateway, tokens: Tokens = TOKENS) -> tuple[tuple[SearchAnswer, ...], list[int]]:
     """All sections, and the totals that progress was told."""
     totals: list[int] = []
 
-    async def go() -> tuple[Section, ...]:
+    async def go() -> tuple[SearchAnswer, ...]:
         async with client(gateway) as http:
-            return await collect(http, SETTINGS, tokens, lambda _section, total: totals.append(total))
+            return await PgoClient(http, SETTINGS).collect(tokens, lambda _section, total: totals.append(total))
 
     return asyncio.run(go()), totals
 
@@ -91,7 +93,7 @@ def test_all_searches_of_the_bgz_go_out_at_once() -> None:
     assert len(sections) == len(gateway.requests) == 28
     assert totals == [28] * 28
     assert gateway.most_at_once == 28
-    assert [section.ask.rule.id for section in sections][:2] == ["patient", "payer"]
+    assert [section.search.rule.id for section in sections][:2] == ["patient", "payer"]
     assert sections[0].matches == (PATIENT,)
     for headers in gateway.headers:
         assert headers["accept"] == "application/fhir+json; fhirVersion=3.0"
@@ -110,7 +112,7 @@ def test_what_is_missing_is_told_and_what_is_empty_is_not() -> None:
             "AllergyIntolerance": (502, {}),
         }
     )
-    by_rule = {section.ask.rule.id: section for section in collected(gateway)[0]}
+    by_rule = {section.search.rule.id: section for section in collected(gateway)[0]}
     assert by_rule["problem"].problems == ("Het laboratorium antwoordt niet.",)
     assert by_rule["alert"].problems == ("Probeer het later opnieuw.",)
     assert by_rule["allergyIntolerance"].problems == ("Het antwoord was geen FHIR.",)
@@ -123,7 +125,7 @@ def test_birth_care_is_asked_by_the_episodes_that_were_found() -> None:
     path = "EpisodeOfCare?type=http://snomed.info/sct|364320009"
     gateway = FakeGateway("65", {path: bundle(*((one, "match") for one in episodes))})
     sections, totals = collected(gateway, Tokens("ziekenhuiszandoord", ("65",), "a-token", 900, "r", "c"))
-    urls = {section.ask.rule.id: section.ask.url.partition("/fhir/")[2] for section in sections}
+    urls = {section.search.rule.id: section.search.url.partition("/fhir/")[2] for section in sections}
     assert urls["conditions"] == "Condition?context=EpisodeOfCare/e1,EpisodeOfCare/e2"
     assert urls["prenatalVisits"].startswith("Encounter?episodeofcare=e1,e2&")
     assert "context:Encounter.episodeofcare=EpisodeOfCare/e1,EpisodeOfCare/e2" in urls["observationsOnVisits"]
@@ -132,7 +134,7 @@ def test_birth_care_is_asked_by_the_episodes_that_were_found() -> None:
 
 def test_without_episodes_nothing_more_is_asked() -> None:
     sections, totals = collected(FakeGateway(), Tokens("ziekenhuiszandoord", ("65",), "a-token", 900, "r", "c"))
-    assert [section.ask.rule.id for section in sections] == ["woman", "maternalRecord"]
+    assert [section.search.rule.id for section in sections] == ["woman", "maternalRecord"]
     assert totals[0] == 7
 
 
@@ -152,10 +154,10 @@ def visited(gateway: FakeGateway, person: str) -> tuple[Tokens, list[str]]:
     pressed: list[str] = []
 
     async def go() -> Tokens:
-        async with visiting(transport=gateway.transport) as http:
-            visit = Visit(http, SETTINGS, "ziekenhuiszandoord", person)
-            asked, answer = await visit.authorize(lambda step: pressed.append(step.pressed))
-            return await visit.tokens(asked, answer)
+        async with connect(transport=gateway.transport) as http:
+            return await admitted(
+                http, SETTINGS, "ziekenhuiszandoord", person, lambda page: pressed.append(page.pressed)
+            )
 
     return asyncio.run(go()), pressed
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.demo.forms import Button, Form, forward, read
+from workbench.pgo.forms import Button, Form, forward, read
 
 
 def test_labels_options_and_buttons_are_read_with_their_words() -> None:

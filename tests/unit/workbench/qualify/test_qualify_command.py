@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 from servers import free_port
-from unit.gateway_qualify.scripts import assertion, document, operation
-from unit.gateway_qualify.xis import Xis
+from unit.workbench.qualify.scripts import assertion, document, operation
+from unit.workbench.qualify.xis import Xis
 
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine

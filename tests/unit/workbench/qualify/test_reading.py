@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway_qualify.scripts import Memory, assertion, document, operation, side
+from unit.workbench.qualify.scripts import Memory, assertion, document, operation, side
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.compare import UnknownOperator, difference, holds

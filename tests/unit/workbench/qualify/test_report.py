@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 from lxml import etree
-from unit.gateway_qualify.scripts import assertion, document, operation, play
-from unit.gateway_qualify.xis import Xis
+from unit.workbench.qualify.scripts import assertion, document, operation, play
+from unit.workbench.qualify.xis import Xis
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.report import html_page, junit, write_reports

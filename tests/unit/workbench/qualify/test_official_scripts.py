@@ -8,7 +8,7 @@ from functools import cache
 import httpx
 import pytest
 from shared import shared
-from unit.gateway_qualify.xis import BASE, Xis
+from unit.workbench.qualify.xis import BASE, Xis
 
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.asserts import CHECKS
