@@ -29,14 +29,19 @@ from auth.router import AuthApp, build
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
+from gateway.calendar import today_here
 from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
 from gateway.http import docs, health, missing, openapi, validate
+from gateway.http.address import Addresses
+from gateway.http.admission import Admissions
+from gateway.http.answer import Answers
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
-from gateway.http.fhir import FhirEndpoint, Parts
+from gateway.http.fhir import FhirEndpoint
+from gateway.http.statements import Statements
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
 from gateway.providers import Registry
@@ -50,6 +55,7 @@ from gateway.store.reader import Reader, open_reader
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.version import SOFTWARE
 from profiles.record.expect import Expectations
+from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
 
 log = logging.getLogger("gateway")
@@ -203,26 +209,28 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
 
 
 def _endpoint(wiring: Wiring) -> FhirEndpoint:
-    pseudonyms, ring = keys_of(wiring.settings)
+    settings, behaviour = wiring.settings, wiring.settings.resource_server
+    pseudonyms, ring = keys_of(settings)
+    known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
+    base = settings.base_url
+    collector = Collector(
+        reader=wiring.reader,
+        ring=ring,
+        providers=wiring.sources,
+        expected=Expectations(catalogue()),
+        deadline=settings.limits.deadline_seconds,
+        quality=PullGate(wiring.quality),
+    )
+    strict = behaviour.trace_ids == "strict"
     return FhirEndpoint(
-        Parts(
-            settings=wiring.settings,
-            catalogue=catalogue(),
-            bearer=wiring.auth.bearer,
-            collector=Collector(
-                reader=wiring.reader,
-                ring=ring,
-                providers=wiring.sources,
-                expected=Expectations(catalogue()),
-                deadline=wiring.settings.limits.deadline_seconds,
-                quality=PullGate(wiring.quality),
-            ),
-            trail=wiring.trail,
-            peer_of=peer_of,
-            pseudonyms=pseudonyms,
-            providers=frozenset(wiring.registry.names()),
-            note=wiring.auth.parts.note if wiring.chain.enabled else None,
-        )
+        addresses=Addresses(known, frozenset(wiring.registry.names()), base),
+        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
+        answers=Answers(collector, pseudonyms, behaviour.source_header),
+        statements=Statements(OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")),
+        trail=wiring.trail,
+        today=today_here,
+        wrong_version_status=behaviour.wrong_version_status,
+        note=wiring.auth.parts.note if wiring.chain.enabled else None,
     )
 
 

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.http.problems import Problem, problem_of
+from gateway.problems import Problem, problem_of
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings
 from profiles.fhir.codec import jsonio, xmlio

@@ -114,10 +114,16 @@ class Service:
     test: bool = False
     """True when no MedMij number is known: the number is ours and for test mode only."""
     valid_from: date | None = None
+    """First and last day on which it is offered and served; None: no such bound."""
     valid_until: date | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether there are days on which the service is not in force."""
+        return self.valid_from is not None or self.valid_until is not None
+
     def valid_on(self, day: date) -> bool:
-        """Whether the service is in force on a day."""
+        """Whether the service is in force on a day; the first and the last day count."""
         return (self.valid_from is None or self.valid_from <= day) and (
             self.valid_until is None or day <= self.valid_until
         )
