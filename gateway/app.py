@@ -35,7 +35,7 @@ from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
 from gateway.http import docs, health, missing, openapi, validate
-from gateway.http.address import Addresses
+from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
 from gateway.http.dispatch import Dispatch
@@ -142,6 +142,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
+    endpoint = _endpoint(wiring)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -151,6 +152,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
         ]
+        offered = _offered(wiring, endpoint.addresses)
+        tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
@@ -168,7 +171,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.router.routes.extend([*_routes(wiring), *stage.routes])
     return PeerGate(
-        Dispatch(_endpoint(wiring), app),
+        Dispatch(endpoint, app),
         find=finder(settings.tls),
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
@@ -232,6 +235,12 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
     )
+
+
+def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
+    """Where the providers offer their data services today."""
+    pairs = [(name, service) for name, given in wiring.settings.providers.items() for service in given.services]
+    return [addresses.of({"provider": name, "service": service}, today_here()) for name, service in pairs]
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

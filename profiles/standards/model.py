@@ -10,13 +10,6 @@ from pathlib import Path
 from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
 
-ANSWERS = ("all", "last", "one", "accepted", "refused")
-"""all: everything that matches; last: the newest of each kind; one: one resource; accepted: what was written;
-refused: an error that the standard expects."""
-FUNCTIONS = ("collect", "share")
-PATIENT_FROM = ("token", "query", "task")
-"""Where the patient of a request is found: in the access token, in the query (a BSN), in a task."""
-
 INCLUDES = ("_include", "_revinclude")
 PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}"})
 """What a client fills in; the meaning of each is that of spec/datasets.yaml."""
