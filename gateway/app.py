@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from auth.clients.lists import Lists
@@ -34,13 +33,15 @@ from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
-from gateway.http import docs, health, missing, openapi, validate
+from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
+from gateway.http.api import Api, described, refused_input, typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.health import store_probe
 from gateway.http.statements import Statements
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
@@ -48,15 +49,17 @@ from gateway.providers import Registry
 from gateway.quality.open import open_recorder
 from gateway.quality.pull import PullGate
 from gateway.quality.recorder import Recorder
+from gateway.quality.verdicts import shared_validator
 from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
-from gateway.version import SOFTWARE
+from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
+from profiles.validation import Validator
 
 log = logging.getLogger("gateway")
 
@@ -167,8 +170,10 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             await wiring.close()
 
-    app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = Api(docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    app.described = described(catalogue(), wiring.registry.names()[0], settings.base_url)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
+    app.add_exception_handler(RequestValidationError, refused_input)
     app.router.routes.extend([*_routes(wiring), *stage.routes])
     return PeerGate(
         Dispatch(endpoint, app),
@@ -196,18 +201,14 @@ def is_back_channel(path: str) -> bool:
 
 def _routes(wiring: Wiring) -> list[BaseRoute]:
     settings = wiring.settings
-    provider = wiring.registry.names()[0]
-    described = openapi.document(catalogue(), provider, settings.base_url, SOFTWARE)
 
-    async def openapi_json(_request: Request) -> Response:
-        return JSONResponse(described)
+    def validators(version: FhirVersion) -> Validator:
+        return shared_validator(version, settings.package_cache, settings.validation.terminology_url)
 
     return [
         *wiring.auth.routes,
-        *health.routes(wiring.engine),
-        *validate.routes(settings),
-        *docs.routes(settings.base_url, (provider,)),
-        Route("/openapi.json", openapi_json),
+        *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
+        *docs.routes(settings.base_url, (wiring.registry.names()[0],)),
     ]
 
 
