@@ -28,7 +28,8 @@ import uvicorn
 from adapters.testing.fake_ehr import FakeEhr
 from gateway.app import create_app
 from gateway.cli.db import upgrade
-from gateway.settings import ProviderSettings, load
+from gateway.sections import ProviderSettings
+from gateway.settings import load
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
 from workbench.demo.world import load as world

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from auth.clients.lists import Lists
@@ -29,28 +28,38 @@ from auth.router import AuthApp, build
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
+from gateway.calendar import today_here
 from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import TEXTS, close, probe, samples
 from gateway.host import GatewayHost
-from gateway.http import docs, health, missing, openapi, validate
+from gateway.http import docs, missing
+from gateway.http.address import Address, Addresses
+from gateway.http.admission import Admissions
+from gateway.http.answer import Answers
+from gateway.http.api import Api, described, refused_input, typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.exchange import UUID
-from gateway.http.fhir import FhirEndpoint, Parts
+from gateway.http.fhir import FhirEndpoint
+from gateway.http.health import store_probe
+from gateway.http.statements import Statements
 from gateway.keys import keys_of
 from gateway.metrics import METRICS
 from gateway.providers import Registry
 from gateway.quality.open import open_recorder
 from gateway.quality.pull import PullGate
 from gateway.quality.recorder import Recorder
+from gateway.quality.verdicts import shared_validator
 from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
-from gateway.version import SOFTWARE
+from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
+from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
+from profiles.validation import Validator
 
 log = logging.getLogger("gateway")
 
@@ -136,6 +145,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
+    endpoint = _endpoint(wiring)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -145,6 +155,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
         ]
+        offered = _offered(wiring, endpoint.addresses)
+        tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
@@ -158,11 +170,13 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             await wiring.close()
 
-    app = FastAPI(title="MedMij gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = Api(docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    app.described = described(catalogue(), wiring.registry.names()[0], settings.base_url)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
+    app.add_exception_handler(RequestValidationError, refused_input)
     app.router.routes.extend([*_routes(wiring), *stage.routes])
     return PeerGate(
-        Dispatch(_endpoint(wiring), app),
+        Dispatch(endpoint, app),
         find=finder(settings.tls),
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
@@ -187,43 +201,47 @@ def is_back_channel(path: str) -> bool:
 
 def _routes(wiring: Wiring) -> list[BaseRoute]:
     settings = wiring.settings
-    provider = wiring.registry.names()[0]
-    described = openapi.document(catalogue(), provider, settings.base_url, SOFTWARE)
 
-    async def openapi_json(_request: Request) -> Response:
-        return JSONResponse(described)
+    def validators(version: FhirVersion) -> Validator:
+        return shared_validator(version, settings.package_cache, settings.validation.terminology_url)
 
     return [
         *wiring.auth.routes,
-        *health.routes(wiring.engine),
-        *validate.routes(settings),
-        *docs.routes(settings.base_url, (provider,)),
-        Route("/openapi.json", openapi_json),
+        *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
+        *docs.routes(settings.base_url, (wiring.registry.names()[0],)),
     ]
 
 
 def _endpoint(wiring: Wiring) -> FhirEndpoint:
-    pseudonyms, ring = keys_of(wiring.settings)
-    return FhirEndpoint(
-        Parts(
-            settings=wiring.settings,
-            catalogue=catalogue(),
-            bearer=wiring.auth.bearer,
-            collector=Collector(
-                reader=wiring.reader,
-                ring=ring,
-                providers=wiring.sources,
-                expected=Expectations(catalogue()),
-                deadline=wiring.settings.limits.deadline_seconds,
-                quality=PullGate(wiring.quality),
-            ),
-            trail=wiring.trail,
-            peer_of=peer_of,
-            pseudonyms=pseudonyms,
-            providers=frozenset(wiring.registry.names()),
-            note=wiring.auth.parts.note if wiring.chain.enabled else None,
-        )
+    settings, behaviour = wiring.settings, wiring.settings.resource_server
+    pseudonyms, ring = keys_of(settings)
+    known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
+    base = settings.base_url
+    collector = Collector(
+        reader=wiring.reader,
+        ring=ring,
+        providers=wiring.sources,
+        expected=Expectations(catalogue()),
+        deadline=settings.limits.deadline_seconds,
+        quality=PullGate(wiring.quality),
     )
+    strict = behaviour.trace_ids == "strict"
+    return FhirEndpoint(
+        addresses=Addresses(known, frozenset(wiring.registry.names()), base),
+        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
+        answers=Answers(collector, pseudonyms, behaviour.source_header),
+        statements=Statements(OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")),
+        trail=wiring.trail,
+        today=today_here,
+        wrong_version_status=behaviour.wrong_version_status,
+        note=wiring.auth.parts.note if wiring.chain.enabled else None,
+    )
+
+
+def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
+    """Where the providers offer their data services today."""
+    pairs = [(name, service) for name, given in wiring.settings.providers.items() for service in given.services]
+    return [addresses.of({"provider": name, "service": service}, today_here()) for name, service in pairs]
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from auth.clients.lists import Lists
 from auth.clients.notices import Notice, Notify
 from auth.clients.selfcheck import Ourselves, OwnService, registration_notices
+from gateway.calendar import today_here
 from gateway.settings import Settings, authorization
 from profiles.standards.load import catalogue
 
@@ -15,13 +16,14 @@ INTERFACE = "2"
 def ourselves(settings: Settings) -> Ourselves:
     """Hosts, providers, services and endpoints as configured. Services with a test number are never registered."""
     front, back = authorization(settings).base_url.rstrip("/"), settings.base_url
-    known = catalogue()
+    known, day = catalogue(), today_here()
     services = {}
     for name, provider in settings.providers.items():
         own = {}
         for id_ in provider.services:
             _, service = known.service(id_)
-            if not service.test:
+            # Before its first and after its last day a service need not be on the list.
+            if not service.test and service.valid_on(day):
                 roles = dict.fromkeys(service.roles, f"{back}/{name}/{id_}/fhir")
                 own[id_] = OwnService(f"{front}/oauth/authorize", f"{back}/oauth/token", roles)
         services[f"{name}@medmij"] = own

@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings import ProviderSettings, Settings
+from gateway.sections import ProviderSettings
+from gateway.settings import Settings
 
 HEAD = """# Configuration
 

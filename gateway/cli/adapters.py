@@ -17,7 +17,8 @@ from adapters.mapping.coverage import measure
 from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, Level, Probes
 from adapters.registry import build, known, load
 from gateway.cli.context import FINDINGS, console, fail, with_settings
-from gateway.settings import ProviderSettings, Settings
+from gateway.sections import ProviderSettings
+from gateway.settings import Settings
 from profiles.standards.load import catalogue
 from profiles.standards.model import Standard
 

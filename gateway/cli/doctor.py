@@ -21,6 +21,7 @@ from auth.clients.notices import Notice
 from auth.clients.open import NoSource, open_lists
 from auth.peer.certificates import inspect
 from auth.peer.crl import Revocations
+from gateway.calendar import today_here
 from gateway.cli.context import FINDINGS, as_served, console, with_settings
 from gateway.cli.db import SCRIPTS
 from gateway.collect.pipeline import sources_of
@@ -94,6 +95,10 @@ def _providers(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
         else:
             yield Finding(f"provider {name}", "ok", f"{len(provider.services)} services")
+        for id_ in provider.services:
+            if id_ in services and not services[id_][1].valid_on(today_here()):
+                text = f"service {id_} is not in force today: it is neither offered nor served"
+                yield Finding(f"provider {name}", "warning", text)
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:

@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import console, with_settings
-from gateway.http.openapi import document
+from gateway.http.api import described
 from gateway.settings import Settings
-from gateway.version import SOFTWARE
 from profiles.standards.load import catalogue
 
 BASE_URL = "http://127.0.0.1:8080"
@@ -19,8 +18,8 @@ EXAMPLE = "ziekenhuiszandoord"
 
 def exported() -> str:
     """The document as it stands in openapi/."""
-    described = document(catalogue(), EXAMPLE, BASE_URL, SOFTWARE)
-    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    document = described(catalogue(), EXAMPLE, BASE_URL)
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 @click.command()

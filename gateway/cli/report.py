@@ -23,8 +23,6 @@ from gateway.store.engine import reading
 from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
 
-FORMS = ("text", "json", "html")
-
 
 @click.group()
 def report() -> None:

@@ -15,7 +15,7 @@ from gateway.collect.fanout import FanOut, Source
 from gateway.collect.live import Expected, held_of, servable
 from gateway.collect.record import Record, Whose
 from gateway.quality.pull import PullGate
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
 from profiles.record.repair import Repair

@@ -5,9 +5,9 @@ import re
 from gateway.collect.content import Content, wrapped
 from gateway.collect.held import Held
 from gateway.http.exchange import Exchange
-from gateway.http.problems import Problem
 from gateway.http.ranges import Unsatisfiable, applies, asked, tag
 from gateway.http.reply import Reply, Stream
+from gateway.problems import Problem
 from profiles.fhir.codec.mediatypes import Format, content_type
 from profiles.fhir.version import FhirVersion
 

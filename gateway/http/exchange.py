@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.types import Scope, Send
@@ -22,7 +22,6 @@ class Exchange:
     correlation_id: str
     traced: bool
     started: datetime
-    extra: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scope: Scope) -> "Exchange":

@@ -1,33 +1,64 @@
 """Health for operators and containers: alive, and ready to serve."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
 
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from gateway.store.engine import reading
 
+SECONDS = 3
+"""How long the store may take to answer."""
 
-def routes(engine: Engine) -> list[Route]:
-    """/health/live answers 200 as long as the process runs; /health/ready 200 when the store answers, else 503."""
 
-    async def live(_request: Request) -> JSONResponse:
-        return JSONResponse({"status": "live"}, headers={"cache-control": "no-store"})
+class Health(BaseModel):
+    """How the process is."""
 
-    async def ready(_request: Request) -> JSONResponse:
+    status: Literal["live", "ready", "store unavailable"] = Field(description="in one word or two")
+
+
+def router(probe: Callable[[], None]) -> APIRouter:
+    """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError when that fails."""
+    paths = APIRouter(prefix="/health", tags=["Health"])
+
+    async def live(response: Response) -> Health:
+        """200 as long as the process runs."""
+        response.headers["cache-control"] = "no-store"
+        return Health(status="live")
+
+    async def ready(response: Response) -> Health:
+        """200 when the store answers, else 503."""
+        response.headers["cache-control"] = "no-store"
         try:
-            async with asyncio.timeout(3):
-                await asyncio.to_thread(_probe, engine)
+            async with asyncio.timeout(SECONDS):
+                await asyncio.to_thread(probe)
         except (SQLAlchemyError, TimeoutError):
-            return JSONResponse({"status": "store unavailable"}, 503, headers={"cache-control": "no-store"})
-        return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
+            response.status_code = 503
+            return Health(status="store unavailable")
+        return Health(status="ready")
 
-    return [Route("/health/live", live), Route("/health/ready", ready)]
+    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "the store does not answer"}}
+    paths.get("/live", operation_id="live", summary="Is the process alive", openapi_extra=OPEN)(live)
+    paths.get("/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready)(ready)
+    # Load balancers ask with HEAD.
+    paths.head("/live", include_in_schema=False)(live)
+    paths.head("/ready", include_in_schema=False)(ready)
+    return paths
 
 
-def _probe(engine: Engine) -> None:
-    with reading(engine).connect() as connection:
-        connection.execute(text("select count(*) from (select 1 from audit_record limit 1) as probe"))
+OPEN: dict[str, Any] = {"security": []}
+"""In the OpenAPI document: nobody is asked who they are."""
+
+
+def store_probe(engine: Engine) -> Callable[[], None]:
+    """Asks the store for at most one row."""
+
+    def probe() -> None:
+        with reading(engine).connect() as connection:
+            connection.execute(text("select count(*) from (select 1 from audit_record limit 1) as probe"))
+
+    return probe

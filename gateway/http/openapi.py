@@ -1,10 +1,12 @@
 """The OpenAPI document, made from the rows of the standards: what is served and what is described never differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from profiles.fhir.version import FhirVersion
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Service, Standard
 
@@ -23,7 +25,11 @@ TRACE = [
         ("X-Correlation-ID", "the same from authorization to resource"),
     )
 ]
-VALIDATION = "Validation"
+TYPED = {
+    "Validation": "Validate a resource of your own; nothing is kept of it.",
+    "Health": "For operators and containers.",
+}
+"""The tags of the routes that FastAPI describes."""
 FORMATS = ("application/fhir+json", "application/fhir+xml")
 REFUSALS = {
     "400": "the request is not one of the standard, or cannot be read",
@@ -34,8 +40,14 @@ REFUSALS = {
 }
 
 
-def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -> JsonObject:
-    """An OpenAPI 3.1 document for every data service as ``provider`` offers it, with examples that run."""
+def document(
+    catalogue: Catalogue, provider: str, base_url: str, version: str, typed: Sequence[BaseRoute]
+) -> JsonObject:
+    """An OpenAPI 3.1 document for every data service as ``provider`` offers it, with examples that run.
+
+    The FHIR part is made from the rows of the standards; ``typed`` are the routes that FastAPI describes.
+    """
+    described = get_openapi(title="", version=version, routes=typed)
     paths: dict[str, JsonObject] = {}
     tags = []
     for standard in sorted(catalogue.standards.values(), key=lambda one: (one.ring, one.id)):
@@ -46,8 +58,8 @@ def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -
             paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, service)}
             for path, rules in _by_path(standard).items():
                 paths[f"{prefix}{path}"] = {"get": _operation(tag, service, path, rules)}
-    tags.append({"name": VALIDATION, "description": "Validate a resource of your own; nothing is kept of it."})
-    paths |= {f"/fhir/{version.value}/$validate": {"post": _validate(version)} for version in FhirVersion}
+    tags += [{"name": name, "description": text} for name, text in TYPED.items()]
+    paths |= described["paths"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,32 +72,9 @@ def document(catalogue: Catalogue, provider: str, base_url: str, version: str) -
         "tags": tags,
         "security": [{"medmij": [provider]}],
         "paths": paths,
-        "components": {"securitySchemes": {"medmij": _flow(base_url, provider)}, "schemas": _schemas()},
-    }
-
-
-def _validate(version: FhirVersion) -> JsonObject:
-    example = {"resourceType": "Flag", "status": "aktief", "code": {"text": "Let op"}}
-    outcome = {"$ref": "#/components/schemas/OperationOutcome"}
-    profile = {
-        "name": "profile",
-        "in": "query",
-        "required": False,
-        "schema": {"type": "string"},
-        "description": "canonical of a profile, besides those that the resource claims",
-    }
-    content = {"application/fhir+json": {"schema": {"type": "object"}, "example": example}}
-    return {
-        "tags": [VALIDATION],
-        "operationId": f"validate_{version.value}",
-        "summary": f"$validate (FHIR {version.number})",
-        "description": "One issue per finding, with the zib element; Dutch with Accept-Language: nl.",
-        "security": [],
-        "parameters": [profile],
-        "requestBody": {"required": True, "content": content},
-        "responses": {
-            "200": {"description": "what was found", "content": {media: {"schema": outcome} for media in FORMATS}},
-            "400": {"description": REFUSALS["400"], "content": {media: {"schema": outcome} for media in FORMATS}},
+        "components": {
+            "securitySchemes": {"medmij": _flow(base_url, provider)},
+            "schemas": described["components"]["schemas"],
         },
     }
 
@@ -175,25 +164,6 @@ def _responses(text: str) -> JsonObject:
     for status, reason in REFUSALS.items():
         found[status] = {"description": reason, "content": {media: {"schema": outcome} for media in FORMATS}}
     return found
-
-
-def _schemas() -> JsonObject:
-    issue = {
-        "type": "object",
-        "required": ["severity", "code"],
-        "properties": {
-            "severity": {"type": "string"},
-            "code": {"type": "string"},
-            "details": {"type": "object", "properties": {"text": {"type": "string"}}},
-            "expression": {"type": "array", "items": {"type": "string"}},
-        },
-    }
-    outcome = {
-        "type": "object",
-        "required": ["resourceType", "issue"],
-        "properties": {"resourceType": {"const": "OperationOutcome"}, "issue": {"type": "array", "items": issue}},
-    }
-    return {"OperationOutcome": outcome}
 
 
 def _flow(base_url: str, provider: str) -> JsonObject:

@@ -2,17 +2,20 @@
 
 The body is a resource, or Parameters that hold one; the answer an OperationOutcome with one issue per finding, in Dutch
 or English by Accept-Language. A resource with faults is a good answer: status 200. Nothing is stored or logged of it.
+FastAPI describes the operation; the body stays bytes, since a FHIR resource never passes through a model.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Annotated, Literal
 
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, Response
 
-from gateway.http.problems import Problem, problem_of
-from gateway.quality.verdicts import shared_validator
-from gateway.settings import Settings
+from gateway.problems import Problem, problem_of
+from profiles.fhir.authored import authored
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
@@ -22,52 +25,126 @@ from profiles.validation import Validator
 from profiles.validation.run.findings import as_outcome
 from profiles.validation.run.inputs import validate_text
 
+Validators = Callable[[FhirVersion], Validator]
+TAG = "Validation"
+EXAMPLE = {"resourceType": "Flag", "status": "aktief", "code": {"text": "Let op"}}
+Release = Annotated[str, Path(description="FHIR release", json_schema_extra={"enum": ["stu3", "r4"]})]
+Profiles = Annotated[list[str], Query(description="canonicals of profiles, besides those that the resource claims")]
 
-def routes(settings: Settings) -> list[BaseRoute]:
-    """The two paths of the operation."""
-    operation = ValidateOperation(settings)
-    return [
-        Route("/fhir/{version}/$validate", operation.answer, methods=["POST"]),
-        Route("/fhir/{version}/{type}/$validate", operation.answer, methods=["POST"]),
-    ]
+
+class OutcomeText(BaseModel):
+    """What a finding says to people."""
+
+    text: str
+
+
+class OutcomeIssue(BaseModel):
+    """One finding."""
+
+    severity: Literal["fatal", "error", "warning", "information"]
+    code: str = Field(description="a code of IssueType")
+    details: OutcomeText | None = None
+    diagnostics: str | None = Field(None, description="the rule, and the zib element")
+    expression: list[str] | None = Field(None, description="where in the resource")
+
+
+class OperationOutcome(BaseModel):
+    """OperationOutcome, as far as this gateway fills it. For the description only: answers are written as FHIR."""
+
+    resourceType: Literal["OperationOutcome"]  # noqa: N815 - the name in FHIR
+    issue: list[OutcomeIssue]
+
+
+OUTCOME = {"schema": {"$ref": "#/components/schemas/OperationOutcome"}}
+CONTENT = {"application/fhir+json": OUTCOME, "application/fhir+xml": OUTCOME}
+ANSWERS: dict[int | str, str] = {
+    200: "what was found",
+    400: "the request cannot be read",
+    404: "this FHIR release is not known here",
+    413: "the body is too large",
+    415: "this format is not spoken here",
+    "default": "the gateway cannot answer now",
+}
+
+
+class FhirAnswer(JSONResponse):
+    """For the description: JSON of FHIR, beside XML."""
+
+    media_type = "application/fhir+json"
+
+
+def router(validators: Validators, body_bytes: int) -> APIRouter:
+    """The two paths of the operation; ``body_bytes`` is the most that is read of a body."""
+    operation = ValidateOperation(validators, body_bytes)
+    paths = APIRouter(tags=[TAG])
+
+    async def validate(request: Request, version: Release, profile: Profiles = ()) -> Response:  # type: ignore[assignment]
+        return await operation.answer(request, version, list(profile))
+
+    async def validate_type(
+        request: Request,
+        version: Release,
+        type: str,  # noqa: A002 - the name in the path
+        profile: Profiles = (),  # type: ignore[assignment]
+    ) -> Response:
+        return await operation.answer(request, version, list(profile), type)
+
+    for path, endpoint, summary in (
+        ("/fhir/{version}/$validate", validate, "Validate a resource"),
+        ("/fhir/{version}/{type}/$validate", validate_type, "Validate a resource of a type"),
+    ):
+        paths.post(
+            path,
+            summary=summary,
+            description="One issue per finding, with the zib element; Dutch with Accept-Language: nl.",
+            operation_id=endpoint.__name__,
+            response_class=FhirAnswer,
+            response_model=OperationOutcome,
+            responses={status: {"description": text, "content": CONTENT} for status, text in ANSWERS.items()},
+            openapi_extra={
+                "security": [],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/fhir+json": {"schema": {"type": "object"}, "example": EXAMPLE}},
+                },
+            },
+        )(endpoint)
+    return paths
 
 
 class ValidateOperation:
     """Answers the operation; the work is done in a worker thread, so that reads go on."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, validators: Validators, body_bytes: int) -> None:
+        self._validators = validators
+        self._body_bytes = body_bytes
 
-    async def answer(self, request: Request) -> Response:
-        """One validation."""
+    async def answer(self, request: Request, release: str, profiles: list[str], type_: str | None = None) -> Response:
+        """One validation, of a resource that must be a ``type_`` when that is given."""
         version, format_ = FhirVersion.STU3, Format.JSON
         try:
-            version = _version(request.path_params["version"])
+            version = _version(release)
             format_ = negotiate(request.headers.get("accept"), request.query_params.get("_format"), version)
-            outcome, status = await self._outcome(request, version), 200
+            outcome, status = await self._outcome(request, version, profiles, type_), 200
         except Exception as fault:
             problem = problem_of(fault)
             outcome, status = operation_outcome([problem.issue]), problem.status
         body = jsonio.dump(outcome) if format_ is Format.JSON else xmlio.dump(outcome, version)
         return Response(body, status, {"content-type": content_type(format_, version), "cache-control": "no-store"})
 
-    async def _outcome(self, request: Request, version: FhirVersion) -> Resource:
-        data = await _body(request, self._settings.limits.body_bytes)
+    async def _outcome(self, request: Request, version: FhirVersion, asked: list[str], wanted: str | None) -> Resource:
+        data = await _body(request, self._body_bytes)
         try:
             given = read_format(request.headers.get("content-type"), version)
         except NotAcceptable as fault:
             raise Problem(415, "not-supported", fault.text) from None
         resource, profiles = _unwrapped(data, given, version)
-        profiles += request.query_params.getlist("profile")
-        wanted = request.path_params.get("type")
+        profiles += asked
         language = "nl" if request.headers.get("accept-language", "").lower().startswith("nl") else "en"
-        report = await asyncio.to_thread(validate_text, resource, self._validator, version, profiles)
+        report = await asyncio.to_thread(validate_text, resource, self._validators, version, profiles)
         if wanted and report.type and report.type != wanted:
             raise Problem(400, "invalid", f"The body is not a {wanted[:64]}.")
-        return as_outcome(report, language)
-
-    def _validator(self, version: FhirVersion) -> Validator:
-        return shared_validator(version, self._settings.package_cache, self._settings.validation.terminology_url)
+        return await asyncio.to_thread(authored, as_outcome(report, language), version)
 
 
 def _version(text: str) -> FhirVersion:

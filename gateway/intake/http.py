@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
-from gateway.http.problems import Problem, problem_of
 from gateway.intake.answers import Answer, refused
 from gateway.intake.login import Denied, Logins
 from gateway.intake.refusal import Refusal
@@ -30,6 +29,7 @@ from gateway.intake.tasks import Call, tasks_of
 from gateway.intake.work import Intake, Taken
 from gateway.intake.worker import Worker, note
 from gateway.metrics import CONTENT_TYPE, METRICS
+from gateway.problems import Problem, problem_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome

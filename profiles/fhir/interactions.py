@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from profiles.fhir.version import FhirVersion
 
-INTERACTIONS = ("read", "search-type", "operation", "create", "update", "transaction", "capabilities")
-
 
 @dataclass(frozen=True, slots=True)
 class FhirRequest:

@@ -3,20 +3,16 @@
 Everything is checked while reading; an error names the file, the row and what is wrong with it.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
-from profiles.standards import model
 from profiles.standards.model import RequestRule, Service, Standard
 from profiles.standards.rows import full_profile, profile_map, read_rules
-from profiles.standards.tables import Row, StandardError, read_toml, text_map
+from profiles.standards.tables import ServiceTable, StandardError, StandardTable, read_row, read_table
 
 __all__ = ["Catalogue", "StandardError", "UnknownService", "catalogue", "read_standard"]
 
@@ -83,78 +79,59 @@ def _catalogue(extra: tuple[str, ...]) -> Catalogue:
 
 def read_standard(folder: Path) -> Standard:
     """Read one folder; StandardError names the file and row that is wrong."""
-    names = _names()
-    row = Row(str(folder / "standard.toml"), read_toml(folder / "standard.toml"))
-    standard_id = row.take("id", str)
-    if standard_id != folder.name:
-        raise StandardError(f"{row.where}: id {standard_id} differs from the name of the folder")
+    names, where = _names(), str(folder / "standard.toml")
+    row = read_table(folder / "standard.toml", StandardTable)
+    if row.id != folder.name:
+        raise StandardError(f"{where}: id {row.id} differs from the name of the folder")
     try:
-        version = FhirVersion.of(row.take("fhir", str))
+        version = FhirVersion.of(row.fhir)
     except ValueError as error:
-        raise StandardError(f"{row.where}: {error}") from error
+        raise StandardError(f"{where}: {error}") from error
     rules = read_rules(folder / "requests.toml", version, names)
-    standard = Standard(
-        id=standard_id,
-        title=row.take("title", str),
-        name_nl=row.take("nl", str),
-        name_en=row.take("en", str),
+    usecases = {rule.usecase for rule in rules}
+    return Standard(
+        id=row.id,
+        title=row.title,
+        name_nl=row.nl,
+        name_en=row.en,
         fhir=version,
-        ring=row.take("ring", int, 2),
-        patient_from=row.choice("patient", model.PATIENT_FROM, "token"),
-        services=tuple(
-            _service(f"{row.where}: service {n}", one) for n, one in enumerate(row.take("service", list), 1)
-        ),
-        packages=text_map(row.where, row.take("packages", dict, {})),
-        missing_packages=row.texts("missing_packages"),
-        missing_profiles=frozenset(full_profile(one, names) for one in row.texts("missing_profiles")),
+        ring=row.ring,
+        patient_from=row.patient,
+        services=tuple(_service(f"{where}: service {n}", one, usecases) for n, one in enumerate(row.service, 1)),
+        packages=row.packages,
+        missing_packages=row.missing_packages,
+        missing_profiles=frozenset(full_profile(one, names) for one in row.missing_profiles),
         rules=rules,
-        reads=_reads(version, rules, profile_map(row.where, row.take("reads", dict, {}), names)),
-        testsets=row.texts("testsets"),
-        capability=row.take("capability", str, "") or None,
-        variants=text_map(row.where, row.take("variants", dict, {})),
+        reads=_reads(version, rules, profile_map(row.reads, names)),
+        testsets=row.testsets,
+        capability=row.capability or None,
+        variants=row.variants,
         folder=folder,
     )
-    row.done()
-    usecases = {rule.usecase for rule in rules}
-    for service in standard.services:
-        if unknown := set(service.usecases) - usecases:
-            raise StandardError(
-                f"{row.where}: service {service.id} names unknown use cases {', '.join(sorted(unknown))}"
-            )
-    return standard
 
 
-def _service(where: str, table: dict[str, Any]) -> Service:
-    row = Row(where, dict(table))
-    service = Service(
-        id=row.take("id", str),
-        name=row.take("name", str),
-        about=row.take("about", str),
-        name_en=row.take("en", str),
-        function=row.choice("function", model.FUNCTIONS, "collect"),
-        roles=row.texts("roles"),
-        usecases=row.texts("usecases"),
-        test=row.take("test", bool, False),
-        valid_from=row.table.pop("valid_from", None),
-        valid_until=row.table.pop("valid_until", None),
+def _service(where: str, table: object, usecases: Container[str]) -> Service:
+    row = read_row(where, table, ServiceTable)
+    if unknown := [one for one in row.usecases if one not in usecases]:
+        raise StandardError(f"{where} ({row.id}) names unknown use cases {', '.join(sorted(unknown))}")
+    return Service(
+        id=row.id,
+        name=row.name,
+        about=row.about,
+        name_en=row.en,
+        function=row.function,
+        roles=row.roles,
+        usecases=row.usecases,
+        test=row.test,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
     )
-    row.done()
-    if re.fullmatch(r"[A-Za-z0-9\-]{1,30}", service.id) is None:
-        raise StandardError(f"{where}: id {service.id} is not a service id (1 to 30 letters, digits and dashes)")
-    if not 3 <= len(service.name) <= 50:
-        raise StandardError(f"{where}: name must have 3 to 50 characters")
-    if not service.usecases:
-        raise StandardError(f"{where}: usecases is missing")
-    for day in (service.valid_from, service.valid_until):
-        if day is not None and not isinstance(day, date):
-            raise StandardError(f"{where}: valid_from and valid_until are dates")
-    return service
 
 
 @lru_cache(maxsize=1)
 def _names() -> Mapping[str, str]:
     """Short names for code systems and profile bases, from data/names.toml."""
-    return text_map("names.toml", read_toml(DATA / "names.toml"))
+    return read_table(DATA / "names.toml", dict[str, str])
 
 
 def _reads(

@@ -10,13 +10,6 @@ from pathlib import Path
 from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
 
-ANSWERS = ("all", "last", "one", "accepted", "refused")
-"""all: everything that matches; last: the newest of each kind; one: one resource; accepted: what was written;
-refused: an error that the standard expects."""
-FUNCTIONS = ("collect", "share")
-PATIENT_FROM = ("token", "query", "task")
-"""Where the patient of a request is found: in the access token, in the query (a BSN), in a task."""
-
 INCLUDES = ("_include", "_revinclude")
 PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}"})
 """What a client fills in; the meaning of each is that of spec/datasets.yaml."""
@@ -114,10 +107,16 @@ class Service:
     test: bool = False
     """True when no MedMij number is known: the number is ours and for test mode only."""
     valid_from: date | None = None
+    """First and last day on which it is offered and served; None: no such bound."""
     valid_until: date | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether there are days on which the service is not in force."""
+        return self.valid_from is not None or self.valid_until is not None
+
     def valid_on(self, day: date) -> bool:
-        """Whether the service is in force on a day."""
+        """Whether the service is in force on a day; the first and the last day count."""
         return (self.valid_from is None or self.valid_from <= day) and (
             self.valid_until is None or day <= self.valid_until
         )

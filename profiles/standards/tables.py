@@ -1,68 +1,115 @@
-"""TOML tables under check: each mistake is told with the file and the row."""
+"""The tables of a standard as they stand in its files: one typed row per TOML table, checked while it is read.
+
+The types are the documentation of the files (docs/standards.md says it in words). A mistake is told with the file, the
+row and the key. What more a row has to obey (placeholders, includes, paths) is for `load` and `rows`.
+"""
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Text = Annotated[str, Meta(min_length=1)]
+Texts = tuple[Text, ...]
+ServiceId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9\-]{1,30}$")]
+ServiceName = Annotated[str, Meta(min_length=3, max_length=50)]
+Answer = Literal["all", "last", "one", "accepted", "refused"]
+"""all: everything that matches; last: the newest of each kind; one: one resource; accepted: what was written;
+refused: an error that the standard expects."""
+PatientFrom = Literal["token", "query", "task"]
+"""Where the patient of a request is found: in the access token, in the query (a BSN), in a task."""
 
 
 class StandardError(ValueError):
     """A folder of a standard that cannot be used; the text names file and row."""
 
 
+class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[service]]`` of standard.toml."""
+
+    id: ServiceId
+    name: ServiceName
+    about: Text
+    en: Text
+    usecases: Annotated[Texts, Meta(min_length=1)]
+    function: Literal["collect", "share"] = "collect"
+    roles: Texts = ()
+    test: bool = False
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid_from and self.valid_until and self.valid_until < self.valid_from:
+            raise ValueError("valid_until lies before valid_from")
+
+
+class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """standard.toml."""
+
+    id: Text
+    title: Text
+    nl: Text
+    en: Text
+    fhir: Text
+    service: tuple[dict[str, Any], ...]
+    """Read one by one (`ServiceTable`), so that a mistake names its row."""
+    ring: int = 2
+    patient: PatientFrom = "token"
+    packages: dict[str, str] = {}
+    missing_packages: Texts = ()
+    missing_profiles: Texts = ()
+    reads: dict[str, Text | Texts] = {}
+    testsets: Texts = ()
+    capability: str | None = None
+    variants: dict[str, str] = {}
+
+
+class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[request]]`` of requests.toml."""
+
+    id: Text
+    nl: Text
+    en: Text
+    get: str | None = None
+    post: str | None = None
+    put: str | None = None
+    usecase: Text = "serve"
+    query: Texts = ()
+    optional: Texts = ()
+    values: dict[str, Texts] = {}
+    profiles: Texts = ()
+    included: dict[str, Text | Texts] = {}
+    answer: Answer | None = None
+    zibs: Texts = ()
+
+
+class RequestsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """requests.toml."""
+
+    request: tuple[dict[str, Any], ...] = ()
+
+
 T = TypeVar("T")
 
 
-@dataclass
-class Row:
-    """A TOML table under check: every key is taken once, what is left over is a mistake."""
-
-    where: str
-    table: dict[str, Any]
-
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        """Take a value of a kind; without a default it must be there."""
-        value = self.table.pop(key, default)
-        if value is None:
-            raise StandardError(f"{self.where}: {key} is missing")
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            raise StandardError(f"{self.where}: {key} must be {kind.__name__}, not {type(value).__name__}")
-        return value
-
-    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        """Take a list of texts."""
-        value = self.take(key, list, [] if default is None else default)
-        if not all(isinstance(one, str) and one for one in value):
-            raise StandardError(f"{self.where}: {key} must be a list of texts")
-        return tuple(value)
-
-    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
-        """Take a text that is one of the options."""
-        value = self.take(key, str, default)
-        if value not in options:
-            raise StandardError(f"{self.where}: {key} is {value}; it must be one of {', '.join(options)}")
-        return value
-
-    def done(self) -> None:
-        """Refuse what is left over."""
-        if self.table:
-            raise StandardError(f"{self.where}: unknown key {', '.join(sorted(self.table))}")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file; StandardError when it cannot be read."""
+def read_row(where: str, table: object, kind: type[T]) -> T:
+    """A table as a typed row; StandardError begins with ``where`` and ends with the key that is wrong."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as fault:
+        text = str(fault).replace(" - at `$.", " at `")
+        raise StandardError(f"{where}: {text}") from fault
+
+
+def read_table(path: Path, kind: type[T]) -> T:
+    """A TOML file as a typed table; StandardError when it cannot be read."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StandardError(f"{path}: cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeError) as error:
         raise StandardError(f"{path}: {error}") from error
-
-
-def text_map(where: str, table: Mapping[str, Any]) -> dict[str, str]:
-    """A table in which every value is a text."""
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise StandardError(f"{where}: {key} must be a text")
-    return dict(table)
+    return read_row(str(path), table, kind)

@@ -17,7 +17,7 @@ from shared import shared
 
 from adapters.guard import Guard, Whose
 from adapters.testing.fake_ehr import FakeEhr
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir.tree import Resource
 from workbench.qualify.files import open_files

@@ -8,7 +8,7 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import serving
 from shared import shared
 
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir.codec import jsonio
 from workbench.qualify.files import open_files

@@ -12,7 +12,7 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import Running, serving
 from shared import shared
 
-from gateway.settings import ResourceServer
+from gateway.sections import ResourceServer
 from gateway.store.engine import open_engine
 from workbench.qualify.files import open_files
 from workbench.qualify.loadset import load_set, token_table

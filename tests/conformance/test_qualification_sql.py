@@ -22,7 +22,7 @@ from servers import Running, serving
 from shared import shared
 
 from adapters.sql import sample
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference

@@ -10,7 +10,7 @@ import pytest
 from databases import database
 from servers import Running, serving
 
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule

@@ -14,7 +14,7 @@ from servers import Running, serving
 
 from gateway.cli.main import cli
 from gateway.quality.settings import Policy, QualitySettings
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from workbench.statictokens import StaticToken, issue
 

@@ -65,7 +65,7 @@ def issue_of(response: httpx.Response) -> dict[str, str]:
         (f"{BASE}/Condition/a/b/c/d", 400, "invalid", ""),
         (f"{BASE}/../../../etc/passwd", 404, "", ""),
         (f"{BASE}/Condition?{'a=b&' * 200}", 400, "too-costly", ""),
-        (f"{BASE}/Condition?code={'x' * 9000}", 400, "too-costly", "code"),
+        (f"{BASE}/Condition?code={'x' * 9000}", 414, "too-long", "8000 bytes"),
         (f"{BASE}/Condition?_include=Condition:everything", 400, "", "_include"),
     ],
 )  # fmt: skip

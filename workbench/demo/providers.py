@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from gateway.settings import ProviderSettings
+from gateway.sections import ProviderSettings
 from profiles.standards.load import catalogue
 from workbench.demo.world import load
 

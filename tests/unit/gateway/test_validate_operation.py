@@ -12,14 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from click.testing import CliRunner
+from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.applications import Starlette
 
 from gateway.cli.validate import validate
-from gateway.http.validate import routes
+from gateway.http.validate import router
 from gateway.quality.settings import QualitySettings
+from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings
 from profiles.fhir.version import FhirVersion
+from profiles.validation import Validator
 from workbench.qualify.profilecheck import OwnChecker
 
 NICTIZ = "http://nictiz.nl/fhir/StructureDefinition/"
@@ -41,11 +43,22 @@ PROCEDURE = {
 NAME = "Probleem, ProbleemStatus, NL-CM 5.1.4"
 
 
+def operation(settings: Settings) -> FastAPI:
+    """The operation as the gateway has it."""
+
+    def validators(version: FhirVersion) -> Validator:
+        return shared_validator(version, settings.package_cache, settings.validation.terminology_url)
+
+    app = FastAPI(openapi_url=None)
+    app.include_router(router(validators, settings.limits.body_bytes))
+    return app
+
+
 def answered(settings: Settings, resource: dict[str, Any], release: str = "stu3") -> list[dict[str, Any]]:
     """The issues of the operation's answer."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Starlette(routes=routes(settings)))
+        transport = httpx.ASGITransport(app=operation(settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             headers = {"content-type": "application/fhir+json"}
             return await client.post(f"/fhir/{release}/$validate", content=json.dumps(resource), headers=headers)

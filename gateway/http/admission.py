@@ -1,0 +1,111 @@
+"""Who asks, for whom, and what: the checks before anything of a person is looked up, in the order of the agreement.
+
+Limits, format, trace ids, bearer token, the service of the token, the request by the rows of the standard.
+"""
+
+from dataclasses import dataclass
+
+from auth.bearer import Bearer
+from auth.grants import Grant
+from auth.ports import PeerOf
+from gateway.collect.record import Whose
+from gateway.http.exchange import Exchange
+from gateway.http.progress import Progress
+from gateway.problems import Problem, challenge
+from profiles.fhir.codec.mediatypes import NotAcceptable, negotiate
+from profiles.fhir.interactions import FhirRequest, Route, route
+from profiles.fhir.search.search import Pairs, parse_query
+from profiles.standards.admit import Admitted, admit
+from profiles.standards.model import Standard
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that may be answered: the grant, whose record it is, and the row of the standard that allows it."""
+
+    grant: Grant
+    standard: Standard
+    request: FhirRequest
+    admitted: Admitted
+
+    @property
+    def whose(self) -> Whose:
+        """Whose record may be searched. A static test token names a patient; every other token a person."""
+        grant, version = self.grant, self.request.version
+        return Whose(grant.provider, version, self.subject, grant.patient or "")
+
+    @property
+    def subject(self) -> str:
+        """The pseudonym of the person of the grant; empty for a test token that names a patient."""
+        return "" if self.grant.patient else self.grant.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Admissions:
+    """Lets requests in. ``strict``: a request without trace ids is refused."""
+
+    bearer: Bearer
+    peer_of: PeerOf
+    strict: bool
+    query_bytes: int
+
+    def opened(self, progress: Progress) -> tuple[Route, Pairs]:
+        """What is asked, without looking at who asks: the interaction and the query. Raises what `problem_of` knows.
+
+        The format comes first, so that every refusal has the asked format.
+        """
+        exchange = progress.exchange
+        if len(exchange.query) > self.query_bytes:
+            raise Problem(414, "too-long", f"The query is longer than {self.query_bytes} bytes.")
+        pairs = _read_form(progress)
+        if self.strict and not exchange.traced:
+            raise Problem(400, "required", "The headers MedMij-Request-ID and X-Correlation-ID must hold UUIDs.")
+        progress.route = found = route(exchange.method, progress.address.rest)
+        return found, pairs
+
+    async def admit(self, progress: Progress, what: Route, pairs: Pairs) -> Admission:
+        """Check the token and the request against it. Raises BearerError, PeerRefused, Refused or Problem."""
+        _refuse_stray_tokens(progress.exchange, pairs)
+        peer = self.peer_of(progress.exchange.scope)
+        progress.grant = grant = await self.bearer.check(progress.exchange.header(b"authorization"), peer)
+        address = progress.address
+        standard = address.standard
+        if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
+            text = "The token does not give access to this data service of this provider."
+            raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
+        request = FhirRequest(
+            version=address.version,
+            interaction=what.interaction,
+            type=what.type,
+            id=what.id,
+            operation=what.operation,
+            query=tuple(pairs),
+            format=progress.format.value,
+            base=address.base,
+        )
+        admitted = admit(standard, request, address.service)
+        progress.rule = admitted.rule.id
+        return Admission(grant, standard, request, admitted)
+
+
+def _read_form(progress: Progress) -> Pairs:
+    exchange, version = progress.exchange, progress.address.version
+    try:
+        pairs = parse_query(exchange.query)
+    except ValueError:
+        progress.format = negotiate(exchange.header(b"accept"), None, version)
+        raise
+    asked = [value for name, value in pairs if name == "_format"]
+    try:
+        progress.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, version)
+    except NotAcceptable as fault:
+        # A document has a type of its own, that only shows when it was found; until then refusals are JSON.
+        if fault.wrong_version or not progress.address.rest.startswith("Binary/"):
+            raise
+    return pairs
+
+
+def _refuse_stray_tokens(exchange: Exchange, pairs: Pairs) -> None:
+    if b"authorization" in exchange.doubled or any(name == "access_token" for name, _ in pairs):
+        text = "The token belongs in one Authorization header, and nowhere else."
+        raise Problem(400, "security", text, headers=challenge("invalid_request"))

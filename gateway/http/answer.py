@@ -1,0 +1,120 @@
+"""The answer to an admitted request: the person's record, searched or read, in the asked format."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.port import Gap
+from auth.crypto import Pseudonyms
+from gateway.collect.answer import Answer, read, search
+from gateway.collect.gaps import outcome_entry, told
+from gateway.collect.held import Held
+from gateway.collect.pipeline import Collector
+from gateway.collect.record import Record
+from gateway.http.admission import Admission
+from gateway.http.binary import as_document, as_resource, media_of
+from gateway.http.origin import origin
+from gateway.http.progress import Progress
+from gateway.http.reply import Reply
+from gateway.problems import Problem
+from profiles.fhir.codec import xmlio
+from profiles.fhir.codec.bundle import BundleEntry, Mode, searchset
+from profiles.fhir.codec.mediatypes import Format, content_type, negotiate_content
+from profiles.fhir.search.search import Search, write_query
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers admitted requests. ``named``: answers say which sources they come from (Gateway-Source)."""
+
+    collector: Collector
+    pseudonyms: Pseudonyms
+    named: bool
+
+    async def reply(self, progress: Progress, admission: Admission) -> Reply:
+        """The answer. Raises Problem, SearchError or StoreUnavailable; what was found is noted in ``progress``."""
+        record, gaps = await self._record(progress, admission)
+        if admission.request.interaction == "read":
+            return await self._read(progress, admission, record)
+        if admission.admitted.search is None:
+            raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
+        found = await self._search(admission, admission.admitted.search, record)
+        progress.counts = found.counts()
+        body = _searchset(progress, admission, found, gaps)
+        return _ready(progress, body, self._origin([*found.matches, *found.included]))
+
+    async def _record(self, progress: Progress, admission: Admission) -> tuple[Record, Sequence[Gap]]:
+        """The person's record, with what live sources add to it, and what is missing from it (ERR-48)."""
+        ids = (progress.exchange.request_id, progress.exchange.correlation_id)
+        collected = await self.collector.collect(
+            admission.whose, admission.grant, admission.standard, admission.request, admission.admitted, ids
+        )
+        progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in collected.gaps)
+        progress.incidents = tuple(collected.incidents)
+        if collected.nothing:
+            after = max([gap.retry_after or 10 for gap in collected.gaps], default=10)
+            text = "The source of these data does not answer at the moment. Try again later."
+            raise Problem(503, "transient", text, headers={"retry-after": str(after)})
+        return collected.record, collected.gaps
+
+    async def _read(self, progress: Progress, admission: Admission, record: Record) -> Reply:
+        request = admission.request
+        held = await read(record, request.type or "", request.id or "")
+        if held is None:
+            raise Problem(404, "not-found", "There is no such resource.")
+        progress.counts = ((held.type, 1),)
+        if held.type == "Binary":
+            return await _binary(progress, admission, record, held)
+        return _ready(progress, _document(held, progress.format), self._origin([held]))
+
+    async def _search(self, admission: Admission, wanted: Search, record: Record) -> Answer:
+        person = admission.admitted.person
+        if person:
+            # A live source has been asked about the person of the grant; the store knows persons of its own.
+            asked = self.pseudonyms.of(person.value)
+            if asked != admission.subject and asked not in await record.persons():
+                return Answer(())
+        return await search(record, wanted)
+
+    def _origin(self, resources: Sequence[Held]) -> Mapping[str, str]:
+        return origin(resources) if self.named else {}
+
+
+def _searchset(progress: Progress, admission: Admission, found: Answer, gaps: Sequence[Gap]) -> bytes:
+    request, format_ = admission.request, progress.format
+    path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
+    query = write_query(admission.admitted.query)
+    parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", found.matches), ("include", found.included))
+    entries = [
+        BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, held.body(format_))
+        for mode, part in parts
+        for held in part
+    ]
+    if told(gaps):
+        body = outcome_entry(gaps, format_, request.version)
+        entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", body))
+    return searchset(format_, request.version, f"{path}?{query}" if query else path, entries)
+
+
+async def _binary(progress: Progress, admission: Admission, record: Record, held: Held) -> Reply:
+    request, exchange = admission.request, progress.exchange
+    asked = [value for name, value in request.query if name == "_format"]
+    accept = exchange.header(b"accept")
+    format_ = negotiate_content(accept, asked[0] if asked else None, request.version, media_of(held))
+    content = await record.content(held)
+    if format_ is not None:
+        if content is None:
+            return _ready(progress, _document(held, format_))
+        return as_resource(held, content, format_, request.version)
+    if content is None:
+        raise Problem(404, "not-found", "This document has no content.")
+    return as_document(held, content, exchange)
+
+
+def _document(held: Held, format_: Format) -> bytes:
+    body = held.body(format_)
+    return body if format_ is Format.JSON else xmlio.document(body)
+
+
+def _ready(progress: Progress, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(200, body, content_type(progress.format, progress.address.version), headers or {})

@@ -1,0 +1,55 @@
+"""The CapabilityStatement of each data service: made from its rows, checked by a model of FHIR, kept as bytes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway.http.address import Address
+from gateway.http.progress import Progress
+from gateway.http.reply import Reply
+from gateway.problems import Problem
+from gateway.version import RELEASED, SOFTWARE
+from profiles.fhir.authored import authored
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format, content_type
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.standards.capability import OAuthUrls, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Answers ``GET metadata``. Each statement is made once per process."""
+
+    oauth: OAuthUrls
+    _made: dict[tuple[str, Format], bytes] = field(default_factory=dict)
+
+    def prepare(self, addresses: Iterable[Address]) -> None:
+        """Make the statements of addresses beforehand, in both formats. Raises AuthoringError.
+
+        Loading the models takes half a second, which no request should wait for.
+        """
+        for address in addresses:
+            for format_ in Format:
+                self._body(address, format_)
+
+    def reply(self, progress: Progress) -> Reply:
+        """The statement of the address (RES-07). Raises Problem 404 when nothing is served there today."""
+        address, format_ = progress.address, progress.format
+        body = self._body(address, format_) if address.listed else None
+        if body is None:
+            raise Problem(404, "not-found", "There is no such data service here.")
+        return Reply(200, body, content_type(format_, address.version), audited=False)
+
+    def _body(self, address: Address, format_: Format) -> bytes | None:
+        if address.standard is None or address.service is None:
+            return None
+        key = (address.base, format_)
+        if key not in self._made:
+            made = statement(address.standard, address.service, address.base, SOFTWARE, RELEASED, self.oauth)
+            self._made[key] = serialised(authored(made, address.version), format_, address.version)
+        return self._made[key]
+
+
+def serialised(resource: Resource, format_: Format, version: FhirVersion) -> bytes:
+    """A resource of our own as a whole document."""
+    return jsonio.dump(resource) if format_ is Format.JSON else xmlio.dump(resource, version)

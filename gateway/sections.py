@@ -1,0 +1,58 @@
+"""Sections of the settings that no single part owns. Every part takes its section; only the roots see the sum."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A settings section: unknown names are an error, so that a typing mistake is found at start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(Section):
+    """Where the process listens, and how the world calls it."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=1, le=65535, description="port to listen on")
+    base_url: str = Field("", description="public base URL of the back channel; empty: http://host:port")
+
+
+class Limits(Section):
+    """Bounds on what one request may ask."""
+
+    body_bytes: int = Field(50_000_000, ge=1000, description="largest accepted request body")
+    query_bytes: int = Field(8_000, ge=500, description="longest accepted query string")
+    deadline_seconds: float = Field(3.5, gt=0, le=60, description="time that live sources have for an answer")
+    snapshot_seconds: float = Field(900.0, ge=0, le=900, description="how long one token's answers of sources are kept")
+    audit_seconds: float = Field(5.0, gt=0, le=60, description="time for the audit record to become durable")
+
+
+class ResourceServer(Section):
+    """Behaviour of the FHIR endpoints that the framework leaves free."""
+
+    trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
+    wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
+    document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
+    source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
+
+
+class ProviderSettings(Section):
+    """A care provider that this gateway serves."""
+
+    display_name: str = Field(description="name for people")
+    services: tuple[str, ...] = Field((), description="data service ids on offer")
+    privacy_url: str = Field("", description="privacy statement, linked on the consent page")
+    phone: str = Field("", description="telephone number for people")
+    logo: str = Field("", description="file name of an SVG or PNG logo")
+    level_floor: Literal["basis", "midden", "substantieel", "hoog"] = Field(
+        "midden", description="lowest level of assurance of a login"
+    )
+    representation: tuple[Literal["onbehalfof", "onbehalfofchild"], ...] = Field(
+        (), description="kinds of representation that are on"
+    )
+    subscriptions: dict[str, int] = Field(
+        {}, description="data service id to the longest subscription in days; services that are not here have none"
+    )
+    sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
