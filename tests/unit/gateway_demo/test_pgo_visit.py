@@ -49,7 +49,7 @@ def test_an_answer_that_is_no_code_is_told_in_dutch(answer: dict[str, str], code
 
 
 def test_the_token_call_repeats_the_correlation_id_with_a_new_request_id() -> None:
-    """TOKEN-02."""
+    """HDR-01, TOKEN-02."""
     gateway, asked = FakeGateway("48 51"), ask(SETTINGS, "ziekenhuiszandoord")
 
     async def go() -> Tokens:

@@ -151,7 +151,7 @@ def _given(rule: RequestRule) -> Mapping[str, Sequence[str]] | None:
 
 
 async def fetch(http: httpx.AsyncClient, url: str, tokens: Tokens, accept: str) -> httpx.Response:
-    """One GET with the token and the ids that every request carries (RES-04, TRACE-01). Raises httpx.HTTPError."""
+    """One GET with the token and the ids that every request carries (RES-04, HDR-01). Raises httpx.HTTPError."""
     headers = {
         "Authorization": f"Bearer {tokens.access_token}",
         "Accept": accept,
