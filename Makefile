@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 
-.PHONY: run demo test check lint lock clean
+.PHONY: run demo test check lint lock requirements clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway demo serve --port $(PORT)
@@ -42,6 +42,11 @@ lock: $(VENV)/.installed-dev
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+# Writes the page of requirements anew: after you name an id in code or in a test, or move or rename either.
+requirements: $(VENV)/.installed-dev
+	$(BIN)/python tools/requirements.py > docs/requirements.md.new
+	mv docs/requirements.md.new docs/requirements.md
 
 clean:
 	rm -rf $(VENV) build dist var .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,7 @@
 """Mutual TLS ended by our own process, on real sockets."""
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -256,10 +257,11 @@ def _fetch(source: NodeSource) -> bytes:
 
 
 def test_the_lists_are_fetched_with_our_own_certificate(pki: Pki, node: tuple[World, int], tmp_path: Path) -> None:
-    """LIST-01, LIST-04."""
+    """LIST-01, LIST-04, VER-03: the file's fixed name, with the major number of the interface."""
     world, port = node
     data = _fetch(_source(pki, port, pki.issuing.issue(BACK), tmp_path))
-    assert b'"/MedMij_Whitelist.xml"' in data
+    asked = json.loads(data)
+    assert (asked["path"], asked["query"]) == ("/MedMij_Whitelist.xml", "api=2")
     assert world.refused == []
 
 

@@ -31,7 +31,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answers who the peer is and which headers of interest the application saw."""
     peer = peer_of(scope)
     headers = [name.decode() for name, _ in scope["headers"]]
-    body = json.dumps({"peer": peer.hostnames, "headers": headers, "path": scope["path"]}).encode()
+    body = json.dumps({"peer": peer.hostnames, "headers": headers, "path": scope["path"],
+                       "query": scope["query_string"].decode()}).encode()  # fmt: skip
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
     await send(start)
     await send({"type": "http.response.body", "body": body})

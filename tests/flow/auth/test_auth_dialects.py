@@ -112,7 +112,7 @@ async def test_ct_15_trace_ids_as_headers(house: House) -> None:
 
 
 async def test_ct_94_delen_shows_a_confirmation(house: House) -> None:
-    """CT-94, SHR-01, UI-11: receivability in place of availability, no duration, no refresh token."""
+    """AVL-07, SCOPE-07, CT-94, SHR-01, UI-11: receivability in place of availability, no duration, no refresh token."""
     pgo = house.pgo()
     page = await pgo.to_consent(scope=f"{ZANDOORD}~53")
     assert "Mag Mijn Dossierboom gegevens sturen naar Ziekenhuis Zandoord?" in page.text
@@ -134,7 +134,7 @@ async def test_ct_94_delen_that_is_not_on_offer(house: House) -> None:
     "scope", [f"{ZANDOORD}~53 {ZANDOORD}~48", f"{ZANDOORD}~53 {ZANDOORD}~53", f"subscribe~10/{ZANDOORD}~48"]
 )
 async def test_scope_03_one_share_service_alone(house: House, scope: str) -> None:
-    """SCOPE-03, SCOPE-04: never mixed, and subscriptions only where the provider has them."""
+    """SCOPE-07, SCOPE-03, SCOPE-04: never mixed, and subscriptions only where the provider has them."""
     assert returned(await house.pgo().authorize(scope=scope))["error"] == "invalid_scope"
 
 

@@ -34,7 +34,7 @@ async def _leave(pgo: Pgo, page: httpx.Response) -> dict[str, str]:
 
 
 async def test_ct_45_cancel_on_the_landing_page(house: House) -> None:
-    """CT-45, UI-06: asked once more, then access_denied."""
+    """ERR-11, CT-45, UI-06: asked once more, then access_denied."""
     pgo = house.pgo()
     sure = await pgo.submit(await pgo.authorize(), "cancel")
     assert sure.status_code == 200
@@ -101,7 +101,7 @@ async def test_ct_48_a_login_answer_in_another_browser(house: House) -> None:
 
 
 async def test_ct_49_unknown_at_the_provider(house: House) -> None:
-    """CT-49, AVL-06, UI-13: the person is told, no consent screen, the client hears the usual."""
+    """ERR-14, CT-49, AVL-06, UI-13: the person is told, no consent screen, the client hears the usual."""
     pgo = house.pgo()
     page = await pgo.to_consent(P3)
     assert "kent u niet" in page.text
@@ -110,7 +110,7 @@ async def test_ct_49_unknown_at_the_provider(house: House) -> None:
 
 
 async def test_ct_50_fifteen_years_old(house: House) -> None:
-    """CT-50, AVL-04."""
+    """ERR-14, CT-50, AVL-04."""
     pgo = house.pgo()
     page = await pgo.to_consent(P2)
     assert "vanaf 16 jaar" in page.text
@@ -136,7 +136,7 @@ async def test_ct_51_a_birth_date_that_nobody_knows(house_with: Callable[..., Ho
 
 
 async def test_ct_52_consent_refused(house: House) -> None:
-    """CT-52: access_denied, and the register knows."""
+    """ERR-15, CT-52: access_denied, and the register knows."""
     pgo = house.pgo()
     answer = returned(await pgo.submit(await pgo.to_consent(), "decide", decision="refuse"))
     assert answer["error"] == "access_denied"
@@ -163,7 +163,7 @@ async def test_ct_53_the_client_cannot_tell_the_refusals_apart(house: House) -> 
 
 
 async def test_ct_54_the_source_does_not_answer(house_with: Callable[..., House]) -> None:
-    """CT-54, ERR-18, UI-12: 503 with trace id, session id and a link that carries temporarily_unavailable."""
+    """LOG-07, CT-54, ERR-18, UI-12: 503 with trace id, session id and a link that carries temporarily_unavailable."""
     house = house_with(availability_seconds=0.05)
     house.host.slow = 5
     pgo = house.pgo()

@@ -86,7 +86,7 @@ REDIRECTS: dict[str, tuple[dict[str, str | None], str]] = {
 
 @pytest.mark.parametrize("case", REDIRECTS)
 async def test_ct_29_to_43_back_to_the_client(house: House, case: str) -> None:
-    """CT-29 to CT-43, CT-97, ERR-04 to ERR-09: 302 with error and state, a fixed ASCII description, one event."""
+    """AUTH-12, CT-29 to CT-43, CT-97, ERR-04 to ERR-09: 302 with error and state, fixed ASCII text, one event."""
     changes, error = REDIRECTS[case]
     pgo = house.pgo()
     answer = returned(await pgo.authorize(**changes))
@@ -116,7 +116,7 @@ async def test_ct_32_1024_characters_pass(house: House) -> None:
 
 
 async def test_ct_40_dialect_m_and_the_client_list(house: House) -> None:
-    """CT-40, ERR-10: G is not listed for 65."""
+    """AUTH-12, CT-40, ERR-10: G is not listed for 65."""
     assert returned(await house.pgo(G).authorize(scope=f"{ZANDOORD}~65"))["error"] == "invalid_scope"
 
 

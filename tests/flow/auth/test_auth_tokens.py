@@ -79,7 +79,7 @@ async def test_ct_61_two_at_the_same_time(house: House) -> None:
 
 
 async def test_ct_62_an_old_code(house: House) -> None:
-    """CT-62, AUTH-15: ten minutes."""
+    """ERR-25, CT-62, AUTH-15: ten minutes."""
     pgo = house.pgo()
     code = await pgo.code()
     house.clock.pass_(seconds=601)
@@ -87,13 +87,13 @@ async def test_ct_62_an_old_code(house: House) -> None:
 
 
 async def test_ct_63_a_made_up_code(house: House) -> None:
-    """CT-63."""
+    """ERR-25, CT-63."""
     for code in ("x" * 43, "", "a b", "%00"):
         assert told(await house.pgo().token(code)) in {GRANT, REQUEST}
 
 
 async def test_ct_64_a_code_in_other_hands_is_spent(house: House) -> None:
-    """CT-64: refused for G, and useless for D afterwards."""
+    """ERR-25, CT-64: refused for G, and useless for D afterwards."""
     pgo, thief = house.pgo(), house.pgo(G)
     code = await pgo.code()
     assert told(await thief.token(code, redirect_uri=pgo.redirect_uri)) == GRANT
@@ -230,7 +230,7 @@ async def test_ct_79_another_correlation_id(house_with: Callable[..., House]) ->
 
 
 async def test_ct_81_a_dead_refresh_token_ends_the_family(house: House) -> None:
-    """CT-81, LTC-04."""
+    """ERR-27, CT-81, LTC-04."""
     pgo = house.pgo()
     first = await pgo.tokens(lasting=True)
     second = (await pgo.refresh(first["refresh_token"])).json()
@@ -280,8 +280,18 @@ async def test_ltc_04_two_refreshes_at_the_same_time(house: House) -> None:
     assert sorted(answers) == [200, 400]
 
 
+async def test_ltc_11_a_refresh_has_a_correlation_id_of_its_own(house_with: Callable[..., House]) -> None:
+    """LTC-11, TOKEN-02, HDR-02: even where the id of a code is held strictly, and the new token carries the new one."""
+    pgo = house_with(correlation="strict").pgo()
+    first = await pgo.tokens(lasting=True)
+    second = (await pgo.refresh(first["refresh_token"])).json()
+    before, after = await pgo.check(first["access_token"]), await pgo.check(second["access_token"])
+    assert before.correlation_id == pgo.correlation
+    assert after.correlation_id not in {None, pgo.correlation}
+
+
 async def test_ct_82_a_refresh_token_in_other_hands(house: House) -> None:
-    """CT-82: refused; the owner is not hurt."""
+    """ERR-27, CT-82: refused; the owner is not hurt."""
     pgo, thief = house.pgo(), house.pgo(G)
     first = await pgo.tokens(lasting=True)
     assert told(await thief.refresh(first["refresh_token"])) == GRANT
@@ -328,7 +338,7 @@ async def test_ltc_06_the_tests_are_repeated_without_the_person(house: House) ->
 
 
 async def test_ltc_06_a_source_that_is_down_costs_no_token(house: House) -> None:
-    """ERR-31, SC-P3: 503 with Retry-After, and the refresh token still works afterwards."""
+    """ERR-31b, ERR-31, SC-P3: 503 with Retry-After, and the refresh token still works afterwards."""
     pgo = house.pgo()
     token = await pgo.tokens(lasting=True)
     house.host.fault = OSError("connection refused")

@@ -64,7 +64,7 @@ async def test_ct_101_an_internal_fault_tells_nothing(house: House, caplog: pyte
 
 
 async def test_err_31_a_fault_at_the_token_endpoint(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    """ERR-31: JSON, no text of the fault, nothing of the request in the log."""
+    """ERR-31a, ERR-31: JSON, no text of the fault, nothing of the request in the log."""
     pgo = house.pgo()
     code = await pgo.code()
     with house.engine.begin() as connection:

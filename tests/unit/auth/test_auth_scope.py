@@ -26,7 +26,7 @@ def test_what_is_granted_can_be_asked(name: str, services: list[str]) -> None:
 
 @given(NAMES)
 def test_a_provider_name_alone_is_dialect_c(name: str) -> None:
-    """SCOPE-01, REP-01."""
+    """VER-04, SCOPE-01, REP-01."""
     assert (parse(name).kind, parse(name).provider) == (Kind.PROVIDER, name)
     for kind in Representation:
         assert parse(f"{name} {kind}").representation is kind
@@ -73,7 +73,7 @@ def test_list_14_names(name: str) -> None:
 
 
 def test_dialect_l_is_one_bare_id() -> None:
-    """VER-05: the grammars are disjoint."""
+    """VER-04, VER-05: the grammars are disjoint."""
     assert parse_legacy("48", "zandoord").services == ("48",)
     for text in ("", "48 49", "zandoord", "zandoord~48", "4" * 31, "48\n"):
         with pytest.raises(ScopeError):

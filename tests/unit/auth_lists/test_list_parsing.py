@@ -263,7 +263,7 @@ WRONG: dict[str, tuple[ListKind, bytes]] = {
 
 @pytest.mark.parametrize(("kind", "data"), WRONG.values(), ids=WRONG.keys())
 def test_a_list_against_its_schema_or_without_sense_is_refused(kind: ListKind, data: bytes) -> None:
-    """LIST-05, LIST-08, LIST-09, LIST-12, LIST-14, CT-99."""
+    """TLS-12, LIST-05, LIST-08, LIST-09, LIST-12, LIST-14, CT-99."""
     with pytest.raises(ListError) as caught:
         parse(kind, data)
     assert len(caught.value.text) < 300
@@ -323,7 +323,7 @@ def schema_server() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_schema_location_is_never_followed(schema_server: tuple[str, list[str]]) -> None:
-    """LIST-12: no network access, not even by way of the schema."""
+    """LIST-07, LIST-12: no network access, not even by way of the schema."""
     url, asked = schema_server
     location = (
         f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="urn:x {url}/a.xsd '

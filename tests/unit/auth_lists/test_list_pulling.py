@@ -259,7 +259,7 @@ def _faults(
 
 
 def test_a_registration_that_is_ours_has_no_faults() -> None:
-    """IFV-04: entries of others, and services of our provider at another gateway, are none of our business."""
+    """VER-01, IFV-04: entries of others, and services of our provider at another gateway, are none of our business."""
     elsewhere = docs.service(
         "61",
         front="https://dva.hoekseheuvel.example/a",

@@ -1,4 +1,4 @@
-"""Counts from verdicts: numbers and defect lines, never anything of a dossier (R1, SC-A3); written without loss."""
+"""Counts from verdicts: numbers and defect lines, nothing of a dossier (R1, R15, SC-A3); written without loss."""
 
 import json
 import threading
