@@ -36,7 +36,7 @@ class Selects:
     patients: Hot
     """Patient id, source, birth date and pseudonym of the patients that are this person."""
     by_type: Mapping[str, Hot]
-    """By format: all resources of ``type`` in the record, as `Row` says; without bytes when there are many."""
+    """By format (empty: without bytes): all resources of ``type`` in the record; without bytes when there are many."""
     by_keys: Mapping[str, Hot]
     """By format: the person's own and shared resources by ``types`` and ``ids``, with type and bytes.
 
@@ -75,18 +75,18 @@ def _selects(condition: str, index: str) -> Selects:
         # Deleted ones count too, which does no harm: the index alone answers.
         return Hot.of(
             f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM {one} WHERE {own} AND r.type = :type) <= {FEW}
-                THEN r.{body} END FROM {one} WHERE {own} AND r.type = :type AND NOT r.deleted""",
+                THEN {body} END FROM {one} WHERE {own} AND r.type = :type AND NOT r.deleted""",
             f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM resource AS r WHERE {array} AND r.type = :type) <= {FEW}
-                THEN r.{body} END FROM resource AS r WHERE {array} AND r.type = :type AND NOT r.deleted""",
+                THEN {body} END FROM resource AS r WHERE {array} AND r.type = :type AND NOT r.deleted""",
         )
 
     def by_keys(body: str) -> Hot:
         return Hot.of(
-            f"""SELECT {ROW}, r.{body}, r.type FROM {or_shared} CROSS JOIN json_each(:keys) AS k
+            f"""SELECT {ROW}, {body}, r.type FROM {or_shared} CROSS JOIN json_each(:keys) AS k
                 CROSS JOIN resource AS r {_INDEX} WHERE {rows} AND r.patient_id = p.patient_id
-                AND r.type = k.value ->> 0 AND r.id = k.value ->> 1 AND NOT r.deleted""",
+                AND r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]') AND NOT r.deleted""",
             f"""SELECT r.* FROM unnest(:types::text[], :ids::text[]) AS k(type, id) CROSS JOIN LATERAL (
-                SELECT {ROW}, r.{body}, r.type FROM resource AS r WHERE {array_or_shared}
+                SELECT {ROW}, {body}, r.type FROM resource AS r WHERE {array_or_shared}
                 AND r.type = k.type AND r.id = k.id AND NOT r.deleted OFFSET 0) AS r""",
         )
 
@@ -95,8 +95,8 @@ def _selects(condition: str, index: str) -> Selects:
     piece = "c.resource_pk = r.pk AND c.version = r.version AND c.number = :number"
     return Selects(
         Hot.of(patients.format(index), patients.format("")),
-        {"json": by_type("json"), "xml": by_type("xml")},
-        {"json": by_keys("json"), "xml": by_keys("xml")},
+        {"json": by_type("r.json"), "xml": by_type("r.xml"), "": by_type("NULL")},
+        {"json": by_keys("r.json"), "xml": by_keys("r.xml"), "": by_keys("NULL")},
         Hot.of(
             f"""SELECT 1 FROM {one} CROSS JOIN link AS l WHERE {own} AND NOT r.deleted
                 AND l.resource_pk = r.pk AND l.target_type = :type AND l.target_id = :id LIMIT 1""",
@@ -149,7 +149,7 @@ BODIES = {"json": _bodies("json"), "xml": _bodies("xml")}
 SHARED_TARGETS = Hot.of(
     f"""SELECT DISTINCT l.target_type, l.target_id FROM json_each(:keys) AS k CROSS JOIN resource AS r {_INDEX}
         CROSS JOIN link AS l WHERE r.provider = :provider AND r.fhir = :fhir AND r.patient_id = ''
-        AND r.type = k.value ->> 0 AND r.id = k.value ->> 1 AND NOT r.deleted AND l.resource_pk = r.pk""",
+        AND r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]') AND NOT r.deleted AND l.resource_pk = r.pk""",
     """SELECT DISTINCT r.target_type, r.target_id FROM unnest(:types::text[], :ids::text[]) AS k(type, id)
         CROSS JOIN LATERAL (SELECT l.target_type, l.target_id FROM resource AS r CROSS JOIN LATERAL (
         SELECT l.target_type, l.target_id FROM link AS l WHERE l.resource_pk = r.pk OFFSET 0) AS l
