@@ -32,7 +32,7 @@ class Answer:
 
 
 async def search(record: Record, wanted: Search) -> Answer:
-    """The answer to a search, with bytes. Raises StoreUnavailable, and SearchError for values that only show when run."""
+    """The answer to a search, with bytes. Raises StoreUnavailable, and SearchError for what only shows when run."""
     for _ in range(TRIES):
         found = await _found(record, wanted)
         if await record.ready((*found.matches, *found.included)):

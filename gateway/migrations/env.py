@@ -1,7 +1,9 @@
 """Alembic's entry: runs the migrations on the engine that the gateway hands over."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from alembic import context
 from sqlalchemy import Connection
@@ -18,7 +20,7 @@ def without_foreign_keys(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         yield
         return
-    driver = connection.connection.dbapi_connection
+    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
     driver.execute("PRAGMA foreign_keys=OFF")
     try:
         yield

@@ -66,9 +66,9 @@ _CONTENTS = select(resource.c.type, resource.c.id, resource.c.json).where(
 _LOCKED = _ROWS.order_by(resource.c.key).with_for_update()
 
 
-_NAMED = select(
-    resource.c.id, resource.c.provider, resource.c.fhir, resource.c.source, resource.c.type
-).where(resource.c.deleted.is_(False))
+_NAMED = select(resource.c.id, resource.c.provider, resource.c.fhir, resource.c.source, resource.c.type).where(
+    resource.c.deleted.is_(False)
+)
 
 
 def rows_of(

@@ -83,7 +83,7 @@ class SqliteReader:
 
 PLANNER = ("enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off", "jit = off",
            "plan_cache_mode = force_generic_plan")  # fmt: skip
-"""All that is read here goes by an index that starts with the person; a plan is made once and never after statistics."""
+"""What is read here goes by an index that starts with the person; a plan is made once, and never by statistics."""
 
 
 async def prepare_postgres(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -1,7 +1,9 @@
 """resources are unique by a key of their own, so that the only index on what is read begins with the person; search
 keys stand before the bytes; nothing is looked up by what is pointed at any more"""
 
+import sqlite3
 from hashlib import sha256
+from typing import cast
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,7 +40,7 @@ def upgrade() -> None:
 def _rebuild() -> None:
     """SQLite: a new table in the order of the new columns, filled and put in the place of the old one."""
     connection = op.get_bind()
-    driver = connection.connection.dbapi_connection
+    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
     driver.create_function("hashed", 1, lambda text: sha256(text.encode()).digest()[:16], deterministic=True)
     op.create_table(
         "resource_new",

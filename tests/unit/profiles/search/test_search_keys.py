@@ -63,7 +63,9 @@ def resources(draw: st.DrawFn, version: FhirVersion, type_: str) -> Resource:
             if draw(st.booleans()):
                 _put(draw, made, list(steps(path)))
     if draw(st.booleans()):
-        made["contained"] = [{"resourceType": draw(st.sampled_from(["Medication", "Device"])), "id": "c", "code": draw(values)}]
+        made["contained"] = [
+            {"resourceType": draw(st.sampled_from(["Medication", "Device"])), "id": "c", "code": draw(values)}
+        ]
     for name in ("extension", "modifierExtension"):
         if draw(st.booleans()):
             made.setdefault(name, [])
@@ -151,7 +153,9 @@ def same(version: FhirVersion, type_: str, resource: Resource) -> None:
 @pytest.mark.parametrize(("version", "type_"), EVERY)
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_keys_answer_every_parameter_as_the_resource_does(data: st.DataObject, version: FhirVersion, type_: str) -> None:
+def test_keys_answer_every_parameter_as_the_resource_does(
+    data: st.DataObject, version: FhirVersion, type_: str
+) -> None:
     same(version, type_, data.draw(resources(version, type_)))
 
 
@@ -174,9 +178,7 @@ def test_order_and_lastn_come_out_the_same(data: st.DataObject) -> None:
     assert [moment(one.data) for one in kept] == [moment(one.data) for one in whole]
     for query in ([], [("_sort", "date")], [("_sort", "-date")]):
         search = compile_search(STU3, "Observation", query)
-        ordered = [
-            [one.id for one in run(search, given, lambda _type, _id: None).matches] for given in (whole, kept)
-        ]
+        ordered = [[one.id for one in run(search, given, lambda _type, _id: None).matches] for given in (whole, kept)]
         assert ordered[0] == ordered[1]
 
 
@@ -230,5 +232,3 @@ def test_a_number_keeps_its_digits_in_keys() -> None:
     kept = opened(stored(STU3, resource))
     assert kept is not None
     assert str(kept["valueQuantity"]["value"]) == "5.40"
-
-
