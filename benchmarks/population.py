@@ -22,7 +22,8 @@ from typing import Any
 
 from auth.crypto import valid_bsn
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.walk import references
 from workbench.demo.world import load
 
 PROVIDER, SOURCE = "ziekenhuiszandoord", "epd"

@@ -18,8 +18,9 @@ from profiles.fhir.search.lastn import last_of_each, moment
 from profiles.fhir.search.paths import PERIOD_URLS, alternatives, steps
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.search.searchparams import SearchParam, known_types, parameters
-from profiles.fhir.tree import Resource, references
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
 
 STU3, R4 = FhirVersion.STU3, FhirVersion.R4
 EVERY = [
