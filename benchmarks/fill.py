@@ -150,7 +150,7 @@ def _fill_sqlite(driver: sqlite3.Connection, rows: Rows) -> None:
         driver.execute(f"PRAGMA {pragma}")
     driver.execute("BEGIN IMMEDIATE")
     driver.executemany("INSERT INTO patient VALUES (?,?,?,?,?,?,?)", rows.patients())
-    insert = f"INSERT INTO resource ({','.join(RESOURCE)}) VALUES ({','.join('?' * len(RESOURCE))})"  # noqa: S608
+    insert = f"INSERT INTO resource ({','.join(RESOURCE)}) VALUES ({','.join('?' * len(RESOURCE))})"
     found = rows.resources()
     while some := list(islice(found, BATCH)):
         driver.executemany(insert, [(*row[:10], row[10].isoformat(" "), *row[11:]) for row, _ in some])
