@@ -2,10 +2,11 @@
 
     python -m benchmarks.population FOLDER [--persons N] [--seed N]     writes NDJSON, a file per resource type
 
-The shape of each resource comes from the demo world (valid zib2017 resources); ids, persons, dates and numbers of copies
-are drawn per person. The tails are long, as in a hospital: most have some ten resources, some have 20 of a type, and one
-in 250 has 2,000 laboratory results. A person does not depend on the others: number 7 is the same in every population of a
-seed. Nobody here exists; BSNs start with 999, and where those run out a patient has none, as a visitor from abroad.
+The shape of each resource comes from the demo world (valid zib2017 resources); ids, persons, dates and numbers of
+copies are drawn per person. The tails are long, as in a hospital: half have less than 70 resources, some have 20 of a
+type, and one in 250 has 2,000 laboratory results. A person does not depend on the others: number 7 is the same in every
+population of a seed. Nobody here exists; BSNs start with 999, and where those run out a patient has none, as a visitor
+from abroad.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from typing import Any
 
 from auth.crypto import valid_bsn
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference, references
+from profiles.fhir.tree import Resource, local_reference
+from profiles.record.walk import references
 from workbench.demo.world import load
 
 PROVIDER, SOURCE = "ziekenhuiszandoord", "epd"

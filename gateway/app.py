@@ -54,6 +54,7 @@ from gateway.registration import RegistrationWatch
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
+from gateway.store.rekey import Rekeying
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -79,6 +80,7 @@ class Wiring:
     auth: AuthApp
     quality: Recorder
     chain: ChainLog
+    rekeying: Rekeying
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -91,6 +93,7 @@ class Wiring:
         """Finish what is under way and give back every connection."""
         await close(self.sources)
         await self.trail.close()
+        await self.rekeying.close()
         await asyncio.to_thread(self.quality.close)
         await asyncio.to_thread(self.chain.close)
         await self.reader.close()
@@ -131,7 +134,8 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         fetch=grant,
     )
     quality = open_recorder(engine, settings)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain)
+    rekeying = Rekeying(engine)
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
 
 
 def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: bool = False) -> ASGIApp:
@@ -224,6 +228,7 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
         expected=Expectations(catalogue()),
         deadline=settings.limits.deadline_seconds,
         quality=PullGate(wiring.quality),
+        rekey=wiring.rekeying,
     )
     strict = behaviour.trace_ids == "strict"
     return FhirEndpoint(

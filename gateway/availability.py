@@ -11,7 +11,7 @@ from auth.ports import Available, Person, Provider, Reason
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, Whose
-from gateway.store.queries import PATIENTS
+from gateway.store.queries import OF_PERSON
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import fits, may_fit
@@ -76,12 +76,12 @@ class Availabilities:
         relation = False
         found: set[str] = set()
         for version in FhirVersion:
-            who = {"provider": provider, "fhir": version.value, "person": person.pseudonym, "patient_id": ""}
-            patients = await self.reader.fetch(PATIENTS, who)
+            who = {"provider": provider, "fhir": version.value, "person": person.pseudonym}
+            patients = await self.reader.fetch(OF_PERSON.patients, who)
             if patients:
                 relation = True
                 birth_date = birth_date or _date(patients[0][2])
-                record = Record(self.reader, Whose(provider, version, person.pseudonym))
+                record = Record(self.reader, Whose(provider, version, person.pseudonym), "")
                 found |= {id_ for id_ in services if await _offers(id_, version, record)}
         return Known(frozenset(found), relation, birth_date)
 

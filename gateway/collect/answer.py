@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 
 from gateway.collect.held import Held
 from gateway.collect.record import Record
+from gateway.store.reader import StoreUnavailable
 from profiles.fhir.search.execute import bring, select
 from profiles.fhir.search.search import Search
 
 ROUNDS = 8
 """Most rounds of loading: a search, its includes, and their includes need three or four."""
+
+TRIES = 3
+"""How often a search starts over because the record changed while it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,22 @@ class Answer:
 
 
 async def search(record: Record, wanted: Search) -> Answer:
-    """The answer to a search. Raises StoreUnavailable, and SearchError for values that only show when run."""
+    """The answer to a search, with bytes. Raises StoreUnavailable, and SearchError for what only shows when run."""
+    for _ in range(TRIES):
+        found = await _found(record, wanted)
+        if await record.ready((*found.matches, *found.included)):
+            return found
+    raise StoreUnavailable from LookupError("the record changes all the time")
+
+
+async def _found(record: Record, wanted: Search) -> Answer:
     # First what matches, then what comes along with it; each again when something was not loaded yet.
     for _ in range(ROUNDS):
         matches = select(wanted, record.of_type(wanted.type), record.find)
         if not await record.load():
             break
+    if not matches or not (wanted.includes or wanted.revincludes):
+        return Answer(matches)
     for _ in range(ROUNDS):
         included = bring(wanted, matches, record.find, record.of_type)
         if not await record.load():

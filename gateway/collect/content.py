@@ -53,7 +53,7 @@ class InlineContent:
 
 def inline(held: Held, version: FhirVersion) -> InlineContent | None:
     """The content inside a Binary resource; None when it has none, or none that can be decoded."""
-    text = held.data.get(ELEMENT[version])
+    text = held.whole.get(ELEMENT[version])
     if not isinstance(text, str):
         return None
     try:
@@ -86,7 +86,7 @@ class Wrapped:
 
 def wrapped(held: Held, content: Content, format_: Format, version: FhirVersion) -> Wrapped:
     """The Binary that ``held`` is, with its content as its last element, where FHIR has it."""
-    rest = {name: value for name, value in held.data.items() if name != ELEMENT[version]}
+    rest = {name: value for name, value in held.whole.items() if name != ELEMENT[version]}
     name = ELEMENT[version].encode()
     if format_ is Format.JSON:
         return Wrapped(jsonio.dump(rest).removesuffix(b"}") + b',"' + name + b'":"', content, b'"}')

@@ -1,21 +1,27 @@
-"""A resource on its way out: ready bytes, and data only for who asks."""
+"""A resource on its way out: ready bytes, keys to match on, and the whole as data only for who asks."""
 
-from functools import lru_cache
 from typing import Any
 
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format
+from profiles.fhir.search.keys import FINGERPRINT, opened
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
-PARSED = 4096
-"""How many resources are kept as data between requests: the searches of one visit ask for the same ones."""
+KEPT = 32 * 1024 * 1024
+"""Most bytes of search keys that stay parsed between requests: the searches of one visit ask for the same ones."""
 
 
 class Held:
-    """A resource with its bytes in both formats; parsed or serialised at most once, and only when needed."""
+    """A resource with its bytes; parsed or serialised at most once, and only when needed.
 
-    __slots__ = ("_data", "_digest", "_json", "_version", "_xml", "id", "patient_id", "source", "type")
+    One that was in the store has its ``number`` there, its search keys, and bytes in the format of the request when
+    they were loaded. One that came out of a live source for this request has only its data.
+    """
+
+    __slots__ = (
+        "_bodies", "_data", "_keys", "_version", "_whole", "digest", "id", "number", "patient_id", "source", "type",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -26,61 +32,101 @@ class Held:
         source: str,
         patient_id: str,
         data: Resource | None = None,
-        json: bytes | None = None,
-        xml: bytes | None = None,
         digest: bytes | None = None,
+        number: int = 0,
+        search: bytes | None = None,
     ) -> None:
         self.type = type_
         self.id = id_
         self.source = source
         self.patient_id = patient_id
+        self.digest = digest
+        self.number = number
         self._version = version
-        self._data = data
-        self._json = json
-        self._xml = xml
-        self._digest = digest
+        self._keys = search
+        self._data = self._whole = data
+        self._bodies: dict[str, bytes] = {}
 
     @property
     def live(self) -> bool:
         """Whether it came out of a source for this request; else it was in the store."""
-        return self._digest is None
+        return self.digest is None
 
     @property
     def data(self) -> Resource:
-        """The resource as plain data. Not to be changed."""
+        """What search looks at: the keys, or the resource itself where there are none. Not to be changed."""
         if self._data is None:
-            json = self._json or b"{}"
-            self._data = jsonio.load(json) if self._digest is None else _parsed(_Content(self._digest, json))
+            found = None if self._keys is None else _PARSED.get(self._keys)
+            self._data = self.whole if found is None else found
         return self._data
+
+    @property
+    def searchable(self) -> bool:
+        """Whether there is something to match on; else the JSON has to be loaded first."""
+        return not self.unkeyed or "json" in self._bodies
+
+    @property
+    def unkeyed(self) -> bool:
+        """Whether it was stored without search keys that these tables made."""
+        return self._whole is None and (self._keys is None or not self._keys.startswith(FINGERPRINT))
+
+    @property
+    def whole(self) -> Resource:
+        """The resource as plain data. Not to be changed. RuntimeError when its JSON was not loaded."""
+        if self._whole is None:
+            if "json" not in self._bodies:
+                raise RuntimeError("the JSON of this resource was not loaded")
+            found: Any = jsonio.load(self._bodies["json"])
+            self._whole = found if isinstance(found, dict) else {}
+        return self._whole
+
+    def put(self, format_: str, body: bytes) -> None:
+        """Add bytes that were loaded."""
+        self._bodies[format_] = body
+
+    def lacks(self, format_: str) -> bool:
+        """Whether bytes in a format have to be loaded before they can be sent."""
+        return self.digest is not None and format_ not in self._bodies and "json" not in self._bodies
 
     def body(self, format_: Format) -> bytes:
         """The bytes to splice into an answer: JSON, or an XML element without its namespace declaration."""
-        if format_ is Format.JSON:
-            if self._json is None:
-                self._json = jsonio.dump(self.data)
-            return self._json
-        if self._xml is None:
-            self._xml = xmlio.fragment(self.data, self._version)
-        return self._xml
+        found = self._bodies.get(format_.value)
+        if found is None:
+            whole = self.whole
+            found = jsonio.dump(whole) if format_ is Format.JSON else xmlio.fragment(whole, self._version)
+            self._bodies[format_.value] = found
+        return found
 
 
-class _Content:
-    """Bytes that are told apart by their digest, which is cheaper than hashing or comparing them."""
+class ParsedKeys:
+    """Search keys as data, by their bytes: what was used lately stays, within a number of bytes.
 
-    __slots__ = ("digest", "json")
+    Two halves: what is used moves to the young one; when that is full it becomes the old one, and what was not used
+    since then goes. That costs less than a list in order of use.
+    """
 
-    def __init__(self, digest: bytes, json: bytes) -> None:
-        self.digest = digest
-        self.json = json
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self._young: dict[bytes, Resource] = {}
+        self._old: dict[bytes, Resource] = {}
+        self._size = 0
 
-    def __hash__(self) -> int:
-        return hash(self.digest)
+    def get(self, kept: bytes | None) -> Resource | None:
+        """The data of kept keys; None when there are none, or of other tables."""
+        if kept is None:
+            return None
+        found = self._young.get(kept)
+        if found is not None:
+            return found
+        found = self._old.get(kept)
+        if found is None and (found := opened(kept)) is None:
+            return None
+        # The data take some ten times the room of the bytes.
+        self._size += 11 * len(kept) + 300
+        if self._size > self._half:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[kept] = found
+        return found
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Content) and other.digest == self.digest
 
-
-@lru_cache(maxsize=PARSED)
-def _parsed(content: _Content) -> Resource:
-    parsed: Any = jsonio.load(content.json)
-    return parsed if isinstance(parsed, dict) else {}
+_PARSED = ParsedKeys(KEPT)

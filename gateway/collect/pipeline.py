@@ -13,7 +13,7 @@ from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
 from gateway.collect.live import Expected, held_of, servable
-from gateway.collect.record import Record, Whose
+from gateway.collect.record import Record, Rekey, Whose
 from gateway.quality.pull import PullGate
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
@@ -69,7 +69,8 @@ class Collected:
 class Collector:
     """Makes the record for each request.
 
-    ``deadline`` is the time for live sources, in seconds; ``quality`` judges what they deliver.
+    ``deadline`` is the time for live sources, in seconds; ``quality`` judges what they deliver; ``rekey`` keeps search
+    keys that had to be made while reading.
     """
 
     reader: Reader
@@ -78,6 +79,7 @@ class Collector:
     expected: Expected
     deadline: float
     quality: PullGate | None = None
+    rekey: Rekey | None = None
 
     async def collect(
         self,
@@ -90,7 +92,7 @@ class Collector:
     ) -> Collected:
         """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable."""
         sources = self.providers.get(whose.provider, Sources(True, FanOut(())))
-        record = Record(self.reader if sources.store else None, whose)
+        record = Record(self.reader if sources.store else None, whose, request.format, self.rekey)
         if not sources.live.sources:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)

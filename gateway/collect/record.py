@@ -1,16 +1,21 @@
 """The record of one person at one provider, loaded piece by piece as a search needs it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.collect.content import Content, inline
 from gateway.collect.held import Held
-from gateway.store.documents import DOCUMENT, StoredContent
-from gateway.store.queries import BY_IDS, BY_TYPE, PATIENTS, POINTING_AT
-from gateway.store.reader import Reader, Row
+from gateway.store.documents import StoredContent
+from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
+from gateway.store.reader import Reader, Row, StoreUnavailable
+from profiles.fhir.codec import jsonio
+from profiles.fhir.search.keys import stored
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
+Rekey = Callable[[int, bytes, bytes], None]
+"""Takes number, digest and new search keys of a stored resource that had none, or none for these tables."""
 
 HOPS = 3
 """How far a shared resource may be from the patient's own: role, practitioner, organization."""
@@ -35,11 +40,15 @@ class Record:
 
     A search runs in memory and cannot wait; ``find`` and ``of_type`` answer from what is loaded and note what is not.
     The caller loads that and runs the search again, until nothing new is noted (see :mod:`gateway.collect.answer`).
+    Bytes are loaded in ``format_`` (empty: none), of many resources only once they match.
     """
 
-    def __init__(self, reader: Reader | None, whose: Whose) -> None:
+    def __init__(self, reader: Reader | None, whose: Whose, format_: str = "json", rekey: Rekey | None = None) -> None:
         self._reader = reader
         self._whose = whose
+        self._format = format_
+        self._rekey = rekey
+        self._selects = OF_PATIENT if whose.patient_id else OF_PERSON
         self._who = {
             "provider": whose.provider,
             "fhir": whose.version.value,
@@ -76,23 +85,34 @@ class Record:
 
     async def load(self) -> bool:
         """Load what was missed; False when nothing was. Raises StoreUnavailable."""
-        types, keys = list(self._missed_types), list(self._missed_keys)
+        types, keys = list(self._missed_types), [key for key in self._missed_keys if key not in self._by_key]
         self._missed_types.clear()
         self._missed_keys.clear()
         reader = self._reader
         if reader is None:
             return False
         for type_ in types:
-            rows = await reader.fetch(BY_TYPE, {**self._who, "type": type_})
+            rows = await reader.fetch(self._selects.by_type[self._format], {**self._who, "type": type_})
             known = self._by_type.setdefault(type_, list(self._added.get(type_, ())))
-            for held in map(self._held, rows):
+            found = [self._held(row, type_) for row in rows]
+            await self._make_searchable(reader, found)
+            for held in found:
                 if self._by_key.get((held.type, held.id)) is None:
                     self._by_key[held.type, held.id] = held
                     known.append(held)
-        wanted = [key for key in keys if key not in self._by_key]
-        for type_ in dict.fromkeys(type_ for type_, _ in wanted):
-            await self._load_ids(reader, type_, [id_ for other, id_ in wanted if other == type_])
-        return bool(types or wanted)
+        keys = [key for key in keys if key not in self._by_key]
+        if keys:
+            await self._load_keys(reader, keys)
+        return bool(types or keys)
+
+    async def ready(self, helds: Iterable[Held]) -> bool:
+        """Load the bytes of what will leave; False when the store changed meanwhile: search again. StoreUnavailable."""
+        lacking = [held for held in helds if held.lacks(self._format)]
+        if not lacking or self._reader is None or await self._load_bodies(self._reader, lacking, self._format):
+            return True
+        self._by_key = {key: held for key, held in self._by_key.items() if held is not None and held.live}
+        self._by_type.clear()
+        return False
 
     async def patients(self) -> Sequence[str]:
         """The ids of the Patient resources that are this person."""
@@ -103,45 +123,84 @@ class Record:
         return frozenset(str(row[3]) for row in await self._patients())
 
     async def _patients(self) -> Sequence[Row]:
-        return [] if self._reader is None else await self._reader.fetch(PATIENTS, self._who)
+        return [] if self._reader is None else await self._reader.fetch(self._selects.patients, self._who)
 
     async def visible(self, held: Held) -> bool:
         """Whether a resource may be read by its id: the person's own, or shared and pointed at from their record."""
         if held.patient_id or self._reader is None:
             return True
-        mine = set(await self.patients())
-        seen: set[Key] = set()
-        level = {(held.type, held.id)}
-        for _ in range(HOPS):
-            above: set[Key] = set()
-            for type_, id_ in level:
-                rows = await self._reader.fetch(POINTING_AT, {**self._who, "type": type_, "id": id_})
-                if any(row[0] in mine for row in rows):
-                    return True
-                above |= {(str(row[1]), str(row[2])) for row in rows if not row[0]}
+        if await self._reader.fetch(self._selects.pointed_at, {**self._who, "type": held.type, "id": held.id}):
+            return True
+        level: set[Key] = {(row[0], row[1]) for row in await self._reader.fetch(self._selects.targets, self._who)}
+        seen = set(level)
+        for _ in range(HOPS - 1):
+            rows = await self._reader.fetch(SHARED_TARGETS, {**self._who, **_named(level)})
+            level = {(row[0], row[1]) for row in rows} - seen
+            if (held.type, held.id) in level:
+                return True
             seen |= level
-            level = above - seen
         return False
 
     async def content(self, held: Held) -> Content | None:
         """The content of a Binary that was read, from the store or from the resource itself; None without content."""
-        rows = [] if self._reader is None else await self._reader.fetch(DOCUMENT, {**self._who, "id": held.id})
+        asked = {**self._who, "id": held.id}
+        rows = [] if self._reader is None else await self._reader.fetch(self._selects.document, asked)
         if rows and self._reader is not None:
-            return StoredContent(int(rows[0][0]), bytes(rows[0][1]), self._reader, {**self._who, "id": held.id})
+            return StoredContent(int(rows[0][0]), bytes(rows[0][1]), self._reader, self._selects, asked)
         return inline(held, self._whose.version)
 
-    async def _load_ids(self, reader: Reader, type_: str, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), 64):
-            part = ids[start : start + 64]
-            size = next(size for size in BY_IDS if size >= len(part))
-            padded = [*part, *[part[-1]] * (size - len(part))]
-            parameters = {f"id_{index}": id_ for index, id_ in enumerate(padded)}
-            rows = await reader.fetch(BY_IDS[size], {**self._who, "type": type_, **parameters})
-            self._by_key.update(dict.fromkeys((type_, id_) for id_ in part))
-            for held in map(self._held, rows):
+    async def _load_keys(self, reader: Reader, keys: Sequence[Key]) -> None:
+        # Of a document the data are needed, whatever the format: its content stands apart.
+        format_ = "json" if any(type_ == "Binary" for type_, _ in keys) else self._format
+        for start in range(0, len(keys), MOST):
+            some = keys[start : start + MOST]
+            rows = await reader.fetch(self._selects.by_keys[format_], {**self._who, **_named(some)})
+            self._by_key.update(dict.fromkeys(some))
+            found = [self._held(row, row[7], format_) for row in rows]
+            await self._make_searchable(reader, found)
+            for held in found:
                 self._by_key[held.type, held.id] = held
 
-    def _held(self, row: Row) -> Held:
-        type_, id_, json, xml, source, patient_id, digest = row
-        version = self._whose.version
-        return Held(type_, id_, version, source=source, patient_id=patient_id, json=json, xml=xml, digest=digest)
+    async def _make_searchable(self, reader: Reader, found: Sequence[Held]) -> None:
+        """Make keys for what was stored without any, or for other tables, and hand them over to be kept."""
+        without = [held for held in found if not held.searchable]
+        if without and not await self._load_bodies(reader, without, "json"):
+            raise StoreUnavailable from LookupError("a resource changed while it was read")
+        for held in found:
+            if held.unkeyed and held.digest is not None and self._rekey is not None:
+                self._rekey(held.number, held.digest, stored(self._whose.version, held.whole))
+
+    async def _load_bodies(self, reader: Reader, helds: Sequence[Held], format_: str) -> bool:
+        by_number = {held.number: held for held in helds}
+        numbers = list(by_number)
+        for start in range(0, len(numbers), MOST):
+            some = numbers[start : start + MOST]
+            asked = {"keys": jsonio.dump(some).decode(), "pks": some}
+            for number, digest, body in await reader.fetch(BODIES[format_], asked):
+                held = by_number[number]
+                if digest == held.digest:
+                    held.put(format_, body)
+                    del by_number[number]
+        return not by_number
+
+    def _held(self, row: Row, type_: str, format_: str = "") -> Held:
+        number, id_, source, patient_id, digest, search, body = row[:7]
+        held = Held(
+            type_, id_, self._whose.version, source=source, patient_id=patient_id,
+            digest=digest, number=number, search=search,
+        )  # fmt: skip
+        if body is not None:
+            held.put(format_ or self._format, body)
+        return held
+
+
+MOST = 1_000
+"""Resources in one select."""
+
+
+def _named(keys: Iterable[Key]) -> dict[str, Any]:
+    """Types and ids as parameters of either database."""
+    pairs = list(keys)
+    return {
+        "keys": jsonio.dump(pairs).decode(), "types": [type_ for type_, _ in pairs], "ids": [id_ for _, id_ in pairs],
+    }  # fmt: skip

@@ -17,7 +17,7 @@ _MEDIA = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:; ?[\w-]+=(?:[\w.+-]+|\"[\w 
 
 def media_of(held: Held) -> str:
     """The media type of a document as its Binary states it; the general one when that is no media type."""
-    stated = held.data.get("contentType")
+    stated = held.whole.get("contentType")
     return stated if isinstance(stated, str) and _MEDIA.fullmatch(stated) else UNKNOWN
 
 

@@ -14,6 +14,7 @@ from gateway.store.known import Known, known
 from gateway.store.unit import Owner, Pending, Unit, digest_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
+from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import find_bsn
@@ -175,6 +176,7 @@ class _Load:
             row,
             json=body,
             xml=xml,
+            search=stored(item.version, item.resource),
             digest=digest_of(body, content),
             original=original,
             format=format_,

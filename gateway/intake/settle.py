@@ -13,6 +13,7 @@ from gateway.store.identity import tokens as tokens_of
 from gateway.store.unit import digest_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
+from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import find_bsn
@@ -243,6 +244,7 @@ class Settling:
         )
         if not change.same:
             change.xml = xmlio.fragment(resource, self.version)
+            change.search = stored(self.version, resource)
         return change
 
 

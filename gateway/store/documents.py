@@ -1,13 +1,13 @@
 """The content of documents: in pieces beside the resource, so that no request ever holds a whole one in memory."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, insert, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, insert
 
-from gateway.store.queries import readable
+from gateway.store.queries import Selects
 from gateway.store.reader import Reader, StoreUnavailable
 from gateway.store.schema import document, document_content, resource
 
@@ -20,25 +20,6 @@ def current(table: Table) -> ColumnElement[bool]:
     return and_(table.c.resource_pk == resource.c.pk, table.c.version == resource.c.version)
 
 
-_chosen = and_(readable(), resource.c.type == literal_column("'Binary'"), resource.c.id == bindparam("id"))
-
-DOCUMENT = (
-    select(document.c.size, resource.c.digest).select_from(resource.join(document, current(document))).where(_chosen)
-)
-"""Size and digest of the content of a Binary of a person (see gateway.store.queries), by ``id``."""
-
-CONTENT = (
-    select(document_content.c.data)
-    .select_from(resource.join(document_content, current(document_content)))
-    .where(
-        _chosen,
-        resource.c.digest == bindparam("digest"),
-        document_content.c.number == bindparam("number"),
-    )
-)
-"""One piece; nothing when the document was replaced in the meantime, so that two versions are never mixed."""
-
-
 @dataclass(frozen=True, slots=True)
 class StoredContent:
     """The content of one document in the store."""
@@ -46,12 +27,13 @@ class StoredContent:
     size: int
     digest: bytes
     reader: Reader
-    who: dict[str, Any]
+    selects: Selects
+    who: Mapping[str, Any]
 
     async def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes from ``start`` up to ``stop``, piece by piece. StoreUnavailable when the document goes away."""
         for number in range(start // PIECE, -(-stop // PIECE)):
-            rows = await self.reader.fetch(CONTENT, {**self.who, "digest": self.digest, "number": number})
+            rows = await self.reader.fetch(self.selects.content, {**self.who, "digest": self.digest, "number": number})
             if not rows:
                 raise StoreUnavailable from LookupError("the document changed while it was read")
             first = number * PIECE

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from auth.crypto import KeyRing
 from gateway.store.known import Key
-from gateway.store.schema import document, document_content, original, patient, resource
+from gateway.store.schema import document, document_content, key_of, original, patient, resource
 from gateway.store.unit import GONE
 from profiles.fhir.version import FhirVersion
 
@@ -30,10 +30,7 @@ class Version:
 
 
 def _chosen(provider: str, fhir: FhirVersion, key: Key) -> ColumnElement[bool]:
-    return and_(
-        resource.c.provider == provider, resource.c.fhir == fhir.value, resource.c.type == key[0],
-        resource.c.id == key[1],
-    )  # fmt: skip
+    return resource.c.key == key_of(provider, fhir.value, *key)
 
 
 def versions(connection: Connection, provider: str, fhir: FhirVersion, key: Key) -> Sequence[Version]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, bindparam, select
 
 from gateway.store.documents import current
-from gateway.store.schema import document, identity, patient, resource
+from gateway.store.schema import document, identity, key_of, patient, resource
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
@@ -50,6 +50,7 @@ class Known:
 
 
 _ROWS = select(
+    resource.c.type,
     resource.c.id,
     resource.c.pk,
     resource.c.patient_id,
@@ -58,13 +59,16 @@ _ROWS = select(
     resource.c.digest,
     resource.c.updated,
     resource.c.deleted,
-).where(
-    resource.c.provider == bindparam("provider"),
-    resource.c.fhir == bindparam("fhir"),
-    resource.c.type == bindparam("type"),
-    resource.c.id.in_(bindparam("ids", expanding=True)),
+).where(resource.c.key.in_(bindparam("keys", expanding=True)))
+_CONTENTS = select(resource.c.type, resource.c.id, resource.c.json).where(
+    resource.c.key.in_(bindparam("keys", expanding=True)), resource.c.deleted.is_(False)
 )
-_LOCKED = _ROWS.order_by(resource.c.id).with_for_update()
+_LOCKED = _ROWS.order_by(resource.c.key).with_for_update()
+
+
+_NAMED = select(resource.c.id, resource.c.provider, resource.c.fhir, resource.c.source, resource.c.type).where(
+    resource.c.deleted.is_(False)
+)
 
 
 def rows_of(
@@ -72,15 +76,11 @@ def rows_of(
 ) -> dict[Key, Row]:
     """The stored resources with these types and ids; locked until the end of the transaction when asked."""
     found = {}
-    by_type: dict[str, list[str]] = {}
-    for type_, id_ in sorted(set(keys)):
-        by_type.setdefault(type_, []).append(id_)
-    statement = _LOCKED if lock else _ROWS
-    for type_, ids in by_type.items():
-        for some in _pieces(ids):
-            asked = {"provider": provider, "fhir": version.value, "type": type_, "ids": some}
-            for row in connection.execute(statement, asked):
-                found[type_, row[0]] = Row(*row[1:])
+    # In the order of the keys, so that two that lock the same rows never wait for each other.
+    hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
+    for some in _pieces(hashed):
+        for row in connection.execute(_LOCKED if lock else _ROWS, {"keys": some}):
+            found[row[0], row[1]] = Row(*row[2:])
     return found
 
 
@@ -88,19 +88,10 @@ def contents_of(
     connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key]
 ) -> Iterator[tuple[Key, bytes]]:
     """The JSON of stored resources, for their names."""
-    by_type: dict[str, list[str]] = {}
-    for type_, id_ in sorted(set(keys)):
-        by_type.setdefault(type_, []).append(id_)
-    for type_, ids in by_type.items():
-        for some in _pieces(ids):
-            statement = select(resource.c.id, resource.c.json).where(
-                resource.c.provider == provider,
-                resource.c.fhir == version.value,
-                resource.c.type == type_,
-                resource.c.id.in_(some),
-                resource.c.deleted.is_(False),
-            )
-            yield from (((type_, row.id), row.json) for row in connection.execute(statement))
+    hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
+    for some in _pieces(hashed):
+        for row in connection.execute(_CONTENTS, {"keys": some}):
+            yield (row.type, row.id), row.json
 
 
 def known(
@@ -134,21 +125,15 @@ def by_identifier(
     connection: Connection, provider: str, version: FhirVersion, source: str, type_: str, token: str
 ) -> Sequence[str]:
     """The ids of a source's resources with an identifier; at most two, which is one too many."""
-    statement = (
-        select(resource.c.id)
-        .join(identity, identity.c.resource_pk == resource.c.pk)
-        .where(
-            identity.c.token == token,
-            resource.c.provider == provider,
-            resource.c.fhir == version.value,
-            resource.c.source == source,
-            resource.c.type == type_,
-            resource.c.deleted.is_(False),
-        )
-        .order_by(resource.c.id)
-        .limit(2)
-    )
-    return list(connection.execute(statement).scalars())
+    # In two steps: only by the token, which few have.
+    found = list(connection.execute(select(identity.c.resource_pk).where(identity.c.token == token)).scalars())
+    wanted = (provider, version.value, source, type_)
+    ids: list[str] = []
+    for some in _pieces(found):
+        for row in connection.execute(_NAMED.where(resource.c.pk.in_(some))):
+            if (row.provider, row.fhir, row.source, row.type) == wanted:
+                ids.append(row.id)
+    return sorted(ids)[:2]
 
 
 def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:

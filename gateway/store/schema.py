@@ -4,6 +4,9 @@ No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is enc
 ``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed.
 """
 
+from hashlib import sha256
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -33,6 +36,17 @@ metadata = MetaData(
 
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
+
+def key_of(provider: str, fhir: str, type_: str, id_: str) -> bytes:
+    """By which a resource is unique, as `resource.key` holds it."""
+    return sha256(f"{provider}|{fhir}|{type_}|{id_}".encode()).digest()[:16]
+
+
+def _key(context: Any) -> bytes:
+    row = context.get_current_parameters()
+    return key_of(row["provider"], row["fhir"], row["type"], row["id"])
+
+
 patient = Table(
     "patient",
     metadata,
@@ -50,6 +64,9 @@ resource = Table(
     "resource",
     metadata,
     Column("pk", BigKey, primary_key=True, autoincrement=True),
+    # Unique by a column of its own: an index on provider, version, type and id would tempt a planner to read a type of
+    # everybody where one person's is asked.
+    Column("key", LargeBinary(16), nullable=False, default=_key, comment="hash of provider, fhir, type and id"),
     Column("provider", String(60), nullable=False),
     Column("fhir", String(8), nullable=False),
     Column("patient_id", String(64), nullable=False, comment="empty for what is shared, such as a Practitioner"),
@@ -58,12 +75,14 @@ resource = Table(
     Column("source", String(60), nullable=False),
     Column("version", Integer, nullable=False),
     Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of json, and of the content of a Binary"),
-    Column("json", LargeBinary, nullable=False),
-    Column("xml", LargeBinary, nullable=False),
     Column("updated", DateTime(timezone=True), nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
-    UniqueConstraint("provider", "fhir", "type", "id"),
-    Index(None, "provider", "fhir", "patient_id", "type"),
+    # Before the bytes: what stands behind them in a row can only be read past them.
+    Column("search", LargeBinary, comment="search keys (profiles.fhir.search.keys); none: to be made when first read"),
+    Column("json", LargeBinary, nullable=False),
+    Column("xml", LargeBinary, nullable=False),
+    UniqueConstraint("key"),
+    Index(None, "provider", "fhir", "patient_id", "type", "id"),
 )
 
 link = Table(
@@ -72,7 +91,6 @@ link = Table(
     Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
     Column("target_type", String(64), primary_key=True),
     Column("target_id", String(64), primary_key=True),
-    Index(None, "target_type", "target_id"),
     comment="what a resource points at: how a shared resource is reached from a patient's record",
 )
 

@@ -36,8 +36,9 @@ class Stale(Exception):
 class Pending:
     """One resource as it will be stored, or (``deleted``) not be served any more, with what is kept beside it.
 
-    ``json`` and ``xml`` are served, ``original`` in ``format`` is what was received. ``content`` is that of a Binary,
-    ``tokens`` are the hashes of its identifiers (gateway.store.identity), ``before`` is what the store has now.
+    ``json`` and ``xml`` are served, ``search`` are the keys by which they are found (profiles.fhir.search.keys),
+    ``original`` in ``format`` is what was received. ``content`` is that of a Binary, ``tokens`` are the hashes of its
+    identifiers (gateway.store.identity), ``before`` is what the store has now.
     """
 
     key: Key
@@ -46,6 +47,7 @@ class Pending:
     deleted: bool = False
     json: bytes = b""
     xml: bytes = b""
+    search: bytes | None = None
     digest: bytes = b""
     original: bytes = b""
     format: str = "json"
@@ -197,6 +199,7 @@ class Unit:
             "digest": change.digest,
             "json": change.json,
             "xml": change.xml,
+            "search": change.search,
             "updated": self.now,
             "deleted": False,
         }
@@ -277,6 +280,9 @@ _UPDATE = (
     update(resource)
     .where(resource.c.pk == bindparam("which"))
     .values(
-        {name: bindparam(name) for name in ("patient_id", "digest", "json", "xml", "updated", "deleted", "version")}
+        {
+            name: bindparam(name)
+            for name in ("patient_id", "digest", "json", "xml", "search", "updated", "deleted", "version")
+        }
     )
 )

@@ -21,6 +21,10 @@ _STEP = re.compile(r"extension\('([^']+)'\)|([A-Za-z]+)")
 _NICTIZ = "http://nictiz.nl/fhir/StructureDefinition/"
 _PERIODS_OF_USE = (_NICTIZ + "zib-Medication-PeriodOfUse", _NICTIZ + "ext-TimeInterval.Period")
 _DURATIONS = (_NICTIZ + "zib-MedicationUse-Duration", _NICTIZ + "ext-TimeInterval.Duration")
+PERIOD_OF_USE = "period-of-use()"
+PERIOD_URLS = frozenset((*_PERIODS_OF_USE, *_DURATIONS))
+"""The extensions that `periods_of_use` looks at; besides them it takes ``effectivePeriod``."""
+
 _UNITS = {
     "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
@@ -40,21 +44,33 @@ def compile_path(text: str) -> Extract:
     return lambda resource: [node for part in parts for node in part(resource)]
 
 
+def alternatives(text: str) -> list[str]:
+    """The rows of steps that an expression consists of; of functions only ``first`` has any."""
+    found = []
+    for part in text.split(" | "):
+        inner = part.strip()
+        if inner.startswith("first(") and inner.endswith(")"):
+            found += [one.strip() for one in inner[6:-1].split(",")]
+        elif not inner.endswith("()"):
+            found.append(inner)
+    return found
+
+
 def _compile_one(text: str) -> Extract:
-    if text == "period-of-use()":
+    if text == PERIOD_OF_USE:
         return periods_of_use
     if text == "unsupported()":
         return lambda _resource: []
     if text.startswith("first(") and text.endswith(")"):
         return _first([_compile_one(part.strip()) for part in text[6:-1].split(",")])
-    steps = list(_steps(text))
-    if len(steps) == 1 and isinstance(steps[0], str):
-        return _field(steps[0])
-    return _walk(steps)
+    found = list(steps(text))
+    if len(found) == 1 and isinstance(found[0], str):
+        return _field(found[0])
+    return _walk(found)
 
 
-def _steps(text: str) -> Iterator[str | tuple[str]]:
-    """Element names as text, extension urls as a tuple of one."""
+def steps(text: str) -> Iterator[str | tuple[str]]:
+    """The steps of one row: element names as text, extension urls as a tuple of one."""
     position = 0
     while position < len(text):
         found = _STEP.match(text, position)

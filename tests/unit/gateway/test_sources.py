@@ -150,7 +150,7 @@ def test_other_parameters_go_to_the_source(name: str) -> None:
 
 def held(source: str, live: bool) -> Held:
     digest = None if live else b"d"
-    return Held("Condition", "c", FhirVersion.STU3, source=source, patient_id="p", json=b"{}", digest=digest)
+    return Held("Condition", "c", FhirVersion.STU3, source=source, patient_id="p", data={}, digest=digest)
 
 
 def test_an_answer_names_its_sources() -> None:

@@ -1,0 +1,195 @@
+"""Filling a store with a population, fast: rows are made once per template, then copied with ids and dates changed.
+
+What a person's record is served from is there as an import leaves it: resources, search keys, links, patients. What no
+read touches is left out: originals, identifiers, verdicts, the outbox.
+"""
+
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import count, islice
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, func, select
+
+from auth.crypto import KeyRing, Pseudonyms
+from benchmarks.population import PROVIDER, SOURCE, Population, Somebody, Template, bsns, model, without_bsn
+from gateway.cli.db import upgrade
+from gateway.intake.load import Loader
+from gateway.intake.read import Item
+from gateway.store.engine import open_engine
+from gateway.store.schema import key_of, link, patient, resource
+from gateway.store.unit import Owner
+from profiles.fhir.codec import jsonio
+from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
+from profiles.standards.load import catalogue
+
+FHIR = FhirVersion.STU3
+RESOURCE = (
+    "pk", "key", "provider", "fhir", "patient_id", "type", "id", "source", "version", "digest", "updated", "deleted",
+    "search", "json", "xml",
+)  # fmt: skip
+BATCH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A stored resource of the model, as templates."""
+
+    type: str
+    id: Template
+    json: Template
+    xml: Template
+    search: Template
+    links: tuple[tuple[str, Template], ...]
+
+
+@cache
+def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
+    """The model's own resources and the staff's, as the loader stores them."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{folder}/model.db")
+        upgrade(engine)
+        found = model()
+        keys = Pseudonyms(b"benchmark"), KeyRing("a", {"a": bytes(32)})
+        with engine.begin() as connection:
+            items = [
+                Item("model", FHIR, jsonio.load(jsonio.dump(one)), jsonio.dump(one), "json")
+                for one in (*found.staff, *found.own)
+            ]
+            loader = Loader(connection, Owner(PROVIDER, SOURCE, *keys), Expectations(catalogue()))
+            refused = loader.load(items).refused
+            if refused:
+                raise RuntimeError(f"the model cannot be stored: {refused[0]}")
+            links: dict[int, list[tuple[str, Template]]] = {}
+            for row in connection.execute(select(link)):
+                links.setdefault(row.resource_pk, []).append((row.target_type, Template(row.target_id.encode())))
+            rows = {
+                (row.type, row.id): Served(
+                    row.type, Template(row.id.encode()), Template(row.json), Template(row.xml), Template(row.search),
+                    tuple(links.get(row.pk, ())),
+                )
+                for row in connection.execute(select(resource))
+            }  # fmt: skip
+        engine.dispose()
+    of = [tuple(rows[one["resourceType"], one["id"]] for one in some) for some in (found.own, found.staff)]
+    return of[0], of[1]
+
+
+class Rows:
+    """The rows of a population, in the order in which they are stored."""
+
+    def __init__(self, population: Population, pseudonyms: Pseudonyms, ring: KeyRing) -> None:
+        self.population = population
+        self._pseudonyms = pseudonyms
+        self._ring = ring
+        self._numbers = count(1)
+        self._now = datetime.now(UTC)
+
+    def patients(self) -> Iterator[tuple[Any, ...]]:
+        """Rows of ``patient``: provider, fhir, patient_id, source, person, sealed_bsn, birth_date."""
+        for number in range(self.population.persons):
+            bsn = bsns()[number] if number < len(bsns()) else None
+            person = self._pseudonyms.of(bsn or f"local|{number}")
+            sealed = self._ring.seal("bsn", bsn.encode()) if bsn else None
+            yield PROVIDER, FHIR.value, f"p{number}", SOURCE, person, sealed, None
+
+    def resources(self) -> Iterator[tuple[tuple[Any, ...], list[tuple[int, str, str]]]]:
+        """Rows of ``resource``, each with its rows of ``link``."""
+        own, staff = served()
+        for number in self.population.sets_of_staff:
+            nobody = Somebody(0, None, {}, 0, {-1: b"", -2: b"%d" % number, -3: b""})
+            for one in staff:
+                yield self._row(one, nobody, "", 0, 0)
+        for person in self.population.people():
+            for number, copies in sorted(person.copies.items()):
+                for copy in range(copies):
+                    yield self._row(own[number], person, person.patient, copy, person.days(number, copy))
+
+    def _row(
+        self, one: Served, who: Somebody, patient_id: str, copy: int, days: int
+    ) -> tuple[tuple[Any, ...], list[tuple[int, str, str]]]:
+        number = next(self._numbers)
+        id_ = one.id.fill(who, copy, 0).decode()
+        json, xml, search = (template.fill(who, copy, days) for template in (one.json, one.xml, one.search))
+        if one.type == "Patient" and who.bsn is None:
+            json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
+        row = (
+            number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search, json, xml,
+        )  # fmt: skip
+        return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]
+
+
+def fill(engine: Engine, population: Population, pseudonyms: Pseudonyms, ring: KeyRing) -> int:
+    """Fill a store, unless it has exactly these persons already; how many resources there are. ValueError for others."""
+    with engine.connect() as connection:
+        persons = connection.execute(select(func.count()).select_from(patient)).scalar_one()
+    if persons not in (0, population.persons):
+        raise ValueError(f"the database holds {persons} persons already: give an empty one")
+    if not persons:
+        rows = Rows(population, pseudonyms, ring)
+        raw = engine.raw_connection()
+        try:
+            driver: Any = raw.dbapi_connection
+            _fill_sqlite(driver, rows) if engine.dialect.name == "sqlite" else _fill_postgres(driver, rows)
+        finally:
+            raw.close()
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.max(resource.c.pk))).scalar_one())
+
+
+def _fill_sqlite(driver: sqlite3.Connection, rows: Rows) -> None:
+    for pragma in ("synchronous=OFF", "cache_size=-800000"):
+        driver.execute(f"PRAGMA {pragma}")
+    driver.execute("BEGIN IMMEDIATE")
+    driver.executemany("INSERT INTO patient VALUES (?,?,?,?,?,?,?)", rows.patients())
+    insert = f"INSERT INTO resource ({','.join(RESOURCE)}) VALUES ({','.join('?' * len(RESOURCE))})"
+    found = rows.resources()
+    while some := list(islice(found, BATCH)):
+        driver.executemany(insert, [(*row[:10], row[10].isoformat(" "), *row[11:]) for row, _ in some])
+        driver.executemany("INSERT INTO link VALUES (?,?,?)", [one for _, links in some for one in links])
+    driver.execute("COMMIT")
+    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+INDEX = "ix_resource_provider_fhir_patient_id_type_id"
+COLUMNS = "provider, fhir, patient_id, type, id"
+
+
+def _fill_postgres(driver: psycopg.Connection[Any], rows: Rows) -> None:
+    with driver.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        with cursor.copy("COPY patient FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["varchar", "varchar", "varchar", "varchar", "varchar", "bytea", "date"])
+            for patient_row in rows.patients():
+                copy.write_row(patient_row)
+        cursor.execute(f"DROP INDEX {INDEX}")
+        cursor.execute("ALTER TABLE resource DROP CONSTRAINT uq_resource_key")
+        found = rows.resources()
+        while some := list(islice(found, 50 * BATCH)):
+            with cursor.copy(f"COPY resource ({', '.join(RESOURCE)}) FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(
+                    ["int8", "bytea", *["varchar"] * 6, "int4", "bytea", "timestamptz", "bool", *["bytea"] * 3]
+                )
+                for row, _ in some:
+                    copy.write_row(row)
+            with cursor.copy("COPY link FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(["int8", "varchar", "varchar"])
+                for _, links in some:
+                    for one in links:
+                        copy.write_row(one)
+        cursor.execute("ALTER TABLE resource ADD CONSTRAINT uq_resource_key UNIQUE (key)")
+        cursor.execute(f"CREATE INDEX {INDEX} ON resource ({COLUMNS})")
+        cursor.execute("SELECT setval(pg_get_serial_sequence('resource', 'pk'), (SELECT max(pk) FROM resource))")
+    driver.commit()
+    driver.autocommit = True
+    # What autovacuum does in time.
+    driver.execute("VACUUM ANALYZE")
+    driver.autocommit = False
