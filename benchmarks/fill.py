@@ -128,7 +128,7 @@ class Rows:
 
 
 def fill(engine: Engine, population: Population, pseudonyms: Pseudonyms, ring: KeyRing) -> int:
-    """Fill a store, unless it has exactly these persons already; how many resources there are. ValueError for others."""
+    """Fill a store unless it has exactly these persons; how many resources it holds. ValueError for others."""
     with engine.connect() as connection:
         persons = connection.execute(select(func.count()).select_from(patient)).scalar_one()
     if persons not in (0, population.persons):
