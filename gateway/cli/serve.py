@@ -16,6 +16,7 @@ from gateway.intake import listener
 from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError, refusals
+from gateway.testmode import NO_PROVIDERS
 
 
 @click.command()
@@ -47,10 +48,13 @@ def listening(settings: Settings, host: str | None, port: int | None) -> Setting
 
 def run(settings: Settings, *, demo: bool = False) -> None:
     """Check, migrate in test mode, and serve until stopped."""
+    workbench = bench(settings)
+    if settings.mode == "test" and workbench is None and not settings.providers:
+        fail(f"cannot start: {NO_PROVIDERS}")
     prepare(settings, logging.WARNING if demo else logging.INFO)
     with _starting():
         made = server(
-            create_app(settings, workbench=bench(settings), demo=demo),
+            create_app(settings, workbench=workbench, demo=demo),
             settings.tls,
             host=settings.listen.host,
             port=settings.listen.port,

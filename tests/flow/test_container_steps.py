@@ -14,7 +14,7 @@ import pytest
 from servers import free_port
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pyproject.toml", "README.md", "requirements.lock", "gateway", "profiles", "adapters", "auth")
+COPIED = ("pyproject.toml", "README.md", "requirements.lock", "gateway", "profiles", "adapters", "auth", "workbench")
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -28,11 +28,14 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment as the Dockerfile makes it; gives its folder."""
+    """An environment as the Dockerfile makes it for the image with the workbench; gives its folder.
+
+    The other image is the same without the last step: see test_distributions.py.
+    """
     folder = tmp_path_factory.mktemp("image")
     source, environment = folder / "src", folder / "opt"
     source.mkdir()
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "var")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "var", "build")
     for name in COPIED:
         origin = ROOT / name
         if origin.is_dir():
@@ -44,18 +47,25 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(*pip, "setuptools>=75", "wheel", cwd=source)
     run(*pip, "--require-hashes", "-r", "requirements.lock", cwd=source)
     run(*pip, "--no-deps", "--no-build-isolation", ".", cwd=source)
+    run(*pip, "--no-deps", "--no-build-isolation", "./workbench", cwd=source)
     shutil.rmtree(source)
     return environment
 
 
 def test_the_dockerfile_has_these_steps() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    for needed in ("--require-hashes -r requirements.lock", "--no-deps --no-build-isolation .", "USER 10001:10001",
+    for needed in ("--require-hashes -r requirements.lock", "--no-deps --no-build-isolation .",
+                   "--no-deps --no-build-isolation ./workbench", "USER 10001:10001",
                    'HEALTHCHECK', '["gateway", "healthcheck"]', 'CMD ["gateway", "serve"]'):  # fmt: skip
         assert needed in text
     copied = set(re.findall(r"^COPY (?!--from)([\w. -]+?) [\w./]+$", text, re.MULTILINE))
     assert set(COPIED) <= {name for line in copied for name in line.split()} | {"requirements.lock"}
+    # What is built without a target has no workbench, and starts in production unless it is told otherwise.
+    assert text.rindex("FROM base AS production") > text.rindex("FROM base AS workbench")
+    assert "ENV GATEWAY_MODE=production\nCOPY --from=build /opt/gateway /opt/gateway" in text
     compose = (ROOT / "compose.yaml").read_text()
+    assert "target: ${GATEWAY_IMAGE:-workbench}" in compose
+    assert "GATEWAY_MODE: ${GATEWAY_MODE:-test}" in compose
     for needed in ("read_only: true", "no-new-privileges:true", "cap_drop: [ALL]", "POSTGRES_PASSWORD: ${"):
         assert needed in compose
 
@@ -90,10 +100,11 @@ def test_the_wheel_holds_every_file_of_the_packages(image: Path) -> None:
     """Templates, tables, schemas, migrations and the demo world come along."""
     site = next((image / "lib").glob("python3*")) / "site-packages"
     tracked = subprocess.run(
-        ["git", "ls-files", "gateway", "profiles", "adapters", "auth"],
+        ["git", "ls-files", "gateway", "profiles", "adapters", "auth", "workbench"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split("\n")
-    assert not [name for name in filter(None, tracked) if not (site / name).is_file()]
+    expected = set(filter(None, tracked)) - {"workbench/pyproject.toml"}
+    assert not [name for name in expected if not (site / name).is_file()]
