@@ -7,7 +7,7 @@ import httpx
 from servers import Running
 
 from workbench.qualify.discovery import find_sets
-from workbench.qualify.engine import Plan, run_sets
+from workbench.qualify.engine import RunPlan, run_sets
 from workbench.qualify.files import Files
 from workbench.qualify.profilecheck import OwnChecker
 from workbench.qualify.results import ScriptResult, Status
@@ -25,7 +25,7 @@ def run_scripts(server: Running, files: Files, start: str, service: str, roles: 
     base = f"{server.base}/{PROVIDER}/{service}/fhir"
 
     async def go() -> list[ScriptResult]:
-        plan = Plan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
+        plan = RunPlan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
         async with httpx.AsyncClient(timeout=30) as client:
             results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=4)
         return [script for result in results for script in result.scripts]

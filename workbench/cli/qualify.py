@@ -14,7 +14,7 @@ import httpx
 from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
 from gateway.settings import Settings
 from workbench.qualify.discovery import ScriptSet, find_sets
-from workbench.qualify.engine import Plan
+from workbench.qualify.engine import RunPlan
 from workbench.qualify.files import Files, MissingFile, open_files
 from workbench.qualify.loadset import QualificationSet, UnloadableSet, load_set, read_tokens, token_table
 from workbench.qualify.ports import ProfileChecker
@@ -185,7 +185,7 @@ def run(
         return checkers[-1]
 
     default_format = "json" if fmt == "json" else "xml"
-    plan = Plan(_base_of(bases), today, variables, checker, default_format, play_client=as_client)
+    plan = RunPlan(_base_of(bases), today, variables, checker, default_format, play_client=as_client)
     started = datetime.now(UTC).astimezone()
     reach = {"timeout": timeout, "verify": _tls(ca, cert), "proxy": proxy, "trust_env": False}
     for base in dict.fromkeys(plan.base(script) for one in sets for script in one.scripts):

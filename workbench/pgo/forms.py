@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 @dataclass
-class Choice:
+class FormChoice:
     """A radio button, a check box or an option of a list: what it sends, and what a person reads beside it."""
 
     kind: str
@@ -32,10 +32,10 @@ class Form:
     method: str
     action: str
     fields: dict[str, str] = field(default_factory=dict)
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[FormChoice] = field(default_factory=list)
     buttons: list[Button] = field(default_factory=list)
 
-    def values(self, chosen: Choice | None, button: Button) -> dict[str, str]:
+    def values(self, chosen: FormChoice | None, button: Button) -> dict[str, str]:
         """What the form sends when ``chosen`` is picked and ``button`` pressed; the rest stays as it is."""
         sent = dict(self.fields)
         sent.update({one.name: one.value for one in self.choices if one.chosen})
@@ -53,7 +53,7 @@ class _Reader(HTMLParser):
         self.title = ""
         self._form: Form | None = None
         self._labels: dict[str, str] = {}
-        self._ids: dict[str, Choice] = {}
+        self._ids: dict[str, FormChoice] = {}
         self._select = ""
         self._texts: list[tuple[str, list[str]]] = []
 
@@ -95,7 +95,7 @@ class _Reader(HTMLParser):
         if tag == "button" and self._form is not None and given.get("type", "submit") == "submit":
             self._form.buttons.append(Button(given.get("name", ""), given.get("value", "")))
         if tag == "option" and self._form is not None:
-            option = Choice("option", self._select, given.get("value", ""), chosen="selected" in given)
+            option = FormChoice("option", self._select, given.get("value", ""), chosen="selected" in given)
             self._form.choices.append(option)
         self._texts.append((f"{tag} {key}", []))
 
@@ -112,7 +112,7 @@ class _Reader(HTMLParser):
     def _input(self, form: Form, given: Mapping[str, str]) -> None:
         kind, name = given.get("type", "text").lower(), given.get("name", "")
         if kind in ("radio", "checkbox"):
-            choice = Choice(kind, name, given.get("value", "on"), chosen="checked" in given)
+            choice = FormChoice(kind, name, given.get("value", "on"), chosen="checked" in given)
             form.choices.append(choice)
             self._ids[given.get("id", "")] = choice
         elif kind == "submit":

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 from profiles import fhirpath
 from profiles.fhirpath import FhirPathError, as_text
 from workbench.qualify.compare import UnknownOperator, difference, holds
-from workbench.qualify.context import Context, expression_escape
-from workbench.qualify.exchange import Content, Exchange
+from workbench.qualify.context import ScriptContext, expression_escape
+from workbench.qualify.exchange import Body, ScriptExchange
 from workbench.qualify.files import MissingFile
 from workbench.qualify.masking import masked
 from workbench.qualify.rules import RULES
@@ -24,7 +24,7 @@ _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SHOWN = 600
 
 
-class Outcome(NamedTuple):
+class AssertOutcome(NamedTuple):
     """``ok`` is None when the check could not be evaluated; ``found`` is what was there, ``reason`` why it is wrong."""
 
     ok: bool | None
@@ -32,13 +32,13 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-Check = Callable[[Context, Assertion, str], Outcome]
+Check = Callable[[ScriptContext, Assertion, str], AssertOutcome]
 
 
-def evaluate(context: Context, assertion: Assertion) -> Outcome:
+def evaluate(context: ScriptContext, assertion: Assertion) -> AssertOutcome:
     """The outcome of an assert: all its checks must hold; anything unknown in it leaves it not evaluated."""
     if assertion.unknown:
-        return Outcome(None, reason=f"not known to this engine: {', '.join(assertion.unknown)}")
+        return AssertOutcome(None, reason=f"not known to this engine: {', '.join(assertion.unknown)}")
     outcomes = []
     try:
         if assertion.rule:
@@ -46,16 +46,16 @@ def evaluate(context: Context, assertion: Assertion) -> Outcome:
         for name, wanted in assertion.checks.items():
             check = CHECKS.get(name)
             if check is None:
-                return Outcome(None, reason=f"not known to this engine: assert.{name}")
+                return AssertOutcome(None, reason=f"not known to this engine: assert.{name}")
             outcomes.append(check(context, assertion, wanted))
     except UnknownOperator as error:
-        return Outcome(None, reason=str(error))
+        return AssertOutcome(None, reason=str(error))
     except MissingVariable as error:
-        return Outcome(False if error.given_by_server else None, reason=str(error))
+        return AssertOutcome(False if error.given_by_server else None, reason=str(error))
     except MissingFile as error:
-        return Outcome(None, reason=str(error))
+        return AssertOutcome(None, reason=str(error))
     if not outcomes:
-        return Outcome(None, reason="the assert names nothing to check")
+        return AssertOutcome(None, reason="the assert names nothing to check")
     return min(outcomes, key=lambda outcome: (outcome.ok is not False, outcome.ok is not None))
 
 
@@ -72,7 +72,7 @@ def describe(assertion: Assertion) -> str:
     return masked("; ".join(parts))
 
 
-def _sent_or_answered(context: Context, assertion: Assertion) -> Content | None:
+def _sent_or_answered(context: ScriptContext, assertion: Assertion) -> Body | None:
     if assertion.source_id:
         return context.content(assertion.source_id)
     exchange = context.last
@@ -81,37 +81,39 @@ def _sent_or_answered(context: Context, assertion: Assertion) -> Content | None:
     return exchange.sent if assertion.direction == "request" else exchange.answer
 
 
-def _exchange(context: Context, assertion: Assertion) -> Exchange:
+def _exchange(context: ScriptContext, assertion: Assertion) -> ScriptExchange:
     exchange = context.exchange(assertion.source_id) or context.last
     if exchange is None:
         raise MissingFile("there is no request to look at")
     return exchange
 
 
-def _compared(assertion: Assertion, found: list[str], wanted: str, what: str) -> Outcome:
+def _compared(assertion: Assertion, found: list[str], wanted: str, what: str) -> AssertOutcome:
     shown = masked(", ".join(found))[:_SHOWN]
     if holds(assertion.operator, found, wanted):
-        return Outcome(True, shown)
-    return Outcome(False, shown, f"{what} is {shown or 'absent'}, wanted: {assertion.operator or 'equals'} {wanted}")
+        return AssertOutcome(True, shown)
+    return AssertOutcome(
+        False, shown, f"{what} is {shown or 'absent'}, wanted: {assertion.operator or 'equals'} {wanted}"
+    )
 
 
-def _response_code(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _response_code(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     return _compared(assertion, [str(_exchange(context, assertion).status)], wanted, "the HTTP status")
 
 
-def _response(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _response(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     if wanted not in _RESPONSES:
-        return Outcome(None, reason=f"the response {wanted!r} is not known")
+        return AssertOutcome(None, reason=f"the response {wanted!r} is not known")
     return _compared(assertion, [str(_exchange(context, assertion).status)], str(_RESPONSES[wanted]), "the HTTP status")
 
 
-def _headers(context: Context, assertion: Assertion) -> Mapping[str, str]:
+def _headers(context: ScriptContext, assertion: Assertion) -> Mapping[str, str]:
     exchange = _exchange(context, assertion)
     chosen = exchange.headers if assertion.direction == "request" else exchange.answer_headers
     return {name.lower(): value for name, value in chosen.items()}
 
 
-def _header_field(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _header_field(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     value = context.fill(assertion.value or "")
     found = _headers(context, assertion).get(wanted.lower())
     if found and wanted.lower() == "content-type" and ";" not in value:
@@ -119,61 +121,61 @@ def _header_field(context: Context, assertion: Assertion, wanted: str) -> Outcom
     return _compared(assertion, [] if found is None else [found], value, f"the header {wanted}")
 
 
-def _content_type(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _content_type(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     found = _headers(context, assertion).get("content-type", "").partition(";")[0].strip()
     short = "json" if found.endswith("json") else "xml" if found.endswith("xml") else found
     return _compared(assertion, [short if wanted in ("xml", "json") else found], wanted, "the content type")
 
 
-def _request_url(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _request_url(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     url = _exchange(context, assertion).url
     text = context.fill(wanted)
     ok = holds(assertion.operator, [unquote(url)], text)
-    return Outcome(ok, masked(url), "" if ok else f"the request URL is {masked(url)}")
+    return AssertOutcome(ok, masked(url), "" if ok else f"the request URL is {masked(url)}")
 
 
-def _request_method(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _request_method(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     return _compared(assertion, [_exchange(context, assertion).method.lower()], wanted.lower(), "the method")
 
 
-def _resource(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _resource(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     content = _sent_or_answered(context, assertion)
     if content is None or content.resource is None:
-        return Outcome(False, reason=content.fault if content else "there is no body")
+        return AssertOutcome(False, reason=content.fault if content else "there is no body")
     return _compared(assertion, [content.resource["resourceType"]], wanted, "the resource type")
 
 
-def _values(context: Context, content: Content | None, text: str) -> list[str] | Outcome:
-    """What an expression gives, as texts; an Outcome when it cannot be evaluated."""
+def _values(context: ScriptContext, content: Body | None, text: str) -> list[str] | AssertOutcome:
+    """What an expression gives, as texts; an AssertOutcome when it cannot be evaluated."""
     filled = context.fill(text, expression_escape)
     try:
         expression = fhirpath.compile(filled)
     except FhirPathError as error:
-        return Outcome(None, reason=str(error))
+        return AssertOutcome(None, reason=str(error))
     if content is None or content.node is None:
-        return Outcome(False, reason=content.fault if content else "there is no body")
+        return AssertOutcome(False, reason=content.fault if content else "there is no body")
     try:
         return [as_text(value) for value in expression.evaluate(content.node, context.version)]
     except FhirPathError as error:
-        return Outcome(False, reason=str(error))
+        return AssertOutcome(False, reason=str(error))
 
 
-def _expression(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _expression(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     found = _values(context, _sent_or_answered(context, assertion), wanted)
-    if isinstance(found, Outcome):
+    if isinstance(found, AssertOutcome):
         return found
     if assertion.compare_to:
         other = _compared_to(context, assertion)
-        return other if isinstance(other, Outcome) else _compared(assertion, found, other, "the value")
+        return other if isinstance(other, AssertOutcome) else _compared(assertion, found, other, "the value")
     if assertion.value is not None or assertion.operator not in (None, "eval"):
         return _compared(assertion, found, context.fill(assertion.value or ""), "the value")
     shown = masked(", ".join(found))[:_SHOWN] or "(empty)"
     if (len(found) == 1 and found[0] != "false") or len(found) > 1:
-        return Outcome(True, shown)
-    return Outcome(False, shown, f"the expression gives {shown}{_culprits(context, assertion, wanted)}")
+        return AssertOutcome(True, shown)
+    return AssertOutcome(False, shown, f"the expression gives {shown}{_culprits(context, assertion, wanted)}")
 
 
-def _culprits(context: Context, assertion: Assertion, wanted: str) -> str:
+def _culprits(context: ScriptContext, assertion: Assertion, wanted: str) -> str:
     """The elements to blame, for a reader: where they are and what they hold."""
     content = _sent_or_answered(context, assertion)
     if content is None or content.node is None:
@@ -184,60 +186,60 @@ def _culprits(context: Context, assertion: Assertion, wanted: str) -> str:
     return masked("".join(f"\n{line}" for line in lines))
 
 
-def _compared_to(context: Context, assertion: Assertion) -> str | Outcome:
+def _compared_to(context: ScriptContext, assertion: Assertion) -> str | AssertOutcome:
     source, text = assertion.compare_to.get("id"), assertion.compare_to.get("expression")
     if not source or not text:
-        return Outcome(None, reason="compareToSource without expression (a path is not evaluated)")
+        return AssertOutcome(None, reason="compareToSource without expression (a path is not evaluated)")
     values = _values(context, context.content(source), text)
-    return values if isinstance(values, Outcome) else ",".join(values)
+    return values if isinstance(values, AssertOutcome) else ",".join(values)
 
 
-def _minimum(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _minimum(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     least = context.content(wanted)
     if least is None or least.resource is None:
-        return Outcome(None, reason=f"the fixture {wanted} cannot be read")
+        return AssertOutcome(None, reason=f"the fixture {wanted} cannot be read")
     content = _sent_or_answered(context, assertion)
     if content is None or content.resource is None:
-        return Outcome(False, reason=content.fault if content else "there is no body")
+        return AssertOutcome(False, reason=content.fault if content else "there is no body")
     missing = difference(least.resource, content.resource)
-    return Outcome(missing is None, reason=masked(missing or "")[:_SHOWN])
+    return AssertOutcome(missing is None, reason=masked(missing or "")[:_SHOWN])
 
 
-def _profile(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _profile(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     canonical = context.script.profiles.get(wanted)
     if canonical is None:
-        return Outcome(None, reason=f"the script does not say which profile {wanted} is")
+        return AssertOutcome(None, reason=f"the script does not say which profile {wanted} is")
     if context.checker is None:
-        return Outcome(None, reason="no validator is at hand")
+        return AssertOutcome(None, reason="no validator is at hand")
     content = _sent_or_answered(context, assertion)
     if content is None or content.resource is None:
-        return Outcome(False, reason=content.fault if content else "there is no body")
+        return AssertOutcome(False, reason=content.fault if content else "there is no body")
     core = f"{_CORE}{content.resource['resourceType']}"
     verdict = context.checker.check(content.resource, context.version, [] if canonical == core else [canonical])
     texts = masked("\n".join(verdict.texts))[: 4 * _SHOWN]
     if verdict.outcome == "unchecked":
-        return Outcome(None, texts, f"the profiles could not be checked: {texts}")
-    return Outcome(verdict.outcome == "ok", texts or verdict.outcome, "" if verdict.outcome == "ok" else texts)
+        return AssertOutcome(None, texts, f"the profiles could not be checked: {texts}")
+    return AssertOutcome(verdict.outcome == "ok", texts or verdict.outcome, "" if verdict.outcome == "ok" else texts)
 
 
-def _navigation_links(context: Context, assertion: Assertion, wanted: str) -> Outcome:
+def _navigation_links(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
     found = _values(context, _sent_or_answered(context, assertion), "Bundle.link.relation")
-    if isinstance(found, Outcome):
+    if isinstance(found, AssertOutcome):
         return found
     ok = wanted != "true" or {"first", "last", "next"} <= set(found)
-    return Outcome(ok, ", ".join(found), "" if ok else "the Bundle lacks a first, last or next link")
+    return AssertOutcome(ok, ", ".join(found), "" if ok else "the Bundle lacks a first, last or next link")
 
 
-def _rule(context: Context, assertion: Assertion) -> Outcome:
+def _rule(context: ScriptContext, assertion: Assertion) -> AssertOutcome:
     call = assertion.rule
     if call is None:
-        return Outcome(None, reason="there is no rule")
+        return AssertOutcome(None, reason="there is no rule")
     rule = RULES.get(context.script.rules.get(call.rule_id, call.rule_id).replace("-", "_"))
     if rule is None:
-        return Outcome(None, reason=f"the rule {call.rule_id} is not known to this engine")
+        return AssertOutcome(None, reason=f"the rule {call.rule_id} is not known to this engine")
     if context.last is None:
-        return Outcome(None, reason="there is no request to look at")
-    return Outcome(*rule(context, call))
+        return AssertOutcome(None, reason="there is no request to look at")
+    return AssertOutcome(*rule(context, call))
 
 
 CHECKS: Mapping[str, Check] = {

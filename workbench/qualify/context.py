@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape as xml_escape
 from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.fhirpath import FhirPathError, as_text
-from workbench.qualify.exchange import Content, Exchange, fixture_media
+from workbench.qualify.exchange import Body, ScriptExchange, fixture_media
 from workbench.qualify.files import Files, MissingFile, inside
 from workbench.qualify.ports import ProfileChecker
 from workbench.qualify.script import Script, Variable
@@ -31,7 +31,7 @@ def expression_escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
-class Context:
+class ScriptContext:
     """The state of one script run. ``overrides`` are values given by the user; they go before everything else."""
 
     def __init__(
@@ -47,19 +47,19 @@ class Context:
         self.script = script
         self.version = version
         self.checker = checker
-        self.last: Exchange | None = None
+        self.last: ScriptExchange | None = None
         self.unsent = ""
         self._files = files
         self._overrides = dict(overrides or {})
         self._defaults: dict[str, str] = {}
         self._resolving: set[str] = set()
-        self._exchanges: dict[str, Exchange] = {}
-        self._requests: dict[str, Exchange] = {}
-        self._fixtures: dict[str, Content] = {}
+        self._exchanges: dict[str, ScriptExchange] = {}
+        self._requests: dict[str, ScriptExchange] = {}
+        self._fixtures: dict[str, Body] = {}
         self._placeholders = Placeholders(today, self.variable)
         self.fill = self._placeholders.fill
 
-    def keep(self, exchange: Exchange, response_id: str | None, request_id: str | None) -> None:
+    def keep(self, exchange: ScriptExchange, response_id: str | None, request_id: str | None) -> None:
         """Remember an exchange as the last one, and under the names that the script gives it."""
         self.last = exchange
         if response_id:
@@ -67,7 +67,7 @@ class Context:
         if request_id:
             self._requests[request_id] = exchange
 
-    def make_fixture(self, name: str, content: Content) -> None:
+    def make_fixture(self, name: str, content: Body) -> None:
         """Keep a document made while running (by a rule) as a fixture."""
         self._fixtures[name] = content
 
@@ -75,13 +75,13 @@ class Context:
         """Whether a source is an answer of the server rather than a fixture."""
         return bool(source_id) and source_id not in self.script.fixtures and source_id not in self._fixtures
 
-    def exchange(self, source_id: str | None) -> Exchange | None:
+    def exchange(self, source_id: str | None) -> ScriptExchange | None:
         """The exchange under a name, or the last one."""
         if not source_id:
             return self.last
         return self._exchanges.get(source_id) or self._requests.get(source_id)
 
-    def content(self, source_id: str) -> Content | None:
+    def content(self, source_id: str) -> Body | None:
         """The document under a name: an answer, a request body, or a fixture; None when there is none.
 
         MissingVariable or MissingFile when a fixture cannot be filled in or found.
@@ -94,14 +94,14 @@ class Context:
             self._fixtures[source_id] = self._fixture(source_id)
         return self._fixtures.get(source_id)
 
-    def _fixture(self, fixture_id: str) -> Content:
+    def _fixture(self, fixture_id: str) -> Body:
         reference = self.script.fixtures[fixture_id].reference
         if not reference:
             raise MissingFile(f"fixture {fixture_id} names no file")
         data = self._files.read(inside(posixpath.dirname(self.script.path), reference))
         media = fixture_media(reference, data)
         escape = json_escape if media.endswith("json") else attribute_escape
-        return Content(self.fill(data.decode("utf-8-sig"), escape).encode(), media, self.version)
+        return Body(self.fill(data.decode("utf-8-sig"), escape).encode(), media, self.version)
 
     def variable(self, name: str) -> str | None:
         """The value of a variable of the script; None when it has no such variable.

@@ -11,9 +11,9 @@ import httpx
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.asserts import describe, evaluate
-from workbench.qualify.context import Context
+from workbench.qualify.context import ScriptContext
 from workbench.qualify.discovery import ScriptSet
-from workbench.qualify.exchange import Content, Exchange, Unsendable, media_type, method, send, target
+from workbench.qualify.exchange import Body, ScriptExchange, Unsendable, media_type, method, send, target
 from workbench.qualify.files import Files, MissingFile
 from workbench.qualify.masking import masked
 from workbench.qualify.ports import ProfileChecker
@@ -23,7 +23,7 @@ from workbench.qualify.variables import MissingVariable
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """How to run: against which base, on which day, with which values.
 
     ``base`` gives the FHIR base for a script; ``default_format`` is asked of a script that names no format at all (one
@@ -48,7 +48,7 @@ async def run_sets(
     sets: Sequence[ScriptSet],
     files: Files,
     client: httpx.AsyncClient,
-    plan: Plan,
+    plan: RunPlan,
     *,
     parallel: int = 1,
     told: Told = lambda _set, _result: None,
@@ -77,13 +77,13 @@ async def run_script(
     script: Script,
     files: Files,
     client: httpx.AsyncClient,
-    plan: Plan,
+    plan: RunPlan,
     *,
     role: str = "",
     checker: ProfileChecker | None = None,
 ) -> ScriptResult:
     """Run one script and say what became of every action; it never raises for what the script or server does."""
-    context = Context(
+    context = ScriptContext(
         script,
         files,
         today=plan.today,
@@ -100,7 +100,7 @@ async def run_script(
 
 
 class _Run:
-    def __init__(self, context: Context, client: httpx.AsyncClient, plan: Plan) -> None:
+    def __init__(self, context: ScriptContext, client: httpx.AsyncClient, plan: RunPlan) -> None:
         self._context = context
         self._client = client
         self._plan = plan
@@ -179,7 +179,7 @@ class _Run:
         if operation.destination is not None and operation.destination not in script.tested_destinations:
             raise Unsendable("this request goes to the test simulator, not to the system under test")
 
-    def _prepared(self, operation: Operation) -> Exchange:
+    def _prepared(self, operation: Operation) -> ScriptExchange:
         context = self._context
         open_format = operation.accept is None and not context.script.formats
         accept = media_type(self._plan.default_format if open_format else operation.accept)
@@ -194,9 +194,9 @@ class _Run:
             "params": context.fill(operation.params) if operation.params else None,
         }
         url = target(operation, self._plan.base(context.script).rstrip("/"), filled, self._target_id(operation))
-        return Exchange(method(operation), url, headers, body)
+        return ScriptExchange(method(operation), url, headers, body)
 
-    def _body(self, operation: Operation) -> Content | None:
+    def _body(self, operation: Operation) -> Body | None:
         if not operation.source_id:
             return None
         content = self._context.content(operation.source_id)
@@ -205,7 +205,7 @@ class _Run:
         wanted = operation.content_type if operation.content_type in ("xml", "json") else None
         if wanted is None:
             return content
-        return Content(content.in_format(wanted), media_type(wanted) or content.media, content.version)
+        return Body(content.in_format(wanted), media_type(wanted) or content.media, content.version)
 
     def _target_id(self, operation: Operation) -> str | None:
         if not operation.target_id:

@@ -33,7 +33,7 @@ class Unsendable(ValueError):
 
 
 @dataclass
-class Content:
+class Body:
     """A FHIR document in some format: parsed when first asked for."""
 
     body: bytes
@@ -82,16 +82,16 @@ class Content:
 
 
 @dataclass
-class Exchange:
+class ScriptExchange:
     """A request that was sent and the answer to it."""
 
     method: str
     url: str
     headers: Mapping[str, str]
-    sent: Content | None
+    sent: Body | None
     status: int = 0
     answer_headers: Mapping[str, str] = field(default_factory=dict)
-    answer: Content | None = None
+    answer: Body | None = None
     seconds: float = 0.0
 
     @property
@@ -110,7 +110,7 @@ def _lines(headers: Mapping[str, str]) -> list[str]:
     return [f"{name}: {'(masked)' if name.lower() == 'authorization' else value}" for name, value in headers.items()]
 
 
-def _shown(content: Content) -> str:
+def _shown(content: Body) -> str:
     kind = content.media.lower()
     if any(part in kind for part in ("json", "xml", "text", "html")):
         return excerpt(_laid_out(content.body, kind).decode("utf-8", "replace"))
@@ -165,7 +165,7 @@ def method(operation: Operation) -> str:
     return found
 
 
-async def send(client: httpx.AsyncClient, exchange: Exchange, version: FhirVersion) -> Exchange:
+async def send(client: httpx.AsyncClient, exchange: ScriptExchange, version: FhirVersion) -> ScriptExchange:
     """Send the request and fill in the answer; httpx.HTTPError when there is none."""
     body = exchange.sent.body if exchange.sent else None
     request = client.build_request(exchange.method, exchange.url, headers=dict(exchange.headers), content=body)
@@ -174,7 +174,7 @@ async def send(client: httpx.AsyncClient, exchange: Exchange, version: FhirVersi
     response = await client.send(request)
     exchange.status = response.status_code
     exchange.answer_headers = dict(response.headers)
-    exchange.answer = Content(response.content, response.headers.get("content-type", ""), version)
+    exchange.answer = Body(response.content, response.headers.get("content-type", ""), version)
     exchange.seconds = response.elapsed.total_seconds()
     return exchange
 

@@ -32,7 +32,7 @@ def inside(folder: str, reference: str) -> str:
     return path
 
 
-class Folder:
+class ScriptFolder:
     """A folder on disk; links that lead outside it are not followed."""
 
     def __init__(self, root: Path) -> None:
@@ -94,5 +94,5 @@ def open_files(path: Path) -> tuple[Files, str]:
         if any(
             child.is_dir() and child.name.startswith(("_reference", "_LoadResources")) for child in folder.iterdir()
         ):
-            return Folder(folder), start.relative_to(folder).as_posix().removeprefix(".")
-    return Folder(start), ""
+            return ScriptFolder(folder), start.relative_to(folder).as_posix().removeprefix(".")
+    return ScriptFolder(start), ""

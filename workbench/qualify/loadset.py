@@ -20,7 +20,7 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.context import attribute_escape, json_escape
 from workbench.qualify.discovery import find_sets
-from workbench.qualify.exchange import MEDIA, Content, fixture_media
+from workbench.qualify.exchange import MEDIA, Body, fixture_media
 from workbench.qualify.files import Files, MissingFile, inside
 from workbench.qualify.masking import masked
 from workbench.qualify.reading import is_script, read_script
@@ -236,7 +236,7 @@ def _item(files: Files, put: _Put, today: date) -> LoadItem:
     placeholders = Placeholders(today, look_up)
     escape = json_escape if media.endswith("json") else attribute_escape
     original = placeholders.fill(data.decode("utf-8-sig"), escape).encode()
-    content = Content(original, media, put.version)
+    content = Body(original, media, put.version)
     if content.resource is None:
         raise ValueError(content.fault)
     if not isinstance(content.resource.get("id"), str):

@@ -9,7 +9,7 @@ from profiles.fhir.version import FhirVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProfileVerdict:
     """What a validator says: ok, wrong, or unchecked when it lacks what it needs; with one line per finding."""
 
     outcome: Literal["ok", "wrong", "unchecked"]
@@ -19,7 +19,7 @@ class Verdict:
 class ProfileChecker(Protocol):
     """Checks a resource against FHIR itself, the profiles it claims, and the profiles named."""
 
-    def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> Verdict:
+    def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> ProfileVerdict:
         """The verdict on a resource; entries of a Bundle are checked too."""
 
 

@@ -7,7 +7,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.validation import Finding, Report, Validator
 from profiles.validation.schema.packages import PackageError
 from profiles.zibs import validator
-from workbench.qualify.ports import Verdict
+from workbench.qualify.ports import ProfileVerdict
 
 _SHOWN = 20
 
@@ -24,7 +24,7 @@ class OwnChecker:
         self._validators: dict[FhirVersion, Validator] = {}
         self.notes: list[str] = []
 
-    def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> Verdict:
+    def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> ProfileVerdict:
         """The verdict of the validator, with its findings as text; a Bundle's entries are checked too."""
         if version not in self._validators:
             self._validators[version] = self._made(version)
@@ -48,14 +48,14 @@ class OwnChecker:
         return validator(version, usable) if usable else validator(version)
 
 
-def _verdict(report: Report) -> Verdict:
+def _verdict(report: Report) -> ProfileVerdict:
     """A code that cannot be looked up in its value set here leaves a resource valid; an unknown profile does not."""
     if report.verdict == "wrong":
-        return Verdict("wrong", _texts([one for one in report.findings if one.severity in ("error", "fatal")]))
+        return ProfileVerdict("wrong", _texts([one for one in report.findings if one.severity in ("error", "fatal")]))
     unsure = [one for one in report.findings if one.severity == "information"]
     if any(one.rule != "binding" for one in unsure):
-        return Verdict("unchecked", _texts([one for one in unsure if one.rule != "binding"]))
-    return Verdict("ok", _texts(unsure))
+        return ProfileVerdict("unchecked", _texts([one for one in unsure if one.rule != "binding"]))
+    return ProfileVerdict("ok", _texts(unsure))
 
 
 def _texts(findings: Sequence[Finding]) -> list[str]:

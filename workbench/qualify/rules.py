@@ -9,18 +9,18 @@ from urllib.parse import unquote, urlsplit
 
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
-from workbench.qualify.context import Context
-from workbench.qualify.exchange import MEDIA, Content, Exchange
+from workbench.qualify.context import ScriptContext
+from workbench.qualify.exchange import MEDIA, Body, ScriptExchange
 from workbench.qualify.masking import masked
 from workbench.qualify.script import RuleCall
 
 RuleOutcome = tuple[bool | None, str, str]
-Rule = Callable[[Context, RuleCall], RuleOutcome]
+Rule = Callable[[ScriptContext, RuleCall], RuleOutcome]
 
 _DATE_PARAMS = ("newDate", "alternativeDate", "date")
 
 
-def _last(context: Context) -> Exchange:
+def _last(context: ScriptContext) -> ScriptExchange:
     exchange = context.last
     if exchange is None:
         raise LookupError("the engine runs rules only after a request")
@@ -33,7 +33,7 @@ def _spellings(value: str) -> set[str]:
     return {value, ",".join(parts), ",".join(part.rpartition("/")[2] for part in parts)}
 
 
-def _params_in_self_link(context: Context, _call: RuleCall) -> RuleOutcome:
+def _params_in_self_link(context: ScriptContext, _call: RuleCall) -> RuleOutcome:
     exchange = _last(context)
     resource = exchange.answer.resource if exchange.answer else None
     links = resource.get("link", []) if resource else []
@@ -51,7 +51,7 @@ def _params_in_self_link(context: Context, _call: RuleCall) -> RuleOutcome:
     return not missing, masked(self_link), reason
 
 
-def _url_contains(context: Context, call: RuleCall) -> RuleOutcome:
+def _url_contains(context: ScriptContext, call: RuleCall) -> RuleOutcome:
     url = unquote(_last(context).url)
     wanted = [context.fill(value) for value in call.params.values()]
     if not wanted:
@@ -60,23 +60,23 @@ def _url_contains(context: Context, call: RuleCall) -> RuleOutcome:
     return not missing, masked(url), f"not in the request URL: {masked(', '.join(missing))}" if missing else ""
 
 
-def _task(context: Context) -> Resource | None:
+def _task(context: ScriptContext) -> Resource | None:
     answer = _last(context).answer
     resource = answer.resource if answer else None
     return deepcopy(resource) if resource and resource.get("resourceType") == "Task" else None
 
 
-def _keep(context: Context, call: RuleCall, task: Resource) -> RuleOutcome:
+def _keep(context: ScriptContext, call: RuleCall, task: Resource) -> RuleOutcome:
     name = call.output or call.params.get("fixtureId")
     if not name:
         return None, "", "the rule does not say how the new Task is called"
     is_json = call.content_type == "json"
     body = jsonio.dump(task) if is_json else xmlio.dump(task, context.version)
-    context.make_fixture(name, Content(body, MEDIA["json" if is_json else "xml"], context.version))
+    context.make_fixture(name, Body(body, MEDIA["json" if is_json else "xml"], context.version))
     return True, f"Task {task.get('id', '')} kept as {name}", ""
 
 
-def _task_status(context: Context, call: RuleCall) -> RuleOutcome:
+def _task_status(context: ScriptContext, call: RuleCall) -> RuleOutcome:
     task = _task(context)
     if task is None:
         return False, "", "the last answer is no Task"
@@ -86,7 +86,7 @@ def _task_status(context: Context, call: RuleCall) -> RuleOutcome:
     return _keep(context, call, {**task, "status": context.fill(status)})
 
 
-def _task_date(context: Context, call: RuleCall) -> RuleOutcome:
+def _task_date(context: ScriptContext, call: RuleCall) -> RuleOutcome:
     task = _task(context)
     if task is None:
         return False, "", "the last answer is no Task"

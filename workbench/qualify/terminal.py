@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from workbench.qualify.discovery import ScriptSet
-from workbench.qualify.engine import Plan, run_sets
+from workbench.qualify.engine import RunPlan, run_sets
 from workbench.qualify.files import Files
 from workbench.qualify.results import ScriptResult, SetResult, Status
 
@@ -38,7 +38,7 @@ def show_scripts(console: Console, sets: Sequence[ScriptSet]) -> None:
 
 
 def run_with_progress(
-    console: Console, sets: Sequence[ScriptSet], files: Files, plan: Plan, parallel: int, reach: Mapping[str, Any]
+    console: Console, sets: Sequence[ScriptSet], files: Files, plan: RunPlan, parallel: int, reach: Mapping[str, Any]
 ) -> list[SetResult]:
     """Run all scripts, telling of each that does not pass as it ends; ``reach`` says how httpx reaches the server."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

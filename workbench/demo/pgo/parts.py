@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from profiles.fhir.tree import Resource
 from workbench.demo.pgo import words
-from workbench.demo.pgo.tables import Table, Verdict, tables
+from workbench.demo.pgo.tables import RowVerdict, Table, tables
 from workbench.demo.pgo.validity import check
 from workbench.pgo.answers import SearchAnswer
 
@@ -21,7 +21,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ShownPart:
     """The answers of one data service."""
 
     name: str
@@ -30,13 +30,13 @@ class Part:
     missing: tuple[SearchAnswer, ...]
 
 
-def parts_of(answers: Iterable[SearchAnswer]) -> list[Part]:
+def parts_of(answers: Iterable[SearchAnswer]) -> list[ShownPart]:
     """The answers by data service: with data, empty, and missing."""
     by_service: dict[str, list[SearchAnswer]] = {}
     for answer in answers:
         by_service.setdefault(answer.search.service.name, []).append(answer)
     return [
-        Part(
+        ShownPart(
             name,
             tuple(_shown(one) for one in found if one.matches),
             tuple(one for one in found if not one.matches and one.complete),
@@ -49,7 +49,7 @@ def parts_of(answers: Iterable[SearchAnswer]) -> list[Part]:
 def _shown(answer: SearchAnswer) -> Shown:
     version = answer.search.standard.fhir
 
-    def verdict(resource: Resource) -> Verdict:
+    def verdict(resource: Resource) -> RowVerdict:
         return check(version, resource)
 
     # Panel members and the like come along as includes of the same type: they are part of what was asked.

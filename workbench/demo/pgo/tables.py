@@ -15,7 +15,7 @@ TABLE = Path(__file__).parent / "zibs.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ShownColumn:
     """One element of a resource, under a label in Dutch."""
 
     label: str
@@ -23,18 +23,18 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RowShape:
     """How the resources of one profile are shown."""
 
     layout: str
     title: str
     title_label: str
-    columns: tuple[Column, ...]
+    columns: tuple[ShownColumn, ...]
     document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RowVerdict:
     """What checking a resource gave: ok, partly (nothing wrong found, not everything could be checked) or wrong."""
 
     kind: str
@@ -49,12 +49,12 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ShownRow:
     """One resource: its title, its cells in the order of the columns (each a list of lines), and its verdict."""
 
     title: str
     cells: tuple[tuple[str, ...], ...]
-    verdict: Verdict
+    verdict: RowVerdict
     document: str
 
 
@@ -62,28 +62,28 @@ class Row:
 class Table:
     """The resources of one shape. Columns that nothing fills are left out."""
 
-    shape: Shape
+    shape: RowShape
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ShownRow, ...]
 
 
-Check = Callable[[Resource], Verdict]
+Check = Callable[[Resource], RowVerdict]
 
 
 @lru_cache(maxsize=1)
-def _config() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
+def _config() -> tuple[Mapping[str, RowShape], Mapping[str, str]]:
     content = tomllib.loads(TABLE.read_text("utf-8"))
     words = content.pop("words")
     return {name: _shape(given) for name, given in content.items()}, words
 
 
-def _shape(given: Mapping[str, Any]) -> Shape:
-    columns = tuple(Column(one["label"], one["path"]) for one in given["columns"])
+def _shape(given: Mapping[str, Any]) -> RowShape:
+    columns = tuple(ShownColumn(one["label"], one["path"]) for one in given["columns"])
     title_label = given.get("title_label", "Omschrijving")
-    return Shape(given.get("layout", "table"), given["title"], title_label, columns, given.get("document", ""))
+    return RowShape(given.get("layout", "table"), given["title"], title_label, columns, given.get("document", ""))
 
 
-def shape_of(resource: Resource) -> Shape:
+def shape_of(resource: Resource) -> RowShape:
     """How to show a resource: the last profile it claims that we know, else its type, else the least."""
     shapes, _ = _config()
     claimed = [str(url).rsplit("/", 1)[-1] for url in resource.get("meta", {}).get("profile", [])]
@@ -95,17 +95,17 @@ def shape_of(resource: Resource) -> Shape:
 
 def tables(resources: Iterable[Resource], check: Check) -> list[Table]:
     """One table per shape, in the order in which the shapes first occur."""
-    by_shape: dict[Shape, list[Resource]] = {}
+    by_shape: dict[RowShape, list[Resource]] = {}
     for resource in resources:
         by_shape.setdefault(shape_of(resource), []).append(resource)
     return [_table(shape, found, check) for shape, found in by_shape.items()]
 
 
-def _table(shape: Shape, resources: Sequence[Resource], check: Check) -> Table:
+def _table(shape: RowShape, resources: Sequence[Resource], check: Check) -> Table:
     cells = [[_lines(resource, column.path) for column in shape.columns] for resource in resources]
     filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
     rows = tuple(
-        Row(
+        ShownRow(
             ", ".join(_lines(resource, shape.title)) or "niet ingevuld",
             tuple(row[place] for place in filled),
             check(resource),

@@ -6,7 +6,7 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.zibs import validator
-from workbench.demo.pgo.tables import Verdict
+from workbench.demo.pgo.tables import RowVerdict
 
 
 @lru_cache(maxsize=len(FhirVersion))
@@ -14,9 +14,9 @@ def _validator(version: FhirVersion) -> Validator:
     return validator(version)
 
 
-def check(version: FhirVersion, resource: Resource) -> Verdict:
+def check(version: FhirVersion, resource: Resource) -> RowVerdict:
     """The verdict on one resource, with this machine's packages or else our own tables; errors in Dutch."""
     report = _validator(version).validate(resource)
     errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
     kind = {"ok": "ok", "wrong": "wrong"}.get(report.verdict, "partly")
-    return Verdict(kind, tuple(f"{finding.expression}: {finding.text_nl}" for finding in errors))
+    return RowVerdict(kind, tuple(f"{finding.expression}: {finding.text_nl}" for finding in errors))

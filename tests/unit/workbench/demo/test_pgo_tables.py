@@ -10,7 +10,7 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from workbench.demo.pgo import validity
 from workbench.demo.pgo.paths import values
-from workbench.demo.pgo.tables import TABLE, Verdict, shape_of, tables
+from workbench.demo.pgo.tables import TABLE, RowVerdict, shape_of, tables
 from workbench.demo.world import load
 
 WORLD = load(date(2026, 3, 31))
@@ -21,10 +21,10 @@ RESOURCES = [
     for resource in WORLD.resources_of(provider.name, version)
 ]
 SHAPES = {name: given for name, given in tomllib.loads(TABLE.read_text("utf-8")).items() if name != "words"}
-OK = Verdict("ok")
+OK = RowVerdict("ok")
 
 
-def fine(_resource: Resource) -> Verdict:
+def fine(_resource: Resource) -> RowVerdict:
     return OK
 
 
@@ -109,7 +109,7 @@ def test_columns_that_nothing_fills_are_left_out() -> None:
 
 
 def test_a_verdict_says_how_many_errors_there_are() -> None:
-    assert (Verdict("wrong", ("a",)).label, Verdict("wrong", ("a", "b")).label) == ("1 fout", "2 fouten")
+    assert (RowVerdict("wrong", ("a",)).label, RowVerdict("wrong", ("a", "b")).label) == ("1 fout", "2 fouten")
     found = validity.check(FhirVersion.STU3, {"resourceType": "Patient", "gender": "man"})
     assert found.kind == "wrong"
     assert "Patient.gender" in found.findings[0]

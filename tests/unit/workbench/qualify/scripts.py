@@ -7,7 +7,7 @@ import httpx
 from unit.workbench.qualify.xis import BASE
 
 from profiles.fhir.version import FhirVersion
-from workbench.qualify.engine import Plan, run_script
+from workbench.qualify.engine import RunPlan, run_script
 from workbench.qualify.files import MissingFile
 from workbench.qualify.reading import read_script
 
@@ -103,7 +103,7 @@ async def play(app, data: bytes, files: Mapping[str, bytes] | None = None, today
     script = read_script(data, "set/role/script.xml")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport) as client:
-        how = Plan(lambda _script: BASE, today or date(2026, 3, 31), version=FhirVersion.STU3, **plan)
+        how = RunPlan(lambda _script: BASE, today or date(2026, 3, 31), version=FhirVersion.STU3, **plan)
         return await run_script(script, Memory(files or {}), client, how, checker=checker)
 
 

@@ -19,7 +19,7 @@ from unit.workbench.qualify.scripts import (
 from unit.workbench.qualify.xis import BASE, Xis
 
 from profiles.fhir.version import FhirVersion
-from workbench.qualify.ports import Verdict
+from workbench.qualify.ports import ProfileVerdict
 from workbench.qualify.results import Status
 
 CODE = {"coding": [{"system": "http://loinc.org", "code": "8302-2", "display": "Height"}]}
@@ -380,7 +380,7 @@ class Checker:
 
     def check(self, resource, version, profiles):
         self.asked.append((resource["resourceType"], version, list(profiles)))
-        return Verdict(self.outcome, ["Bundle.entry[0]: something"])
+        return ProfileVerdict(self.outcome, ["Bundle.entry[0]: something"])
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("ok", "passed"), ("wrong", "failed"), ("unchecked", "not evaluated")])

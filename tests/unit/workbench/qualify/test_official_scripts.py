@@ -13,11 +13,11 @@ from unit.workbench.qualify.xis import BASE, Xis
 from profiles.fhir.version import FhirVersion
 from workbench.qualify.asserts import CHECKS
 from workbench.qualify.discovery import find_sets
-from workbench.qualify.engine import Plan, run_sets
+from workbench.qualify.engine import RunPlan, run_sets
 from workbench.qualify.exchange import METHODS
 from workbench.qualify.files import open_files
 from workbench.qualify.loadset import load_set, token_table
-from workbench.qualify.ports import Verdict
+from workbench.qualify.ports import ProfileVerdict
 from workbench.qualify.profilecheck import OwnChecker
 from workbench.qualify.results import Status
 from workbench.qualify.rules import RULES
@@ -79,7 +79,7 @@ class Approves:
     """A validator that finds nothing wrong, so that the other asserts are what is tested here."""
 
     def check(self, resource, version, profiles):
-        return Verdict("ok")
+        return ProfileVerdict("ok")
 
 
 def qualified(*folder, roles=(), spoil=None, checker=None):
@@ -89,7 +89,7 @@ def qualified(*folder, roles=(), spoil=None, checker=None):
     loaded = load_set(files, start, token_table(files, path), TODAY)
     tokens = {row.token: row.patient for row in loaded.patients.values()}
     server = Xis(loaded.items[0].version, [item.resource for item in loaded.items], tokens, spoil)
-    plan = Plan(lambda _script: BASE, TODAY, checker=checker or (lambda _set: Approves()))
+    plan = RunPlan(lambda _script: BASE, TODAY, checker=checker or (lambda _set: Approves()))
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server)) as client:
@@ -207,7 +207,7 @@ def test_every_assert_of_every_script_is_evaluated_on_some_answer():
     version = loaded.items[0].version
     server = Xis(version, [item.resource for item in loaded.items], {})
     server.tokens = _AnyToken()
-    plan = Plan(lambda _script: BASE, TODAY, checker=lambda _set: Approves(), play_client=True)
+    plan = RunPlan(lambda _script: BASE, TODAY, checker=lambda _set: Approves(), play_client=True)
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server, raise_app_exceptions=False)) as client:

@@ -14,7 +14,7 @@ from profiles.fhir.version import FhirVersion
 from workbench.qualify.compare import UnknownOperator, difference, holds
 from workbench.qualify.discovery import find_sets
 from workbench.qualify.exchange import Unsendable, encoded, target
-from workbench.qualify.files import Archive, Folder, MissingFile, inside, open_files
+from workbench.qualify.files import Archive, MissingFile, ScriptFolder, inside, open_files
 from workbench.qualify.masking import excerpt, masked
 from workbench.qualify.reading import UnreadableScript, is_script, read_script
 from workbench.qualify.script import Operation, Side
@@ -98,7 +98,7 @@ def test_files_never_lead_outside(tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "set").mkdir()
     (tmp_path / "set/link").symlink_to(tmp_path / "secret")
-    folder = Folder(tmp_path / "set")
+    folder = ScriptFolder(tmp_path / "set")
     for name in ("../secret", "link", "/etc/passwd", "none"):
         with pytest.raises(MissingFile):
             folder.read(name)
