@@ -35,6 +35,7 @@ from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.rules import RepairNote
 
 __all__ = [
     "Adapter",
@@ -219,23 +220,6 @@ class Gap:
     text: str
     retry_after: int | None = None
     available_from: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RepairNote:
-    """One change that the adapter made to what the source said.
-
-    ``resource`` is ``Type/id``, ``rule`` the name of the repair rule, ``expression`` the place (FHIRPath),
-    ``text`` says what was done in a few words ("code system URL corrected"). ``before`` and ``after`` are for the
-    repair log, not for log lines: they may hold patient data.
-    """
-
-    resource: str
-    rule: str
-    expression: str
-    text: str
-    before: Any = field(default=None, repr=False)
-    after: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

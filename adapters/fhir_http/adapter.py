@@ -1,7 +1,7 @@
 """The adapter for an EHR that speaks FHIR: from a request row to searches there, and back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import httpx
@@ -9,10 +9,10 @@ import httpx
 from adapters.availability import answer
 from adapters.fhir_http.asking import FHIR_ID, FHIR_TYPE, Asking
 from adapters.fhir_http.content import open_binary
+from adapters.fhir_http.localise import localise
 from adapters.fhir_http.login import make_login, make_tls
 from adapters.fhir_http.pages import Collected
 from adapters.fhir_http.patients import Known, Patients
-from adapters.fhir_http.repair import Matches, load_repairs, localise
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement, read_statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
@@ -20,6 +20,7 @@ from adapters.guard import Guard, Whose
 from adapters.port import (
     UNKNOWN_PERSON,
     AdapterGarbage,
+    AdapterMisconfigured,
     AdapterQuery,
     Availability,
     AvailabilityQuery,
@@ -35,6 +36,7 @@ from adapters.port import (
 )
 from profiles.fhir.search.search import Search, SearchError, compile_search
 from profiles.fhir.tree import Resource
+from profiles.record.rules import Asked, Repairs, RulesError, load_repairs
 
 LONGEST = 60
 """Seconds without a byte after which a call ends whatever its deadline; the deadline of a question is shorter."""
@@ -52,7 +54,7 @@ class FhirAdapter:
         self.name = settings.name
         self.settings = settings
         self.capabilities = Capabilities(otherwise=Coverage(Level.PARTLY, "the source was not asked yet"))
-        self.repairs = load_repairs(settings.repairs, settings.repairs_file)
+        self.repairs = repairs_of(settings)
         pool = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
         secure = make_tls(settings.tls) if settings.url.startswith("https") else True
         self._http = httpx.AsyncClient(
@@ -136,7 +138,7 @@ class FhirAdapter:
         await asking.read_each([(query.type, query.id)])
         found = asking.into.resources(query.type)
         mine = [one for one in found if guard.whose(one) in (Whose.OURS, Whose.SHARED)]
-        notes = [*localise(mine, self.settings.url), *self.repairs.apply(mine, query, lambda _resource: True)]
+        notes = [*localise(mine, self.settings.url), *self.repairs.apply(mine, Asked(query.type, query.profiles))]
         return Batch(self.name, mine, fetched, known.ids, tuple(asking.into.gaps), tuple(notes))
 
     # -- the steps -----------------------------------------------------------------------------------------------------
@@ -178,8 +180,16 @@ class FhirAdapter:
     ) -> Batch:
         resources, orphans = self._guard(query, known).check(into.resources(query.type))
         notes = [*localise(resources, self.settings.url)]
-        notes += self.repairs.apply(resources, query, matcher(search, resources))
+        notes += self.repairs.apply(resources, Asked(query.type, query.profiles, matcher(search, resources)))
         return Batch(self.name, resources, fetched, known.ids, (*into.gaps, *orphans), (*into.trace, *notes))
+
+
+def repairs_of(settings: FhirSettings) -> Repairs:
+    """The repair rules of a source. Raises `AdapterMisconfigured`."""
+    try:
+        return load_repairs(settings.repairs, settings.repairs_file)
+    except RulesError as error:
+        raise AdapterMisconfigured(str(error), cause=error) from error
 
 
 def compiled(query: AdapterQuery) -> Search | None:
@@ -198,7 +208,7 @@ def compiled(query: AdapterQuery) -> Search | None:
         return None
 
 
-def matcher(search: Search | None, resources: Sequence[Resource]) -> Matches:
+def matcher(search: Search | None, resources: Sequence[Resource]) -> Callable[[Resource], bool]:
     """Whether a resource answers the question."""
     if search is None:
         return lambda _resource: True

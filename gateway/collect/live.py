@@ -10,16 +10,13 @@ from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
-from profiles.record.neighbours import Neighbours
+from profiles.record.neighbours import ONE_PERSON, Neighbours
 from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
 from profiles.record.walk import nodes
 from profiles.record.whose import is_shared
 
 Expected = Callable[[Resource, FhirVersion], Sequence[str]]
 """Which profiles a resource without one should claim (profiles.record.expect)."""
-
-PERSON = "-"
-"""The one person of a batch, whatever the ids under which the source knows them."""
 
 MOST = 64
 """Longest id that FHIR allows."""
@@ -41,7 +38,7 @@ def held_of(
     copies: list[Resource] = [jsonio.load(jsonio.dump(resource)) for resource in batch.resources]
     by_key = {(str(one.get("resourceType")), str(one.get("id"))): one for one in copies}
     # The guard has let through one person's data and shared ones, so that there is one name to tell apart.
-    owners = {key: "" if is_shared(one) else PERSON for key, one in by_key.items()}
+    owners = {key: "" if is_shared(one) else ONE_PERSON for key, one in by_key.items()}
     held = {key: (owners[key], one) for key, one in by_key.items()}
     notes: list[tuple[str, Repair]] = []
     for (type_, id_), resource in by_key.items():

@@ -45,8 +45,10 @@ class Documents:
         taken = self._taken.get(id_)
         return None if taken is None else taken.content
 
-    def find(self, id_: str) -> Document | None:
-        """A document that came along, else what the store knows of it."""
+    def find(self, id_: str, may: Callable[[str], bool]) -> Document | None:
+        """A document that came along, else what the store knows of it; none that it ``may`` not look at."""
+        if not may(id_):
+            return None
         taken = self._taken.get(id_)
         if taken is not None:
             return taken
@@ -68,10 +70,11 @@ class Documents:
                 repairs.append(Repair("attachment-made-relative", f"{path}.url"))
         return repairs
 
-    def findings(self, resource: Resource) -> Iterator[Finding]:
-        """What is wrong with a DocumentReference and the content that came with it."""
+    def findings(self, resource: Resource, may: Callable[[str], bool]) -> Iterator[Finding]:
+        """What is wrong with a DocumentReference and its content; ``may`` says of a Binary whether it is of the same
+        patient: nothing is told of another's."""
         if resource.get("resourceType") == "DocumentReference":
-            yield from reference.check(resource, self.find)
+            yield from reference.check(resource, lambda id_: self.find(id_, may))
 
 
 def _take(item: Item) -> bytes | None:

@@ -116,6 +116,9 @@ class _Load:
             return self._loader.known_bsn(patient_id)
         return self._loader.owner.ring.open("bsn", known.sealed_bsn).decode()
 
+    def _owner(self, key: Key) -> str | None:
+        return self._placement.patients.get(key) if key in self._items else self._stored(key)
+
     def _held(self, key: Key) -> Owned | None:
         owner = self._placement.patients.get(key)
         return None if owner is None else (owner, self._items[key].resource)
@@ -148,7 +151,7 @@ class _Load:
         if row is not None and not row.deleted and row.patient_id != patient_id:
             result.refused.append((item.origin, f"{'/'.join(key)}: it belongs to another patient in the store"))
             return None
-        about = list(self._documents.findings(item.resource))
+        about = list(self._documents.findings(item.resource, lambda id_: self._owner(("Binary", id_)) == patient_id))
         result.findings += [(item.origin, finding) for finding in about]
         about += wrong_numbers(item.resource)
         # Before the BSN is masked: it is one of the identifiers.

@@ -42,7 +42,7 @@ class Settling:
         self._conflicts()
         self._tell_existing()
         items = self._items()
-        self.documents = Documents(items, self.draft.plan.known.documents.get)
+        self.documents = Documents(items, self._document)
         self.texts = {key: jsonio.dump(item.resource) for key, item in items.items()}
         for key, item in items.items():
             made = self.draft.repairs.setdefault(key, [])
@@ -139,13 +139,20 @@ class Settling:
         row = self.draft.plan.known.rows.get(key)
         return row.patient_id if row is not None and not row.deleted and self.sender.owns(row.source) else None
 
+    def _document(self, id_: str) -> tuple[int, bytes] | None:
+        """What the store knows of a document that this source may name."""
+        return self.draft.plan.known.documents.get(id_) if self._stored(("Binary", id_)) is not None else None
+
+    def _owner(self, key: Key, placement: Placement) -> str | None:
+        """The patient of a resource that came along, or of one in the store that this source may name."""
+        came = key in placement.patients or key in placement.refused
+        return placement.patients.get(key) if came else self._stored(key)
+
     def _held(self, key: Key, items: Mapping[Key, Item], placement: Placement) -> Owned | None:
         """A resource that came along, or one in the store that this source may name, with its owner."""
-        if key in items:
-            owner = placement.patients.get(key)
-            return None if owner is None else (owner, items[key].resource)
-        owner, stored = self._stored(key), self.draft.labels.get(key)
-        return None if owner is None or stored is None else (owner, stored)
+        owner = self._owner(key, placement)
+        found = items[key].resource if key in items else self.draft.labels.get(key)
+        return None if owner is None or found is None else (owner, found)
 
     def _place(
         self,
@@ -208,7 +215,7 @@ class Settling:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
         repairs = [*self.draft.repairs.get(task.key, ())]
         bsn = find_bsn(resource) if task.type == "Patient" else None
-        about = list(documents.findings(resource))
+        about = list(documents.findings(resource, lambda id_: self._owner(("Binary", id_), placement) == patient_id))
         number = numbers.get(patient_id)
         # Names first: a number in the name of a neighbour is masked with the rest.
         named = any("display" not in reference for reference in self.draft.pointing[task.key])

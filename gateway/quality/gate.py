@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Protocol
 
-from adapters.fhir_http.repair import Repairs, load_repairs
-from adapters.port import AdapterQuery, LocalId, PatientKey
 from gateway.quality.elements import Plans
 from gateway.quality.serving import Serving
 from gateway.quality.settings import Policy, QualitySettings
@@ -23,6 +21,7 @@ from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
+from profiles.record.rules import Asked, Repairs, load_repairs
 from profiles.standards.load import Catalogue
 from profiles.validation import Finding, Report
 
@@ -148,12 +147,7 @@ def _repairs() -> Repairs:
     return Repairs(tuple(rule for rule in load_repairs(("codes",)).rules if not rule.claim))
 
 
-NOBODY = AdapterQuery(
-    "", PatientKey(local_ids=(LocalId(None, "-"),)), "", "", "search-type", "", FhirVersion.STU3, float("inf")
-)
-
-
 def mend(resource: Resource) -> list[Repair]:
     """Repair a resource in place: names of code systems, never a clinical value."""
-    notes = _repairs().apply([resource], NOBODY, lambda _resource: False)
+    notes = _repairs().apply([resource], Asked())
     return [Repair(note.rule, note.expression) for note in notes]

@@ -11,6 +11,10 @@ Owned = tuple[str, Resource]
 """The patient whose a resource is (empty: shared), and the resource."""
 
 
+ONE_PERSON = "-"
+"""The owner of what is one person's, where there is one person only: in a batch that the guard has let through."""
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """What stands beside a resource of one patient (empty: a shared resource), as far as it may be used for it.

@@ -6,8 +6,8 @@ target) or ``claim`` (put the expected profile into ``meta.profile``). A rule th
 ``withholds`` which search parameters can then no longer be left to the EHR.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,35 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from adapters.port import AdapterMisconfigured, AdapterQuery, RepairNote
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
+from profiles.record.neighbours import ONE_PERSON, Neighbours
+from profiles.record.walk import nodes, values
+from profiles.record.whose import is_shared
 
 HERE = Path(__file__).parent / "repairs"
 
-Matches = Callable[[Resource], bool]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class RulesError(ValueError):
+    """A file of rules that cannot be read, or a set that is not there; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairNote:
+    """One change that was made to what the source said.
+
+    ``resource`` is ``Type/id``, ``rule`` the name of the repair rule, ``expression`` the place (FHIRPath),
+    ``text`` says what was done in a few words ("code system URL corrected"). ``before`` and ``after`` are for the
+    repair log, not for log lines: they may hold patient data.
+    """
+
+    resource: str
+    rule: str
+    expression: str
+    text: str
+    before: Any = field(default=None, repr=False)
+    after: Any = field(default=None, repr=False)
 
 
 class Replace(BaseModel):
@@ -77,10 +99,13 @@ class Repairs:
         """The search parameters that the EHR cannot answer rightly, because it has the values from before repair."""
         return frozenset().union(*(rule.withholds for rule in self.rules))
 
-    def apply(self, resources: Sequence[Resource], query: AdapterQuery, matches: Matches) -> list[RepairNote]:
-        """Change resources in place; returns a note for every change."""
+    def apply(self, resources: Sequence[Resource], asked: "Asked") -> list[RepairNote]:
+        """Change resources of one person (and shared ones) in place; returns a note for every change."""
         notes: list[RepairNote] = []
-        targets = {(item.get("resourceType"), item.get("id")): item for item in resources}
+        held = {
+            (str(one.get("resourceType")), str(one.get("id"))): ("" if is_shared(one) else ONE_PERSON, one)
+            for one in resources
+        }
         for rule in self.rules:
             for resource in resources:
                 if not rule.covers(resource):
@@ -90,22 +115,21 @@ class Repairs:
                 elif rule.add is not None:
                     notes.extend(_add(rule, rule.add, resource))
                 elif rule.display is not None:
-                    notes.extend(_display(rule, rule.display, resource, targets))
+                    whose = "" if is_shared(resource) else ONE_PERSON
+                    notes.extend(_display(rule, rule.display, resource, Neighbours(whose, held.get)))
                 else:
-                    notes.extend(_claim(rule, resource, query, matches))
+                    notes.extend(_claim(rule, resource, asked))
         return notes
 
 
-def localise(resources: Sequence[Resource], base: str) -> Iterator[RepairNote]:
-    """Make absolute references to the EHR itself relative, in place: outside, its address means nothing."""
-    for resource in resources:
-        name = f"{resource.get('resourceType')}/{resource.get('id')}"
-        for place, node in _objects(resource, str(resource.get("resourceType"))):
-            literal = node.get("reference")
-            if isinstance(literal, str) and literal.startswith(f"{base}/"):
-                node["reference"] = literal.removeprefix(f"{base}/")
-                text = "reference made relative"
-                yield RepairNote(name, "own-address", f"{place}.reference", text, literal, node["reference"])
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the resources are the answer to: the type, the profiles that are expected per type, and whether a resource
+    of that type answers it. The rule that claims profiles looks at it, no other does."""
+
+    type: str = ""
+    profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    matches: Callable[[Resource], bool] = lambda _resource: True
 
 
 def _note(rule: Rule, resource: Resource, expression: str, before: Any, after: Any) -> RepairNote:
@@ -114,7 +138,7 @@ def _note(rule: Rule, resource: Resource, expression: str, before: Any, after: A
 
 
 def _replace(rule: Rule, deed: Replace, resource: Resource) -> Iterator[RepairNote]:
-    for place, node in _objects(resource, str(resource.get("resourceType"))):
+    for place, node in nodes(resource):
         before = node.get(deed.key)
         after = deed.values.get(before) if isinstance(before, str) else None
         if after is not None:
@@ -123,7 +147,7 @@ def _replace(rule: Rule, deed: Replace, resource: Resource) -> Iterator[RepairNo
 
 
 def _add(rule: Rule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
-    if not all(value in list(_values(resource, path.split("."))) for path, value in deed.when.items()):
+    if not all(value in list(values(resource, path)) for path, value in deed.when.items()):
         return
     held = resource.get(deed.at)
     if held is None:
@@ -138,14 +162,12 @@ def _add(rule: Rule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
     yield _note(rule, resource, f"{resource.get('resourceType')}.{deed.at}", held, resource[deed.at])
 
 
-def _display(
-    rule: Rule, deed: dict[str, str], resource: Resource, targets: dict[tuple[Any, Any], Resource]
-) -> Iterator[RepairNote]:
-    for place, node in _objects(resource, str(resource.get("resourceType"))):
+def _display(rule: Rule, deed: dict[str, str], resource: Resource, neighbours: Neighbours) -> Iterator[RepairNote]:
+    for place, node in nodes(resource):
         literal = node.get("reference")
         if not isinstance(literal, str) or node.get("display") is not None:
             continue
-        target = targets.get(local_reference(literal) or ("", ""))
+        target = neighbours.find(literal)
         wanted = deed.get(str(target.get("resourceType"))) if target else None
         text = _label(target.get(wanted)) if target and wanted else None
         if text:
@@ -153,15 +175,15 @@ def _display(
             yield _note(rule, resource, f"{place}.display", None, text)
 
 
-def _claim(rule: Rule, resource: Resource, query: AdapterQuery, matches: Matches) -> Iterator[RepairNote]:
-    expected = query.profiles.get(str(resource.get("resourceType")), ())
+def _claim(rule: Rule, resource: Resource, asked: Asked) -> Iterator[RepairNote]:
+    expected = asked.profiles.get(str(resource.get("resourceType")), ())
     held = resource.get("meta") if isinstance(resource.get("meta"), dict) else None
     claimed = held.get("profile") if held is not None else None
     before = list(claimed) if isinstance(claimed, list) else []
     plain = {str(item).split("|", 1)[0] for item in before}
     if not expected or plain.intersection(expected):
         return
-    if resource.get("resourceType") == query.type and not matches(resource):
+    if resource.get("resourceType") == asked.type and not asked.matches(resource):
         return
     resource["meta"] = {**(held or {}), "profile": [*before, expected[0]]}
     yield _note(rule, resource, f"{resource.get('resourceType')}.meta.profile", before, [*before, expected[0]])
@@ -189,28 +211,6 @@ def _strings(value: Any) -> list[str]:
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
-def _objects(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object in a resource with its place, without recursion: the depth is the source's to choose."""
-    stack = [(place, node)]
-    while stack:
-        where, current = stack.pop()
-        if isinstance(current, dict):
-            yield where, current
-            stack.extend((f"{where}.{key}", value) for key, value in reversed(list(current.items())))
-        elif isinstance(current, list):
-            stack.extend((f"{where}[{index}]", item) for index, item in reversed(list(enumerate(current))))
-
-
-def _values(node: Any, path: Sequence[str]) -> Iterator[Any]:
-    if isinstance(node, list):
-        for item in node:
-            yield from _values(item, path)
-    elif not path:
-        yield node
-    elif isinstance(node, dict) and path[0] in node:
-        yield from _values(node[path[0]], path[1:])
-
-
 _RULES = TypeAdapter(tuple[Rule, ...])
 
 
@@ -221,16 +221,16 @@ def _read(path: Path) -> tuple[Rule, ...]:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise AdapterMisconfigured(f"repair rules {path.name}: {place}: {first['msg']}") from None
+        raise RulesError(f"repair rules {path.name}: {place}: {first['msg']}") from None
     except (OSError, yaml.YAMLError) as error:
-        raise AdapterMisconfigured(f"repair rules {path.name} cannot be read", cause=error) from error
+        raise RulesError(f"repair rules {path.name} cannot be read") from error
 
 
 def load_repairs(names: Sequence[str], own: Path | None = None) -> Repairs:
-    """The rule sets of these names, the EHR's own rules first. Raises `AdapterMisconfigured`."""
+    """The rule sets of these names, the EHR's own rules first. Raises `RulesError`."""
     known = {path.stem: path for path in HERE.glob("*.yaml")}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise AdapterMisconfigured(f"unknown repair rules {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise RulesError(f"unknown repair rules {unknown[0]!r}; known are {', '.join(sorted(known))}")
     files = ([own] if own else []) + [known[name] for name in names]
     return Repairs(tuple(rule for path in files for rule in _read(path)))

@@ -1,4 +1,4 @@
-"""Repair rules are data with a trace; the port's types hide what must stay hidden."""
+"""The port's types hide what must stay hidden; what cannot be read stops the start."""
 
 import pickle
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.fhir_http.repair import load_repairs
+from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.wire import origin, read_kind, under
 from adapters.port import (
@@ -27,17 +27,6 @@ from adapters.port import (
 )
 from profiles.fhir.version import FhirVersion
 
-OWN = """
-- rule: laboratory-category
-  text: zib category added to a laboratory result
-  types: [Observation]
-  withholds: [category]
-  add:
-    at: category
-    when: {category.coding.code: laboratory}
-    value: [{coding: [{system: "http://snomed.info/sct", code: "275711006"}]}]
-"""
-
 
 def query(**changes: Any) -> AdapterQuery:
     fields: dict[str, Any] = {
@@ -53,46 +42,13 @@ def query(**changes: Any) -> AdapterQuery:
     return AdapterQuery(**(fields | changes))
 
 
-def test_rules_of_the_ehr_itself_go_first_and_are_noted(tmp_path: Path) -> None:
+def test_rules_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
-    path.write_text(OWN)
-    repairs = load_repairs(["codes"], path)
-    one: dict[str, Any] = {
-        "resourceType": "Observation",
-        "id": "1",
-        "category": [{"coding": [{"system": "urn:x", "code": "laboratory"}]}],
-    }
-    other: dict[str, Any] = {"resourceType": "Observation", "id": "2", "category": [{"text": "vital"}]}
-    notes = repairs.apply([one, other], query(), lambda _resource: True)
-    assert [(note.resource, note.rule, note.expression) for note in notes] == [
-        ("Observation/1", "laboratory-category", "Observation.category")
-    ]
-    assert notes[0].before == [{"coding": [{"system": "urn:x", "code": "laboratory"}]}]
-    assert len(one["category"]) == 2
-    assert "category" in repairs.withheld
-    assert repairs.apply([one], query(), lambda _resource: True) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("- {rule: x, text: y}", "one of replace, add, display and claim"),
-        ("- {rule: x, text: y, claim: true, display: {}}", "one of replace, add, display and claim"),
-        ("- {rule: x, text: y, colour: blue}", "colour"),
-        ("[", "cannot be read"),
-    ],
-)
-def test_rules_that_cannot_be_read_stop_the_start(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "own.yaml"
-    path.write_text(text)
-    with pytest.raises(AdapterMisconfigured) as caught:
-        load_repairs([], path)
-    assert words in caught.value.text
-
-
-def test_an_unknown_rule_set_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(AdapterMisconfigured, match="known are codes, displays, profiles"):
-        load_repairs(["magic"])
+    path.write_text("- {rule: x, text: y, colour: blue}")
+    url = "https://ehr.test/fhir"
+    settings = FhirSettings(type="fhir", name="ehr", url=url, version=FhirVersion.STU3, repairs_file=path)
+    with pytest.raises(AdapterMisconfigured, match="colour"):
+        FhirAdapter(settings)
 
 
 def test_a_bsn_does_not_show_itself() -> None:
