@@ -16,6 +16,7 @@ from gateway.intake import listener
 from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError, refusals
+from gateway.wiring import wire_intake
 
 
 @click.command()
@@ -59,7 +60,7 @@ def run(settings: Settings, *, demo: bool = False) -> None:
             server_header=False,
             timeout_graceful_shutdown=10,
         )
-        listener.run(made, settings)
+        listener.run(made, wire_intake(settings) if settings.intake.sources else None)
 
 
 def run_intake(settings: Settings) -> None:
@@ -68,7 +69,7 @@ def run_intake(settings: Settings) -> None:
         fail("intake.sources: none configured")
     prepare(settings, logging.INFO)
     with _starting():
-        listener.run_alone(settings)
+        listener.run_alone(wire_intake(settings))
 
 
 def prepare(settings: Settings, level: int) -> None:
