@@ -24,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sqlalchemy import delete
 
 from gateway.cli.db import upgrade
-from gateway.intake.listener import Parts, parts
+from gateway.intake.listener import IntakeParts
 from gateway.intake.settings import IntakeSettings, SourceSettings
 from gateway.intake.tasks import Call, tasks_of
 from gateway.intake.worker import note
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import patient, resource
+from gateway.wiring import wire_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.tree import local_reference
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
-    made = parts(settings)
+    made = wire_intake(settings)
     bodies, count = _bodies(arguments.resources, arguments.bundle)
     size = sum(map(len, bodies)) / count
     print(f"{count} resources of {size:.0f} bytes on average, {len(bodies)} transactions, {made.engine.dialect.name}")
@@ -75,7 +76,7 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
     await made.close()
 
 
-async def _push(made: Parts, bodies: list[bytes]) -> None:
+async def _push(made: IntakeParts, bodies: list[bytes]) -> None:
     for body in bodies:
         call = Call("POST", (), "", body, Format.JSON, FhirVersion.STU3)
         taken = made.intake.take("bench", lambda call=call: tasks_of(call, 5_000))  # type: ignore[misc]
@@ -84,7 +85,7 @@ async def _push(made: Parts, bodies: list[bytes]) -> None:
         await note(made.trail, taken.records)
 
 
-def _empty(made: Parts) -> None:
+def _empty(made: IntakeParts) -> None:
     with made.engine.begin() as connection:
         connection.execute(delete(resource))
         connection.execute(delete(patient))

@@ -1,61 +1,38 @@
-"""The application: every part is made and connected here, and nowhere else."""
+"""The public application: routes, life and order of what `gateway.wiring` made."""
 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import httpx
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from auth.clients.lists import Lists
-from auth.clients.notices import Notice
-from auth.clients.open import open_lists
-from auth.clients.pull import Puller
-from auth.events import EventType
-from auth.login.oidc import OidcLogin
 from auth.peer.certificates import PeerCheck
-from auth.peer.tls import TlsSettings, client_context, crl_puller, peer_check
+from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
-from auth.router import AuthApp, build
-from auth.store.store import GRANT_SELECT, GrantRow
-from gateway.audit.trail import Trail
-from gateway.availability import Availabilities
 from gateway.calendar import today_here
-from gateway.chainlog import ChainLog
-from gateway.collect.pipeline import Around, Collector, Sources, sources_of
-from gateway.collect.sources import TEXTS, close, probe, samples
-from gateway.host import GatewayHost
+from gateway.collect.judged import PullGate
+from gateway.collect.pipeline import Collector
+from gateway.collect.sources import TEXTS, probe, samples
 from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
 from gateway.http.api import Api, described, refused_input, typed_routes
 from gateway.http.dispatch import Dispatch
-from gateway.http.exchange import UUID
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.health import store_probe
 from gateway.http.statements import Statements
-from gateway.keys import keys_of
 from gateway.metrics import METRICS
-from gateway.providers import Registry
-from gateway.quality.open import open_recorder
-from gateway.quality.pull import PullGate
-from gateway.quality.recorder import Recorder
 from gateway.quality.verdicts import shared_validator
-from gateway.registration import RegistrationWatch
-from gateway.settings import Settings, SettingsError, authorization
-from gateway.store.engine import open_engine
-from gateway.store.reader import Reader, open_reader
-from gateway.store.rekey import Rekeying
+from gateway.settings import Settings, SettingsError
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
+from gateway.wiring import Wiring, keys_of, wire
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.standards.capability import OAuthUrls
@@ -63,79 +40,6 @@ from profiles.standards.load import catalogue
 from profiles.validation import Validator
 
 log = logging.getLogger("gateway")
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """The parts of one process that have a life of their own."""
-
-    settings: Settings
-    engine: Engine
-    reader: Reader
-    trail: Trail
-    lists: Lists
-    puller: Puller
-    registry: Registry
-    sources: Mapping[str, Sources]
-    auth: AuthApp
-    quality: Recorder
-    chain: ChainLog
-    rekeying: Rekeying
-
-    def refused(self, _path: str, reason: str, trace: str | None) -> None:
-        """Tell the chain log that a peer was turned away (TLS-13)."""
-        # A trace id that is no UUID never goes into a log (HDR-04).
-        known = trace if trace and UUID.fullmatch(trace.encode()) else None
-        fields = {"error_code": "invalid_client", "error_description": reason}
-        self.auth.parts.note(EventType.TLS_PEER_REFUSED, trace_id=known, session_id=None, **fields)
-
-    async def close(self) -> None:
-        """Finish what is under way and give back every connection."""
-        await close(self.sources)
-        await self.trail.close()
-        await self.rekeying.close()
-        await asyncio.to_thread(self.quality.close)
-        await asyncio.to_thread(self.chain.close)
-        await self.reader.close()
-        self.engine.dispose()
-
-
-def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
-    """Make the parts. Nothing is opened yet but files; the database is connected on first use.
-
-    ``around`` is put around every source's adapter.
-    """
-    engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
-    registry = Registry(settings.providers)
-    lists, puller = open_lists(
-        settings.lists,
-        settings.tls,
-        notify=_notice,
-        after=RegistrationWatch(settings, _notice),
-    )
-    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
-    keep = settings.limits.snapshot_seconds
-    sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
-    section = authorization(settings)
-
-    async def grant(digest: bytes) -> GrantRow | None:
-        rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
-        return GrantRow(*rows[0]) if rows else None
-
-    chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
-    auth = build(
-        section,
-        engine=engine,
-        lists=lists,
-        providers=registry,
-        host=GatewayHost(engine, Availabilities(reader, sources), chain),
-        login=OidcLogin(section.login),
-        peer_of=peer_of,
-        fetch=grant,
-    )
-    quality = open_recorder(engine, settings)
-    rekeying = Rekeying(engine)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
 
 
 def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: bool = False) -> ASGIApp:
@@ -249,16 +153,5 @@ def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
     return [addresses.of({"provider": name, "service": service}, today_here()) for name, service in pairs]
 
 
-def _log_client(settings: Settings) -> httpx.AsyncClient:
-    """A client for the central log component: with our own certificate where there is one."""
-    tls = settings.tls
-    verify = client_context(tls.back_certificate, tls.back_key, tls.trust) if tls.back_certificate else True
-    return httpx.AsyncClient(verify=verify, timeout=settings.chain_log.timeout_seconds, trust_env=False)
-
-
 def _check(tls: TlsSettings) -> PeerCheck | None:
     return None if tls.peer == "none" else peer_check(tls)
-
-
-def _notice(notice: Notice) -> None:
-    log.log(logging.WARNING if notice.alarm else logging.INFO, "lists: %s: %s", notice.kind.value, notice.text)

@@ -1,24 +1,27 @@
 """What the national lists should say of us (IFV-04), from our own configuration."""
 
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from auth.clients.lists import Lists
 from auth.clients.notices import Notice, Notify
 from auth.clients.selfcheck import Ourselves, OwnService, registration_notices
 from gateway.calendar import today_here
-from gateway.settings import Settings, authorization
+from gateway.sections import ProviderSettings
 from profiles.standards.load import catalogue
 
 INTERFACE = "2"
 """The interface version that our endpoints speak (VER-01, VER-03)."""
 
 
-def ourselves(settings: Settings) -> Ourselves:
-    """Hosts, providers, services and endpoints as configured. Services with a test number are never registered."""
-    front, back = authorization(settings).base_url.rstrip("/"), settings.base_url
+def ourselves(front: str, back: str, providers: Mapping[str, ProviderSettings]) -> Ourselves:
+    """Hosts, providers, services and endpoints as configured. Services with a test number are never registered.
+
+    ``front`` and ``back`` are the base URLs of the two channels.
+    """
     known, day = catalogue(), today_here()
     services = {}
-    for name, provider in settings.providers.items():
+    for name, provider in providers.items():
         own = {}
         for id_ in provider.services:
             _, service = known.service(id_)
@@ -31,27 +34,24 @@ def ourselves(settings: Settings) -> Ourselves:
     return Ourselves(hosts, INTERFACE, services)
 
 
-def registration_alarms(settings: Settings, lists: Lists) -> tuple[Notice, ...]:
-    """Every difference between the lists and our configuration, as alarms.
-
-    None while our address is not https: such a gateway (the demo, a test) cannot be registered.
-    """
-    if not settings.base_url.startswith("https://"):
+def registration_alarms(own: Ourselves | None, lists: Lists) -> tuple[Notice, ...]:
+    """Every difference between the lists and our configuration, as alarms; none for who cannot be registered."""
+    if own is None:
         return ()
-    return registration_notices(ourselves(settings), lists.providers, lists.whitelist, lists.names)
+    return registration_notices(own, lists.providers, lists.whitelist, lists.names)
 
 
 class RegistrationWatch:
-    """Tells each difference once, when it appears; for `Puller(after=...)`."""
+    """Tells each difference once, when it appears; for `Puller(after=...)`. ``own`` is asked at each look."""
 
-    def __init__(self, settings: Settings, notify: Notify) -> None:
-        self._settings = settings
+    def __init__(self, own: Callable[[], Ourselves | None], notify: Notify) -> None:
+        self._own = own
         self._notify = notify
         self._told: frozenset[str] = frozenset()
 
     def __call__(self, lists: Lists) -> None:
         """Look at the lists as they are now."""
-        found = registration_alarms(self._settings, lists)
+        found = registration_alarms(self._own(), lists)
         for notice in found:
             if notice.text not in self._told:
                 self._notify(notice)

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from auth.bearer import ANY_CLIENT
 from auth.crypto import digest
 from auth.store.store import Family, Store, milliseconds
-from gateway.keys import keys_of
 from gateway.settings import Settings
+from gateway.wiring import keys_of
 from profiles.record.bsn import valid_bsn
 
 LIFETIME = timedelta(days=3650)

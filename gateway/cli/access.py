@@ -12,17 +12,18 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.audit.record import AuditRecord
-from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.audit.trail import AuditUnavailable
 from gateway.cli.context import errors, fail
 from gateway.intake.worker import note
 from gateway.settings import Settings
+from gateway.wiring import open_trail
 
 
 def audited(engine: Engine, settings: Settings, records: Iterable[AuditRecord]) -> None:
     """Make audit records durable. Raises AuditUnavailable."""
 
     async def write() -> None:
-        trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+        trail = open_trail(engine, settings)
         await note(trail, records)
         await trail.close()
 

@@ -9,10 +9,9 @@ from rich.progress import track
 from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, Unreadable, files, read
-from gateway.keys import keys_of
-from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.unit import Owner
+from gateway.wiring import keys_of, open_gate, save_counts
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue

@@ -14,9 +14,8 @@ from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
 from gateway.intake.retry import CannotRetry, retry
 from gateway.intake.work import Intake, Taken
-from gateway.keys import keys_of
-from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
+from gateway.wiring import keys_of, open_gate, save_counts
 from profiles.standards.load import catalogue
 
 

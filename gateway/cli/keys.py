@@ -5,11 +5,10 @@ from sqlalchemy import Column, Connection, select, update
 
 from auth.clients.open import NoSource
 from auth.crypto import KeyRing
-from gateway.app import wire
 from gateway.cli.context import as_served, console, database, fail, with_settings
-from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.store.schema import original, patient, quarantine, receipt
+from gateway.wiring import keys_of, wire
 
 SEALED = (
     (patient.c.sealed_bsn, "bsn"),

@@ -18,6 +18,7 @@ from auth.clients.sources import FilesSource, Source
 from gateway.cli.context import FINDINGS, as_served, console, fail, with_settings
 from gateway.registration import registration_alarms
 from gateway.settings import Settings
+from gateway.wiring import registered
 
 _NAMES = {
     "whitelist": ListKind.WHITELIST,
@@ -68,7 +69,7 @@ def check(settings: Settings, as_json: bool) -> None:
     desk = _Desk(settings)
     desk.load(node_only=True)
     asyncio.run(Puller(desk.lists, desk.source, None, notify=desk.take).refresh())
-    desk.notices += registration_alarms(desk.settings, desk.lists)
+    desk.notices += registration_alarms(registered(desk.settings), desk.lists)
     _report(desk, as_json)
 
 

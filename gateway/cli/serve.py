@@ -17,6 +17,7 @@ from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError, refusals
 from gateway.testmode import NO_PROVIDERS
+from gateway.wiring import wire_intake
 
 
 @click.command()
@@ -63,7 +64,7 @@ def run(settings: Settings, *, demo: bool = False) -> None:
             server_header=False,
             timeout_graceful_shutdown=10,
         )
-        listener.run(made, settings)
+        listener.run(made, wire_intake(settings) if settings.intake.sources else None)
 
 
 def run_intake(settings: Settings) -> None:
@@ -72,7 +73,7 @@ def run_intake(settings: Settings) -> None:
         fail("intake.sources: none configured")
     prepare(settings, logging.INFO)
     with _starting():
-        listener.run_alone(settings)
+        listener.run_alone(wire_intake(settings))
 
 
 def prepare(settings: Settings, level: int) -> None:

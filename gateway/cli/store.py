@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 from auth.crypto import SealError
 from gateway.cli.access import deliver, opened
 from gateway.cli.context import FINDINGS, console, database, fail, with_settings
-from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.store import history, outbox
 from gateway.store.engine import reading
 from gateway.store.known import Key
+from gateway.wiring import keys_of
 from profiles.fhir.version import FhirVersion
 
 

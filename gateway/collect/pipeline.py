@@ -12,9 +12,9 @@ from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, Source
+from gateway.collect.judged import PullGate
 from gateway.collect.live import Expected, held_of, servable
 from gateway.collect.record import Record, Rekey, Whose
-from gateway.quality.pull import PullGate
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest

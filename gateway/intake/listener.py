@@ -20,17 +20,11 @@ from auth.peer.tls import TlsSettings, peer_check
 from auth.peer.transport import PeerGate, finder
 from gateway.audit.trail import Trail
 from gateway.intake.hl7v2.server import MllpListener
-from gateway.intake.http import Listener, application
 from gateway.intake.login import LoginFault, Logins
 from gateway.intake.settings import HostLogin, IntakeSettings
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker
-from gateway.keys import keys_of
-from gateway.quality.open import open_recorder
 from gateway.quality.recorder import Recorder
-from gateway.settings import Settings
-from gateway.store.engine import open_engine
-from profiles.standards.load import catalogue
 
 log = logging.getLogger("gateway.intake")
 
@@ -40,7 +34,7 @@ KEEP_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class IntakeParts:
     """The parts of the listener that have a life of their own."""
 
     settings: IntakeSettings
@@ -79,30 +73,6 @@ def impatient(engine: Engine) -> Engine:
     return engine
 
 
-def parts(settings: Settings) -> Parts:
-    """Make the listener. Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used."""
-    section = settings.intake
-    engine = impatient(open_engine(settings.database_url))
-    pseudonyms, ring = keys_of(settings)
-    recorder = open_recorder(engine, settings)
-    intake = Intake(engine, section, settings.validation, recorder.gate.counting, catalogue(), pseudonyms, ring)
-    trail = Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
-    # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
-    worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    logins = Logins(engine, section)
-    listener = Listener(section, intake, logins, trail, worker)
-    messages = tuple(
-        MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
-        for name, one in section.sources.items()
-        if one.mllp is not None
-    )
-    try:
-        app = _guarded(application(listener), section)
-    except ValueError as fault:
-        raise LoginFault(f"intake.tls: {fault}") from fault
-    return Parts(section, engine, intake, logins, recorder, trail, worker, app, messages)
-
-
 @dataclass(frozen=True, slots=True)
 class _Hosts:
     names: frozenset[str]
@@ -112,8 +82,11 @@ class _Hosts:
         return hostname in self.names
 
 
-def _guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
-    """With the host names of the peer in the scope; who that is, each request is asked for itself."""
+def guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
+    """With the host names of the peer in the scope; who that is, each request is asked for itself.
+
+    Raises LoginFault when the certificates cannot be used.
+    """
     hosts = _Hosts(
         frozenset(
             host.lower()
@@ -123,10 +96,14 @@ def _guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
         )
     )
     tls: TlsSettings = section.tls
+    try:
+        check = None if tls.peer == "none" else peer_check(tls)
+    except ValueError as fault:
+        raise LoginFault(f"intake.tls: {fault}") from fault
     return PeerGate(
         app,
         find=finder(tls),
-        check=None if tls.peer == "none" else peer_check(tls),
+        check=check,
         whitelist=lambda: hosts,
         back_channel=lambda _path: False,
         header=tls.header,
@@ -143,15 +120,11 @@ class _Beside(uvicorn.Server):
 
 
 @asynccontextmanager
-async def beside(settings: Settings) -> AsyncIterator[None]:
-    """The internal listener and the HL7 v2 listeners, as long as the block runs; nothing without sources.
+async def beside(made: IntakeParts) -> AsyncIterator[None]:
+    """The internal listener and the HL7 v2 listeners, as long as the block runs.
 
-    Raises LoginFault, AdapterMisconfigured or OSError when the settings or a port cannot be used.
+    Raises AdapterMisconfigured or OSError when the settings or a port cannot be used.
     """
-    if not settings.intake.sources:
-        yield
-        return
-    made = parts(settings)
     made.recorder.start()
     section = made.settings
     config = server(
@@ -187,7 +160,7 @@ async def _serve(http: uvicorn.Server) -> None:
         raise OSError("cannot listen") from fault
 
 
-async def _keep_tidy(made: Parts) -> None:
+async def _keep_tidy(made: IntakeParts) -> None:
     """Forget old receipts now and then."""
     while True:
         try:
@@ -197,28 +170,31 @@ async def _keep_tidy(made: Parts) -> None:
         await asyncio.sleep(KEEP_SECONDS)
 
 
-def run_alone(settings: Settings) -> None:
+def run_alone(made: IntakeParts) -> None:
     """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`."""
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(one, stopped.set)
-        async with beside(settings):
+        async with beside(made):
             log.info("the internal listener runs in a process of its own")
             await stopped.wait()
 
     asyncio.run(until_stopped())
 
 
-def run(main: uvicorn.Server, settings: Settings) -> None:
-    """Run the public server, with the internal listener beside it, until stopped. Raises as `beside`."""
-    if not settings.intake.sources:
+def run(main: uvicorn.Server, made: IntakeParts | None) -> None:
+    """Run the public server, with the internal listener beside it where there is one, until stopped.
+
+    Raises as `beside`.
+    """
+    if made is None:
         main.run()
         return
 
     async def both() -> None:
-        async with beside(settings):
+        async with beside(made):
             await main.serve()
 
     factory = main.config.get_loop_factory()

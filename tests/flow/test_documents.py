@@ -14,10 +14,10 @@ from servers import Running, serving
 
 from gateway.intake.load import Loader
 from gateway.intake.read import Item, parse
-from gateway.keys import keys_of
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
 from gateway.store.unit import Owner
+from gateway.wiring import keys_of
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue

@@ -11,9 +11,9 @@ from databases import KINDS, database
 from servers import serving
 from world.intake_house import BSN, PROVIDER, House, condition, patient, settings_for, source
 
-from gateway.intake.listener import parts
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
+from gateway.wiring import wire_intake
 from workbench.statictokens import TOKENS, issue
 
 TOKEN = "a-token-of-this-test-0123456789abcdef"
@@ -39,7 +39,7 @@ def test_a_pgo_sees_a_push_and_a_deletion_at_once(kind: str, tmp_path: Path) -> 
         issue(engine, running.settings, TOKENS.validate_python([row]))
         engine.dispose()
         settings = settings_for(url, IntakeSettings(sources={"epd": source()}))
-        hospital = House(url, settings, portal.call(parts, settings), portal)
+        hospital = House(url, settings, portal.call(wire_intake, settings), portal)
         hospital.send("PUT", "/intake/epd/Patient/p1", patient())
         assert problems(running.base) == []
         hospital.send("PUT", "/intake/epd/Condition/c1", condition())

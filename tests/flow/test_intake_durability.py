@@ -33,8 +33,9 @@ SERVE = """
 import asyncio
 from gateway.intake.listener import beside
 from gateway.settings import load
+from gateway.wiring import wire_intake
 async def main():
-    async with beside(load()):
+    async with beside(wire_intake(load())):
         print("ready", flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())

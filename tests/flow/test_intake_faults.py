@@ -23,9 +23,10 @@ from sqlalchemy.engine import make_url
 from world.intake_house import House, bundle, condition, house, patient, settings_for, source
 
 from gateway.cli.db import upgrade
-from gateway.intake.listener import beside, parts
+from gateway.intake.listener import beside
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
+from gateway.wiring import wire_intake
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +117,7 @@ def test_postgresql_that_stops_is_told_and_recovers_without_a_restart(tmp_path: 
         from anyio.from_thread import start_blocking_portal
 
         with start_blocking_portal() as portal:
-            hospital = House(direct, settings, portal.call(parts, settings), portal)
+            hospital = House(direct, settings, portal.call(wire_intake, settings), portal)
             assert hospital.send("PUT", "/intake/epd/Patient/p1", patient()).status_code == 201
             cable.cut()
             answer = hospital.send("PUT", "/intake/epd/Condition/c1", condition())
@@ -136,7 +137,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     ready, stop = threading.Event(), threading.Event()
 
     async def main(url: str) -> None:
-        async with beside(settings_for(url, section)):
+        async with beside(wire_intake(settings_for(url, section))):
             ready.set()
             await asyncio.to_thread(stop.wait)
 

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from adapters.port import Batch, Reason
 from gateway.cli.db import upgrade
 from gateway.collect.held import Held
+from gateway.collect.judged import PullGate
 from gateway.collect.live import held_of
 from gateway.quality.gate import Counting, Gate
-from gateway.quality.pull import PullGate
 from gateway.quality.recorder import Recorder
 from gateway.quality.settings import Policy, PolicyRule, QualitySettings
 from gateway.quality.verdicts import Verdicts

@@ -21,6 +21,7 @@ from gateway.cli.db import upgrade
 from gateway.intake.listener import beside
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
+from gateway.wiring import wire_intake
 
 EPD, LAB, OTHER, OURS = "epd.intern.example", "lab.intern.example", "other.intern.example", "gateway.intern.example"
 
@@ -40,7 +41,7 @@ def listening(pki: Pki, folder: Path) -> Iterator[int]:
     ready, stop = threading.Event(), threading.Event()
 
     async def main(url: str) -> None:
-        async with beside(settings_for(url, section)):
+        async with beside(wire_intake(settings_for(url, section))):
             ready.set()
             await asyncio.to_thread(stop.wait)
 

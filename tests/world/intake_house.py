@@ -15,11 +15,12 @@ from starlette.types import ASGIApp
 
 from gateway.audit.trail import verify
 from gateway.cli.db import upgrade
-from gateway.intake.listener import Parts, parts
+from gateway.intake.listener import IntakeParts
 from gateway.intake.settings import IntakeSettings, SourceSettings
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record, resource
+from gateway.wiring import wire_intake
 
 PROVIDER = "ziekenhuiszandoord"
 BSN, OTHER_BSN = "999990019", "999990020"
@@ -84,7 +85,7 @@ def settings_for(url: str, section: IntakeSettings) -> Settings:
 class House:
     """The listener of one database, and a look into the store."""
 
-    def __init__(self, url: str, settings: Settings, made: Parts, portal: BlockingPortal) -> None:
+    def __init__(self, url: str, settings: Settings, made: IntakeParts, portal: BlockingPortal) -> None:
         self.portal = portal
         self.url = url
         self.settings = settings
@@ -135,7 +136,7 @@ def house(kind: str, folder: Path, section: IntakeSettings | None = None, **sour
         upgrade(engine)
         engine.dispose()
         with start_blocking_portal() as portal:
-            found = House(url, settings, portal.call(parts, settings), portal)
+            found = House(url, settings, portal.call(wire_intake, settings), portal)
             try:
                 yield found
             finally:

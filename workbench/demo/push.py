@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import httpx
 
-from gateway.intake.listener import parts
 from gateway.intake.settings import IntakeSettings, OpenLogin, SourceSettings
 from gateway.settings import Settings
+from gateway.wiring import wire_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -26,7 +26,7 @@ async def push(settings: Settings, world: World) -> int:
         one.source: SourceSettings(provider=one.name, fhir=FhirVersion.STU3, auth=OpenLogin(kind="none"))
         for one in chosen
     }
-    made = parts(settings.model_copy(update={"intake": IntakeSettings(sources=sources)}))
+    made = wire_intake(settings.model_copy(update={"intake": IntakeSettings(sources=sources)}))
     count = 0
     try:
         # In process: the records are not worth a port, and everything behind the socket is the real thing.

@@ -7,10 +7,9 @@ from sqlalchemy import Connection, Engine
 
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
-from gateway.keys import keys_of
-from gateway.quality.open import open_gate, save_counts
 from gateway.settings import Settings
 from gateway.store.unit import Owner, Unit
+from gateway.wiring import keys_of, open_gate, save_counts
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from gateway.intake.load import Loaded, Loader
 from gateway.intake.read import Item
-from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.store.unit import Owner
+from gateway.wiring import keys_of
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 from workbench.qualify.loadset import LoadItem

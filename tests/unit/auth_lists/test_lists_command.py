@@ -13,6 +13,7 @@ from auth.clients.open import open_lists
 from gateway.cli.lists import lists
 from gateway.registration import RegistrationWatch
 from gateway.settings import load
+from gateway.wiring import registered
 from profiles.standards.load import catalogue
 
 
@@ -161,7 +162,10 @@ def test_a_gateway_that_runs_tells_a_difference_once(tmp_path: Path) -> None:
     config = load(Path(_registered(tmp_path, "48")))
     heard: list[Notice] = []
     in_use, puller = open_lists(
-        config.lists, config.tls, notify=lambda notice: None, after=RegistrationWatch(config, heard.append)
+        config.lists,
+        config.tls,
+        notify=lambda notice: None,
+        after=RegistrationWatch(lambda: registered(config), heard.append),
     )
     for _ in range(2):
         asyncio.run(puller.refresh())

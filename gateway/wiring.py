@@ -1,0 +1,196 @@
+"""The composition root: every part of a process is made and connected here, of the public one and of the intake's.
+
+Only this module, `gateway.app`, `gateway.testmode` and the commands see the whole `Settings`; each part is given its
+own section or plain values. A contract of import-linter holds that.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+from sqlalchemy import Connection, Engine
+
+from auth.clients.lists import Lists
+from auth.clients.notices import Notice
+from auth.clients.open import open_lists
+from auth.clients.pull import Puller
+from auth.clients.selfcheck import Ourselves
+from auth.crypto import KeyRing, Pseudonyms
+from auth.events import EventType
+from auth.login.oidc import OidcLogin
+from auth.peer.tls import client_context
+from auth.peer.transport import peer_of
+from auth.router import AuthApp, build
+from auth.store.store import GRANT_SELECT, GrantRow
+from gateway.audit.trail import Trail
+from gateway.availability import Availabilities
+from gateway.chainlog import ChainLog
+from gateway.collect.pipeline import Around, Sources, sources_of
+from gateway.collect.sources import close
+from gateway.host import GatewayHost
+from gateway.http.exchange import UUID
+from gateway.intake.hl7v2.server import MllpListener
+from gateway.intake.http import Listener, application
+from gateway.intake.listener import IntakeParts, guarded, impatient
+from gateway.intake.login import Logins
+from gateway.intake.work import Intake
+from gateway.intake.worker import Worker
+from gateway.providers import Registry
+from gateway.quality.gate import Counting, Gate
+from gateway.quality.recorder import Recorder
+from gateway.quality.serving import Serving
+from gateway.quality.store import forget, oldest, save
+from gateway.quality.verdicts import Verdicts
+from gateway.registration import RegistrationWatch, ourselves
+from gateway.settings import Settings, authorization
+from gateway.store.engine import open_engine
+from gateway.store.reader import Reader, open_reader
+from gateway.store.rekey import Rekeying
+from profiles.standards.load import catalogue
+
+log = logging.getLogger("gateway")
+
+
+def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
+    """The pseudonyms and the key ring that the settings describe; in test mode fixed public keys stand in."""
+    section = authorization(settings)
+    return Pseudonyms(section.pseudonym_bytes()), KeyRing(*section.seal_ring())
+
+
+def open_trail(engine: Engine, settings: Settings) -> Trail:
+    """The audit trail of this process: a chain of its own."""
+    return Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+
+
+def open_gate(settings: Settings) -> Gate:
+    """The gate for what comes in and what is fetched."""
+    named = frozenset(url for _, url in Serving(catalogue()).profiles)
+    verdicts = Verdicts(settings.package_cache, settings.validation.terminology_url)
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
+
+
+def open_recorder(engine: Engine, settings: Settings) -> Recorder:
+    """The recorder of a running gateway, with its gate."""
+    return Recorder(engine, open_gate(settings), settings.validation)
+
+
+def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
+    """Write what the gate counted inside the caller's transaction: for commands, which have no recorder."""
+    save(connection, gate.counting.take())
+    forget(connection, oldest(datetime.now(UTC).date(), settings.validation.retention_days))
+
+
+def registered(settings: Settings) -> Ourselves | None:
+    """What the national lists should say of us; None while our address is not https (the demo, a test)."""
+    if not settings.base_url.startswith("https://"):
+        return None
+    return ourselves(authorization(settings).base_url, settings.base_url, settings.providers)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts of one process that have a life of their own."""
+
+    settings: Settings
+    engine: Engine
+    reader: Reader
+    trail: Trail
+    lists: Lists
+    puller: Puller
+    registry: Registry
+    sources: Mapping[str, Sources]
+    auth: AuthApp
+    quality: Recorder
+    chain: ChainLog
+    rekeying: Rekeying
+
+    def refused(self, _path: str, reason: str, trace: str | None) -> None:
+        """Tell the chain log that a peer was turned away (TLS-13)."""
+        # A trace id that is no UUID never goes into a log (HDR-04).
+        known = trace if trace and UUID.fullmatch(trace.encode()) else None
+        fields = {"error_code": "invalid_client", "error_description": reason}
+        self.auth.parts.note(EventType.TLS_PEER_REFUSED, trace_id=known, session_id=None, **fields)
+
+    async def close(self) -> None:
+        """Finish what is under way and give back every connection."""
+        await close(self.sources)
+        await self.trail.close()
+        await self.rekeying.close()
+        await asyncio.to_thread(self.quality.close)
+        await asyncio.to_thread(self.chain.close)
+        await self.reader.close()
+        self.engine.dispose()
+
+
+def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
+    """Make the parts. Nothing is opened yet but files; the database is connected on first use.
+
+    ``around`` is put around every source's adapter.
+    """
+    engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
+    registry = Registry(settings.providers)
+    lists, puller = open_lists(
+        settings.lists,
+        settings.tls,
+        notify=_notice,
+        after=RegistrationWatch(lambda: registered(settings), _notice),
+    )
+    trail = open_trail(engine, settings)
+    keep = settings.limits.snapshot_seconds
+    sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
+    section = authorization(settings)
+
+    async def grant(digest: bytes) -> GrantRow | None:
+        rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
+        return GrantRow(*rows[0]) if rows else None
+
+    chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
+    auth = build(
+        section,
+        engine=engine,
+        lists=lists,
+        providers=registry,
+        host=GatewayHost(engine, Availabilities(reader, sources), chain),
+        login=OidcLogin(section.login),
+        peer_of=peer_of,
+        fetch=grant,
+    )
+    quality = open_recorder(engine, settings)
+    rekeying = Rekeying(engine)
+    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
+
+
+def wire_intake(settings: Settings) -> IntakeParts:
+    """Make the internal listener and the HL7 v2 listeners.
+
+    Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
+    """
+    section = settings.intake
+    engine = impatient(open_engine(settings.database_url))
+    pseudonyms, ring = keys_of(settings)
+    recorder, trail = open_recorder(engine, settings), open_trail(engine, settings)
+    intake = Intake(engine, section, settings.validation, recorder.gate.counting, catalogue(), pseudonyms, ring)
+    # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
+    worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
+    logins = Logins(engine, section)
+    messages = tuple(
+        MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
+        for name, one in section.sources.items()
+        if one.mllp is not None
+    )
+    app = guarded(application(Listener(section, intake, logins, trail, worker)), section)
+    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages)
+
+
+def _log_client(settings: Settings) -> httpx.AsyncClient:
+    """A client for the central log component: with our own certificate where there is one."""
+    tls = settings.tls
+    verify = client_context(tls.back_certificate, tls.back_key, tls.trust) if tls.back_certificate else True
+    return httpx.AsyncClient(verify=verify, timeout=settings.chain_log.timeout_seconds, trust_env=False)
+
+
+def _notice(notice: Notice) -> None:
+    log.log(logging.WARNING if notice.alarm else logging.INFO, "lists: %s: %s", notice.kind.value, notice.text)
