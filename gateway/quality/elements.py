@@ -145,7 +145,9 @@ class Plans:
 
     def context(self, resource: Resource) -> Context:
         """What the tests of slices need to look at a resource."""
-        return Context(resource, lambda *_: None, lambda _url: None, self._validator.terminology.member)
+        return Context(
+            self._validator.version, resource, lambda *_: None, lambda _url: None, self._validator.terminology.member
+        )
 
     def of(self, profiles: Iterable[str], type_: str) -> Plan:
         """The plan of the first profile that is known, else that of the resource type."""

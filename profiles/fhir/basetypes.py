@@ -135,7 +135,8 @@ class BaseFacts:
     def __init__(self, version: FhirVersion, table: FactsTable) -> None:
         self.version = version
         self.types: Mapping[str, TypeFacts] = _Types(table)
-        self._kinds = {name: found["kind"] for name, found in table["types"].items()}
+        self._tables = table["types"]
+        self._kinds = {name: found["kind"] for name, found in self._tables.items()}
         self.open_types = tuple(table["open"])
 
     def kind(self, name: str) -> str | None:
@@ -145,6 +146,15 @@ class BaseFacts:
     def is_resource(self, name: object) -> bool:
         """Whether ``name`` is a resource type that instances can have."""
         return self._kinds.get(name) == "resource" and name not in ("Resource", "DomainResource")  # type: ignore[call-overload]
+
+    def choice_names(self) -> frozenset[str]:
+        """The names, without ``[x]``, of all elements of any type that are a choice of types."""
+        lines = (line for found in self._tables.values() for line in found["elements"])
+        return frozenset(line.partition("[x]")[0] for line in lines if "[x]" in line)
+
+    def data_types(self) -> tuple[str, ...]:
+        """The names of the primitive and complex types."""
+        return tuple(name for name, kind in self._kinds.items() if kind in ("primitive", "complex"))
 
     def resource_types(self) -> tuple[str, ...]:
         """The names of all resource types that instances can have."""

@@ -7,61 +7,39 @@ what is in X. Other shapes have no single culprit.
 from collections.abc import Iterator
 from typing import Any
 
+from profiles.fhirpath.collections import each
 from profiles.fhirpath.compiler import build
-from profiles.fhirpath.grammar import Tree
-from profiles.fhirpath.nodes import Node
-from profiles.fhirpath.state import Evaluate, Items, Scope
-from profiles.fhirpath.values import truth
-
-_WRAPPERS = frozenset({"TermExpression", "InvocationTerm", "ParenthesizedTerm"})
+from profiles.fhirpath.evaluation import Closure, Evaluation
+from profiles.fhirpath.items import Items, bare, truth
+from profiles.fhirpath.syntax import BinaryStep, ConstantTerm, FunctionStep, SyntaxTree
 
 
-def culprits(tree: Tree) -> Evaluate | None:
+def culprits(tree: SyntaxTree, *, typed: bool) -> Closure | None:
     """A compiled search for the elements to blame; None when the expression has none of the shapes."""
-    tree = _bare(tree)
-    if tree["type"] == "EqualityExpression":
-        left, right = map(_bare, tree["children"])
-        counted = _call(left)
-        is_zero = right.get("text") == "0" and tree["terminalNodeText"] == ["="]
-        return build(counted[0]) if counted and counted[1] == "count" and is_zero else None
-    call = _call(tree)
-    if call is None:
-        return None
-    subject, name, arguments = call
-    if name == "all":
-        return _failing(build(subject), build(arguments[0]))
-    if name == "empty":
-        return build(subject)
-    inner = _call(_bare(subject)) if name == "not" else None
-    return build(inner[0]) if inner and inner[1] == "exists" and not inner[2] else None
+    match tree:
+        case FunctionStep(subject, "all", (rule,)) if subject is not None:
+            return _failing(build(subject, typed=typed), build(rule, typed=typed))
+        case (
+            FunctionStep(subject, "empty", ())
+            | FunctionStep(FunctionStep(subject, "exists", ()), "not", ())
+            | BinaryStep("=", FunctionStep(subject, "count", ()), ConstantTerm((0,)))
+        ) if subject is not None:
+            return build(subject, typed=typed)
+    return None
 
 
-def _failing(subject: Evaluate, rule: Evaluate) -> Evaluate:
-    def search(scope: Scope, focus: Items) -> Items:
-        items = subject(scope, focus)
-        found = enumerate(items)
-        return [item for index, item in found if not truth(rule(Scope(scope.state, [item], index), [item]))]
+def _failing(subject: Closure, rule: Closure) -> Closure:
+    def search(focus: Items, env: Evaluation) -> Items:
+        items = subject(focus, env)
+        answers = each(items, env, rule)
+        return [item for item, answer in zip(items, answers, strict=True) if truth(answer) is not True]
 
     return search
 
 
-def _bare(tree: Tree) -> Tree:
-    while tree["type"] in _WRAPPERS and len(tree.get("children", ())) == 1:
-        tree = tree["children"][0]
-    return tree
-
-
-def _call(tree: Tree) -> tuple[Tree, str, list[Tree]] | None:
-    """Subject, function name and arguments of ``subject.name(arguments)``."""
-    if tree["type"] != "InvocationExpression" or tree["children"][1]["type"] != "FunctionInvocation":
-        return None
-    parts = tree["children"][1]["children"][0]["children"]
-    return tree["children"][0], parts[0]["text"], parts[1]["children"] if len(parts) > 1 else []
-
-
 def place(root: Any, item: Any) -> str | None:
     """Where an element is in a resource, as ``Bundle.entry[0].resource.subject``; None when it is not found."""
-    data = item.data if isinstance(item, Node) else item
+    data = bare(item)
     if not isinstance(data, dict):
         return None
     name = root.get("resourceType", "$this") if isinstance(root, dict) else "$this"

@@ -1,258 +1,271 @@
-"""From syntax tree to nested functions: each kind of node of the grammar has its builder."""
+"""From syntax tree to nested closures."""
 
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from fhirpathpy.engine.nodes import FP_DateTime, FP_Quantity, FP_Time
-
-from profiles.fhirpath import functions, values
-from profiles.fhirpath.borrowed import borrowed
+from profiles.fhirpath.arithmetic import negated
 from profiles.fhirpath.errors import FhirPathError
-from profiles.fhirpath.grammar import Tree, unquote
-from profiles.fhirpath.logic import LOGIC, SETTLED
-from profiles.fhirpath.nodes import Node, member
-from profiles.fhirpath.state import Evaluate, Items, Scope
+from profiles.fhirpath.evaluation import Closure, Evaluation
+from profiles.fhirpath.functions import call
+from profiles.fhirpath.items import ElementNode, Items, Walk, bare, single, walk_to
+from profiles.fhirpath.operators import LOGIC, OPERATORS
+from profiles.fhirpath.syntax import (
+    BinaryStep,
+    ConstantTerm,
+    FunctionStep,
+    IndexStep,
+    ListTerm,
+    NameStep,
+    SignTerm,
+    SpecialTerm,
+    SyntaxTree,
+    TypeStep,
+    VariableTerm,
+    whole,
+)
+from profiles.fhirpath.typesystem import ABSTRACT, resource_names
+from profiles.fhirpath.values import type_of
 
-_CONSTANTS = {"ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}
-_TYPE_FUNCTIONS = ("is", "as", "ofType")
-
-
-def build(tree: Tree) -> Evaluate:
-    """The compiled form of a syntax tree; FhirPathError for what is not supported."""
-    builder = _BUILDERS.get(tree["type"])
-    if builder is None:
-        raise FhirPathError(f"FHIRPath: {tree['type']} is not supported")
-    return builder(tree)
-
-
-def _inside(tree: Tree) -> Evaluate:
-    return build(tree["children"][0])
-
-
-def _constant(value: Items) -> Evaluate:
-    return lambda scope, focus: value
-
-
-def _literal(tree: Tree) -> Evaluate:
-    children = tree.get("children")
-    return build(children[0]) if children else _constant([])
-
-
-def _number(tree: Tree) -> Evaluate:
-    text = tree["text"]
-    return _constant([Decimal(text) if "." in text else int(text)])
-
-
-def _quantity(tree: Tree) -> Evaluate:
-    value = tree["children"][0]
-    unit = value["children"][0]
-    words = unit["terminalNodeText"] or unit["children"][0]["terminalNodeText"]
-    return _constant([FP_Quantity(Decimal(value["terminalNodeText"][0]), words[0])])
+CONSTANTS: Final = {
+    "ucum": "http://unitsofmeasure.org",
+    "sct": "http://snomed.info/sct",
+    "loinc": "http://loinc.org",
+}
+_ORDER: Final = frozenset({"<", ">", "<=", ">=", "+", "-"})
+_EQUALITY: Final = frozenset({"=", "!=", "~", "!~", "in", "contains"})
+_ASKS_TYPES: Final = frozenset(
+    {"resolve", "type", "min", "max", "sum", "avg", "toString", "convertsToString", "toQuantity", "convertsToQuantity"}
+)
+_GIVES_SYSTEM_TYPES: Final = frozenset({"count", "length", "exists", "empty", "not", "hasValue", "all", "toInteger"})
 
 
-def _moment(kind: Callable[[str], Any], text: str) -> Evaluate:
-    value = kind(text)
-    if value is None:
-        raise FhirPathError(f"FHIRPath: {text!r} is not a date or time")
-    return _constant([value])
+def asks_types(tree: SyntaxTree) -> bool:
+    """Whether an expression must know the types of elements: it tests them, or compares what only types tell apart.
+
+    Text beside a literal is equal to it or not, whatever its type; two elements may be dates of other precision.
+    """
+    return any(_asks(one) for one in whole(tree))
 
 
-def _external(tree: Tree) -> Evaluate:
-    constant = tree["children"][0]
-    name = _name(constant["children"][0]) if constant.get("children") else unquote(constant["terminalNodeText"][-1])
+def _asks(tree: SyntaxTree) -> bool:
+    match tree:
+        case TypeStep():
+            return True
+        case FunctionStep(_, name):
+            return name in _ASKS_TYPES
+        case NameStep(_, name):
+            return name[:1].isupper() and name not in ABSTRACT and name not in resource_names()
+        case BinaryStep(sign, left, right) if sign in _ORDER:
+            return not any(_is_known(side, (bool, str)) for side in (left, right))
+        case BinaryStep(sign, left, right) if sign in _EQUALITY:
+            return not any(_is_known(side, ()) for side in (left, right))
+    return False
 
-    def look_up(scope: Scope, focus: Items) -> Items:
-        state = scope.state
-        if name in state.variables:
-            value = state.variables[name]
-            items = value if isinstance(value, list) else [] if value is None else [value]
-            return [Node(item, None) if isinstance(item, dict) else item for item in items]
-        if name in ("resource", "rootResource", "context"):
-            return [state.root]
-        if name in _CONSTANTS:
-            return [_CONSTANTS[name]]
-        raise FhirPathError(f"FHIRPath: %{name} is not known")
+
+def _is_known(tree: SyntaxTree, never: tuple[type, ...]) -> bool:
+    """Whether a side of a comparison is sure to be a value of the language: a literal, or a function that gives one."""
+    match tree:
+        case ConstantTerm(values):
+            return not any(isinstance(value, never) for value in values)
+        case ListTerm(parts):
+            return all(_is_known(part, never) for part in parts)
+        case VariableTerm(name):
+            return name in CONSTANTS
+        case BinaryStep("|", left, right):
+            return _is_known(left, never) and _is_known(right, never)
+        case BinaryStep("&"):
+            return not never
+        case FunctionStep(_, name):
+            return name in _GIVES_SYSTEM_TYPES
+        case SignTerm(_, operand):
+            return _is_known(operand, never)
+    return False
+
+
+def build(tree: SyntaxTree, *, typed: bool) -> Closure:
+    """The closure for a tree; ``typed`` when the items it works on know their types. FhirPathError when it has none."""
+    match tree:
+        case ConstantTerm(values):
+            return _constant(list(values))
+        case ListTerm(parts):
+            return _listed([build(one, typed=typed) for one in parts])
+        case VariableTerm(name):
+            return _variable(name, typed)
+        case SpecialTerm(name):
+            return _SPECIAL[name]
+        case NameStep():
+            return _path(tree, typed)
+        case FunctionStep(subject, name, arguments, position):
+            left = _subject(subject, typed)
+            return call(name, left, [build(one, typed=typed) for one in arguments], position)
+        case IndexStep(subject, index):
+            return _indexed(build(subject, typed=typed), build(index, typed=typed))
+        case SignTerm(negative, operand):
+            inner = build(operand, typed=typed)
+            return lambda focus, env: negated(inner(focus, env), negative=negative)
+        case TypeStep(subject, how, name):
+            return _type_test(_subject(subject, typed), how, name)
+        case BinaryStep(("=" | "!=") as operator, left_tree, ConstantTerm((str() as text,))):
+            return _is_text(operator, build(left_tree, typed=typed), text)
+        case BinaryStep(operator, left_tree, right_tree):
+            return _binary(operator, build(left_tree, typed=typed), build(right_tree, typed=typed))
+
+
+def _subject(tree: SyntaxTree | None, typed: bool) -> Closure:
+    return _this if tree is None else build(tree, typed=typed)
+
+
+def _this(focus: Items, env: Evaluation) -> Items:
+    return focus
+
+
+_SPECIAL: Final[dict[str, Closure]] = {
+    "$this": _this,
+    "$index": lambda focus, env: [] if env.index is None else [env.index],
+    "$total": lambda focus, env: env.total,
+}
+
+
+def _constant(items: Items) -> Closure:
+    return lambda focus, env: items
+
+
+def _listed(parts: list[Closure]) -> Closure:
+    return lambda focus, env: [value for part in parts for value in part(focus, env)]
+
+
+def _is_text(operator: str, left: Closure, text: str) -> Closure:
+    """``left = 'text'`` and ``left != 'text'``, of which published rules are full: without the detour of equality."""
+    run, constant = OPERATORS[operator], [text]
+    if_same, if_not = ([True], [False]) if operator == "=" else ([False], [True])
+
+    def compare(focus: Items, env: Evaluation) -> Items:
+        items = left(focus, env)
+        if len(items) == 1 and type(items[0]) is str:
+            return if_same if items[0] == text else if_not
+        return run(items, constant)
+
+    return compare
+
+
+def _binary(operator: str, left: Closure, right: Closure) -> Closure:
+    if operator in LOGIC:
+        return LOGIC[operator](left, right)
+    run = OPERATORS[operator]
+    if operator != "|":
+        return lambda focus, env: run(left(focus, env), right(focus, env))
+
+    def union(focus: Items, env: Evaluation) -> Items:
+        items, others = left(focus, env), right(focus, env)
+        env.spend(len(items) + len(others))
+        return run(items, others)
+
+    return union
+
+
+def _path(tree: NameStep, typed: bool) -> Closure:
+    """A chain of names as one closure."""
+    names: list[str] = []
+    at: SyntaxTree | None = tree
+    while isinstance(at, NameStep):
+        names.append(at.name)
+        at = at.subject
+    walks: list[Walk] = [_named(name) for name in reversed(names)]
+    if at is None and len(walks) == 1:
+        only = walks[0]
+        return lambda focus, env: only(focus)
+    left = _subject(at, typed)
+
+    def run(focus: Items, env: Evaluation) -> Items:
+        items = left(focus, env)
+        for walk in walks:
+            if not items:
+                return items
+            env.steps -= len(items)
+            items = walk(items)
+        if env.steps < 0:
+            env.spend(0)
+        return items
+
+    return run
+
+
+def _named(name: str) -> Walk:
+    """The step to a child, or (a name with a capital) a filter on the type, as in ``Patient.name``."""
+    if not name[:1].isupper():
+        return walk_to(name)
+
+    def of_type(items: Items) -> Items:
+        return [item for item in items if _is_a(item, name)]
+
+    return of_type
+
+
+def _is_a(item: Any, name: str) -> bool:
+    if type(item) is ElementNode and item.types is not None:
+        return item.path is not None and name in item.types.lineage(item.path)
+    kind = item.get("resourceType") if isinstance(item, dict) else None
+    return kind == name or (isinstance(kind, str) and name in ABSTRACT)
+
+
+def _indexed(left: Closure, index: Closure) -> Closure:
+    def run(focus: Items, env: Evaluation) -> Items:
+        at = single(index(focus, env), "an index")
+        if at is None:
+            return []
+        if type(at) is not int:
+            raise FhirPathError("FHIRPath: an index is a whole number")
+        return left(focus, env)[at : at + 1] if at >= 0 else []
+
+    return run
+
+
+def _variable(name: str, typed: bool) -> Closure:
+    if name in ("resource", "rootResource", "context"):
+        return _reserved("root" if name == "rootResource" else name, typed)
+
+    def look_up(focus: Items, env: Evaluation) -> Items:
+        if name not in env.variables:
+            if name in CONSTANTS:
+                return [CONSTANTS[name]]
+            raise FhirPathError(f"FHIRPath: %{name} is not known")
+        value = env.variables[name]
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        return [env.typed(item) if typed and isinstance(item, dict) else item for item in items]
 
     return look_up
 
 
-def _name(identifier: Tree) -> str:
-    text: str = identifier["text"]
-    return unquote(text) if text[:1] in ("`", '"') else text
-
-
-def _member(tree: Tree) -> Evaluate:
-    name = _name(tree["children"][0])
-    capital = name[:1].isupper()
-
-    def step(scope: Scope, focus: Items) -> Items:
-        state = scope.state
-        types = state.types
-        state.spend(len(focus))
-        found: Items = []
-        for item in focus:
-            if not isinstance(item, Node):
-                continue
-            if capital and item.path is not None and name in types.lineage(item.path):
-                found.append(item)
-            elif not capital:
-                found.extend(member(item, name, types))
-        return found
-
-    return step
-
-
-def _invocation(tree: Tree) -> Evaluate:
-    left, right = (build(child) for child in tree["children"])
-    return lambda scope, focus: right(scope, left(scope, focus))
-
-
-def _function(tree: Tree) -> Evaluate:
-    call = tree["children"][0]["children"]
-    name = _name(call[0])
-    arguments = call[1]["children"] if len(call) > 1 else []
-    if name in _TYPE_FUNCTIONS and len(arguments) == 1:
-        return _typed(name, _type_text(arguments[0]))
-    args = [build(argument) for argument in arguments]
-    if name not in functions.OWN:
-        return borrowed(name, args)
-    low, high, builder = functions.OWN[name]
-    if not low <= len(args) <= high:
-        raise FhirPathError(f"FHIRPath: {name}() does not take {len(args)} arguments")
-    return builder(args)
-
-
-def _type_text(tree: Tree) -> str:
-    """``Coding`` in ``is(Coding)``, which the grammar reads as an expression."""
-    text = (tree.get("text") or "").replace("`", "")
-    if not all(part.isidentifier() for part in text.split(".")):
-        raise FhirPathError("FHIRPath: a type name is expected")
-    return str(text)
-
-
-def _typed(name: str, wanted: str) -> Evaluate:
-    def test(scope: Scope, focus: Items) -> Items:
-        if not focus:
+def _reserved(slot: str, typed: bool) -> Closure:
+    def look_up(focus: Items, env: Evaluation) -> Items:
+        value = getattr(env, slot)
+        if value is None:
             return []
-        if len(focus) > 1:
+        return [env.typed(value)] if typed else [bare(value)]
+
+    return look_up
+
+
+def _type_test(left: Closure, how: str, name: str) -> Closure:
+    wanted = name.rpartition(".")[2] if name.startswith(("FHIR.", "System.")) else name
+    namespace = name[: -len(wanted) - 1] if wanted != name else ""
+
+    def asked(focus: Items, env: Evaluation) -> Items:
+        items = left(focus, env)
+        if len(items) > 1:
             raise FhirPathError("FHIRPath: is() needs a single item")
-        return [functions.is_type(scope, focus[0], wanted)]
+        return [is_of_type(item, wanted, namespace, env) for item in items]
 
-    def keep(scope: Scope, focus: Items) -> Items:
-        return [item for item in focus if functions.is_type(scope, item, wanted)]
+    def picked(focus: Items, env: Evaluation) -> Items:
+        items = left(focus, env)
+        env.spend(len(items))
+        return [item for item in items if is_of_type(item, wanted, namespace, env)]
 
-    return test if name == "is" else keep
-
-
-def _type_operator(tree: Tree) -> Evaluate:
-    left, specifier = tree["children"]
-    subject, narrow = build(left), _typed(tree["terminalNodeText"][0], _type_text(specifier))
-    return lambda scope, focus: narrow(scope, subject(scope, focus))
+    return asked if how == "is" else picked
 
 
-def _indexer(tree: Tree) -> Evaluate:
-    collection, index = (build(child) for child in tree["children"])
-
-    def pick(scope: Scope, focus: Items) -> Items:
-        number = index(scope, scope.this)
-        if len(number) != 1 or not values.is_number(values.plain(number[0])):
-            return []
-        position = int(values.plain(number[0]))
-        return collection(scope, focus)[position : position + 1] if position >= 0 else []
-
-    return pick
-
-
-def _polarity(tree: Tree) -> Evaluate:
-    operand, negative = _inside(tree), tree["terminalNodeText"][0] == "-"
-
-    def sign(scope: Scope, focus: Items) -> Items:
-        numbers = [values.plain(item) for item in operand(scope, focus)]
-        if len(numbers) > 1 or not all(values.is_number(number) for number in numbers):
-            raise FhirPathError("FHIRPath: a sign needs a single number")
-        return [-number for number in numbers] if negative else numbers
-
-    return sign
-
-
-def _answer(value: bool | None) -> Items:
-    return [] if value is None else [value]
-
-
-def _equality(sign: str, a: Items, b: Items) -> Items:
-    if sign in ("~", "!~"):
-        return [values.equivalent(a, b) == (sign == "~")]
-    equal = values.equal(a, b)
-    return _answer(equal if sign == "=" or equal is None else not equal)
-
-
-def _membership(sign: str, a: Items, b: Items) -> Items:
-    one, many = (a, b) if sign == "in" else (b, a)
-    if not one:
-        return []
-    if len(one) > 1:
-        raise FhirPathError(f"FHIRPath: {sign} needs a single item")
-    return [any(values.same(one[0], other) for other in many)]
-
-
-def _operator(apply: Callable[[str, Items, Items], Items]) -> Callable[[Tree], Evaluate]:
-    def builder(tree: Tree) -> Evaluate:
-        sign = tree["terminalNodeText"][0]
-        left, right = (build(child) for child in tree["children"])
-        return lambda scope, focus: apply(sign, left(scope, focus), right(scope, focus))
-
-    return builder
-
-
-def _logic(tree: Tree) -> Evaluate:
-    left, right = (build(child) for child in tree["children"])
-    decide = LOGIC[tree["terminalNodeText"][0]]
-    settled = SETTLED.get(tree["terminalNodeText"][0])
-
-    def combine(scope: Scope, focus: Items) -> Items:
-        first = values.logical(left(scope, focus))
-        if settled is not None and first is settled[0]:
-            return [settled[1]]
-        return _answer(decide(first, values.logical(right(scope, focus))))
-
-    return combine
-
-
-_BUILDERS: dict[str, Callable[[Tree], Evaluate]] = {
-    "TermExpression": _inside,
-    "InvocationTerm": _inside,
-    "ParenthesizedTerm": _inside,
-    "LiteralTerm": _literal,
-    "NullLiteral": lambda tree: _constant([]),
-    "BooleanLiteral": lambda tree: _constant([tree["text"] == "true"]),
-    "StringLiteral": lambda tree: _constant([unquote(tree["text"])]),
-    "NumberLiteral": _number,
-    "QuantityLiteral": _quantity,
-    "DateTimeLiteral": lambda tree: _moment(FP_DateTime, tree["text"][1:].removesuffix("T")),
-    "TimeLiteral": lambda tree: _moment(FP_Time, tree["text"][2:]),
-    "ExternalConstantTerm": _external,
-    "MemberInvocation": _member,
-    "FunctionInvocation": _function,
-    "InvocationExpression": _invocation,
-    "IndexerExpression": _indexer,
-    "ThisInvocation": lambda tree: lambda scope, focus: scope.this,
-    "IndexInvocation": lambda tree: lambda scope, focus: _answer_index(scope),
-    "TotalInvocation": lambda tree: lambda scope, focus: scope.total,
-    "PolarityExpression": _polarity,
-    "TypeExpression": _type_operator,
-    "EqualityExpression": _operator(_equality),
-    "InequalityExpression": _operator(lambda sign, a, b: _answer(values.compare(sign, a, b))),
-    "MembershipExpression": _operator(_membership),
-    "AdditiveExpression": _operator(values.arithmetic),
-    "MultiplicativeExpression": _operator(values.arithmetic),
-    "UnionExpression": _operator(lambda sign, a, b: functions.distinct(a + b)),
-    "OrExpression": _logic,
-    "XorExpression": _logic,
-    "AndExpression": _logic,
-    "ImpliesExpression": _logic,
-}
-
-
-def _answer_index(scope: Scope) -> Items:
-    return [] if scope.index is None else [scope.index]
+def is_of_type(item: Any, name: str, namespace: str, env: Evaluation) -> bool:
+    """Whether an item is of a type or of a kind of it; without namespace the type may be FHIR's or the language's."""
+    own, kind = type_of(item)
+    if own == "System":
+        return namespace != "FHIR" and kind.lower() == name.lower()
+    return namespace != "System" and env.types.named(name) in env.types.lineage(kind)

@@ -1,77 +1,125 @@
-"""The functions of FHIRPath on text, with bounds on what a text may become and on what a pattern is tried."""
+"""The functions of FHIRPath on text (section 5.6), with bounds on what a text may become."""
 
-import re
+import base64
+import binascii
+import html
+import json
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from profiles.fhirpath.errors import FhirPathError
-from profiles.fhirpath.state import MAX_MATCHED, MAX_TEXT, Build, Evaluate, Items, Scope
-from profiles.fhirpath.values import as_text, plain, with_values
+from profiles.fhirpath.evaluation import MAX_TEXT, Closure, Evaluation
+from profiles.fhirpath.items import Items, valued
+from profiles.fhirpath.makers import FunctionRow, on_value, one
+from profiles.fhirpath.patterns import guarded
 
 
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
+def _on_text(run: Callable[..., Any], least: int = 0, most: int | None = None) -> FunctionRow:
+    """A function of one text; FhirPathError for another value, or for a result that is too long."""
+
+    def checked(text: Any, *values: Any) -> Any:
+        if not isinstance(text, str):
+            raise FhirPathError("FHIRPath: a single text is expected")
+        found = run(text, *values)
+        if isinstance(found, str) and len(found) > MAX_TEXT:
+            raise FhirPathError("FHIRPath: a function of text gives too long a text")
+        return found
+
+    return on_value(checked, least, most)
+
+
+def _with_texts(run: Callable[..., Any], count: int) -> FunctionRow:
+    """A function of one text and texts as arguments."""
+
+    def checked(text: str, *values: Any) -> Any:
+        if not all(isinstance(value, str) for value in values):
+            raise FhirPathError("FHIRPath: a text is expected as argument")
+        return run(text, *values)
+
+    return _on_text(checked, count)
+
+
+def _substring(text: str, start: Any, length: Any = None) -> str | None:
+    if type(start) is not int or (length is not None and type(length) is not int):
+        raise FhirPathError("FHIRPath: substring() needs whole numbers")
+    if not 0 <= start < len(text):
+        return None
+    return text[start:] if length is None else text[start : start + max(0, length)]
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if (text.count(old) + 1) * len(new) + len(text) > 2 * MAX_TEXT:
+        raise FhirPathError("FHIRPath: replace() gives too long a text")
+    return text.replace(old, new)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else list(text)
+
+
+def _join(left: Closure, arguments: list[Closure]) -> Closure:
+    def run(focus: Items, env: Evaluation) -> Items:
+        values = [one([item]) for item in valued(left(focus, env))]
+        separator = one(arguments[0](focus, env)) if arguments else ""
+        if not all(isinstance(value, str) for value in [*values, separator]):
+            raise FhirPathError("FHIRPath: join() needs texts")
+        if sum(map(len, values)) + len(separator) * len(values) > MAX_TEXT:
+            raise FhirPathError("FHIRPath: join() gives too long a text")
+        return [separator.join(values)] if values else []
+
+    return run
+
+
+def _encoded(text: str, form: str) -> str | None:
+    data = text.encode()
+    if form == "hex":
+        return data.hex()
+    if form == "base64":
+        return base64.b64encode(data).decode()
+    return base64.urlsafe_b64encode(data).decode() if form == "urlbase64" else None
+
+
+def _decoded(text: str, form: str) -> str | None:
+    readers = {"hex": bytes.fromhex, "base64": base64.b64decode, "urlbase64": base64.urlsafe_b64decode}
     try:
-        return re.compile(text, re.DOTALL)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise FhirPathError(f"FHIRPath: not a regular expression: {error}") from None
+        return readers[form](text).decode() if form in readers else None
+    except (ValueError, binascii.Error):
+        return None
 
 
-def _text_function(name: str, call: Callable[..., Any]) -> Build:
-    """A function of one text and text arguments; empty when any of them is."""
-
-    def build(args: list[Evaluate]) -> Evaluate:
-        def run(scope: Scope, focus: Items) -> Items:
-            inputs = [with_values(focus), *(with_values(arg(scope, scope.this)) for arg in args)]
-            if not all(inputs):
-                return []
-            texts = [plain(values[0]) for values in inputs]
-            if any(len(values) > 1 for values in inputs) or not all(isinstance(text, str) for text in texts):
-                raise FhirPathError(f"FHIRPath: {name}() needs a single text")
-            result = call(*texts)
-            if isinstance(result, str) and len(result) > MAX_TEXT:
-                raise FhirPathError(f"FHIRPath: {name}() gives too long a text")
-            return result if isinstance(result, list) else [result]
-
-        return run
-
-    return build
+def _escaped(text: str, target: str) -> str | None:
+    return html.escape(text) if target == "html" else json.dumps(text)[1:-1] if target == "json" else None
 
 
-def _searched(text: str) -> str:
-    """A text that may meet a regular expression: not so long that a common pattern takes seconds."""
-    if len(text) > MAX_MATCHED:
-        raise FhirPathError(f"FHIRPath: a text of more than {MAX_MATCHED} characters is not matched")
-    return text
+def _unescaped(text: str, target: str) -> str | None:
+    if target == "html":
+        return html.unescape(text)
+    try:
+        found = json.loads(f'"{text}"', strict=False) if target == "json" else None
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None
 
 
-def _matches(text: str, pattern: str) -> bool:
-    return _pattern(pattern).search(_searched(text)) is not None
-
-
-def _replace_matches(text: str, pattern: str, substitution: str) -> str:
-    replacement = re.sub(r"\$(\d)", r"\\\1", substitution.replace("\\", "\\\\"))
-    return _pattern(pattern).sub(replacement, _searched(text))
-
-
-def _to_string(items: Items) -> Items:
-    values = with_values(items)
-    return [as_text(values[0])] if len(values) == 1 and not isinstance(plain(values[0]), dict | list) else []
-
-
-TEXTS: dict[str, tuple[int, int, Build]] = {
-    "toString": (0, 0, lambda args: lambda scope, focus: _to_string(focus)),
-    "matches": (1, 1, _text_function("matches", _matches)),
-    "replaceMatches": (2, 2, _text_function("replaceMatches", _replace_matches)),
-    "replace": (2, 2, _text_function("replace", lambda text, old, new: text.replace(old, new))),
-    "startsWith": (1, 1, _text_function("startsWith", lambda text, part: text.startswith(part))),
-    "endsWith": (1, 1, _text_function("endsWith", lambda text, part: text.endswith(part))),
-    "contains": (1, 1, _text_function("contains", lambda text, part: part in text)),
-    "indexOf": (1, 1, _text_function("indexOf", lambda text, part: text.find(part))),
-    "split": (1, 1, _text_function("split", lambda text, part: text.split(part) if part else list(text))),
-    "upper": (0, 0, _text_function("upper", lambda text: text.upper())),
-    "lower": (0, 0, _text_function("lower", lambda text: text.lower())),
-    "trim": (0, 0, _text_function("trim", lambda text: text.strip())),
-    "length": (0, 0, _text_function("length", len)),
+TEXTS: Final[dict[str, FunctionRow]] = {
+    "length": _on_text(len),
+    "upper": _on_text(str.upper),
+    "lower": _on_text(str.lower),
+    "trim": _on_text(str.strip),
+    "toChars": _on_text(list),
+    "substring": _on_text(_substring, 1, 2),
+    "indexOf": _with_texts(str.find, 1),
+    "startsWith": _with_texts(str.startswith, 1),
+    "endsWith": _with_texts(str.endswith, 1),
+    "contains": _with_texts(lambda text, part: part in text, 1),
+    "replace": _with_texts(_replaced, 2),
+    "matches": _with_texts(lambda text, pattern: guarded(pattern).matches(text), 1),
+    "replaceMatches": _with_texts(lambda text, pattern, new: guarded(pattern).replaced(text, new), 2),
+    "split": _with_texts(_split, 1),
+    "join": FunctionRow(0, 1, _join),
+    "encode": _with_texts(_encoded, 1),
+    "decode": _with_texts(_decoded, 1),
+    "escape": _with_texts(_escaped, 1),
+    "unescape": _with_texts(_unescaped, 1),
 }
+"""Functions of one text, by name."""

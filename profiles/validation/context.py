@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from profiles.fhir.tree import local_reference
-from profiles.validation.items import STEPS, Env
+from profiles.fhir.version import FhirVersion
+from profiles.fhirpath.evaluation import STEPS, Evaluation
+from profiles.fhirpath.typesystem import type_system
+from profiles.validation.hits import Hits
 from profiles.validation.schema.nodes import HL7
-
-if TYPE_CHECKING:
-    from profiles.validation.shapes import Hits, Shape
 
 Resolver = Callable[[str], "Mapping[str, Any] | None"]
 MAX_NESTED = 12
+
+
+class Checkable(Protocol):
+    """What a value can be held against: the shape of a type or profile."""
+
+    resource: bool
+
+    def check(self, value: Any, context: Context) -> Hits | None:
+        """What is wrong with the value."""
 
 
 class Context:
@@ -34,9 +43,10 @@ class Context:
 
     def __init__(
         self,
+        version: FhirVersion,
         root: Any,
         check_resource: Callable[[Any, Sequence[str], Context], Hits | None],
-        shape_of: Callable[[str], Shape | None],
+        shape_of: Callable[[str], Checkable | None],
         member: Callable[[Any, str], bool | None],
         external: Resolver | None = None,
     ) -> None:
@@ -47,7 +57,7 @@ class Context:
         self.check_resource = check_resource
         self.shape_of = shape_of
         self.external = external
-        self.env = Env(root, root, root, self.resolve, member)
+        self.env = Evaluation(type_system(version), root, root, root, self.reach, member)
         self._conforms: dict[tuple[int, str], bool] = {}
         self._inside: tuple[Any, dict[str, Any]] | None = None
 
@@ -107,6 +117,16 @@ class Context:
             if found is not None:
                 return found
         return self.external(reference) if self.external is not None else None
+
+    def reach(self, reference: str, home: Any = None) -> Any:
+        """What resolve() gives: the resource, or of one that is out of reach the type that the reference itself names.
+
+        So ``subject.resolve() is Patient`` can be told of ``Patient/1``; nothing else about it can.
+        """
+        found = self.resolve(reference)
+        if found is None and (local := local_reference(reference)) is not None:
+            return {"resourceType": local[0]}
+        return found
 
     def conforms(self, resource: Any, url: str) -> bool:
         """Whether a value meets a profile (no errors); what is being looked at already counts as meeting it."""

@@ -1,49 +1,12 @@
-"""What a structure compiles to: shapes of objects, and checks that return what is wrong.
+"""What a structure compiles to: shapes of objects, with the checks of their properties and their invariants."""
 
-A check is a function ``check(value, context)`` that returns None, or a list of `Hit`s whose paths are relative to the
-value; every level adds its own step while the hits travel up. A right resource therefore costs no path at all.
-"""
+from collections.abc import Iterable
+from typing import Any
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
+from profiles.validation.context import Context
+from profiles.validation.hits import MAX_HITS, Check, Hit, Hits, Segment
 from profiles.validation.schema.nodes import Node
 
-if TYPE_CHECKING:
-    from profiles.validation.context import Context
-
-
-MAX_HITS = 500
-"""An object or a list with more hits than this is not looked at any further: a report shows no more."""
-
-
-class Segment(NamedTuple):
-    """A step in a path: the JSON key, the element name that FHIRPath uses for it, and the element's definition."""
-
-    key: str
-    name: str
-    node: Node | None = None
-
-
-class Hit:
-    """Something found, before it has words: which rule, where, about which element definition, and its particulars."""
-
-    __slots__ = ("key", "node", "params", "path", "severity")
-
-    def __init__(
-        self, key: str, node: Node | None, params: dict[str, Any] | None = None, severity: str = "error"
-    ) -> None:
-        self.key = key
-        self.node = node
-        self.params = params or {}
-        self.severity = severity
-        self.path: list[Segment | int] = []
-
-
-Hits = list[Hit]
-Check = Callable[[Any, "Context"], "Hits | None"]
 Prop = tuple[Check, int, Segment, int]
 """A property: its check, the bit that says it was seen, its segment, and the number of its choice group (or 0)."""
 

@@ -82,7 +82,7 @@ class Mutations:
         self.root = self.merger.tree(profile).root
         self.slices: list[tuple[Pointer, Any, int, bool]] = []
         self.context = Context(
-            resource, validator._check_resource, validator._shape, validator.terminology.member, None
+            validator.version, resource, validator._check_resource, validator._shape, validator.terminology.member, None
         )
 
     def all(self) -> Iterator[Mutant]:

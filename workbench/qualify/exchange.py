@@ -12,7 +12,7 @@ from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.fhirpath import Node
+from profiles.fhirpath import ElementNode, rooted
 from workbench.qualify.masking import excerpt, masked
 from workbench.qualify.results import Traffic
 from workbench.qualify.script import Operation
@@ -61,9 +61,9 @@ class Body:
         return self.read if isinstance(self.read, dict) else None
 
     @cached_property
-    def node(self) -> Node | None:
+    def node(self) -> ElementNode | None:
         """The resource for FHIRPath, shared by all expressions so that its descendants are found once."""
-        return Node(self.resource, None) if self.resource is not None else None
+        return rooted(self.resource, self.version) if self.resource is not None else None
 
     @property
     def fault(self) -> str:

@@ -9,6 +9,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.validation.compile.combine import other_type, sequence, sibling_list
 from profiles.validation.compile.extras import ELEMENTS, Extras
 from profiles.validation.compile.slicers import Slicers, demanded_slices, type_of
+from profiles.validation.hits import Check, Hits, Segment
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
 from profiles.validation.rules.codesystems import code_check
 from profiles.validation.rules.extensions import extension_check
@@ -21,7 +22,7 @@ from profiles.validation.schema.definitions import plain
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import HL7, BrokenDefinition, Node, TypeRef
 from profiles.validation.schema.terminology import Terminology
-from profiles.validation.shapes import Check, Hits, Segment, Shape
+from profiles.validation.shapes import Shape
 
 SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
 
@@ -35,7 +36,7 @@ class Compiler:
         self.terminology = terminology
         self._facts = basetypes.facts(version)
         self.slicers = Slicers(merger, terminology, self.single)
-        self._extras = Extras(version, merger, terminology, self._facts.is_resource)
+        self._extras = Extras(merger, terminology, self._facts.is_resource)
         self._structures: dict[str, Shape] = {}
         self._nodes: dict[int, tuple[Node, Shape]] = {}
         self._singles: dict[tuple[int, int], tuple[Node, Check]] = {}
@@ -68,7 +69,7 @@ class Compiler:
             required.extend((bit, *one) for one in demands)
             bit <<= 1
         shape.require(required)
-        checks = [invariant_check(one, node, self.version) for one in root.constraints.values()]
+        checks = [invariant_check(one, node) for one in root.constraints.values()]
         if shape.name in SYSTEMS:
             checks.append(system_check(node, SYSTEMS[shape.name]))
         if shape.name == "Coding":

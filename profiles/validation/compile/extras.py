@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from profiles.fhir.version import FhirVersion
+from profiles.validation.hits import Check
 from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.invariants import invariant_check
@@ -14,7 +14,7 @@ from profiles.validation.rules.references import reference_check
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import MISSING, BrokenDefinition, Node, TypeRef
 from profiles.validation.schema.terminology import Terminology
-from profiles.validation.shapes import Check, Shape
+from profiles.validation.shapes import Shape
 
 ELEMENTS: Final = frozenset({"Element", "BackboneElement"})
 """Types whose children stand in the structure that uses them."""
@@ -23,10 +23,7 @@ ELEMENTS: Final = frozenset({"Element", "BackboneElement"})
 class Extras:
     """Makes the checks of an element that its type does not have."""
 
-    def __init__(
-        self, version: FhirVersion, merger: Merger, terminology: Terminology, is_resource: Callable[[str], bool]
-    ) -> None:
-        self._version = version
+    def __init__(self, merger: Merger, terminology: Terminology, is_resource: Callable[[str], bool]) -> None:
         self._merger = merger
         self._terminology = terminology
         self._is_resource = is_resource
@@ -52,7 +49,7 @@ class Extras:
             if key not in root and (shape is None or shape.node is node or key not in done):
                 if shape is not None and shape.node is node and key in self._root_constraints(node, ref):
                     continue
-                found.append(invariant_check(one, node, self._version))
+                found.append(invariant_check(one, node, code))
         return [check for check in found if check is not None]
 
     def _type_constraints(self, ref: TypeRef) -> Mapping[str, Any]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from profiles.validation.hits import Check
 from profiles.validation.rules.discriminators import Discriminators
 from profiles.validation.rules.slicing import Slice, Slicer
 from profiles.validation.schema.definitions import plain
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import BrokenDefinition, Node, TypeRef
 from profiles.validation.schema.terminology import Terminology
-from profiles.validation.shapes import Check
 
 
 class Slicers:

@@ -6,10 +6,10 @@ extensible binding a code outside the set is advice. A display that differs is n
 
 from typing import Any, Final
 
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.extents import Extent
 from profiles.validation.schema.nodes import Node
 from profiles.validation.schema.terminology import Terminology, ValueSet
-from profiles.validation.shapes import Check, Hit, Hits
 
 CODED: Final = frozenset({"code", "Coding", "CodeableConcept", "Quantity", "string", "uri", "id"})
 

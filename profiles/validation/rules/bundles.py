@@ -7,8 +7,8 @@ message a MessageHeader, and a fullUrl that ends in an id agrees with the id of 
 from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
+from profiles.validation.hits import Hit, Hits, Segment
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Hit, Hits, Segment
 
 FIRST: Final = {"document": "Composition", "message": "MessageHeader"}
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from profiles.validation.hits import MAX_HITS, Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import MAX_HITS, Check, Hit, Hits
 
 
 def list_check(one: Check, node: Node) -> Check:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from profiles.validation.hits import Hit, Hits, Segment
 from profiles.validation.schema.definitions import plain
-from profiles.validation.shapes import Hit, Hits, Segment, Shape
+from profiles.validation.shapes import Shape
 
 Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
 """A profile by URL: its shape, its chain (itself first) and its type; or the reason why it cannot be used."""

@@ -6,10 +6,10 @@ codes since the package was made: there an unknown code is a warning.
 
 from typing import Any, Final
 
+from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.codesystem import CodeSystem
 from profiles.validation.schema.nodes import Node
 from profiles.validation.schema.terminology import Terminology
-from profiles.validation.shapes import Check, Hit, Hits, Segment
 
 MOVING: Final = ("http://terminology.hl7.org/CodeSystem/v2-", "http://terminology.hl7.org/CodeSystem/v3-")
 MAX_SYSTEMS: Final = 4_096

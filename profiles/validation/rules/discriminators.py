@@ -4,25 +4,21 @@ A discriminator may be a fixed value below the path that is named, a pattern abo
 (https://hl7.org/fhir/R4/profiling.html#discriminator). A test that cannot be decided for an item gives None.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from profiles.validation.expressions import compile_expression
-from profiles.validation.items import Unsupported, bare, same, step
-from profiles.validation.operators import Closure
+from profiles import fhirpath
+from profiles.fhirpath.equality import same_data
+from profiles.fhirpath.expression import Judge
+from profiles.fhirpath.items import bare, walk_to
+from profiles.validation.context import Context
 from profiles.validation.rules.fixed import contains
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import MISSING, Node
 from profiles.validation.schema.terminology import Terminology
 
-if TYPE_CHECKING:
-    from profiles.validation.context import Context
-
-
-Test = Callable[[Any, "Context"], "bool | None"]
+Test = Callable[[Any, Context], bool | None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Discriminators:
                 test, wanted = self._profile(path, node)
             else:
                 test = _maybe
-        except Unsupported:
+        except fhirpath.FhirPathError:
             test = _maybe
         return Discriminator(path, test, wanted)
 
@@ -147,9 +143,9 @@ class Discriminators:
         current, steps, _, _ = self._walk(path, node)
         extract = _extractor(steps)
         if current is not None and current.max == 0:
-            return (lambda value, context: not extract([value], context.env)), "absent"
+            return (lambda value, context: not extract(value, context.env)), "absent"
         if current is not None and current.min > 0:
-            return (lambda value, context: bool(extract([value], context.env))), "present"
+            return (lambda value, context: bool(extract(value, context.env))), "present"
         return _maybe, ""
 
     def _type(self, path: str, node: Node) -> tuple[Test, str]:
@@ -162,7 +158,7 @@ class Discriminators:
         extract = _extractor(steps)
 
         def test(value: Any, context: Context) -> bool | None:
-            found = extract([value], context.env)
+            found = extract(value, context.env)
             kinds = [_kind(bare(one)) for one in found if isinstance(bare(one), dict)]
             if not kinds or None in kinds:
                 return None
@@ -194,7 +190,7 @@ class Discriminators:
 
         def test(value: Any, context: Context) -> bool | None:
             answer: bool | None = None
-            for item in extract([value], context.env):
+            for item in extract(value, context.env):
                 resource = bare(item)
                 if not isinstance(resource, dict):
                     continue
@@ -228,7 +224,7 @@ def _has_value(node: Node) -> bool:
 def _value_test(node: Node) -> Test:
     if node.fixed is not MISSING:
         fixed = node.fixed
-        return lambda value, context: same(bare(value), fixed)
+        return lambda value, context: same_data(bare(value), fixed)
     pattern = node.pattern
     return lambda value, context: contains(bare(value), pattern)
 
@@ -244,19 +240,19 @@ def _shown(node: Node) -> str:
     return str(value)
 
 
-def _extractor(steps: list[str]) -> Closure:
+def _extractor(steps: list[str]) -> Judge:
     if not steps:
-        return lambda items, env: items
+        return lambda value, env: [value]
     if len(steps) == 1 and "(" not in steps[0]:
-        name = steps[0]
-        return lambda items, env: step(items, name)
-    return compile_expression(".".join(steps))
+        walk = walk_to(steps[0])
+        return lambda value, env: walk([value])
+    return fhirpath.compile(".".join(steps)).judge()
 
 
-def _somewhere(extract: Closure, test: Test) -> Test:
+def _somewhere(extract: Judge, test: Test) -> Test:
     def run(value: Any, context: Context) -> bool | None:
         answer: bool | None = False
-        for item in extract([value], context.env):
+        for item in extract(value, context.env):
             found = test(item, context)
             if found is True:
                 return True

@@ -10,8 +10,9 @@ times.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import HL7, Node
-from profiles.validation.shapes import Check, Hit, Hits, Shape
+from profiles.validation.shapes import Shape
 
 Contexts = tuple[tuple[str, str], ...]
 Lookup = Callable[[str], "tuple[Shape, Contexts] | None"]

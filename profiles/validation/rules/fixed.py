@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from profiles.validation.items import same
+from profiles.fhirpath.equality import same_data
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 
 def contains(value: Any, pattern: Any) -> bool:
@@ -13,7 +13,7 @@ def contains(value: Any, pattern: Any) -> bool:
         return isinstance(value, dict) and all(key in value and contains(value[key], pattern[key]) for key in pattern)
     if isinstance(pattern, list):
         return isinstance(value, list) and all(any(contains(item, one) for item in value) for one in pattern)
-    return same(value, pattern)
+    return same_data(value, pattern)
 
 
 def fixed_check(fixed: Any, node: Node) -> Check:
@@ -26,7 +26,7 @@ def fixed_check(fixed: Any, node: Node) -> Check:
         return text
 
     def check(value: Any, context: Any) -> Hits | None:
-        return None if same(value, fixed) else [Hit("fixed.value", node, {"allowed": fixed, "value": value})]
+        return None if same_data(value, fixed) else [Hit("fixed.value", node, {"allowed": fixed, "value": value})]
 
     return check
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
@@ -137,27 +137,3 @@ def format_check(code: str, node: Node) -> Check:
         return [Hit(f"format.{code}", node, {"type": code, "value": value})]
 
     return check
-
-
-def compare_dates(left: str, right: str) -> int | None:
-    """Order two dates or moments of any precision; what the lesser precision leaves open counts as equal."""
-    a, b = _moment(left), _moment(right)
-    if a is None or b is None:
-        return None
-    if isinstance(a[0], float) and isinstance(b[0], float) and a[1] == b[1] == 6:
-        return (a[0] > b[0]) - (a[0] < b[0])
-    width = min(len(left.partition("T")[0]), len(right.partition("T")[0]))
-    if left[:width] != right[:width]:
-        return 1 if left[:width] > right[:width] else -1
-    return 0
-
-
-def _moment(text: str) -> tuple[float | None, int] | None:
-    if "T" not in text:
-        return (None, 3) if is_date(text) else None
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp(), 6
-    except (ValueError, OverflowError):
-        return None

@@ -1,7 +1,7 @@
 """Rule: invariants of the base types and of profiles hold.
 
-Expressions are compiled by `profiles.validation.expressions`; what that does not cover goes to the general FHIRPath
-engine; what neither can run is "not checkable". A handful that sit on every element or need the container are written
+Expressions are compiled by `profiles.fhirpath`; what is none, or does not end within its bounds, is "not checkable". A
+handful that sit on every element or need the container are written
 by hand, because the published expressions are slow (dom-3 is quadratic) or say less than the standard's text.
 
 An invariant that comes to nothing (empty) fails in a profile; in the base specification it holds, because several
@@ -9,16 +9,11 @@ published base expressions (obs-7, con-4) come to nothing on instances that the 
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from profiles import fhirpath
-from profiles.fhir.version import FhirVersion
-from profiles.validation.expressions import compile_expression
-from profiles.validation.items import BudgetExceeded, Env, Unsupported, truth
-from profiles.validation.operators import Closure
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Constraint, Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 Predicate = Callable[[Any, Any], bool]
 
@@ -85,48 +80,25 @@ BY_HAND: Final[dict[str, Predicate]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def _closure(expression: str, version: FhirVersion, kind: str | None) -> Closure | None:
-    try:
-        return compile_expression(expression)
-    except Unsupported:
-        return _general(expression, version, kind)
-
-
-def _general(expression: str, version: FhirVersion, kind: str | None) -> Closure | None:
-    """The general FHIRPath engine for what the compiler does not cover; None when it refuses the expression too.
-
-    ``kind`` is the type of the element that the expression is about, without which ``is(Quantity)`` cannot be told.
-    """
-    try:
-        compiled = fhirpath.compile(expression)
-    except fhirpath.FhirPathError:
-        return None
-
-    def run(focus: list[Any], env: Env) -> list[Any]:
-        names = {"resource": env.resource, "rootResource": env.root, "context": env.context}
-        try:
-            return compiled.evaluate(fhirpath.Node(focus[0], kind, None, env.root), version, names, find=env.resolve)
-        except fhirpath.FhirPathError as problem:
-            raise BudgetExceeded from problem
-
-    return run
-
-
-def type_name(node: Node) -> str | None:
-    """The type of the values of an element ("CodeableConcept", "Patient.contact"); None for a choice of types.
+def type_name(node: Node, code: str | None = None) -> str | None:
+    """The type of the values of an element ("CodeableConcept", "Patient.contact"): of a choice, the one at hand.
 
     A node without types is the root of a structure: its id is the name of the type.
     """
-    if len(node.types) > 1 or node.content is not None:
-        return None
+    if node.content is not None:
+        return node.content.rpartition("#")[2]
+    if len(node.types) > 1:
+        return code
     if not node.types or node.types[0].code in ("Element", "BackboneElement"):
         return ".".join(step.partition(":")[0] for step in node.id.split("."))
     return node.types[0].code
 
 
-def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) -> Check | None:
-    """A check for one invariant; None when it is checked elsewhere or is mere best practice."""
+def invariant_check(constraint: Constraint, node: Node, code: str | None = None) -> Check | None:
+    """A check for one invariant; None when it is checked elsewhere or is mere best practice.
+
+    ``code`` is the type of the value, when the element has a choice of types.
+    """
     key = constraint.key
     if key in SKIP or constraint.best_practice or not constraint.expression:
         return None
@@ -139,23 +111,20 @@ def invariant_check(constraint: Constraint, node: Node, version: FhirVersion) ->
             return None if predicate(value, context) else [Hit("invariant.failed", node, params, severity)]
 
         return by_hand
-    closure = _closure(constraint.expression, version, type_name(node))
+    try:
+        rule = fhirpath.compile(constraint.expression).rule(type_name(node, code))
+    except fhirpath.FhirPathError:
+        return lambda value, context: [Hit("invariant.unchecked", node, params, "information")]
     lenient = constraint.base
 
     def check(value: Any, context: Any) -> Hits | None:
-        if closure is None:
-            return [Hit("invariant.unchecked", node, params, "information")]
         context.env.context = value
         try:
-            answer = truth(closure([value], context.env))
-        except BudgetExceeded:
-            return [Hit("invariant.unchecked", node, params, "information")]
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError, ArithmeticError):
+            answer = rule(value, context.env)
+        except fhirpath.FhirPathError:
             return None if severity == "warning" else [Hit("invariant.unchecked", node, params, "information")]
-        return (
-            None
-            if answer is True or (answer is None and lenient)
-            else [Hit("invariant.failed", node, params, severity)]
-        )
+        if answer is True or (answer is None and lenient):
+            return None
+        return [Hit("invariant.failed", node, params, severity)]
 
     return check

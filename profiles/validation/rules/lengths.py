@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from profiles.validation.items import compared
+from profiles.fhirpath.equality import order
+from profiles.fhirpath.errors import FhirPathError
+from profiles.fhirpath.moments import moment
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 
 def length_check(longest: int, node: Node) -> Check:
@@ -35,5 +37,9 @@ def _order(value: Any, bound: Any) -> int | None:
     if isinstance(value, dict) and isinstance(bound, dict):
         if "value" not in value or "value" not in bound or value.get("code") != bound.get("code"):
             return None
-        return compared(value["value"], bound["value"])
-    return None if isinstance(value, dict) or isinstance(bound, dict) else compared(value, bound)
+        return _order(value["value"], bound["value"])
+    left, right = ((moment(one) if isinstance(one, str) else None) or one for one in (value, bound))
+    try:
+        return order(left, right)
+    except FhirPathError:
+        return None

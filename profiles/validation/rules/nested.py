@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 ANY: Final = frozenset({"Resource", "DomainResource"})
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from profiles.fhir.tree import local_reference
+from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.rules.claims import claimed
 from profiles.validation.schema.nodes import HL7, Node
-from profiles.validation.shapes import Check, Hit, Hits
 
 ANY: Final = frozenset({"Resource", "DomainResource", "Any"})
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from profiles.validation.context import Context
+from profiles.validation.hits import MAX_HITS, Check, Hit, Hits
 from profiles.validation.rules.discriminators import Discriminator
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import MAX_HITS, Check, Hit, Hits
-
-if TYPE_CHECKING:
-    from profiles.validation.context import Context
-
 
 MAYBE: Final = -2
 

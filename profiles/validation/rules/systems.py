@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.nodes import Node
-from profiles.validation.shapes import Check, Hit, Hits, Segment
 
 
 @dataclass(frozen=True)

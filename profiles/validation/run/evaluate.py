@@ -16,6 +16,7 @@ from typing import Any
 from profiles.fhir.version import FhirVersion
 from profiles.validation.compile.compiler import Compiler
 from profiles.validation.context import MAX_NESTED, Context, Resolver
+from profiles.validation.hits import Hit, Hits
 from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
 from profiles.validation.rules.extensions import settled
@@ -27,7 +28,7 @@ from profiles.validation.schema.nodes import BrokenDefinition
 from profiles.validation.schema.package import PackageError, open_package
 from profiles.validation.schema.packages import choose, default_cache, install, installed
 from profiles.validation.schema.terminology import Server, Terminology
-from profiles.validation.shapes import Hit, Hits, Shape
+from profiles.validation.shapes import Shape
 
 CACHE_SIZE = 20_000
 FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
@@ -93,7 +94,9 @@ class Validator:
         elif not self._is_resource(resource["resourceType"]):
             hits = [Hit("resource.type", None, {"value": resource["resourceType"][:80]})]
         else:
-            context = Context(resource, self._check_resource, self._shape, self.terminology.member, resolve)
+            context = Context(
+                self.version, resource, self._check_resource, self._shape, self.terminology.member, resolve
+            )
             if resource["resourceType"] == "Bundle":
                 context.index_bundle(resource)
             try:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from profiles.fhir.tree import Resource
+from profiles.validation.hits import Hit, Segment
 from profiles.validation.run.messages import issue_code, render
-from profiles.validation.shapes import Hit, Segment
 
 MAX_FINDINGS = 500
 SEVERITIES = ("error", "warning", "information")

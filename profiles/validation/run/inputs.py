@@ -7,11 +7,11 @@ from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.validation.hits import Hit
 from profiles.validation.rules.claims import claimed
 from profiles.validation.run.evaluate import Validator
 from profiles.validation.run.findings import Report, finding_of
 from profiles.validation.run.positions import located
-from profiles.validation.shapes import Hit
 
 Validators = Callable[[FhirVersion], Validator]
 

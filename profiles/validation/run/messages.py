@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from profiles.validation.shapes import Hit
+from profiles.validation.hits import Hit
 
 LIMIT = 160
 

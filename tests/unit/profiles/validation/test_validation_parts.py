@@ -14,7 +14,7 @@ from unit.profiles.validation.small_definitions import TEST, element, knowing, o
 
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
-from profiles.validation.rules.formats import FORMATS, compare_dates
+from profiles.validation.rules.formats import FORMATS
 from profiles.validation.rules.systems import systems
 from profiles.validation.run.evaluate import Validator
 from profiles.validation.run.findings import as_outcome
@@ -250,13 +250,6 @@ def test_lengths_and_bounds() -> None:
 def test_forms_of_primitives(code: str, right: list[Any], wrong: list[Any]) -> None:
     assert [value for value in right if not FORMATS[code](value)] == []
     assert [value for value in wrong if FORMATS[code](value)] == []
-
-
-@given(st.dates(), st.dates())
-@settings(deadline=None)
-def test_dates_have_an_order(left: Any, right: Any) -> None:
-    expected = (left > right) - (left < right)
-    assert compare_dates(left.isoformat(), right.isoformat()) == expected or min(left.year, right.year) < 1
 
 
 @given(st.integers(0, 999_999_999))

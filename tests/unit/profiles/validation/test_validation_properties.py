@@ -18,9 +18,6 @@ from unit.profiles.validation.small_definitions import (
     value_set,
 )
 
-from profiles.validation.expressions import compile_expression
-from profiles.validation.items import BudgetExceeded, Env, Unsupported
-from profiles.validation.patterns import safe_pattern
 from profiles.validation.run.findings import as_outcome, as_text
 from profiles.validation.run.htmlreport import as_html
 
@@ -149,21 +146,3 @@ def test_a_required_element_that_is_gone_is_always_found(place: tuple[str | int,
     del target[place[-1]]
     findings = VALIDATOR.validate(broken, [TEST + "mixed"]).findings
     assert any(finding.rule == "cardinality" and finding.expression.endswith(f".{place[-1]}") for finding in findings)
-
-
-@given(text=st.text(alphabet="abc().'=|&<> where$this[]0,%{}\\", max_size=60), focus=JSON)
-@settings(max_examples=400, deadline=None)
-def test_any_expression_compiles_or_is_refused_and_ends(text: str, focus: Any) -> None:
-    try:
-        closure = compile_expression(text)
-    except Unsupported:
-        return
-    with contextlib.suppress(BudgetExceeded, TypeError, ValueError, ArithmeticError):
-        assert isinstance(closure([focus], Env(focus, focus, steps=2_000)), list)
-
-
-@given(pattern=st.text(alphabet="ab()+*?|[]{}0123,\\d^$.", max_size=20), text=st.text(alphabet="ab0", max_size=30))
-@settings(max_examples=300, deadline=10_000)
-def test_a_pattern_is_refused_or_ends_in_time(pattern: str, text: str) -> None:
-    found = safe_pattern(pattern)
-    assert found is None or isinstance(found.search(text * 20), re.Match | None)

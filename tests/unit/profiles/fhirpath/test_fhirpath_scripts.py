@@ -13,7 +13,7 @@ from shared import shared
 
 from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
-from profiles.fhirpath import FhirPathError, Node
+from profiles.fhirpath import ElementNode, FhirPathError
 
 BSN = "http://fhir.nl/fhir/NamingSystem/bsn"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -281,7 +281,7 @@ def test_constraints_of_profiles_run_on_an_element():
     assert holds("(country in 'nl' | 'nld').not() or matches('^x$')", {"country": "be"}, type_name="Address")
     assert holds("hasValue() or (children().count() > id.count())", "text", type_name="string")
     assert not holds("hasValue() or (children().count() > id.count())", {"id": "1"}, type_name="HumanName")
-    empty = Node(None, "string", {"extension": [{"url": "u", "valueCode": "unknown"}]})
+    empty = ElementNode(None, "string", {"extension": [{"url": "u", "valueCode": "unknown"}]})
     assert holds("hasValue() or (children().count() > id.count())", empty)
     assert holds("extension.exists() != value.exists()", {"url": "u", "valueDateTime": "2026"}, type_name="Extension")
     assert holds("code.intersect({'11','12'}).exists()", {"code": "12"})

@@ -1,6 +1,7 @@
 """What FHIRPath must know of FHIR's types, from the base facts: what a property is, and what is a kind of what."""
 
 from functools import cache
+from typing import Final
 
 from profiles.fhir.basetypes import facts
 from profiles.fhir.version import FhirVersion
@@ -12,7 +13,7 @@ _EVERYWHERE = {"extension": "Extension", "modifierExtension": "Extension", "id":
 _MOST = 50_000
 
 
-class TypeTable:
+class TypeSystem:
     """The types of one FHIR version, as expressions ask for them.
 
     The type of a backbone element is its path (``Patient.contact``).
@@ -76,6 +77,24 @@ class TypeTable:
 
 
 @cache
-def type_table(version: FhirVersion) -> TypeTable:
-    """The table of a version, made once per process."""
-    return TypeTable(version)
+def type_system(version: FhirVersion) -> TypeSystem:
+    """The types of a version, made once per process."""
+    return TypeSystem(version)
+
+
+@cache
+def choices() -> dict[str, dict[str, str]]:
+    """Per name of a choice element of any type and version: the JSON properties it may stand in, with their types."""
+    versions = [facts(version) for version in FhirVersion]
+    kinds = dict.fromkeys(kind for one in versions for kind in one.data_types())
+    names = sorted({name for one in versions for name in one.choice_names()})
+    return {name: {name + kind[0].upper() + kind[1:]: kind for kind in kinds} for name in names}
+
+
+@cache
+def resource_names() -> frozenset[str]:
+    """The names of the resource types of all versions."""
+    return frozenset(name for version in FhirVersion for name in facts(version).resource_types())
+
+
+ABSTRACT: Final = frozenset({"Resource", "DomainResource"})

@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules
 
-from profiles.validation.expressions import compile_expression
-from profiles.validation.items import Unsupported
 
 PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
 GENERAL = " and 'x'.toChars().count() = 1"
@@ -17,7 +15,6 @@ def verdict(path: str, expression: str, resource: dict[str, Any], resolve: Any =
     """What is wrong (or not checkable) with a resource by one invariant at one element."""
     rule = {"key": "t-1", "severity": "error", "human": "x", "expression": expression + GENERAL}
     with pytest.raises(Unsupported):
-        compile_expression(rule["expression"])
     where = {**element(path), "constraint": [rule]}
     definition = profile("ruled", "Observation", *([where] if "." in path else []))
     if "." not in path:

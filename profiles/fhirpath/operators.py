@@ -1,0 +1,117 @@
+"""The operators between two collections, and three-valued logic (FHIRPath N1, sections 6.1 to 6.6)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from profiles.fhirpath.arithmetic import calculated, concatenated
+from profiles.fhirpath.equality import compared, equal, equivalent, same
+from profiles.fhirpath.errors import FhirPathError
+from profiles.fhirpath.evaluation import Closure, Evaluation
+from profiles.fhirpath.items import Items, distinct, operand, valued
+
+OnItems = Callable[[Items, Items], Items]
+
+
+def _answer(value: bool | None) -> Items:
+    return [] if value is None else [value]
+
+
+def _equals(a: Items, b: Items) -> Items:
+    found = equal(a, b)
+    return [] if found is None else [found]
+
+
+def _differs(a: Items, b: Items) -> Items:
+    found = equal(a, b)
+    return [] if found is None else [not found]
+
+
+def _ordered(test: Callable[[int], bool]) -> OnItems:
+    def run(a: Items, b: Items) -> Items:
+        found = compared(a, b)
+        return [] if found is None else [test(found)]
+
+    return run
+
+
+def _inside(one: Items, many: Items) -> Items:
+    one = valued(one)
+    if not one:
+        return []
+    if len(one) > 1:
+        raise FhirPathError("FHIRPath: in and contains need a single item")
+    answers = [same(one[0], other) for other in many]
+    return [True] if True in answers else [] if None in answers else [False]
+
+
+OPERATORS: Final[dict[str, OnItems]] = {
+    "=": _equals,
+    "!=": _differs,
+    "~": lambda a, b: [equivalent(a, b)],
+    "!~": lambda a, b: [not equivalent(a, b)],
+    "<": _ordered(lambda found: found < 0),
+    ">": _ordered(lambda found: found > 0),
+    "<=": _ordered(lambda found: found <= 0),
+    ">=": _ordered(lambda found: found >= 0),
+    "in": _inside,
+    "contains": lambda a, b: _inside(b, a),
+    "|": lambda a, b: distinct([*a, *b]),
+    "&": concatenated,
+    **{sign: partial(calculated, sign) for sign in ("+", "-", "*", "/", "div", "mod")},
+}
+"""Every operator that looks at both sides, by its sign."""
+
+
+def both(left: Closure, right: Closure) -> Closure:
+    """``and``: false when either side is."""
+
+    def run(focus: Items, env: Evaluation) -> Items:
+        a = operand(left(focus, env))
+        if a is False:
+            return [False]
+        b = operand(right(focus, env))
+        return [False] if b is False else [] if a is None or b is None else [True]
+
+    return run
+
+
+def either(left: Closure, right: Closure) -> Closure:
+    """``or``: true when either side is."""
+
+    def run(focus: Items, env: Evaluation) -> Items:
+        a = operand(left(focus, env))
+        if a is True:
+            return [True]
+        b = operand(right(focus, env))
+        return [True] if b is True else [] if a is None or b is None else [False]
+
+    return run
+
+
+def _implied(left: Closure, right: Closure) -> Closure:
+    def run(focus: Items, env: Evaluation) -> Items:
+        a = operand(left(focus, env))
+        if a is False:
+            return [True]
+        b = operand(right(focus, env))
+        return [True] if b is True else [] if a is None or b is None else [False]
+
+    return run
+
+
+def _one_of_two(left: Closure, right: Closure) -> Closure:
+    def run(focus: Items, env: Evaluation) -> Items:
+        a, b = operand(left(focus, env)), operand(right(focus, env))
+        return _answer(None if a is None or b is None else a is not b)
+
+    return run
+
+
+LOGIC: Final[dict[str, Callable[[Closure, Closure], Closure]]] = {
+    "and": both,
+    "or": either,
+    "implies": _implied,
+    "xor": _one_of_two,
+}
+"""The operators of three-valued logic, by name: the right side is left out when the left side settles the answer."""
