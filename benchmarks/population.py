@@ -178,7 +178,7 @@ class Population:
 
     def person(self, number: int) -> Somebody:
         """One person."""
-        draw = random.Random(f"{self.seed}/{number}")  # noqa: S311 - repeatable on purpose
+        draw = random.Random(f"{self.seed}/{number}")
         found = model()
         results = self._results(draw)
         copies: dict[int, int] = {}

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from shared import shared
+from shared import FETCH, REASON, shared
 
 from profiles.validation.schema.packages import install
 
@@ -26,3 +26,16 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
     monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line on the tests that need official material, with the command that fetches it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    lacking = [report for report in skipped if REASON in str(report.longrepr)]
+    if lacking:
+        terminalreporter.write_line(
+            f"{len(lacking)} tests were skipped for want of official packages, scripts and examples, which are not in this "
+            f"repository. Fetch them with: {FETCH}"
+        )
+
+
