@@ -1,7 +1,7 @@
 """A qualification set of our own, from the command line: loaded into an empty gateway and run against it, two persons.
 
 Small scripts in the form of the official ones, in XML and JSON; what the official ones ask beyond this is tried in
-test_qualification_sets.py where they are there. Every script must pass whole, profile asserts by our own tables included.
+test_qualification_sets.py where they are there. Every script must pass whole, with profile asserts by our own tables.
 """
 
 import json
