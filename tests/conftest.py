@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from shared import FETCH, REASON, shared
+from shared import lacking, shared
 
 from profiles.validation.schema.packages import install
 
@@ -31,8 +31,8 @@ def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line in place of some two hundred: how many tests want official material, and the command that fetches it."""
     skipped = terminalreporter.stats.get("skipped", [])
-    lacking = [report for report in skipped if REASON in str(report.longrepr)]
-    if lacking:
-        terminalreporter.stats["skipped"] = [report for report in skipped if report not in lacking]
-        terminalreporter.stats["skipped for want of official material"] = lacking
-        terminalreporter.write_line(f"{len(lacking)} tests need official packages, scripts or examples: {FETCH}")
+    if line := lacking(report.longrepr for report in skipped):
+        apart = [report for report in skipped if lacking([report.longrepr])]
+        terminalreporter.stats["skipped"] = [report for report in skipped if report not in apart]
+        terminalreporter.stats["skipped for want of material"] = apart
+        terminalreporter.write_line(line)

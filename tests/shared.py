@@ -5,6 +5,7 @@ them says so by calling ``shared``; without them it is skipped, and the end of t
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +13,19 @@ import pytest
 
 ROOT = Path(os.environ.get("GATEWAY_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 REASON = "official material not here: "
-"""How the reason of every such skip begins; the end of the run counts them by it."""
+PAPERS = "working papers not here: "
+"""How the reasons of these skips begin; the end of the run counts them by it. Working papers are not published."""
 FETCH = "tools/fetch-official --into ../shared"
+
+
+def lacking(skipped: Iterable[object]) -> str:
+    """One line on the tests that were skipped for want of material, by the reasons of all skipped ones; else empty."""
+    reasons = [str(reason) for reason in skipped]
+    official = sum(REASON in reason for reason in reasons)
+    papers = sum(PAPERS in reason for reason in reasons)
+    told = [f"{official} tests need official packages, scripts or examples: {FETCH}"] if official else []
+    told += [f"{papers} tests compare with working papers that are not published"] if papers else []
+    return "; ".join(told)
 
 
 def shared(*parts: str) -> Path:
@@ -25,4 +37,4 @@ def shared(*parts: str) -> Path:
 
 
 def _absent(name: str) -> NoReturn:
-    pytest.skip(REASON + name)
+    pytest.skip((PAPERS if name.startswith("spec/") else REASON) + name)
