@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from shared import shared
+from shared import lacking, shared
 
 from profiles.validation.schema.packages import install
 
@@ -26,3 +26,13 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
     monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line in place of some two hundred: how many tests want official material, and the command that fetches it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if line := lacking(report.longrepr for report in skipped):
+        apart = [report for report in skipped if lacking([report.longrepr])]
+        terminalreporter.stats["skipped"] = [report for report in skipped if report not in apart]
+        terminalreporter.stats["skipped for want of material"] = apart
+        terminalreporter.write_line(line)

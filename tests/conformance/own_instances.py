@@ -1,4 +1,4 @@
-"""Instances of our own for every zib table: composed from the table, and broken in every way a table can tell.
+"""An instance for every table of ours, composed of what it says: each element that it names, with a fitting value.
 
 Invented values, no official material: what the tables demand can be tried on any machine. An element that the rules of
 thumb cannot fill is left out in ``own_instances.toml``, with the reason.

@@ -1,6 +1,6 @@
-"""Every request of spec/datasets.yaml that reads, on our own persons: exactly what its row says, in both formats.
+"""Every request of a standard that reads, on our own persons: exactly what its row says, in both formats.
 
-The rows are read from the specification, not from the gateway; what should come out is computed in expected_answers.py.
+The rows are those of agreed_requests.toml, not of the gateway; what should come out is computed in expected_answers.py.
 For each row: as it stands, with each optional parameter, for every person at the provider, and for one without data.
 """
 
@@ -13,11 +13,10 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-import yaml
+from conformance.agreed_requests import agreed
 from conformance.expected_answers import IDENTIFIERS, Record, codes, everywhere, key_of
 from databases import database
 from servers import Running, serving
-from shared import ROOT
 
 from gateway.store.engine import open_engine
 from profiles.fhir.version import FhirVersion
@@ -26,7 +25,6 @@ from workbench.demo.placeholders import moved
 from workbench.demo.world import World, load
 from workbench.statictokens import TOKENS, issue
 
-SPECIFICATION = ROOT / "spec" / "datasets.yaml"
 ELSEWHERE = {"bgz-msz-2": "ziekenhuiszandoord", "bgz-msz-1.2.2": "ziekenhuiszandoord"}
 """Standards between institutions, tried on the persons of the hospital."""
 NOBODY = {"eoverdracht-4": "handoffs between institutions, read by the task that announces them"}
@@ -39,7 +37,7 @@ KINDS = ["vital-signs", "http://hl7.org/fhir/observation-category|vital-signs"]
 
 @dataclass(frozen=True)
 class Row:
-    """One request of the specification."""
+    """One request of a standard."""
 
     standard: str
     usecase: str
@@ -53,18 +51,14 @@ class Row:
 
 
 def rows() -> list[Row]:
-    if not SPECIFICATION.exists():
-        return []
     found = []
-    for name, standard in yaml.safe_load(SPECIFICATION.read_text("utf-8"))["standards"].items():
-        for usecase, content in standard["usecases"].items():
-            for one in content["interactions"]:
-                if one["method"] == "GET" and name not in NOBODY:
-                    type_, _, rest = one["path"].strip("/").partition("/")
-                    instance, operation = rest.startswith("{"), rest.removeprefix("$") if rest.startswith("$") else ""
-                    wanted = (tuple(one.get("params", ())), tuple(one.get("optional_params", ())))
-                    profiles = frozenset(one.get("profiles", ()))
-                    found.append(Row(name, usecase, one["id"], type_, operation, instance, *wanted, profiles))
+    for name, standard in agreed().items():
+        for one in standard.requests:
+            if one.method == "GET" and name not in NOBODY:
+                type_, _, rest = one.path.strip("/").partition("/")
+                instance, operation = rest.startswith("{"), rest.removeprefix("$") if rest.startswith("$") else ""
+                wanted = (one.must, one.may, frozenset(one.profiles))
+                found.append(Row(name, one.usecase, one.id, type_, operation, instance, *wanted))
     return found
 
 
@@ -275,7 +269,7 @@ def test_reading_the_product_of_an_immunization(server: Running, client: httpx.C
             assert ties.status_code == 404, "a product that nothing of this person's points at"
 
 
-def test_every_reading_row_of_the_specification_is_tried_here() -> None:
+def test_every_reading_row_of_the_standards_is_tried_here() -> None:
     tried = {(row.standard, row.id) for row in SEARCHES}
     tried |= {("pdfa-3", one) for one in ("documentReferenceRead", "binary", "unknownBinary", "badSyntax")}
     tried |= {("immunization-2", "product")}

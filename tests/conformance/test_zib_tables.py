@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from conformance.agreed_requests import agreed
 from conformance.validation_data import EXAMPLES, FIXTURES, instances, official, package_cache, read
 from conformance.validation_mutants import Mutations
-from shared import shared
 
 from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
-from profiles.validation import Validator
-from profiles.validation.run import evaluate
+from profiles.validation import Validator, schema
 from profiles.validation.run.findings import Report
 from profiles.validation.schema.differential import amend
 from profiles.validation.schema.nodes import Node, Tree
@@ -57,23 +56,10 @@ def both() -> Validator:
     return Validator(STU3, zibs.definitions(packages=packages().definitions.packages))
 
 
-def profiles_in(value: Any) -> Iterator[str]:
-    """All profile URLs anywhere in the description of a standard."""
-    if isinstance(value, str) and "/StructureDefinition/" in value:
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from profiles_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from profiles_in(item)
-
-
 @pytest.mark.parametrize("standard", STANDARDS)
 def test_every_profile_that_a_standard_names_has_a_table(standard: str) -> None:
-    described = yaml.safe_load(shared("spec", "datasets.yaml").read_text(encoding="utf-8"))["standards"][standard]
-    wanted = set(profiles_in(described))
-    assert wanted, "the description names profiles"
+    wanted = agreed()[standard].profiles()
+    assert wanted, "the standard names profiles"
     assert sorted(wanted - set(STRUCTURES)) == []
 
 
@@ -275,7 +261,7 @@ def test_birth_care_elements_are_named_from_their_data_set() -> None:
 
 def test_base_invariants_of_the_types_are_those_of_the_core_package() -> None:
     """What stands in for the core package says the same; R4 and the general ones are in invariants.toml."""
-    text = Path(evaluate.__file__).with_name("invariants-stu3.toml").read_text(encoding="utf-8")
+    text = Path(schema.__file__).with_name("invariants-stu3.toml").read_text(encoding="utf-8")
     for row in tomllib.loads(text)["invariant"]:
         for path in row["paths"]:
             node = packages().merger.type_tree(path.partition(".")[0]).root

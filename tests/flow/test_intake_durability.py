@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,6 +28,8 @@ from gateway.settings import load
 from gateway.store.engine import open_engine
 
 ROUNDS = int(os.environ.get("GATEWAY_KILL_ROUNDS", "2"))
+PATIENCE = 120
+"""Seconds for the first answers on a machine that is busy with something else; never waited longer than it must."""
 SERVE = """
 import asyncio
 from gateway.intake.listener import beside
@@ -49,6 +50,12 @@ class Sent:
 
     tried: dict[str, list[str]] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
+    heard: threading.Condition = field(default_factory=threading.Condition)
+
+    def acknowledge(self, request: str) -> None:
+        with self.heard:
+            self.acknowledged.add(request)
+            self.heard.notify_all()
 
 
 @dataclass
@@ -88,7 +95,7 @@ class Listener:
                 except httpx.HTTPError:
                     return
                 if answer.status_code == 200:
-                    sent.acknowledged.add(request)
+                    sent.acknowledge(request)
 
     def message(self, sent: Sent, name: str) -> None:
         """Send HL7 v2 messages of two results until nobody answers."""
@@ -107,7 +114,7 @@ class Listener:
                             return
                         answer += part
                     if b"MSA|AA|" in answer:
-                        sent.acknowledged.add(request)
+                        sent.acknowledge(request)
         except OSError:
             return
 
@@ -139,22 +146,26 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_stored(listener: Liste
             made = client.put(f"http://127.0.0.1:{listener.http}/intake/epd/Patient/p1", json=patient(),
                               headers={"content-type": "application/fhir+json"})  # fmt: skip
             assert made.status_code in (200, 201), made.text
-        sents = [Sent() for _ in range(6)]
+        heard = threading.Condition()
+        sents = [Sent(heard=heard) for _ in range(6)]
         threads = [
             threading.Thread(target=listener.message if n == 5 else listener.push, args=(sent, f"r{turn}s{n}"))
             for n, sent in enumerate(sents)
         ]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.3, 1.5))
+        enough = chance.randint(5, 25)
+        with heard:
+            at_work = heard.wait_for(lambda: sum(len(sent.acknowledged) for sent in sents) >= enough, PATIENCE)  # noqa: B023
         listener.kill()
+        assert at_work, "the listener was at work when it was killed"
         for thread in threads:
             thread.join(20)
         for sent in sents:
             everything.tried |= sent.tried
             everything.acknowledged |= sent.acknowledged
         _check(url, everything)
-    assert len(everything.acknowledged) >= 5 * ROUNDS, "the listener was at work when it was killed"
+    assert len(everything.acknowledged) >= 5 * ROUNDS
 
 
 def _check(url: str, sent: Sent) -> None:

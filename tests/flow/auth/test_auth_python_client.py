@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared import shared
+from unit.auth_lists import listdocs as docs
 from world.auth_house import FRONT, P1, ZANDOORD, House, Pgo, returned
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[3]
+LEGACY = docs.providers(
+    [
+        docs.provider11(
+            f"{ZANDOORD}@medmij",
+            docs.service("48", front=f"https://medmij.zandoord.example/oauth/{ZANDOORD}/authorize"),
+        )
+    ],
+    release=2,
+)
+"""The list of providers as it was in 2018: an authorization endpoint per provider (VER-05)."""
 PINS = ("setuptools<82", "medmij-oauth==0.1.0", "medmij-lists==0.1.0")
 
 
@@ -49,10 +59,7 @@ _Conversation = subprocess.Popen
 
 async def _drive(library: str, pgo: Pgo, **start: Any) -> str:
     """Answer the library's questions until it has a token."""
-    lists = {
-        "zal": shared("spec", "lists", "legacy-1.1", "zorgaanbiederslijst.xml").read_text(),
-        "gnl": shared("spec", "lists", "gegevensdienstnamenlijst.xml").read_text(),
-    }
+    lists = {"zal": LEGACY.decode(), "gnl": docs.names().decode()}
     given = {"client_id": pgo.hostname, "redirect_uri": pgo.redirect_uri, "provider": f"{ZANDOORD}@medmij", **start}
     driver = ROOT / "tests" / "world" / "medmij_client_driver.py"
     talk = _Conversation([library, str(driver)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

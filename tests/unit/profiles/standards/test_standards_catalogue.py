@@ -1,12 +1,11 @@
-"""The standards load, are consistent, and hold the facts of the specification."""
+"""The standards load, are consistent, and hold the facts that were agreed."""
 
 import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from conformance.agreed_requests import agreed
 from shared import shared
 
 from profiles.fhir.version import FhirVersion
@@ -18,13 +17,8 @@ from profiles.standards.model import RequestRule, Standard
 CATALOGUE = catalogue()
 
 
-def facts() -> dict[str, Any]:
-    with shared("spec", "datasets.yaml").open(encoding="utf-8") as file:
-        return dict(yaml.safe_load(file)["standards"])
-
-
 def as_fact(rule: RequestRule) -> tuple[object, ...]:
-    """A row in the form of datasets.yaml. The manner of writing of the profiles of what comes along differs: sets."""
+    """A row in the form of the agreed requests. Profiles of what comes along have no order: sets."""
     included = {kind: set(profiles) for kind, profiles in rule.included_profiles.items()}
     return (
         rule.method,
@@ -36,50 +30,70 @@ def as_fact(rule: RequestRule) -> tuple[object, ...]:
     )
 
 
-def test_every_standard_of_the_specification_is_a_folder_and_no_other() -> None:
-    assert set(CATALOGUE.standards) == set(facts())
+def test_every_agreed_standard_is_a_folder_and_no_other() -> None:
+    assert set(CATALOGUE.standards) == set(agreed())
 
 
 @pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
-def test_every_interaction_of_the_specification_is_a_row_with_the_same_facts(standard: Standard) -> None:
-    known = facts()[standard.id]
-    assert (standard.title, standard.ring, standard.capability) == (
-        known["title"],
-        known["ring"],
-        known.get("capability"),
-    )
-    assert standard.fhir is FhirVersion.of(known["fhir"])
-    expected = {}
-    seen: Counter[str] = Counter()
-    for usecase, content in known["usecases"].items():
-        for one in content["interactions"]:
-            seen[one["id"]] += 1
-            row = one["id"] if seen[one["id"]] == 1 else f"{one['id']}-{seen[one['id']]}"
-            included = {
-                kind: {profiles} if isinstance(profiles, str) else set(profiles)
-                for kind, profiles in one.get("included", {}).items()
-            }
-            expected[usecase, row] = (
-                one["method"],
-                one["path"],
-                one.get("params", []),
-                one.get("optional_params", []),
-                one.get("profiles", []),
-                included,
-            )
+def test_every_agreed_request_is_a_row_with_the_same_facts(standard: Standard) -> None:
+    """RES-14."""
+    known = agreed()[standard.id]
+    assert (standard.title, standard.ring, standard.capability) == (known.title, known.ring, known.capability)
+    assert standard.fhir is FhirVersion.of(known.fhir)
+    expected = {
+        (one.usecase, one.id): (
+            one.method,
+            one.path,
+            list(one.must),
+            list(one.may),
+            list(one.profiles),
+            {kind: set(profiles) for kind, profiles in one.along.items()},
+        )
+        for one in known.requests
+    }
     assert {(rule.usecase, rule.id): as_fact(rule) for rule in standard.rules} == expected
 
 
 @pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
-def test_packages_and_service_numbers_agree_with_the_specification(standard: Standard) -> None:
-    known = facts()[standard.id]
-    numbers = {str(number).split()[0] for number in known["gegevensdienst"]} - {"unknown"}
-    assert numbers <= {service.id for service in standard.services if not service.test}
-    for name, version in known["packages"].items():
+def test_packages_and_service_numbers_are_the_agreed_ones(standard: Standard) -> None:
+    known = agreed()[standard.id]
+    assert known.services <= {service.id for service in standard.services if not service.test}
+    for name, version in known.packages.items():
         if version.replace(".", "").isdigit() and name in standard.packages:
             assert standard.packages[name] == version
-    roles = {str(role).split()[0] for role in known["systeemrol"]} - {"unknown"}
-    assert roles <= {role for service in standard.services for role in service.roles}
+    assert known.roles <= {role for service in standard.services for role in service.roles}
+
+
+def test_the_agreed_requests_are_those_of_the_specification() -> None:
+    """Our table against the description that it was written from, where that is there."""
+    with shared("spec", "datasets.yaml").open(encoding="utf-8") as file:
+        described = yaml.safe_load(file)["standards"]
+    assert described.keys() == agreed().keys()
+    for id_, standard in described.items():
+        known = agreed()[id_]
+        assert (standard["title"], standard["ring"], standard["fhir"]) == (known.title, known.ring, known.fhir)
+        assert (standard.get("capability"), standard["packages"]) == (known.capability, known.packages)
+        assert {str(one).split()[0] for one in standard["gegevensdienst"]} - {"unknown"} == known.services
+        assert {str(one).split()[0] for one in standard["systeemrol"]} - {"unknown"} == known.roles
+        asked = [
+            (
+                usecase,
+                one["method"],
+                one["path"],
+                tuple(one.get("params", ())),
+                tuple(one.get("optional_params", ())),
+                tuple(one.get("profiles", ())),
+                {
+                    kind: frozenset([urls] if isinstance(urls, str) else urls)
+                    for kind, urls in one.get("included", {}).items()
+                },
+            )
+            for usecase, content in standard["usecases"].items()
+            for one in content["interactions"]
+        ]
+        assert asked == [
+            (one.usecase, one.method, one.path, one.must, one.may, one.profiles, one.along) for one in known.requests
+        ]
 
 
 @pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
