@@ -5,6 +5,7 @@ A record holds no BSN, no token and no clinical value: persons are keyed pseudon
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -38,6 +39,13 @@ class AuditRecord:
 
     def canonical(self) -> bytes:
         """The bytes that are stored and chained: compact JSON, in the order of the fields, empty ones left out."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {}
+        for name, value in zip(NAMES, _VALUES(self), strict=True):
+            if value not in ("", ()):
+                shown[name] = value
         shown["at"] = self.at.astimezone(UTC).isoformat(timespec="milliseconds")
-        return msgspec.json.encode({name: value for name, value in shown.items() if value not in ("", ())})
+        return msgspec.json.encode(shown)
+
+
+NAMES = tuple(field.name for field in fields(AuditRecord))
+_VALUES = attrgetter(*NAMES)

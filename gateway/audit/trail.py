@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, select
 
+from gateway.audit.append import Appending, NotAppended
 from gateway.audit.record import AuditRecord
 from gateway.store.schema import audit_record
 
@@ -40,7 +40,7 @@ class Trail:
     """The audit trail of this process. ``write`` returns when the record is durable."""
 
     def __init__(self, engine: Engine, key: bytes, timeout: float = 5.0) -> None:
-        self._engine = engine
+        self._append = Appending(engine)
         self._key = key
         self._timeout = timeout
         self.chain = str(uuid.uuid4())
@@ -67,7 +67,9 @@ class Trail:
         if self._task is not None:
             await self._queue.join()
             self._task.cancel()
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._append.close)
+        await loop.run_in_executor(None, self._thread.shutdown)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -78,7 +80,7 @@ class Trail:
             fault: BaseException | None = None
             try:
                 await loop.run_in_executor(self._thread, self._commit, [record for record, _ in group])
-            except SQLAlchemyError as failure:
+            except NotAppended as failure:
                 fault = AuditUnavailable()
                 fault.__cause__ = failure
             for _, done in group:
@@ -91,19 +93,8 @@ class Trail:
         for record in records:
             body = record.canonical()
             sequence, mac = sequence + 1, link(self._key, mac, body)
-            rows.append(
-                {
-                    "chain": self.chain,
-                    "sequence": sequence,
-                    "at": record.at,
-                    "person": record.person,
-                    "provider": record.provider,
-                    "record": body,
-                    "mac": mac,
-                }
-            )
-        with self._engine.begin() as connection:
-            connection.execute(insert(audit_record), rows)
+            rows.append((self.chain, sequence, record.at, record.person, record.provider, body, mac))
+        self._append(rows)
         # Only now: a group that failed leaves the chain where it was.
         self._sequence, self._mac = sequence, mac
 

@@ -3,12 +3,13 @@
 Limits, format, trace ids, bearer token, the service of the token, the request by the rows of the standard.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auth.bearer import Bearer
 from auth.grants import Grant
 from auth.ports import PeerOf
 from gateway.collect.record import Whose
+from gateway.http.asked import Asked, Question, key_of
 from gateway.http.exchange import Exchange
 from gateway.http.progress import Progress
 from gateway.problems import Problem, challenge
@@ -25,8 +26,17 @@ class Admission:
 
     grant: Grant
     standard: Standard
-    request: FhirRequest
-    admitted: Admitted
+    question: Question
+
+    @property
+    def request(self) -> FhirRequest:
+        """What is asked."""
+        return self.question.request
+
+    @property
+    def admitted(self) -> Admitted:
+        """What the row allows."""
+        return self.question.admitted
 
     @property
     def whose(self) -> Whose:
@@ -48,6 +58,7 @@ class Admissions:
     peer_of: PeerOf
     strict: bool
     query_bytes: int
+    asked: Asked = field(default_factory=Asked)
 
     def opened(self, progress: Progress) -> tuple[Route, Pairs]:
         """What is asked, without looking at who asks: the interaction and the query. Raises what `problem_of` knows.
@@ -57,10 +68,14 @@ class Admissions:
         exchange = progress.exchange
         if len(exchange.query) > self.query_bytes:
             raise Problem(414, "too-long", f"The query is longer than {self.query_bytes} bytes.")
-        pairs = _read_form(progress)
+        known = progress.question = self.asked.get(key_of(exchange, progress.address))
+        if known is None:
+            pairs = _read_form(progress)
+        else:
+            progress.format, pairs = known.format, known.request.query
         if self.strict and not exchange.traced:
             raise Problem(400, "required", "The headers MedMij-Request-ID and X-Correlation-ID must hold UUIDs.")
-        progress.route = found = route(exchange.method, progress.address.rest)
+        progress.route = found = known.route if known else route(exchange.method, progress.address.rest)
         return found, pairs
 
     async def admit(self, progress: Progress, what: Route, pairs: Pairs) -> Admission:
@@ -73,6 +88,12 @@ class Admissions:
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
             text = "The token does not give access to this data service of this provider."
             raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
+        question = progress.question or self._question(progress, standard, what, pairs)
+        progress.rule = question.admitted.rule.id
+        return Admission(grant, standard, question)
+
+    def _question(self, progress: Progress, standard: Standard, what: Route, pairs: Pairs) -> Question:
+        address = progress.address
         request = FhirRequest(
             version=address.version,
             interaction=what.interaction,
@@ -83,9 +104,9 @@ class Admissions:
             format=progress.format.value,
             base=address.base,
         )
-        admitted = admit(standard, request, address.service)
-        progress.rule = admitted.rule.id
-        return Admission(grant, standard, request, admitted)
+        question = Question(progress.format, what, request, admit(standard, request, address.service))
+        self.asked.keep(key_of(progress.exchange, address), question)
+        return question
 
 
 def _read_form(progress: Progress) -> Pairs:

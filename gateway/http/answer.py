@@ -20,7 +20,7 @@ from gateway.problems import Problem
 from profiles.fhir.codec import xmlio
 from profiles.fhir.codec.bundle import BundleEntry, Mode, searchset
 from profiles.fhir.codec.mediatypes import Format, content_type, negotiate_content
-from profiles.fhir.search.search import Search, write_query
+from profiles.fhir.search.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,6 @@ class Answers:
 
 def _searchset(progress: Progress, admission: Admission, found: Answer, gaps: Sequence[Gap]) -> bytes:
     request, format_ = admission.request, progress.format
-    path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
-    query = write_query(admission.admitted.query)
     parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", found.matches), ("include", found.included))
     entries = [
         BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, held.body(format_))
@@ -93,7 +91,7 @@ def _searchset(progress: Progress, admission: Admission, found: Answer, gaps: Se
     if told(gaps):
         body = outcome_entry(gaps, format_, request.version)
         entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", body))
-    return searchset(format_, request.version, f"{path}?{query}" if query else path, entries)
+    return searchset(format_, request.version, admission.question.link, entries)
 
 
 async def _binary(progress: Progress, admission: Admission, record: Record, held: Held) -> Reply:

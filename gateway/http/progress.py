@@ -8,6 +8,7 @@ from auth.events import EventType
 from auth.grants import Grant
 from gateway.audit.record import AuditRecord
 from gateway.http.address import Address
+from gateway.http.asked import Question
 from gateway.http.exchange import Exchange
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.interactions import Route
@@ -24,6 +25,8 @@ class Progress:
     address: Address
     format: Format = Format.JSON
     route: Route | None = None
+    question: Question | None = None
+    """What the request means, when that was found out before."""
     grant: Grant | None = None
     rule: str = ""
     counts: tuple[tuple[str, int], ...] = ()

@@ -3,8 +3,8 @@
 Every one starts at a person: their patients at a provider, then of these what is asked, by the index that begins with
 provider, FHIR version and patient. A resource of somebody else cannot come out, whatever the type or id asked for, and
 what a read costs depends on one record and not on how many people are in the store. No planner is trusted with that:
-SQLite takes the tables in the order of a CROSS JOIN and by the index that is named; PostgreSQL finds the patients in an
-ARRAY that is made first, and OFFSET 0 keeps what hangs on a row from being taken before it.
+SQLite takes the tables in the order of a CROSS JOIN and by the index that is named; in PostgreSQL a LATERAL with
+OFFSET 0 is run for each row that stands before it, and every condition in it is an equality.
 """
 
 # ruff: noqa: S608 - the parts of these texts are our own
@@ -57,106 +57,109 @@ class Selects:
 ROW = "r.pk, r.id, r.source, r.patient_id, r.digest, r.search"
 """What is selected of a resource, before its bytes in the asked format."""
 
-_PERSON = ("p.person = :person", "INDEXED BY ix_patient_provider_person_fhir")
-_PATIENT = ("p.patient_id = :patient_id", "")
+_PERSON = "p.person = :person AND p.provider || '' = :provider AND p.fhir || '' = :fhir"
+"""With nothing that could be looked up but the person: no index on provider or version can be used."""
+
+_PATIENT = "p.provider = :provider AND p.fhir = :fhir AND p.patient_id = :patient_id"
 _NAMED = "r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]')"
 _INDEX = "INDEXED BY ix_resource_provider_fhir_patient_id_type_id"
 
 
-def _selects(condition: str, index: str) -> Selects:
-    mine = f"p.provider = :provider AND p.fhir = :fhir AND {condition}"
-    patients = f"SELECT p.patient_id, p.source, p.birth_date, p.person FROM patient AS p {{}} WHERE {mine}"
-    rows = "r.provider = :provider AND r.fhir = :fhir"
-    one = f"patient AS p {index} CROSS JOIN resource AS r {_INDEX}"
-    own = f"{mine} AND {rows} AND r.patient_id = p.patient_id"
-    ids = f"SELECT p.patient_id FROM patient AS p WHERE {mine}"
-    array = f"{rows} AND r.patient_id = ANY (ARRAY({ids}))"
-    or_shared = f"(SELECT p.patient_id FROM patient AS p {index} WHERE {mine} UNION ALL SELECT '') AS p"
-    array_or_shared = f"{rows} AND r.patient_id = ANY (ARRAY({ids} UNION ALL SELECT ''))"
+def _lateral(columns: str, tables: str, condition: str) -> str:
+    """Rows that PostgreSQL finds per row of what stands before, and in no other way."""
+    return f"CROSS JOIN LATERAL (SELECT {columns} FROM {tables} WHERE {condition} OFFSET 0)"
+
+
+def _selects(mine: str) -> Selects:
+    patients = f"SELECT p.patient_id, p.source, p.birth_date, p.person FROM patient AS p WHERE {mine}"
+    of_patient = "r.provider = :provider AND r.fhir = :fhir AND r.patient_id = p.patient_id"
+    own = f"FROM patient AS p CROSS JOIN resource AS r {_INDEX}"
+    is_own = f"{mine} AND {of_patient}"
+    any_of = f"FROM (SELECT p.patient_id FROM patient AS p WHERE {mine} UNION ALL SELECT '') AS p"
 
     def by_type(body: str) -> Hot:
         # Deleted ones count too, which does no harm: the index alone answers.
+        of_type = f"{of_patient} AND r.type = :type"
+        some = f"{of_type} AND NOT r.deleted"
         return Hot.of(
-            f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM {one} WHERE {own} AND r.type = :type) <= {FEW}
-                THEN {body} END FROM {one} WHERE {own} AND r.type = :type AND NOT r.deleted""",
-            f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM resource AS r WHERE {array} AND r.type = :type) <= {FEW}
-                THEN {body} END FROM resource AS r WHERE {array} AND r.type = :type AND NOT r.deleted""",
+            f"""SELECT {ROW}, CASE WHEN (SELECT count(*) {own} WHERE {mine} AND {of_type}) <= {FEW} THEN {body} END
+                {own} WHERE {mine} AND {some}""",
+            f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM patient AS p {_lateral("1", "resource AS r", of_type)} AS r
+                WHERE {mine}) <= {FEW} THEN {body} END
+                FROM patient AS p {_lateral("r.*", "resource AS r", some)} AS r WHERE {mine}""",
         )
 
     def by_keys(body: str) -> Hot:
+        named = f"{of_patient} AND r.type = k.type AND r.id = k.id AND NOT r.deleted"
         return Hot.of(
-            f"""SELECT {ROW}, {body}, r.type FROM {or_shared} CROSS JOIN json_each(:keys) AS k
-                CROSS JOIN resource AS r {_INDEX} WHERE {rows} AND r.patient_id = p.patient_id
-                AND {_NAMED} AND NOT r.deleted""",
-            f"""SELECT r.* FROM unnest(:types::text[], :ids::text[]) AS k(type, id) CROSS JOIN LATERAL (
-                SELECT {ROW}, {body}, r.type FROM resource AS r WHERE {array_or_shared}
-                AND r.type = k.type AND r.id = k.id AND NOT r.deleted OFFSET 0) AS r""",
+            f"""SELECT {ROW}, {body}, r.type {any_of} CROSS JOIN json_each(:keys) AS k
+                CROSS JOIN resource AS r {_INDEX} WHERE {of_patient} AND {_NAMED} AND NOT r.deleted""",
+            f"""SELECT {ROW}, {body}, r.type {any_of} CROSS JOIN unnest(:types::text[], :ids::text[]) AS k(type, id)
+                {_lateral("r.*", "resource AS r", named)} AS r""",
         )
 
-    binary = "r.type = 'Binary' AND r.id = :id AND NOT r.deleted"
-    from_shared = f"{or_shared} CROSS JOIN resource AS r {_INDEX}"
+    linked = "l.resource_pk = r.pk"
+    at = f"{linked} AND l.target_type = :type AND l.target_id = :id"
+    binary = f"{of_patient} AND r.type = 'Binary' AND r.id = :id AND NOT r.deleted"
+    document = "d.resource_pk = r.pk AND d.version = r.version"
     piece = "c.resource_pk = r.pk AND c.version = r.version AND c.number = :number"
+    rows = _lateral("r.pk", "resource AS r", f"{of_patient} AND NOT r.deleted")
+    binaries = _lateral("r.pk, r.version, r.digest", "resource AS r", binary)
     return Selects(
-        Hot.of(patients.format(index), patients.format("")),
+        Hot.of(patients, patients),
         {"json": by_type("r.json"), "xml": by_type("r.xml"), "": by_type("NULL")},
         {"json": by_keys("r.json"), "xml": by_keys("r.xml"), "": by_keys("NULL")},
         Hot.of(
-            f"""SELECT 1 FROM {one} CROSS JOIN link AS l WHERE {own} AND NOT r.deleted
-                AND l.resource_pk = r.pk AND l.target_type = :type AND l.target_id = :id LIMIT 1""",
-            f"""SELECT 1 FROM resource AS r CROSS JOIN LATERAL (SELECT 1 FROM link AS l
-                WHERE l.resource_pk = r.pk AND l.target_type = :type AND l.target_id = :id OFFSET 0) AS l
-                WHERE {array} AND NOT r.deleted LIMIT 1""",
+            f"SELECT 1 {own} CROSS JOIN link AS l WHERE {is_own} AND NOT r.deleted AND {at} LIMIT 1",
+            f"SELECT 1 FROM patient AS p {rows} AS r {_lateral('1', 'link AS l', at)} AS l WHERE {mine} LIMIT 1",
         ),
         Hot.of(
-            f"""SELECT DISTINCT l.target_type, l.target_id FROM {one} CROSS JOIN link AS l
-                WHERE {own} AND NOT r.deleted AND l.resource_pk = r.pk""",
-            f"""SELECT DISTINCT l.target_type, l.target_id FROM resource AS r CROSS JOIN LATERAL (
-                SELECT l.target_type, l.target_id FROM link AS l WHERE l.resource_pk = r.pk OFFSET 0) AS l
-                WHERE {array} AND NOT r.deleted""",
+            f"""SELECT DISTINCT l.target_type, l.target_id {own} CROSS JOIN link AS l
+                WHERE {is_own} AND NOT r.deleted AND {linked}""",
+            f"""SELECT DISTINCT l.target_type, l.target_id FROM patient AS p {rows} AS r
+                {_lateral("l.target_type, l.target_id", "link AS l", linked)} AS l WHERE {mine}""",
         ),
         Hot.of(
-            f"""SELECT d.size, r.digest FROM {from_shared} CROSS JOIN document AS d WHERE {rows}
-                AND r.patient_id = p.patient_id AND {binary} AND d.resource_pk = r.pk AND d.version = r.version""",
-            f"""SELECT d.size, r.digest FROM resource AS r CROSS JOIN LATERAL (SELECT d.size FROM document AS d
-                WHERE d.resource_pk = r.pk AND d.version = r.version OFFSET 0) AS d
-                WHERE {array_or_shared} AND {binary}""",
+            f"""SELECT d.size, r.digest {any_of} CROSS JOIN resource AS r {_INDEX} CROSS JOIN document AS d
+                WHERE {binary} AND {document}""",
+            f"SELECT d.size, r.digest {any_of} {binaries} AS r {_lateral('d.size', 'document AS d', document)} AS d",
         ),
         Hot.of(
-            f"""SELECT c.data FROM {from_shared} CROSS JOIN document_content AS c WHERE {rows}
-                AND r.patient_id = p.patient_id AND {binary} AND r.digest = :digest AND {piece}""",
-            f"""SELECT c.data FROM resource AS r CROSS JOIN LATERAL (SELECT c.data FROM document_content AS c
-                WHERE {piece} OFFSET 0) AS c WHERE {array_or_shared} AND {binary} AND r.digest = :digest""",
+            f"""SELECT c.data {any_of} CROSS JOIN resource AS r {_INDEX} CROSS JOIN document_content AS c
+                WHERE {binary} AND r.digest = :digest AND {piece}""",
+            f"""SELECT c.data {any_of} {binaries} AS r {_lateral("c.data", "document_content AS c", piece)} AS c
+                WHERE r.digest = :digest""",
         ),
     )
 
 
-OF_PERSON = _selects(*_PERSON)
+OF_PERSON = _selects(_PERSON)
 """By ``provider``, ``fhir`` and ``person``, a pseudonym."""
 
-OF_PATIENT = _selects(*_PATIENT)
+OF_PATIENT = _selects(_PATIENT)
 """By ``provider``, ``fhir`` and ``patient_id``: test tokens name a patient."""
 
 
 def _bodies(body: str) -> Hot:
+    columns = f"r.pk, r.digest, r.{body}"
     return Hot.of(
-        f"""SELECT r.pk, r.digest, r.{body} FROM json_each(:keys) AS k CROSS JOIN resource AS r
-            WHERE r.pk = k.value""",
-        f"""SELECT r.pk, r.digest, r.{body} FROM unnest(:pks::bigint[]) AS k(pk) CROSS JOIN LATERAL (
-            SELECT r.pk, r.digest, r.{body} FROM resource AS r WHERE r.pk = k.pk OFFSET 0) AS r""",
+        f"SELECT {columns} FROM json_each(:keys) AS k CROSS JOIN resource AS r WHERE r.pk = k.value",
+        f"""SELECT {columns} FROM unnest(:pks::bigint[]) AS k(pk)
+            {_lateral(columns, "resource AS r", "r.pk = k.pk")} AS r""",
     )
 
 
 BODIES = {"json": _bodies("json"), "xml": _bodies("xml")}
 """By format: the bytes of resources that a select on a person's record gave, by number, with their digest now."""
 
+_SHARED = "r.provider = :provider AND r.fhir = :fhir AND r.patient_id = ''"
+_TARGET = "l.target_type, l.target_id"
+
 SHARED_TARGETS = Hot.of(
-    f"""SELECT DISTINCT l.target_type, l.target_id FROM json_each(:keys) AS k CROSS JOIN resource AS r {_INDEX}
-        CROSS JOIN link AS l WHERE r.provider = :provider AND r.fhir = :fhir AND r.patient_id = ''
-        AND {_NAMED} AND NOT r.deleted AND l.resource_pk = r.pk""",
-    """SELECT DISTINCT r.target_type, r.target_id FROM unnest(:types::text[], :ids::text[]) AS k(type, id)
-        CROSS JOIN LATERAL (SELECT l.target_type, l.target_id FROM resource AS r CROSS JOIN LATERAL (
-        SELECT l.target_type, l.target_id FROM link AS l WHERE l.resource_pk = r.pk OFFSET 0) AS l
-        WHERE r.provider = :provider AND r.fhir = :fhir AND r.patient_id = '' AND r.type = k.type AND r.id = k.id
-        AND NOT r.deleted OFFSET 0) AS r""",
+    f"""SELECT DISTINCT {_TARGET} FROM json_each(:keys) AS k CROSS JOIN resource AS r {_INDEX} CROSS JOIN link AS l
+        WHERE {_SHARED} AND {_NAMED} AND NOT r.deleted AND l.resource_pk = r.pk""",
+    f"""SELECT DISTINCT {_TARGET} FROM unnest(:types::text[], :ids::text[]) AS k(type, id)
+        {_lateral("r.pk", "resource AS r", f"{_SHARED} AND r.type = k.type AND r.id = k.id AND NOT r.deleted")} AS r
+        {_lateral(_TARGET, "link AS l", "l.resource_pk = r.pk")} AS l""",
 )
 """What the shared resources with these ``types`` and ``ids`` point at: the next step away from a record."""

@@ -19,6 +19,8 @@ INDEX = ["provider", "fhir", "patient_id", "type", "id"]
 
 def upgrade() -> None:
     op.drop_index("ix_link_target_type_target_id", "link")
+    op.drop_index("ix_patient_provider_person_fhir", "patient")
+    op.create_index("ix_patient_person", "patient", ["person"])
     if op.get_bind().dialect.name == "sqlite":
         _rebuild()
     else:

@@ -29,6 +29,7 @@ def public_name(name: str) -> str:
 
 
 _ZONE_PLUS = re.compile(r"(?<=\d)\+(?=\d\d:\d\d(?:,|$))")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -64,7 +65,7 @@ def _decode(text: str, name: str) -> str:
     except UnicodeError:
         # Without the cause: it holds the bytes of the value.
         raise SearchError("value", name, f"Parameter {shown} is not UTF-8.") from None
-    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in decoded):
+    if _CONTROL.search(decoded):
         raise SearchError("value", name, f"Parameter {shown} has control characters.")
     return decoded
 

@@ -1,0 +1,93 @@
+"""Adding records to the audit table by the driver itself: it happens for every request, and must cost little.
+
+One connection stays open while there is work, so that a group of records is one statement and one commit. After a fault
+and after a pause in which the other side may have gone away, the next group gets a fresh one.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy.exc import SQLAlchemyError
+
+Row = tuple[str, int, datetime, str, str, bytes, bytes]
+"""Chain, sequence, time, person, provider, record, mac: the columns of ``audit_record``."""
+
+PAUSE = 2.0
+"""Seconds without work after which a connection is not trusted any more."""
+
+_COLUMNS = "chain, sequence, at, person, provider, record, mac"
+_SQLITE = f"INSERT INTO audit_record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
+_POSTGRES = f"""INSERT INTO audit_record ({_COLUMNS}) SELECT * FROM unnest(%s::text[], %s::int[], %s::timestamptz[],
+    %s::text[], %s::text[], %s::bytea[], %s::bytea[])"""  # noqa: S608 - our own names
+
+
+class NotAppended(Exception):
+    """The database did not take the records; none of them is in it, as far as is known."""
+
+
+class Appending:
+    """Appends groups of records, each group whole or not at all. For one thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._held: PoolProxiedConnection | None = None
+        self._used = 0.0
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        """Make the rows durable. Raises NotAppended."""
+        try:
+            driver = self._driver()
+            if self._engine.dialect.name == "sqlite":
+                _into_sqlite(cast("sqlite3.Connection", driver), rows)
+            else:
+                _into_postgres(cast("psycopg.Connection[Any]", driver), rows)
+        except (sqlite3.Error, psycopg.Error, SQLAlchemyError) as fault:
+            self.close(broken=True)
+            raise NotAppended from fault
+
+    def close(self, *, broken: bool = False) -> None:
+        """Give the connection back; a broken one is thrown away."""
+        held, self._held = self._held, None
+        if held is not None:
+            # It may be gone already.
+            with contextlib.suppress(sqlite3.Error, psycopg.Error, SQLAlchemyError):
+                if broken:
+                    held.invalidate()
+                held.close()
+
+    def _driver(self) -> object:
+        now = time.monotonic()
+        if self._held is not None and now - self._used > PAUSE:
+            self.close()
+        if self._held is None:
+            # The pool asks the other side whether it is still there.
+            self._held = self._engine.raw_connection()
+        self._used = now
+        return self._held.dbapi_connection
+
+
+def _into_sqlite(driver: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        driver.executemany(_SQLITE, [(chain, number, _moment(at), *rest) for chain, number, at, *rest in rows])
+        driver.execute("COMMIT")
+    except sqlite3.Error:
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        raise
+
+
+def _moment(at: datetime) -> str:
+    """As SQLAlchemy keeps it there: UTC, without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _into_postgres(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> None:
+    driver.execute(_POSTGRES, [list(column) for column in zip(*rows, strict=True)], prepare=True)
+    driver.commit()
