@@ -20,17 +20,19 @@ def one(tmp_path: Path) -> Iterator[Sender]:
 async def talk(port: int, sent: list[bytes], answers: int) -> list[list[str]]:
     """Write pieces on one connection; the lines of each answer that comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for piece in sent:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0)
     found = []
-    async with asyncio.timeout(20):
-        for _ in range(answers):
-            found.append((await reader.readuntil(E))[1:-2].decode().strip("\r").split("\r"))
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        for piece in sent:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            for _ in range(answers):
+                found.append((await reader.readuntil(E))[1:-2].decode().strip("\r").split("\r"))
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     return found
 
 

@@ -9,7 +9,7 @@ from gateway.intake.hl7v2.message import Message, Place
 
 @dataclass(frozen=True, slots=True)
 class Untaken:
-    """One kind of content that was left: ``name`` is ``OBX-17``, ``PID-11.4`` or ``ZPI``; ``where``: its first place."""
+    """One kind of content that was left: ``name`` is ``OBX-17``, ``PID-11.4`` or ``ZPI``; ``where`` is its place."""
 
     name: str
     times: int
