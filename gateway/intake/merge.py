@@ -1,8 +1,8 @@
 """Who is who: a merge of two patient numbers (A40, A47), a link (A24) and its end (A37).
 
 A merge is carried out only when it cannot show one person what is another's: when both numbers have a BSN, it is the
-same. Else people have to look at it. Consents and grants belong to a person, not to a number: they stay as they are, and the
-access trail gets a line for both.
+same. Else people have to look at it. Consents and grants belong to a person, not to a number: they stay as they are,
+and the access trail gets a line for both.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from gateway.audit.record import AuditRecord
 from gateway.intake.sender import Sender
-from gateway.store.known import Person
 from gateway.store.moving import Moving, persons
 from profiles.fhir.version import FhirVersion
 
@@ -38,33 +37,20 @@ def check(connection: Connection, sender: Sender, version: FhirVersion, steps: S
     for step in steps:
         if step.first == step.second:
             raise NotOnePerson("both numbers are the same")
-        if step.first_bsn and step.second_bsn and step.first_bsn != step.second_bsn and step.kind != "unlink":
-            raise NotOnePerson("both have a BSN, and these differ")
         found = persons(connection, sender.provider, version, [step.first, step.second])
         if any(not sender.owns(one.source) for one in found.values()):
             raise NotOnePerson("one of the numbers is of another source")
-        if len(found) == 2 and step.kind != "unlink":
-            _same(sender, version, found[step.first], found[step.second])
-        for bsn, number in ((step.first_bsn, step.second), (step.second_bsn, step.first)):
-            other = found.get(number)
-            if bsn and other is not None and other.sealed_bsn and step.kind != "unlink":
-                if sender.pseudonyms.of(bsn) != other.person:
-                    raise NotOnePerson("both have a BSN, and these differ")
-        if step.kind == "unlink" and len(found) == 2 and all(one.sealed_bsn for one in found.values()):
-            if found[step.first].person == found[step.second].person:
-                raise NotOnePerson("both have the same BSN: to part them, correct the BSN of one")
-
-
-def _same(sender: Sender, version: FhirVersion, one: Person, other: Person) -> None:
-    """Two known records may become one: at most one of them is somebody already, or both are the same."""
-    if one.person == other.person:
-        return
-    if one.sealed_bsn and other.sealed_bsn:
-        raise NotOnePerson("both have a BSN, and these differ")
+        told = [sender.pseudonyms.of(bsn) for bsn in (step.first_bsn, step.second_bsn) if bsn]
+        known = [one.person for one in found.values() if one.sealed_bsn]
+        if step.kind != "unlink" and len({*told, *known}) > 1:
+            raise NotOnePerson("both have a BSN, and these differ")
+        if step.kind == "unlink" and len(known) == 2 and known[0] == known[1]:
+            raise NotOnePerson("both have the same BSN: to part them, correct the BSN of one")
 
 
 def carry_out(
-    connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[Identity], received: bytes, request: str
+    connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[Identity], received: bytes,
+    request: str,
 ) -> list[AuditRecord]:  # fmt: skip
     """Carry out steps in the caller's transaction; what the access trail must hold. Raises NotOnePerson."""
     check(connection, sender, version, steps)
@@ -85,7 +71,8 @@ def carry_out(
             records.append(
                 AuditRecord(
                     f"ehr:patient:{step.kind}", datetime.now(UTC), 200, provider=sender.provider, client=sender.source,
-                    person=person, interaction=step.kind, resources=tuple(sorted(moved.items())), request_id=request[:64],
+                    person=person, interaction=step.kind, resources=tuple(sorted(moved.items())),
+                    request_id=request[:64],
                 )
             )  # fmt: skip
     return records

@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from gateway.collect.normalise import Repair, nodes
-from gateway.intake.place import links
 from gateway.store.documents import current
 from gateway.store.history import content
 from gateway.store.known import Key, Person, known, rows_of
 from gateway.store.schema import document, identity, link, patient, patient_alias, resource, verdict
 from gateway.store.unit import Owner, Pending, Unit, Verdict, digest_of, local_person
 from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import Repair
+from profiles.record.walk import links, objects
 
 DEPTH = 20
 """Most merges after one another that are followed."""
@@ -70,6 +71,7 @@ class Moving:
 
     def _resources(self, unit: Unit, old: str, survivor: str) -> Counter[str]:
         mine = [resource.c.provider == self.owner.provider, resource.c.fhir == self.version.value]
+        # Also what stands in another record and names the patient (a mother's): a merge is rare, a scan is no harm.
         pointing = select(link.c.resource_pk).where(link.c.target_type == "Patient", link.c.target_id == old)
         wanted = select(resource.c.type, resource.c.id, resource.c.pk, resource.c.json).where(
             *mine,
@@ -107,9 +109,9 @@ class Moving:
         text = jsonio.dump(body)
         tokens = self.connection.execute(select(identity.c.token).where(identity.c.resource_pk == pk)).scalars()
         return Pending(
-            key, whose, None, json=text, xml=xmlio.fragment(body, self.version), digest=digest_of(text, held),
-            original=self.received, format="hl7v2", links=frozenset(links(body)), tokens=frozenset(tokens),
-            repairs=changed, content=held,
+            key, whose, None, json=text, xml=xmlio.fragment(body, self.version), search=stored(self.version, body),
+            digest=digest_of(text, held), original=self.received, format="hl7v2", links=frozenset(links(body)),
+            tokens=frozenset(tokens), repairs=changed, content=held,
         )  # fmt: skip
 
     def _content(self, key: Key, pk: int) -> bytes | None:
@@ -134,7 +136,8 @@ class Moving:
     def _alias(self, unit: Unit, old: str, survivor: str) -> None:
         same = [patient_alias.c.provider == self.owner.provider, patient_alias.c.fhir == self.version.value]
         self.connection.execute(delete(patient_alias).where(*same, patient_alias.c.patient_id.in_([old, survivor])))
-        self.connection.execute(update(patient_alias).where(*same, patient_alias.c.survivor == old).values(survivor=survivor))
+        chained = update(patient_alias).where(*same, patient_alias.c.survivor == old)
+        self.connection.execute(chained.values(survivor=survivor))
         values = {
             "provider": self.owner.provider, "fhir": self.version.value, "patient_id": old, "survivor": survivor,
             "source": self.owner.source, "at": unit.now,
@@ -152,14 +155,14 @@ class Moving:
         alone = local_person(self.owner.pseudonyms, self.owner.provider, self.version, following.patient_id)
         self._set(patient.c.patient_id == following.patient_id, alone)
 
-    def _set(self, which: "object", person: str) -> None:
+    def _set(self, which: ColumnElement[bool], person: str) -> None:
         mine = (patient.c.provider == self.owner.provider, patient.c.fhir == self.version.value)
-        self.connection.execute(update(patient).where(*mine, which).values(person=person))  # type: ignore[arg-type]
+        self.connection.execute(update(patient).where(*mine, which).values(person=person))
 
 
 def _repoint(body: Resource, old: str, survivor: str) -> Iterator[Repair]:
     """Let references to one patient point at another, in place."""
-    for path, node in nodes(body):
+    for node in objects(body):
         if node.get("reference") == f"Patient/{old}":
             node["reference"] = f"Patient/{survivor}"
-            yield Repair("patient-merged", f"{path}.reference")
+            yield Repair("patient-merged", str(body["resourceType"]))

@@ -25,6 +25,12 @@ def msh(kind: str, number: str = "1", **change: str) -> str:
     return f"{head}|{place['processing']}|{place['version']}||||||UNICODE UTF-8"
 
 
+def segment(name: str, **fields: str) -> str:
+    """A segment by the numbers of its fields: ``segment("PV1", f2="I")``."""
+    placed = {int(key[1:]): value for key, value in fields.items()}
+    return "|".join([name, *(placed.get(number, "") for number in range(1, max(placed) + 1))])
+
+
 def adt(number: str = "1", event: str = "A08", pid: str = PID) -> str:
     return "\r".join([msh(f"ADT^{event}", number), "EVN||20260201", pid, "PV1|1|O"]) + "\r"
 

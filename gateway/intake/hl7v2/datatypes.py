@@ -79,6 +79,12 @@ def system_url(row: "Row", name: str, oid: str | None = None) -> str:
     return f"urn:hl7v2:{quote(house, safe='')}:{quote(name, safe='')}"
 
 
+def words(row: "Row", segment: str, field: int) -> str | None:
+    """What people read of a coded element; for elements that hold only a text."""
+    found = concept(row, segment, field)
+    return found.get("text") if found else None
+
+
 def person(row: "Row", segment: str, field: int) -> str | None:
     """A person (XCN, XPN) as people write the name; a number alone when there is no name."""
     line = row.repetition(segment, field)
@@ -90,8 +96,9 @@ def person(row: "Row", segment: str, field: int) -> str | None:
     for part in (2, 3, 4, 5):
         row.text(segment, field, 1 + shift, part)
     parts = [degrees[2], given, degrees[0], family, degrees[1]]
+    own = row.text(segment, field, 1, 0) if shift else None
     named = " ".join(part.strip() for part in parts if part and part.strip())
-    return named or (row.text(segment, field, 1, 0) if shift else None)
+    return named or own
 
 
 # --- numbers with units ---------------------------------------------------------------------------------------------

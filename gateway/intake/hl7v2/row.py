@@ -2,7 +2,7 @@
 
 ``OBX_5`` is OBX-5 (first repetition, first component and sub-component), ``PID_5_2`` a component, ``PID_5_1_3`` a
 sub-component. An ending says how a repetition is read: ``_time``, ``_text`` (all of it, as text), ``_lines`` (all
-repetitions, as lines), ``_concept`` (CE, CWE, CNE), ``_person`` (XCN, XPN as people write a name), ``_digest`` (a short
+repetitions, as lines), ``_concept`` (CE, CWE, CNE), ``_words`` (their text alone), ``_person`` (XCN, XPN as people write a name), ``_digest`` (a short
 name made of all of it). Child rows are ``PID_13`` (its repetitions) and ``NTE`` (the segments that go with this one).
 A place that is empty, or null, gives nothing.
 """
@@ -18,7 +18,7 @@ from gateway.intake.hl7v2.message import NULL, Message, Place, SegmentLine
 from gateway.intake.hl7v2.times import moment
 
 COLUMN = re.compile(
-    r"([A-Z][A-Z0-9]{2})_(\d{1,2})(?:_(\d{1,2}))?(?:_(\d{1,2}))?(?:_(time|text|lines|concept|person|digest))?"
+    r"([A-Z][A-Z0-9]{2})_(\d{1,2})(?:_(\d{1,2}))?(?:_(\d{1,2}))?(?:_(time|text|lines|concept|words|person|digest))?"
 )
 CHILD = re.compile(r"([A-Z][A-Z0-9]{2})(?:_(\d{1,2}))?")
 
@@ -73,6 +73,8 @@ class Row(dict[str, Any]):
         line, turn, text = found
         if ending == "concept":
             return special.concept(self, segment, number)
+        if ending == "words":
+            return special.words(self, segment, number)
         if ending == "person":
             return special.person(self, segment, number)
         self.reads.add((line.number, number, turn, 0, 0))

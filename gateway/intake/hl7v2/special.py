@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth.crypto import valid_bsn
 from gateway.intake.hl7v2 import datatypes
-from gateway.intake.hl7v2.datatypes import concept, person
+from gateway.intake.hl7v2.datatypes import concept, person, words
 from gateway.intake.hl7v2.message import MessageFault, SegmentLine
+from profiles.record.bsn import valid_bsn
 
 if TYPE_CHECKING:
     from gateway.intake.hl7v2.row import Row
@@ -205,4 +205,4 @@ COLUMNS: Mapping[str, "Callable[[Row], Any]"] = {
 
 CHILDREN: Mapping[str, "Callable[[Row], list[Row]]"] = {"values": _values, "members": _members}
 
-__all__ = ["CHILDREN", "COLUMNS", "concept", "numbers", "person"]
+__all__ = ["CHILDREN", "COLUMNS", "concept", "numbers", "person", "words"]

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from gateway.audit.record import AuditRecord
 from gateway.intake.hl7v2.acknowledge import Answered, Line
 from gateway.intake.hl7v2.held import hold
+from gateway.intake.hl7v2.identity import who_is_who
 from gateway.intake.hl7v2.mapping import SHIPPED, Mapped, MessageMapping, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
+from gateway.intake.merge import Identity, NotOnePerson, carry_out, check
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import MllpSettings
 from gateway.intake.tasks import Key, Push
 from gateway.intake.work import Intake, Taken
 from gateway.store.engine import reading
 from gateway.store.known import contents_of, rows_of
+from gateway.store.moving import resolved
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -56,6 +59,8 @@ class MessageTaker:
         except MessageFault as fault:
             log.warning("%s: message %s refused: %s", self.name, _control(message), fault.text)
             return Outcome(Answered("AR" if fault.rejected else "AE", (Line.of(fault),)))
+        except NotOnePerson as fault:
+            return Outcome(Answered("AE", (Line("E", "204", str(fault)),)))
         except (FormatError, Refusal) as fault:
             return Outcome(Answered("AE", (Line("E", "102", str(fault)[:200]),)))
 
@@ -79,6 +84,11 @@ class MessageTaker:
         return hold(intake.engine, intake.ring, self._provider, self.name, self.mapping.version, raw, kind, lines)
 
     def _carry_out(self, message: Message) -> Outcome:
+        steps = who_is_who(message, self.mapping)
+        if steps:
+            self._check(message, steps)
+        else:
+            message.resolve = self._resolved
         digest = hashlib.sha256(message.raw).digest()
         # Some senders begin their numbers anew: the same number with another content is another message.
         request_id = f"{message.header(10)[:60]}:{digest.hex()}"
@@ -98,8 +108,28 @@ class MessageTaker:
             number = self.hold(message.raw, message.kind, lines)
             told = Line("E", "207", f"the source wants nothing left out: kept in quarantine as {number}, not stored")
             return Outcome(Answered("AE", (told, *lines), kept=True))
+        if steps and taken.answer.status < 400:
+            with self._intake.engine.begin() as connection:
+                sender = self._intake.sender(self.name)
+                taken.records.extend(
+                    carry_out(connection, sender, self.mapping.version, steps, message.raw, request_id)
+                )
         said = self._told(message, made[0], taken)
         return Outcome(said, taken.records)
+
+    def _check(self, message: Message, steps: Sequence[Identity]) -> None:
+        """Before anything is stored. Raises MessageFault; the message is then in quarantine, for people to decide."""
+        try:
+            with reading(self._intake.engine).connect() as connection:
+                check(connection, self._intake.sender(self.name), self.mapping.version, steps)
+        except NotOnePerson as fault:
+            number = self.hold(message.raw, message.kind, [Line("E", "204", str(fault))])
+            text = f"{fault}; nothing was changed, the message is in quarantine as {number} for people to decide"
+            raise MessageFault("204", text) from None
+
+    def _resolved(self, patient_id: str) -> str:
+        with reading(self._intake.engine).connect() as connection:
+            return resolved(connection, self._provider, self.mapping.version, patient_id)
 
     def _taken(self, push: Callable[[], Push]) -> Taken:
         """The push, made anew while another request changes what it is an update of."""

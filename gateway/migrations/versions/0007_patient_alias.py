@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -21,9 +21,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider", "fhir", "patient_id", name="pk_patient_alias"),
         comment="a patient number that ended in another one (a merge): what comes for it goes there",
     )
-    op.create_index(
-        "ix_patient_alias_provider_fhir_survivor", "patient_alias", ["provider", "fhir", "survivor"]
-    )
+    op.create_index("ix_patient_alias_provider_fhir_survivor", "patient_alias", ["provider", "fhir", "survivor"])
 
 
 def downgrade() -> None:
