@@ -8,8 +8,9 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +21,7 @@ UCUM = "http://unitsofmeasure.org"
 _PATTERNS = {"dd-mm-yyyy": "%d-%m-%Y", "yyyymmdd": "%Y%m%d", "yyyy-mm-dd": "%Y-%m-%d", "dd/mm/yyyy": "%d/%m/%Y"}
 _TIMES = {**_PATTERNS, "yyyymmddhhmmss": "%Y%m%d%H%M%S", "dd-mm-yyyy hh:mm": "%d-%m-%Y %H:%M"}
 _PARTIAL = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?", re.ASCII)
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d{1,9}", re.ASCII)
 _NOT_ID = re.compile(r"[^A-Za-z0-9.\-]", re.ASCII)
 
 
@@ -42,12 +44,12 @@ def join(separator: Any, *values: Any) -> str | None:
 
 
 def default(*values: Any) -> Any:
-    """The first value that is something."""
+    """The first value that is something; those behind it are not worked out."""
     return next((value for value in values if value not in (None, "")), None)
 
 
 def if_(condition: Any, then: Any, otherwise: Any = None) -> Any:
-    """The second value when the condition is true, else the third (or nothing)."""
+    """The second value when the condition is true, else the third (or nothing). Only that one is worked out."""
     return then if condition is True else otherwise
 
 
@@ -109,13 +111,17 @@ def date_(value: Any, pattern: str = "yyyy-mm-dd") -> str | None:
 def datetime_(value: Any, zone: str = "Europe/Amsterdam", pattern: str = "iso") -> str | None:
     """A FHIR dateTime with seconds and offset. A moment without a zone is taken to be in the zone that is named. A
     text is read by a pattern: 'iso', 'yyyymmddhhmmss', 'dd-mm-yyyy hh:mm', or a pattern of date(). A date stays a
-    date."""
+    date; the fraction of a second in an ISO text stays as it is."""
+    fraction = ""
     if isinstance(value, str):
         stripped = value.strip()
         if not stripped:
             return None
         if pattern == "iso" and len(stripped) <= 10:
             return date_(stripped)
+        if pattern == "iso" and (matched := _FRACTION.search(stripped)):
+            fraction = matched[0]
+            stripped = stripped.replace(fraction, "", 1)
         moment = _iso(stripped) if pattern == "iso" else _read_time(stripped, _TIMES, pattern, "moment")
     elif isinstance(value, datetime):
         moment = value
@@ -125,7 +131,8 @@ def datetime_(value: Any, zone: str = "Europe/Amsterdam", pattern: str = "iso") 
         moment = moment.replace(tzinfo=_zone(zone))
     elif moment.utcoffset() is not None:
         moment = moment.astimezone(_zone(zone))
-    return moment.replace(microsecond=0).isoformat()
+    text_ = moment.replace(microsecond=0).isoformat()
+    return text_[:19] + fraction + text_[19:]
 
 
 def decimal(value: Any, comma: str = ".") -> Decimal | None:
@@ -154,6 +161,20 @@ def integer(value: Any) -> int | None:
     if number != number.to_integral_value():
         raise ValueError("not a whole number")
     return int(number)
+
+
+def times(value: Any, factor: Any) -> int | None:
+    """A whole number of units: the product of two numbers, rounded up; nothing when one of them is nothing."""
+    number, by = decimal(value), decimal(factor) if factor is not None else None
+    return None if number is None or by is None else int((number * by).to_integral_value(ROUND_CEILING))
+
+
+def later(value: Any, amount: Any, factor: Any) -> str | None:
+    """A moment a number of minutes later: amount times factor; nothing when one of them is nothing or it is a date."""
+    if amount is None or factor is None or not isinstance(value, str | datetime) or len(str(value)) <= 10:
+        return None
+    moment = value if isinstance(value, datetime) else _iso(value)
+    return (moment + timedelta(minutes=times(amount, factor) or 0)).isoformat()
 
 
 def boolean(value: Any, yes: Any = True, no: Any = False) -> bool | None:
@@ -203,6 +224,18 @@ def id_(*values: Any) -> str | None:
     if len(made) > 64:
         raise ValueError("an id of more than 64 characters")
     return made
+
+
+def key(*values: Any) -> str | None:
+    """As id(), for numbers of which nobody knows the form: where id() would change a character, or fail for its length,
+    the end is a hash of the texts, so that two different numbers never give one id."""
+    parts = [text(one) if one is not None else None for one in values]
+    if any(part is None for part in parts):
+        return None
+    made = "-".join(map(str, parts))
+    if len(made) <= 64 and not _NOT_ID.search(made):
+        return made
+    return f"{_NOT_ID.sub('-', made)[:47]}-{sha256(chr(31).join(map(str, parts)).encode()).hexdigest()[:16]}"
 
 
 def base64_(value: Any) -> str | None:
@@ -314,6 +347,8 @@ def functions(terms: Terms) -> dict[str, Function]:
         "if": Function(if_, 2, 3, keen=True),
         "integer": Function(integer, 1, 1),
         "join": Function(join, 2, None),
+        "key": Function(key, 1, None),
+        "later": Function(later, 3, 3),
         "link": Function(link, 2, 2),
         "not": Function(not_, 1, 1, keen=True),
         "plaincoding": Function(library.plain_coding, 2, 3, systems=1),
@@ -321,6 +356,7 @@ def functions(terms: Terms) -> dict[str, Function]:
         "quantity": Function(quantity, 2, 3),
         "reference": Function(reference, 2, 3),
         "text": Function(text, 1, 1),
+        "times": Function(times, 2, 2),
         "today": Function(today, 0, 0, keen=True),
     }
 

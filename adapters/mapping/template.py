@@ -4,13 +4,15 @@
 *   An object or list in which every formula gives nothing is left out, its constants with it.
 *   ``$if``: a formula; the object is left out when it is not true.
 *   ``$each``: the name of child rows; the object is repeated for each of them, and sees their columns first.
+*   ``$value``: a formula that gives the whole object (beside ``$if`` and ``$each`` only).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from adapters.mapping import formula
 from adapters.mapping.formula import Call, Column, Compute, FormulaError, Literal, Node, Row
@@ -51,7 +53,7 @@ class Compiler:
 
     functions: Mapping[str, Function]
     maps: frozenset[str]
-    children: frozenset[str] = frozenset()
+    children: Container[str] = frozenset()
 
     def part(self, node: Any, place: str) -> Part:
         """Compile a node. Raises `TemplateError`."""
@@ -92,7 +94,8 @@ class Compiler:
         if function is None:
             raise FormulaError(f"there is no function {node.name}()")
         self._check(node, function)
-        return _bind(function, tuple(self._compute(argument) for argument in node.arguments))
+        arguments = tuple(self._compute(argument) for argument in node.arguments)
+        return _LAZY[node.name](arguments) if node.name in _LAZY else _bind(function, arguments)
 
     def _check(self, node: Call, function: Function) -> None:
         count = len(node.arguments)
@@ -106,12 +109,16 @@ class Compiler:
             raise FormulaError(f"{node.name}() needs a code system as a fixed text")
 
     def _object(self, node: Mapping[str, Any], place: str) -> Part:
-        plain = {name: item for name, item in node.items() if name not in ("$if", "$each")}
+        plain = {name: item for name, item in node.items() if name not in ("$if", "$each", "$value")}
         odd = next((name for name in plain if not isinstance(name, str) or name.startswith("$")), None)
         if odd is not None:
             raise TemplateError(place, f"unknown instruction {odd}")
-        parts = [(name, self.part(item, f"{place}.{name}")) for name, item in plain.items()]
-        made = _make_object(parts)
+        if "$value" in node:
+            if plain:
+                raise TemplateError(place, "$value gives the whole object: nothing can stand beside it")
+            made = self.part(node["$value"], place)
+        else:
+            made = _make_object([(name, self.part(item, f"{place}.{name}")) for name, item in plain.items()])
         if "$if" in node:
             made = _conditional(self.part(node["$if"], f"{place}.$if").compute, made)
         if "$each" in node:
@@ -159,7 +166,10 @@ def _conditional(condition: Compute, then: Part) -> Part:
 
 def _repeat(name: str, compute: Compute) -> Compute:
     def repeated(row: Row) -> Any:
-        made = [compute({**row, **child}) for child in row.get(CHILDREN, {}).get(name, ())]
+        children = cast("Sequence[MutableMapping[str, Any]]", row.get(CHILDREN, {}).get(name, ()))
+        # Not copied together: the columns of a row may be read only when they are asked for.
+        seen = cast("MutableMapping[str, Any]", row)
+        made = [compute(ChainMap(child, seen)) for child in children]
         return [item for item in made if item is not None] or None
 
     return repeated
@@ -176,6 +186,36 @@ def _bind(function: Function, arguments: tuple[Compute, ...]) -> Compute:
         return None if value is None else call(value, *[argument(row) for argument in rest])
 
     return compute
+
+
+def _if(arguments: Sequence[Compute]) -> Compute:
+    condition, then = arguments[:2]
+    otherwise = arguments[2] if len(arguments) > 2 else None
+
+    def compute(row: Row) -> Any:
+        if condition(row) is True:
+            return then(row)
+        return None if otherwise is None else otherwise(row)
+
+    return compute
+
+
+def _default(arguments: Sequence[Compute]) -> Compute:
+    return lambda row: next((value for one in arguments if (value := one(row)) not in (None, "")), None)
+
+
+def _all(arguments: Sequence[Compute]) -> Compute:
+    return lambda row: all(one(row) is True for one in arguments)
+
+
+def _any(arguments: Sequence[Compute]) -> Compute:
+    return lambda row: any(one(row) is True for one in arguments)
+
+
+_LAZY: Mapping[str, Callable[[Sequence[Compute]], Compute]] = {
+    "if": _if, "default": _default, "all": _all, "any": _any,
+}  # fmt: skip
+"""Functions that work out a value only when it is needed: a branch that is not taken cannot fail."""
 
 
 def _element(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -50,6 +51,15 @@ class MllpSettings(BaseModel):
     host: str = "127.0.0.1"
     peers: tuple[str, ...] = Field(("127.0.0.1", "::1"), description="addresses or networks that may connect")
     encoding: str = Field("utf-8", description="of messages that name none in MSH-18")
+    zone: str = Field("Europe/Amsterdam", description="of times without one, when MSH-7 names none either")
+    sector: str = Field("", description="section of the laboratory (HL7 table 0074) where OBR-24 is empty: CH, HM, ...")
+    faulty: Literal["apart", "whole"] = Field(
+        "apart", description="a segment that cannot be mapped: refused by name, the rest stored; or all refused"
+    )
+    not_taken: Literal["warn", "log", "refuse"] = Field(
+        "warn", description="content of which nothing is made: told in the answer, only logged, or all refused"
+    )
+    connections: int = Field(50, ge=1, le=1000, description="most connections at once")
     mapping: Path | None = Field(None, description="a mapping file; empty: the one that comes with the gateway")
     certificate: Path | None = Field(None, description="PEM: our certificate; with it the listener speaks TLS")
     key: Path | None = None
@@ -57,6 +67,10 @@ class MllpSettings(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "MllpSettings":
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("zone is not the name of a time zone") from None
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
         if self.trust is not None and self.certificate is None:

@@ -211,6 +211,19 @@ outbox = Table(
     comment="what changed, for what follows from it; rows are removed by who has dealt with them",
 )
 
+patient_alias = Table(
+    "patient_alias",
+    metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("patient_id", String(64), primary_key=True),
+    Column("survivor", String(64), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index(None, "provider", "fhir", "survivor"),
+    comment="a patient number that ended in another one (a merge): what comes for it goes there",
+)
+
 receipt = Table(
     "receipt",
     metadata,

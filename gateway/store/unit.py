@@ -95,6 +95,11 @@ class Owner:
     ring: KeyRing
 
 
+def local_person(pseudonyms: Pseudonyms, provider: str, version: FhirVersion, patient_id: str) -> str:
+    """The pseudonym of a patient of whom no BSN is known: nobody else has it."""
+    return pseudonyms.of("|".join(("local", provider, version.value, patient_id)))
+
+
 class Unit:
     """Writes changes of one provider and source inside the caller's transaction."""
 
@@ -115,7 +120,7 @@ class Unit:
         if birth_date is not None:
             values["birth_date"] = birth_date
         key = {"provider": self._provider, "fhir": self._version.value, "patient_id": patient_id}
-        local = self._pseudonyms.of("|".join(("local", *key.values())))
+        local = local_person(self._pseudonyms, self._provider, self._version, patient_id)
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(patient).values({"person": local, **key, **values})
         self._db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))

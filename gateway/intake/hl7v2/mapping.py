@@ -1,8 +1,9 @@
 """A mapping file for messages: the language of docs/mapping.md, with rows from segments in place of queries."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,24 +13,34 @@ from adapters.mapping.functions import functions
 from adapters.mapping.template import Compiler, Part, RecordError, TemplateError
 from adapters.mapping.terms import TermMap, Terms
 from adapters.port import AdapterMisconfigured
-from gateway.intake.hl7v2.message import Message, MessageFault, Row
-from gateway.intake.tasks import ID, Push, Task
+from gateway.intake.hl7v2.keep import KeepRule, kept
+from gateway.intake.hl7v2.message import Message, MessageFault, Place, SegmentLine
+from gateway.intake.hl7v2.row import ChildNames, Row
+from gateway.intake.hl7v2.untaken import Untaken, untaken
+from gateway.intake.tasks import ID, Key, Push, Task
 from profiles.fhir.codec import jsonio
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
 SHIPPED = Path(__file__).parent / "mappings" / "zib2017.yaml"
 KEEP_WHOLE = 200_000
 """Longest message that is kept with every resource made of it; of a longer one the mapped resource is kept."""
 
+ANCHORS = {"patient": "PID", "observation": "OBX"}
+"""Names for the rows that files of earlier releases use."""
+
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+
+Stored = Callable[[Key], tuple[Resource, int] | None]
+"""What is served now under a type and id, with its version."""
 
 
 class Section(BaseModel):
-    """One kind of resource that comes out of a message."""
+    """One kind of resource that comes out of a message: one for each segment that ``rows`` names."""
 
     model_config = _STRICT
     type: str = Field(pattern=r"^[A-Z][A-Za-z]+$")
-    rows: Literal["patient", "observation"]
+    rows: str = Field(pattern=r"^(patient|observation|[A-Z][A-Z0-9]{2})$")
     messages: tuple[str, ...]
     """Types and events: ``ADT^A01``."""
 
@@ -42,18 +53,29 @@ class Section(BaseModel):
     once: bool = False
     """Leave alone what is there already."""
 
+    keep: tuple[KeepRule, ...] = ()
+    """An update: what the message does not say stays as it is stored."""
+
     profile: str | None = None
     resource: dict[str, Any]
 
 
-class MappingFile(BaseModel):
+class MessageFile(BaseModel):
     """A whole mapping file."""
 
     model_config = _STRICT
     mapping: str
     version: FhirVersion
     systems: dict[str, str] = Field(default_factory=dict)
+    """Short names, and the names of HL7 table 0396 (``LN``, ``SCT``), for the URLs of code systems."""
+
     terms: dict[str, TermMap] = Field(default_factory=dict)
+    identity: dict[str, str] = Field(default_factory=dict)
+    """Messages about who is who: merge, link or unlink."""
+
+    quiet: dict[str, str] = Field(default_factory=dict)
+    """Places that are not taken and need no warning, each with the reason."""
+
     sections: dict[str, Section]
 
     @model_validator(mode="before")
@@ -71,14 +93,24 @@ class _Compiled:
     gone: Part | None
 
 
+@dataclass(slots=True)
+class Mapped:
+    """What a message comes to: a push, the segments that were refused by name, and what was not taken."""
+
+    push: Push
+    refused: list[MessageFault] = field(default_factory=list)
+    untaken: list[Untaken] = field(default_factory=list)
+
+
 class MessageMapping:
     """A compiled mapping."""
 
-    def __init__(self, read: MappingFile) -> None:
+    def __init__(self, read: MessageFile) -> None:
         """Compile. Raises TemplateError."""
-        known = functions(Terms(read.terms, read.systems))
-        compiler = Compiler(known, frozenset(read.terms))
+        compiler = Compiler(functions(Terms(read.terms, read.systems)), frozenset(read.terms), ChildNames())
+        self.file = read
         self.version = read.version
+        self._systems = {name.upper(): url for name, url in read.systems.items()}
         self._sections: list[_Compiled] = []
         for name, section in read.sections.items():
             body = dict(section.resource)
@@ -87,55 +119,119 @@ class MessageMapping:
             parts = [compiler.part(body.pop("id"), f"{section.type}.id"), compiler.part(body, section.type)]
             conditions = [compiler.part(one, f"{name}") if one else None for one in (section.when, section.gone)]
             self._sections.append(_Compiled(section, parts[0], parts[1], conditions[0], conditions[1]))
-        self.messages = frozenset(one for each in read.sections.values() for one in each.messages)
+        self.messages = frozenset(one for each in read.sections.values() for one in each.messages) | set(read.identity)
 
-    def push(self, message: Message, request_id: str, digest: bytes) -> Push:
-        """What a message asks for. Raises MessageFault when it cannot be mapped whole."""
-        push = Push(self.version, [], "transaction", request_id, digest)
-        made: dict[tuple[str, str], Task] = {}
-        unused = 0
-        for kind, row in message.rows():
-            used = False
-            for one in self._sections:
-                if one.section.rows == kind and message.kind in one.section.messages:
-                    task = self._task(one, row, message)
-                    if task is not None:
-                        made[task.key] = task
-                        used = True
-            unused += not used and kind == "observation"
-        if unused:
-            raise MessageFault("207", f"{unused} OBX with a value type or content that is not mapped")
-        if not made:
-            raise MessageFault("101", "there is nothing in it that can be taken in: no PID, or no OBX")
-        push.tasks.extend(made.values())
-        return push
+    def row(self, message: Message, segment: SegmentLine) -> Row:
+        """A segment as the row of a section."""
+        return Row(message, segment, self._systems)
 
-    def _task(self, one: _Compiled, row: Row, message: Message) -> Task | None:
-        try:
-            if one.when is not None and one.when.compute(row) is not True:
-                return None
-            id_ = one.id_of.compute(row)
-            if not isinstance(id_, str) or not ID.fullmatch(id_):
-                raise MessageFault("101", f"{one.section.type}.id: no usable number")
-            kind = one.section.type
-            if one.gone is not None and one.gone.compute(row) is True:
-                return Task("DELETE", kind, id_, place=f"{kind}/{id_}")
-            body = one.body.compute(row) or {}
-        except RecordError as fault:
-            raise MessageFault("102", f"{fault.place}: {fault.text}") from None
+    def read(
+        self,
+        message: Message,
+        request_id: str,
+        digest: bytes,
+        stored: Stored = lambda _key: None,
+        *,
+        whole: bool = False,
+    ) -> Mapped:
+        """What a message asks for.
+
+        A segment that cannot be mapped is refused by name and the rest goes on, unless ``whole``. Raises MessageFault
+        when nothing is left, and for a fault in what says whose it is.
+        """
+        message.used.clear()
+        mapped = Mapped(Push(self.version, [], "transaction", request_id, digest))
+        made: dict[Key, Task] = {}
+        told: set[int] = set()
+        for segment in message.segments:
+            sections = self._for(message, segment)
+            if not sections:
+                continue
+            try:
+                tasks, used = self._tasks(sections, message, segment, stored)
+            except MessageFault as fault:
+                if whole or segment.name == "PID":
+                    raise
+                mapped.refused.append(fault)
+                told.add(segment.number)
+                continue
+            made |= tasks
+            message.used |= used
+        if mapped.refused and not any(task.type != "Patient" for task in made.values()):
+            raise mapped.refused[0]
+        said = any(not task.only_new for task in made.values())
+        if not said and message.kind not in self.file.identity:
+            raise MessageFault(
+                "101", "there is nothing in it that can be taken in: no PID, or nothing about the patient"
+            )
+        mapped.push.tasks.extend(made.values())
+        mapped.untaken = untaken(message, self.file.quiet, told)
+        return mapped
+
+    def _for(self, message: Message, segment: SegmentLine) -> Sequence[_Compiled]:
+        return [
+            one
+            for one in self._sections
+            if ANCHORS.get(one.section.rows, one.section.rows) == segment.name and message.kind in one.section.messages
+        ]
+
+    def _tasks(
+        self, sections: Sequence[_Compiled], message: Message, segment: SegmentLine, stored: Stored
+    ) -> tuple[dict[Key, Task], set[Place]]:
+        made: dict[Key, Task] = {}
+        used: set[Place] = set()
+        where = (segment.name, segment.turn, 0)
+        for one in sections:
+            row = self.row(message, segment)
+            try:
+                task = self._task(one, row, stored)
+            except RecordError as fault:
+                raise MessageFault(
+                    "102", f"{segment.name} {segment.turn}: {fault.place}: {fault.text}", where=where
+                ) from None
+            except MessageFault as fault:
+                fault.text = f"{segment.name} {segment.turn}: {fault.text}"
+                fault.where = fault.where or where
+                raise
+            if task is not None:
+                made[task.key] = task
+                used |= row.reads
+                if task.method == "DELETE":
+                    used |= set(segment.valued())
+        if not made and segment.name == "OBX" and not any(place[0] == segment.number for place in message.used):
+            raise MessageFault(
+                "207", f"{segment.name} {segment.turn}: a value of a kind that is not taken", where=where
+            )
+        return made, used
+
+    def _task(self, one: _Compiled, row: Row, stored: Stored) -> Task | None:
+        if one.when is not None and one.when.compute(row) is not True:
+            return None
+        kind = one.section.type
+        id_ = one.id_of.compute(row)
+        if not isinstance(id_, str) or not ID.fullmatch(id_):
+            raise MessageFault("101", f"{kind}.id: no usable number")
+        if one.gone is not None and one.gone.compute(row) is True:
+            return Task("DELETE", kind, id_, place=f"{kind}/{id_}")
+        body = one.body.compute(row) or {}
         meta = {"meta": {"profile": [one.section.profile]}} if one.section.profile else {}
+        version: int | None = None
+        if one.section.keep:
+            known = stored((kind, id_))
+            version = known[1] if known else None
+            body = kept(one.section.keep, row, body, known[0] if known else None)
         resource = {"resourceType": kind, "id": id_, **meta, **body}
-        received = (message.raw, "hl7v2") if len(message.raw) <= KEEP_WHOLE else None
+        raw = row.message.raw
         return Task(
             "PUT", kind, id_, resource, jsonio.dump(resource), only_new=one.section.once, place=f"{kind}/{id_}",
-            received=received,
+            received=(raw, "hl7v2") if len(raw) <= KEEP_WHOLE else None, if_match=version,
         )  # fmt: skip
 
 
 def load_mapping(path: Path) -> MessageMapping:
     """Read and compile a mapping file. Raises AdapterMisconfigured that names the place."""
     try:
-        read = MappingFile.model_validate(yaml.load(path.read_text("utf-8"), StrictLoader))  # noqa: S506 - a SafeLoader
+        read = MessageFile.model_validate(yaml.load(path.read_text("utf-8"), StrictLoader))  # noqa: S506 - a SafeLoader
         return MessageMapping(read)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

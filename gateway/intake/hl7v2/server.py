@@ -5,34 +5,25 @@ after 207 the same message can be sent again. Nothing of a message that gets AE 
 """
 
 import asyncio
-import hashlib
 import ipaddress
 import logging
 import ssl
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from hl7.mllp import HL7StreamReader, HL7StreamWriter, start_hl7_server
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.audit.trail import AuditUnavailable, Trail
-from gateway.intake.hl7v2.mapping import SHIPPED, MessageMapping, load_mapping
-from gateway.intake.hl7v2.message import Message, MessageFault
-from gateway.intake.refusal import Refusal
+from gateway.intake.hl7v2.acknowledge import Answered, Header, Line, acknowledgement, batched, replies
+from gateway.intake.hl7v2.frames import Batch, Frames, framed, messages_of
+from gateway.intake.hl7v2.take import MessageTaker, Outcome
 from gateway.intake.settings import MllpSettings
-from gateway.intake.tasks import Push
-from gateway.intake.work import Intake, Taken
+from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
 from gateway.store.reader import StoreUnavailable
-from profiles.fhir.errors import FormatError
 
 log = logging.getLogger("gateway.intake.hl7v2")
 
-BEGIN, END = b"\x0b", b"\x1c\r"
-CONNECTIONS = 20
-"""Most connections of one source."""
-ERRORS = {"100": "Segment sequence error", "101": "Required field missing", "102": "Data type error",
-          "200": "Unsupported message type", "202": "Unsupported processing id", "203": "Unsupported version id",
-          "204": "Unknown key identifier", "207": "Application internal error"}  # fmt: skip
+FRAME_SECONDS = 10.0
+"""Time in which a frame must have come whole, and in which a sender must take its answer."""
 
 
 class MllpListener:
@@ -48,23 +39,23 @@ class MllpListener:
         *,
         production: bool = False,
     ) -> None:
+        """Raises AdapterMisconfigured for a mapping that cannot be used."""
         self._name = name
         self._settings = settings
-        self._intake = intake
+        self._limit = intake.settings.body_bytes
+        self._seconds = min(FRAME_SECONDS, intake.settings.body_seconds)
         self._trail = trail
         self._worker = worker
-        self._production = production
-        self._mapping: MessageMapping = load_mapping(settings.mapping or SHIPPED)
+        self._taker = MessageTaker(name, settings, intake, production=production)
         self._peers = tuple(ipaddress.ip_network(peer, strict=False) for peer in settings.peers)
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> asyncio.Server:
         """Listen. Raises OSError or ssl.SSLError."""
-        server: asyncio.Server = await start_hl7_server(
-            self._connected, self._settings.host, self._settings.port, limit=self._intake.settings.body_bytes,
-            ssl=_context(self._settings),
-        )  # fmt: skip
-        return server
+        one = self._settings
+        return await asyncio.start_server(
+            self._connected, one.host, one.port, limit=self._limit, ssl=_context(one), backlog=100
+        )
 
     async def stop(self, server: asyncio.Server) -> None:
         """Stop listening and end the connections; a message that is being worked on is finished first."""
@@ -73,17 +64,26 @@ class MllpListener:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _connected(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._open) >= CONNECTIONS or not self._is_peer(writer):
+        if task is None or not self._is_peer(writer):
+            writer.close()
+            return
+        if len(self._open) >= self._settings.connections:
+            log.warning("%s: a connection is refused, %d are open", self._name, len(self._open))
             writer.close()
             return
         self._open.add(task)
+        frames = Frames(reader, self._seconds)
         try:
-            while (raw := await self._next(reader)) is not None:
-                reply = await asyncio.shield(self.answer(raw))
-                writer.writeblock(reply)
-                await writer.drain()
+            while (frame := await frames.next()) is not None:
+                if frames.passed:
+                    log.warning("%s: %d bytes outside a frame were passed over", self._name, frames.passed)
+                    frames.passed = 0
+                for reply in await asyncio.shield(self.answer(frame)):
+                    writer.write(framed(reply))
+                async with asyncio.timeout(FRAME_SECONDS):
+                    await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as fault:
             log.warning("%s: connection ended: %s", self._name, type(fault).__name__)
         except asyncio.CancelledError:
@@ -92,19 +92,7 @@ class MllpListener:
             self._open.discard(task)
             writer.close()
 
-    async def _next(self, reader: HL7StreamReader) -> bytes | None:
-        """The next message; a connection may wait for long between messages, but not within one."""
-        try:
-            first = await reader.readexactly(1)
-        except asyncio.IncompleteReadError:
-            return None
-        if first != BEGIN:
-            raise OSError("not MLLP")
-        async with asyncio.timeout(self._intake.settings.body_seconds):
-            block: bytes = await reader.readuntil(END)
-        return block[: -len(END)]
-
-    def _is_peer(self, writer: HL7StreamWriter) -> bool:
+    def _is_peer(self, writer: asyncio.StreamWriter) -> bool:
         address = ipaddress.ip_address(str((writer.get_extra_info("peername") or ("0.0.0.0",))[0]))  # noqa: S104
         plain = getattr(address, "ipv4_mapped", None) or address
         found = any(plain in network for network in self._peers)
@@ -112,81 +100,52 @@ class MllpListener:
             log.warning("%s: a connection from an address that is not in peers", self._name)
         return found
 
-    async def answer(self, raw: bytes) -> bytes:
-        """The acknowledgement of a message. Never raises."""
-        message: Message | None = None
+    async def answer(self, frame: bytes) -> list[bytes]:
+        """What goes back for a frame: nothing for an acknowledgement, one batch for a batch. Never raises."""
+        batch = messages_of(frame)
+        if not batch.opening:
+            return [reply for raw in batch.messages for reply in await self._replies(raw)]
+        return [batched(batch.opening, await self._batch(batch))]
+
+    async def _batch(self, batch: Batch) -> list[bytes]:
+        if batch.complete:
+            return [acknowledgement(Header(raw), said.code, said.lines) for raw in batch.messages
+                    for said in (await self._said(raw),)]  # fmt: skip
+        log.warning("%s: a batch without all its messages is refused", self._name)
+        line = Line("E", "102", "BTS-1: the batch does not hold as many messages as it says; nothing was stored")
+        return [acknowledgement(Header(raw), "AE", (line,)) for raw in batch.messages]
+
+    async def _replies(self, raw: bytes) -> list[bytes]:
+        if Header(raw).is_answer:
+            log.info("%s: an acknowledgement came in; it is not answered", self._name)
+            return []
+        return replies(raw, await self._said(raw))
+
+    async def _said(self, raw: bytes) -> Answered:
         try:
-            message = Message.read(raw, self._settings.encoding)
-            read = message
-            self._check(read)
-            taken: Taken = await self._worker.run(lambda: self._take(read))
-            await note(self._trail, taken.records)
-            if taken.answer.status < 400:
-                return acknowledgement(message, "AA")
-            issues = [issue["details"]["text"] for issue in taken.answer.resource["issue"][:5]]
-            if taken.answer.status == 503:
-                return acknowledgement(message, "AR", "207", issues[:1])
-            return acknowledgement(message, "AE", "204" if taken.answer.status == 409 else "102", issues)
-        except MessageFault as fault:
-            log.warning("%s: message refused: %s", self._name, fault.text)
-            return acknowledgement(message, "AR" if fault.rejected else "AE", fault.code, [fault.text])
-        except (FormatError, Refusal) as fault:
-            return acknowledgement(message, "AE", "102", [str(fault)[:200]])
-        except (StoreUnavailable, AuditUnavailable) as fault:
-            log.error("%s: store or audit unavailable: %s", self._name, type(fault.__cause__).__name__)
-            return acknowledgement(message, "AR", "207", ["temporarily unavailable, not stored; send it again"])
+            outcome: Outcome = await self._worker.run(lambda: self._take(raw))
+            await note(self._trail, outcome.records)
+            return outcome.said
+        except (StoreUnavailable, AuditUnavailable, SQLAlchemyError) as fault:
+            log.error("%s: store or audit unavailable: %s", self._name, type(fault.__cause__ or fault).__name__)
+            return Answered("AR", (Line("E", "207", "temporarily unavailable, not stored; send it again"),))
         except Exception:
             log.exception("%s: unexpected fault", self._name)
-            return acknowledgement(message, "AR", "207", ["an internal error, which was logged"])
+            return Answered("AR", (Line("E", "207", "an internal error, which was logged"),))
 
-    def _check(self, message: Message) -> None:
-        header = message.header
-        if message.kind not in self._mapping.messages:
-            raise MessageFault("200", "this message type and event are not taken", rejected=True)
-        if not str(header["MSH_12"] or "").startswith("2."):
-            raise MessageFault("203", "only version 2 of HL7", rejected=True)
-        if self._production and header["MSH_11"] != "P":
-            raise MessageFault("202", "only processing id P", rejected=True)
-        if not header["MSH_10"]:
-            raise MessageFault("101", "MSH-10: no message control id")
-
-    def _take(self, message: Message) -> Taken:
-        digest = hashlib.sha256(message.raw).digest()
-        # Some senders begin their numbers anew: the same number with another content is another message.
-        request_id = f"{str(message.header['MSH_10'])[:60]}:{digest.hex()}"
-
-        def push() -> Push:
-            return self._mapping.push(message, request_id, digest)
-
-        return self._intake.take(self._name, push)
-
-
-def acknowledgement(message: Message | None, code: str, error: str = "", texts: Sequence[str] = ()) -> bytes:
-    """An ACK in original mode: MSH, MSA, and an ERR for every reason."""
-    at = datetime.now(UTC)
-
-    def get(place: str) -> str:
-        return _escaped(str(message.header[place] or "")) if message is not None else ""
-
-    event, version = get("MSH_9_2"), get("MSH_12") or "2.5"
-    names = "|".join((get("MSH_5"), get("MSH_6"), get("MSH_3"), get("MSH_4")))
-    control = f"A{at:%Y%m%d%H%M%S%f}"
-    lines = [
-        f"MSH|^~\\&|{names}|{at:%Y%m%d%H%M%S}+0000||ACK^{event}^ACK|{control}|{get('MSH_11') or 'P'}|{version}"
-        "||||||UNICODE UTF-8",
-        f"MSA|{code}|{get('MSH_10')}",
-    ]
-    for text in texts:
-        coded = f"{error}^{ERRORS.get(error, '')}^HL70357"
-        lines.append(f"ERR|||{coded}|E||||{_escaped(text)}")
-    return ("\r".join(lines) + "\r").encode()
-
-
-_ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
-
-
-def _escaped(text: str) -> str:
-    return "".join(_ESCAPES.get(char, char if char >= " " else " ") for char in text)
+    def _take(self, raw: bytes) -> Outcome:
+        """Take it; in enhanced mode a message with faulty content is kept, as the commit answer says that it is."""
+        outcome = self._taker.take(raw)
+        header = Header(raw)
+        if (
+            outcome.said.code == "AE"
+            and not outcome.said.kept
+            and header.enhanced
+            and header[16].upper() in ("AL", "ER")
+        ):
+            self._taker.hold(raw, f"{header.component(9, 1)}^{header.component(9, 2)}", outcome.said.lines)
+            return Outcome(Answered("AE", outcome.said.lines, kept=True), outcome.records)
+        return outcome
 
 
 def _context(settings: MllpSettings) -> ssl.SSLContext | None:
