@@ -32,9 +32,9 @@ from benchmarks.frame import (
 from benchmarks.population import PROVIDER, Population
 from benchmarks.static import write
 from gateway.cli.db import upgrade
-from gateway.wiring import keys_of
 from gateway.settings import load
 from gateway.store.engine import open_engine
+from gateway.wiring import keys_of
 from profiles.standards.load import catalogue
 from workbench.statictokens import StaticToken, issue
 

@@ -84,8 +84,9 @@ def _selects(mine: str) -> Selects:
         return Hot.of(
             f"""SELECT {ROW}, CASE WHEN (SELECT count(*) {own} WHERE {mine} AND {of_type}) <= {FEW} THEN {body} END
                 {own} WHERE {mine} AND {some}""",
-            f"""SELECT {ROW}, CASE WHEN (SELECT count(*) FROM patient AS p {_lateral("1", "resource AS r", of_type)} AS r
-                WHERE {mine}) <= {FEW} THEN {body} END
+            f"""SELECT {ROW}, CASE WHEN (
+                    SELECT count(*) FROM patient AS p {_lateral("1", "resource AS r", of_type)} AS r WHERE {mine}
+                ) <= {FEW} THEN {body} END
                 FROM patient AS p {_lateral("r.*", "resource AS r", some)} AS r WHERE {mine}""",
         )
 

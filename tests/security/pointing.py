@@ -9,7 +9,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.whose import OWNERS
 
 DEEPEST = 4
-"""Elements below the resource that are looked into: ``evidence.detail``, ``note.authorReference``, an extension's value."""
+"""Elements below the resource that are looked into: ``evidence.detail``, ``note.authorReference``, extensions."""
 
 NEVER = {"Bundle", "Parameters", "OperationOutcome", "CapabilityStatement", "TestScript", "TestReport"}
 """Types that are no part of anybody's record."""

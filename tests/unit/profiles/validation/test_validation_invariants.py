@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from unit.profiles.validation.small_definitions import TEST, element, knowing, observation, profile, rules
 
-
 PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
-GENERAL = " and 'x'.toChars().count() = 1"
-"""What makes an expression too much for the small compiler."""
 
 
 def verdict(path: str, expression: str, resource: dict[str, Any], resolve: Any = None) -> list[tuple[str, str]]:
     """What is wrong (or not checkable) with a resource by one invariant at one element."""
-    rule = {"key": "t-1", "severity": "error", "human": "x", "expression": expression + GENERAL}
-    with pytest.raises(Unsupported):
+    rule = {"key": "t-1", "severity": "error", "human": "x", "expression": expression}
     where = {**element(path), "constraint": [rule]}
     definition = profile("ruled", "Observation", *([where] if "." in path else []))
     if "." not in path:

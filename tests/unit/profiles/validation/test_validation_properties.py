@@ -1,8 +1,6 @@
 """Properties: whatever comes in, a report comes out; what is broken is found."""
 
-import contextlib
 import copy
-import re
 from decimal import Decimal
 from typing import Any
 
