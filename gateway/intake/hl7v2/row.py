@@ -3,8 +3,8 @@
 ``OBX_5`` is OBX-5 (first repetition, first component and sub-component), ``PID_5_2`` a component, ``PID_5_1_3`` a
 sub-component. An ending says how a repetition is read: ``_time``, ``_text`` (all of it, as text), ``_lines`` (all
 repetitions, as lines), ``_concept`` (CE, CWE, CNE), ``_words`` (their text alone), ``_person`` (XCN, XPN as people
-write a name), ``_digest`` (a short name made of all of it). Child rows are ``PID_13`` (its repetitions) and ``NTE`` (the
-segments that go with this one). A place that is empty, or null, gives nothing.
+write a name), ``_digest`` (a short name made of all of it). Child rows are ``PID_13`` (its repetitions) and ``NTE``
+(the segments that go with this one). A place that is empty, or null, gives nothing.
 """
 
 import re
