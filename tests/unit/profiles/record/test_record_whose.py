@@ -1,4 +1,4 @@
-"""Whose a resource is: one table, and the same verdict where what comes in is placed and where live answers are guarded."""
+"""Whose a resource is: one table, and the same verdict where it is placed and where live answers are guarded."""
 
 from typing import Any
 
