@@ -106,6 +106,11 @@ def _way(base: BaseFacts, type_: str, names: list[str]) -> tuple[Place, ...] | N
     return tuple(found) if type_ == "Reference" else None
 
 
+def ownable(version: FhirVersion, type_: str) -> bool:
+    """Whether a type has an element that says whose it is."""
+    return type_ == "Patient" or owned(version, type_, "", "x") != owned(version, type_, "", "y")
+
+
 def marked(version: FhirVersion, type_: str, id_: str, patient: str, mark: str) -> dict[str, Any]:
     """A resource full of a text: names, titles, codes, displays."""
     values = {

@@ -131,14 +131,21 @@ async def send(app: ASGIApp, method: str, path: str, body: Any = None, **options
 def house(kind: str, folder: Path, section: IntakeSettings | None = None, **sources: SourceSettings) -> Iterator[House]:
     """A listener on an empty database."""
     with database(kind, folder) as url:
-        settings = settings_for(url, section or IntakeSettings(sources=sources or {"epd": source()}))
         engine = open_engine(url)
         upgrade(engine)
         engine.dispose()
-        with start_blocking_portal() as portal:
-            found = House(url, settings, portal.call(wire_intake, settings), portal)
-            try:
-                yield found
-            finally:
-                found.engine.dispose()
-                portal.call(found.parts.close)
+        with pushing(url, section, **sources) as found:
+            yield found
+
+
+@contextmanager
+def pushing(url: str, section: IntakeSettings | None = None, **sources: SourceSettings) -> Iterator[House]:
+    """A listener on a database that is there."""
+    settings = settings_for(url, section or IntakeSettings(sources=sources or {"epd": source()}))
+    with start_blocking_portal() as portal:
+        found = House(url, settings, portal.call(wire_intake, settings), portal)
+        try:
+            yield found
+        finally:
+            found.engine.dispose()
+            portal.call(found.parts.close)

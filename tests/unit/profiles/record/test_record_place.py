@@ -86,3 +86,35 @@ def test_what_is_recorded_of_a_newborn_in_the_mothers_episode_stands_in_her_reco
 def test_a_hint_places_what_nothing_else_does() -> None:
     task = resource("Task", "t")
     assert place([ANNA, task], hints={("Task", "t"): "anna"}).patients[("Task", "t")] == "anna"
+
+
+def test_a_hint_never_takes_a_resource_from_the_patient_that_it_names() -> None:
+    """The Encounter of one person was put into another person's record by who loaded it."""
+    visit = resource("Encounter", "v", subject=to("Patient/bert"))
+    assert place([ANNA, BERT, visit], hints={("Encounter", "v"): "anna"}).patients[("Encounter", "v")] == "bert"
+    assert "Patient/bert" in place([ANNA, visit], hints={("Encounter", "v"): "anna"}).refused[("Encounter", "v")]
+    # Who says the same as the resource does is believed: a record whose Patient is delivered elsewhere.
+    assert place([visit], hints={("Encounter", "v"): "bert"}).patients[("Encounter", "v")] == "bert"
+
+
+def test_an_episode_of_another_does_not_take_the_data_of_a_person_with_a_record_of_their_own() -> None:
+    number = [{"system": "http://fhir.nl/fhir/NamingSystem/bsn", "value": "999990020"}]
+    episode = resource("EpisodeOfCare", "e", patient=to("Patient/anna"))
+    weight = resource("Observation", "w", subject=to("Patient/bert"), context=to("EpisodeOfCare/e"))
+    known = {("Patient", "anna"): "anna", ("Patient", "bert"): "bert", ("EpisodeOfCare", "e"): "anna"}.get
+    assert place([ANNA, {**BERT, "identifier": number}, episode, weight]).patients[("Observation", "w")] == "bert"
+    assert place([weight], known, number=lambda _id: "999990020").patients[("Observation", "w")] == "bert"
+    # A newborn has no number yet: what the midwife recorded stands in the mother's record.
+    assert place([weight], known).patients[("Observation", "w")] == "anna"
+
+
+def test_an_address_elsewhere_is_nobody_here() -> None:
+    far = resource("Flag", "f", subject=to("https://other.test/fhir/Patient/anna"))
+    assert "nobody's here" in place([ANNA, far]).refused[("Flag", "f")]
+    doctor = resource("Practitioner", "d", extension=[{"valueReference": to("https://other.test/fhir/Patient/anna")}])
+    assert "not known here" in place([ANNA, doctor]).refused[("Practitioner", "d")]
+
+
+def test_owner_elements_that_disagree_are_refused() -> None:
+    both = resource("Observation", "o", subject=to("Patient/anna"), patient=to("Patient/bert"))
+    assert "more than one patient" in place([ANNA, BERT, both]).refused[("Observation", "o")]

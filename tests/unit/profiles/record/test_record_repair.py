@@ -83,3 +83,35 @@ def test_urns_of_a_bundle_become_relative_references() -> None:
     node: dict[str, Any] = {"resourceType": "Condition", "subject": {"reference": "urn:uuid:1"}}
     assert resolve_urns(node, {"urn:uuid:1": ("Patient", "p")})[0].expression == "Condition.subject.reference"
     assert node["subject"]["reference"] == "Patient/p"
+
+
+def test_a_name_never_comes_from_another_patient_nor_from_an_address_elsewhere() -> None:
+    """Mother and child: his data may stand in her record, and his name is still his."""
+    held = {
+        ("Patient", "child"): ("child", {"resourceType": "Patient", "name": [{"text": "Kees"}]}),
+        ("RelatedPerson", "kees"): ("mother", {"resourceType": "RelatedPerson", "name": [{"text": "Kees"}]}),
+        ("Practitioner", "d"): ("", {"resourceType": "Practitioner", "name": [{"text": "Dr. Smit"}]}),
+        ("Patient", "stray"): ("", {"resourceType": "Patient", "name": [{"text": "Niemand"}]}),
+    }
+    wanted = {
+        "subject": ("Patient/child", None),
+        "asserter": ("RelatedPerson/kees", "Kees"),
+        "recorder": ("Practitioner/d", "Dr. Smit"),
+        "far": ("https://other.test/fhir/Practitioner/d", None),
+        "stray": ("Patient/stray", None),
+        "gone": ("Practitioner/x", None),
+    }
+    weight: dict[str, Any] = {name: {"reference": reference} for name, (reference, _) in wanted.items()}
+    fill_display(weight, Neighbours("mother", held.get))
+    assert {name: weight[name].get("display") for name in wanted} == {name: text for name, (_, text) in wanted.items()}
+    shared: dict[str, Any] = {name: {"reference": reference} for name, (reference, _) in wanted.items()}
+    fill_display(shared, Neighbours("", held.get))
+    assert [name for name in wanted if "display" in shared[name]] == ["recorder"]
+
+
+def test_a_display_of_the_source_is_left_alone_whoever_it_names() -> None:
+    said: dict[str, Any] = {
+        "asserter": {"reference": "Patient/bram", "display": "Bram"},
+        "x": {"reference": "Patient/b", "_display": {}},
+    }
+    assert fill_display(said, Neighbours("anna", lambda _key: ("anna", {"resourceType": "Patient", "name": "X"}))) == []
