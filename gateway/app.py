@@ -19,19 +19,20 @@ from gateway.calendar import today_here
 from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Collector
 from gateway.collect.sources import TEXTS, probe, samples
+from gateway.health import store_probe
 from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
-from gateway.http.api import Api, described, refused_input, typed_routes
+from gateway.http.api import Api, described, typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
-from gateway.http.health import store_probe
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings, SettingsError
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
+from gateway.typed import refused_input
 from gateway.wiring import Wiring, keys_of, wire
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations

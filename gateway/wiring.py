@@ -25,13 +25,17 @@ from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
 from auth.router import AuthApp, build
 from auth.store.store import GRANT_SELECT, GrantRow
+from gateway import health
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Sources, sources_of
 from gateway.collect.sources import close
+from gateway.health import store_probe
 from gateway.host import GatewayHost
 from gateway.http.exchange import UUID
+from gateway.intake.admin import Desk
+from gateway.intake.admin import application as admin
 from gateway.intake.hl7v2.server import MllpListener
 from gateway.intake.http import Listener, application
 from gateway.intake.listener import IntakeParts, guarded, impatient
@@ -181,7 +185,9 @@ def wire_intake(settings: Settings) -> IntakeParts:
         for name, one in section.sources.items()
         if one.mllp is not None
     )
-    app = guarded(application(Listener(section, intake, logins, trail, worker)), section)
+    listener = Listener(section, intake, logins, trail, worker)
+    desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
+    app = guarded(application(listener, health.application(store_probe(engine)), admin(desk)), section)
     return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages)
 
 

@@ -7,6 +7,7 @@ import click
 
 from gateway.cli.context import console, with_settings
 from gateway.http.api import described
+from gateway.intake import admin
 from gateway.settings import Settings
 from profiles.standards.load import catalogue
 
@@ -16,17 +17,18 @@ EXAMPLE = "ziekenhuiszandoord"
 """The provider in the exported document, likewise."""
 
 
-def exported() -> str:
-    """The document as it stands in openapi/."""
-    document = described(catalogue(), EXAMPLE, BASE_URL)
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def exported() -> dict[str, str]:
+    """The documents as they stand in openapi/, by file name: the public one, and that of the internal listener."""
+    made = {"gateway.json": described(catalogue(), EXAMPLE, BASE_URL), "admin.json": admin.described()}
+    return {name: json.dumps(document, indent=1, ensure_ascii=False) + "\n" for name, document in made.items()}
 
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default="openapi", show_default=True)
 @with_settings
 def openapi(_settings: Settings, folder: Path) -> None:
-    """Write gateway.json, the description of every request of every standard."""
+    """Write gateway.json (every request of every standard) and admin.json (the operators' paths of the listener)."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gateway.json").write_text(exported(), "utf-8")
-    console.print(f"{folder / 'gateway.json'} written", highlight=False)
+    for name, text in exported().items():
+        (folder / name).write_text(text, "utf-8")
+        console.print(f"{folder / name} written", highlight=False)

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from gateway.http import health, openapi, validate
+from gateway import health
+from gateway.http import openapi, validate
 from gateway.http.validate import Validators
 from gateway.version import SOFTWARE
 from profiles.standards.load import Catalogue
@@ -36,11 +34,3 @@ def described(catalogue: Catalogue, provider: str, base_url: str) -> openapi.Jso
         raise RuntimeError("these routes are for their description only")
 
     return openapi.document(catalogue, provider, base_url, SOFTWARE, typed_routes(nothing, nothing, 0))  # type: ignore[arg-type]
-
-
-async def refused_input(_request: Request, fault: Exception) -> Response:
-    """What a typed API answers to input that does not fit: where and why, and never the input itself."""
-    if not isinstance(fault, RequestValidationError):
-        raise fault
-    detail = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in fault.errors()]
-    return JSONResponse({"detail": detail}, 422, headers={"cache-control": "no-store"})

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from auth.peer.transport import peer_of
@@ -185,8 +185,8 @@ def _written(answer: Answer, format_: Format, version: FhirVersion) -> Response:
     return Response(body, answer.status, {**headers, "content-type": content_type(format_, version)})
 
 
-def application(listener: Listener) -> ASGIApp:
-    """The application of the internal listener."""
+def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> ASGIApp:
+    """The application of the internal listener; ``health`` and ``admin`` are mounted at these names."""
 
     async def other(_request: Request) -> Response:
         answer = _answer_of(Problem(405, "not-supported", "This listener takes data; it gives none."))
@@ -198,6 +198,8 @@ def application(listener: Listener) -> ASGIApp:
     taking: Callable[[Request], Awaitable[Response]] = listener.push
     return Starlette(
         routes=[
+            Mount("/health", health),
+            Mount("/admin", admin),
             Route("/metrics", metrics),
             Route("/intake/token", listener.token, methods=["POST"]),
             Route("/intake/{source}", taking, methods=["POST"]),

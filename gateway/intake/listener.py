@@ -87,14 +87,8 @@ def guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
 
     Raises LoginFault when the certificates cannot be used.
     """
-    hosts = _Hosts(
-        frozenset(
-            host.lower()
-            for one in section.sources.values()
-            if isinstance(one.auth, HostLogin)
-            for host in one.auth.hosts
-        )
-    )
+    sources = [one.auth.hosts for one in section.sources.values() if isinstance(one.auth, HostLogin)]
+    hosts = _Hosts(frozenset(host.lower() for given in (section.operators, *sources) for host in given))
     tls: TlsSettings = section.tls
     try:
         check = None if tls.peer == "none" else peer_check(tls)

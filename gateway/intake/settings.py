@@ -103,6 +103,9 @@ class IntakeSettings(BaseModel):
     sources: dict[Annotated[str, Field(pattern=_NAME)], SourceSettings] = Field(
         {}, description="systems that push, by name (docs/intake.md); without any the listener does not run"
     )
+    operators: tuple[str, ...] = Field(
+        (), description="hosts of client certificates that may use /admin; empty: nobody, in test mode everybody"
+    )
     body_bytes: int = Field(50_000_000, ge=1000, le=50_000_000, description="largest accepted body")
     body_seconds: float = Field(30.0, gt=0, le=600, description="time in which a body must have arrived")
     entries: int = Field(5_000, ge=1, description="most entries of one Bundle")

@@ -26,8 +26,8 @@ BY_NAME = {
     "medmij-gateway-workbench": "our own other distribution",
 }
 """Declared and imported by no statement of ours, with who uses it."""
-COMES_WITH = {"psycopg-pool": "psycopg", "antlr4-python3-runtime": "fhirpathpy"}
-"""Imported, and installed by a package that is declared (an extra, or its parser)."""
+COMES_WITH = {"psycopg-pool": "psycopg"}
+"""Imported, and installed as an extra of a package that is declared."""
 
 
 @dataclass(frozen=True)

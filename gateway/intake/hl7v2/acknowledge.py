@@ -133,7 +133,7 @@ def batched(opening: Sequence[bytes], answers: Sequence[bytes]) -> bytes:
         sent = Header(b"MSH" + line[3:])
         names = "|".join(_again(sent, number) for number in (5, 6, 3, 4))
         made.append(f"{line[:3].decode('ascii')}|^~\\&|{names}|{at:%Y%m%d%H%M%S}+0000||||{_again(sent, 11)}".encode())
-    # BHS-11 and FHS-11 are control ids; the reference to those of the sender is field 12.
+    # BHS.11 and FHS.11 are control ids; the reference to those of the sender is field 12.
     kinds = [line[:3] for line in opening]
     ends = ([b"BTS|%d" % len(answers)] if b"BHS" in kinds else []) + ([b"FTS|1"] if b"FHS" in kinds else [])
     return b"\r".join([*made, *(one.rstrip(b"\r") for one in answers), *ends]) + b"\r"

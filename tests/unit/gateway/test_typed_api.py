@@ -11,8 +11,9 @@ from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 
-from gateway.http.api import described, refused_input
-from gateway.http.health import router
+from gateway.health import router
+from gateway.http.api import described
+from gateway.typed import refused_input
 from profiles.fhir.authored import AuthoringError, authored
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.version import FhirVersion

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,9 +21,9 @@ class Health(BaseModel):
     status: Literal["live", "ready", "store unavailable"] = Field(description="in one word or two")
 
 
-def router(probe: Callable[[], None]) -> APIRouter:
+def router(probe: Callable[[], None], prefix: str = "/health") -> APIRouter:
     """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError when that fails."""
-    paths = APIRouter(prefix="/health", tags=["Health"])
+    paths = APIRouter(prefix=prefix, tags=["Health"])
 
     async def live(response: Response) -> Health:
         """200 as long as the process runs."""
@@ -48,6 +48,13 @@ def router(probe: Callable[[], None]) -> APIRouter:
     paths.head("/live", include_in_schema=False)(live)
     paths.head("/ready", include_in_schema=False)(ready)
     return paths
+
+
+def application(probe: Callable[[], None]) -> FastAPI:
+    """The same paths as an application to mount at ``/health``."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(router(probe, prefix=""))
+    return app
 
 
 OPEN: dict[str, Any] = {"security": []}
