@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 
-.PHONY: run demo test check lint lock requirements clean
+.PHONY: run demo test nightly lint lock requirements clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway demo serve --port $(PORT)
@@ -17,6 +17,12 @@ test: $(VENV)/.installed-dev
 	tools/install-test-services
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -q -n 2 --dist worksteal
+
+# What takes truly long: every mutant of every instance, and twenty kills of the listener. Not part of `make test`.
+nightly: $(VENV)/.installed-dev
+	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
+	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
+	  tests/flow/test_intake_durability.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -5,9 +5,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from shared import lacking, shared
+from databases import POSTGRES
+from hypothesis import HealthCheck, settings
+from shared import NO_POSTGRES, lacking, shared
 
 from profiles.validation.schema.packages import install
+
+# How long an example takes is a matter of the machine; what must be cheap is measured where it is tested.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 # No test sees the package cache of whoever runs it: only what the test itself puts into one.
 os.environ["GATEWAY_PACKAGES"] = tempfile.mkdtemp(prefix="gateway-no-packages-")
@@ -26,6 +32,12 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
     monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without PostgreSQL what is marked as needing it is skipped, in plain sight."""
+    if POSTGRES == "none" and item.get_closest_marker("postgres") is not None:
+        pytest.skip(NO_POSTGRES)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,7 @@
-"""Databases for tests: the embedded SQLite, and a PostgreSQL database of its own per test."""
+"""Databases for tests: the embedded SQLite, and a PostgreSQL database of its own per test.
+
+``GATEWAY_TEST_POSTGRES`` says where the server is; ``none`` leaves out what needs one.
+"""
 
 import os
 import uuid
@@ -7,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
+from shared import NO_POSTGRES
 
 POSTGRES = os.environ.get("GATEWAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
 KINDS = ("sqlite", "postgresql")
@@ -18,6 +23,8 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder}/gateway.db"
         return
+    if POSTGRES == "none":
+        pytest.skip(NO_POSTGRES)
     name = f"gateway_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')

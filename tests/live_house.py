@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 from servers import Running, free_port, settings_for
 from starlette.types import ASGIApp
+from timing import START
 
 from gateway.app import create_app
 from gateway.cli.db import upgrade
@@ -35,7 +36,7 @@ def listening(app: ASGIApp, port: int) -> Iterator[None]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 20
+    until = time.monotonic() + START
     while not server.started:
         if time.monotonic() > until or not thread.is_alive():
             raise RuntimeError("the server did not start")

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from pydantic import BaseModel
+from timing import START
 
 from gateway.app import create_app
 from gateway.cli.db import upgrade
@@ -76,7 +77,7 @@ def serving(url: str, *, world: bool = True, visits: bool = False, **overrides: 
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + START
     while not server.started:
         if time.monotonic() > deadline or not thread.is_alive():
             raise RuntimeError("the gateway did not start")

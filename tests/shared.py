@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(os.environ.get("GATEWAY_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 REASON = "official material not here: "
 PAPERS = "working papers not here: "
+NO_POSTGRES = "PostgreSQL is left out (GATEWAY_TEST_POSTGRES=none)"
 """How the reasons of these skips begin; the end of the run counts them by it. Working papers are not published."""
 FETCH = "tools/fetch-official --into ../shared"
 
@@ -25,6 +26,8 @@ def lacking(skipped: Iterable[object]) -> str:
     papers = sum(PAPERS in reason for reason in reasons)
     told = [f"{official} tests need official packages, scripts or examples: {FETCH}"] if official else []
     told += [f"{papers} tests compare with working papers that are not published"] if papers else []
+    without = sum(NO_POSTGRES in reason for reason in reasons)
+    told += [f"{without} tests need PostgreSQL"] if without else []
     return "; ".join(told)
 
 

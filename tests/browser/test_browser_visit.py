@@ -183,8 +183,8 @@ def test_what_breaks_the_policy_would_be_noticed(base: str, browser: Browser) ->
     """UI-14: every other test of this folder ends by asking whether a page complained; this one provokes it."""
     context = browser.new_context()
     tab = Tab(base, context).depart()
-    tab.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:red\">x</p>')")
-    tab.page.wait_for_timeout(200)
+    with tab.page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        tab.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:red\">x</p>')")
     context.close()
     assert "Content Security Policy" in " ".join(tab.complaints)
     with pytest.raises(AssertionError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from contract.foreign import node, snake
 from shared import shared
+from timing import LONG
 
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
@@ -75,7 +76,7 @@ def collect(settings: FhirSettings) -> dict[str, Batch]:
     async def whole() -> dict[str, Batch]:
         adapter = FhirAdapter(settings)
         key = PatientKey(local_ids=(LocalId(None, PATIENT),))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + LONG
         queries = {
             rule.id: AdapterQuery(
                 "p",

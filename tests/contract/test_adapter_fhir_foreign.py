@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from contract.adapter_world import ANNA_KEY, BRAM_KEY, NOBODY_KEY, record
 from contract.foreign import node, snake
+from timing import LONG
 
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
@@ -56,7 +57,7 @@ def query(kind: str, patient: PatientKey = ANNA_KEY, **changes: Any) -> AdapterQ
         fields["interaction"],
         kind,
         FhirVersion.STU3,
-        time.monotonic() + 5,
+        time.monotonic() + LONG,
         fields["search"],
         fields["id"],
     )
@@ -120,7 +121,7 @@ def test_availability(one_person: str) -> None:
     async def whole() -> bool:
         adapter = connect(one_person)
         try:
-            return (await adapter.available(AvailabilityQuery("p", ANNA_KEY, (), time.monotonic() + 5))).relation
+            return (await adapter.available(AvailabilityQuery("p", ANNA_KEY, (), time.monotonic() + LONG))).relation
         finally:
             await adapter.aclose()
 

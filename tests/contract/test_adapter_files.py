@@ -11,6 +11,7 @@ from typing import Any
 import pikepdf
 import pytest
 from contract.adapter_world import ANNA, ANNA_KEY, BRAM, BRAM_KEY, NOBODY_KEY, record
+from timing import LONG
 
 from adapters.documents.adapter import DocumentsAdapter
 from adapters.files.adapter import FilesAdapter
@@ -94,7 +95,7 @@ def query(row: Row, **changes: Any) -> AdapterQuery:
         "interaction": row.interaction,
         "type": row.type,
         "version": FhirVersion.STU3,
-        "deadline": time.monotonic() + 5,
+        "deadline": time.monotonic() + LONG,
         "search": row.search,
     }
     return AdapterQuery(**(fields | changes))
@@ -235,7 +236,7 @@ def test_an_object_store_is_the_same_through_fsspec(tmp_path: Path) -> None:
 def test_the_birth_date_is_passed_on_for_the_age_rules(tmp_path: Path) -> None:
     adapters = [make_files(fill(tmp_path / "files")), make_documents(fill_documents(tmp_path / "store"))]
     for adapter in adapters:
-        asked = AvailabilityQuery("p", ANNA_KEY, (), time.monotonic() + 5)
+        asked = AvailabilityQuery("p", ANNA_KEY, (), time.monotonic() + LONG)
         answer = asyncio.run(_available(adapter, asked))
         assert answer.birth_date == date(1961, 4, 12)
 
@@ -249,7 +250,7 @@ SERVICES = (ServiceKey("48", "bgz-3"), ServiceKey("51", "pdfa-3"))
 
 def available(adapter: Adapter, patient: PatientKey = ANNA_KEY) -> Availability:
     async def ask() -> Availability:
-        return await adapter.available(AvailabilityQuery("p", patient, SERVICES, time.monotonic() + 5))
+        return await adapter.available(AvailabilityQuery("p", patient, SERVICES, time.monotonic() + LONG))
 
     return asyncio.run(ask())
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from databases import POSTGRES
+from timing import LONG, until
 
 from adapters.port import (
     AdapterDown,
@@ -37,7 +39,6 @@ from adapters.sql.sample import DATA, MAPPING, SCHEMA, fill_sqlite
 from adapters.testing.contract import AdapterContract, Row
 from profiles.fhir.version import FhirVersion
 
-POSTGRES = "postgresql://127.0.0.1:5432"
 JOKE, BRAM, NOOR, NOBODY = (PatientKey(Bsn(n)) for n in ("999951750", "999970239", "999956838", "999990019"))
 
 BGZ = {
@@ -163,7 +164,7 @@ def test_a_probe_asks_every_query_for_its_columns(lite: str, post: str) -> None:
     async def probe(url: str) -> int:
         adapter = connect(url)
         try:
-            return len((await adapter.probe(time.monotonic() + 5)).rows)
+            return len((await adapter.probe(time.monotonic() + LONG)).rows)
         finally:
             await adapter.aclose()
 
@@ -208,7 +209,7 @@ def test_someone_without_data_has_an_empty_record_without_gaps(lite: str) -> Non
 def test_coverage_per_zib_element_says_mapped_missing_and_filled(lite: str) -> None:
     async def whole(rule: str) -> list[Any]:
         adapter = connect(lite)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + LONG
         query = AdapterQuery("p", JOKE, "bgz-3", rule, "search-type", BGZ[rule], FhirVersion.STU3, deadline)
         try:
             return [*await adapter.coverage(query)]
@@ -310,21 +311,20 @@ def test_a_query_that_takes_too_long_is_stopped_in_time(lite: str, tmp_path: Pat
     started = time.monotonic()
     error = failing(connect(lite, tiny(tmp_path, f'"{endless}"')), seconds=0.6)
     assert isinstance(error, AdapterDown)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < LONG, "it has no end of its own"
 
 
 @pytest.mark.postgres
 def test_a_query_that_takes_too_long_is_stopped_in_time_on_postgres(post: str, tmp_path: Path) -> None:
-    slow = "select problem_id, patient_id, state from problem, pg_sleep(20) where patient_id = :patient"
+    slow = "select problem_id, patient_id, state from problem, pg_sleep(120) where patient_id = :patient"
     started = time.monotonic()
     error = failing(connect(post, tiny(tmp_path, slow)), seconds=0.6)
     assert isinstance(error, AdapterDown)
-    assert time.monotonic() - started < 1.5
-    with psycopg.connect(post) as connection:
-        time.sleep(0.3)
-        running = "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(20)%'"
-        row = connection.execute(f"{running} and pid <> pg_backend_pid()").fetchone()
-    assert row == (0,)
+    assert time.monotonic() - started < LONG
+    running = "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(120)%'"
+    with psycopg.connect(post, autocommit=True) as connection:
+        count = f"{running} and pid <> pg_backend_pid()"
+        assert until(lambda: connection.execute(count).fetchone() == (0,)), "the statement itself was stopped too"
 
 
 def test_too_many_rows_are_cut_off(lite: str, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_document_that_is_not_base64_is_refused_and_not_made_to_fit(tmp_path: 
         ).fetchone()
         own.execute("update document set content_base64 = ? where document_id = ?", (stored, document))
     query = AdapterQuery(
-        "p", JOKE, "pdfa-3", "binary", "read", "Binary", FhirVersion.STU3, time.monotonic() + 5, id=document
+        "p", JOKE, "pdfa-3", "binary", "read", "Binary", FhirVersion.STU3, time.monotonic() + LONG, id=document
     )
 
     async def read() -> None:
@@ -387,7 +387,7 @@ def test_a_probe_names_the_column_that_is_missing(lite: str, tmp_path: Path) -> 
         query = "select problem_id, patient_id from problem where patient_id = :patient"
         adapter = connect(lite, tiny(tmp_path, query))
         try:
-            await adapter.probe(time.monotonic() + 5)
+            await adapter.probe(time.monotonic() + LONG)
         finally:
             await adapter.aclose()
 
@@ -402,7 +402,7 @@ def test_a_database_that_is_locked_is_down_in_time(tmp_path: Path) -> None:
         adapter = connect(url)
         started = time.monotonic()
         assert isinstance(failing(adapter, seconds=0.5), AdapterDown)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < LONG, "the lock would never go"
     assert ask(connect(url), PROBLEM).resources
 
 
@@ -411,7 +411,7 @@ def available(url: str, patient: PatientKey) -> Availability:
         adapter = connect(url)
         services = tuple(ServiceKey(*one) for one in (("48", "bgz-3"), ("51", "pdfa-3"), ("63", "immunization-2")))
         try:
-            return await adapter.available(AvailabilityQuery("p", patient, services, time.monotonic() + 5))
+            return await adapter.available(AvailabilityQuery("p", patient, services, time.monotonic() + LONG))
         finally:
             await adapter.aclose()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from contract.test_adapter_sql import BGZ, BRAM, DOCUMENTS, JOKE, connect
 from shared import shared
+from timing import LONG
 
 from adapters.port import AdapterQuery, Bsn, PatientKey
 from adapters.sql.sample import fill_sqlite
@@ -38,7 +39,7 @@ async def everything(url: str) -> dict[tuple[str, str], Resource]:
                     row.interaction,
                     row.type,
                     FhirVersion.STU3,
-                    time.monotonic() + 10,
+                    time.monotonic() + LONG,
                     (("_include", "*"),),
                 )
                 batch = await adapter.find(query)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(#[\w-]+)?\)")
 FILE = re.compile(r"`((?:gateway|profiles|adapters|auth|tests|benchmarks|tools|deploy|docs|openapi)/[\w./*-]+)`")
 

@@ -20,6 +20,7 @@ from databases import database
 from servers import free_port
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from timing import LONG, START
 from world.intake_house import House, bundle, condition, house, patient, settings_for, source
 
 from gateway.cli.db import upgrade
@@ -177,7 +178,7 @@ def test_a_body_that_drips_is_ended_in_time(port: int) -> None:
     began = time.monotonic()
     answer = raw(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\n{\r\n"] * 20, pause=0.1)
     assert b" 408 " in answer.split(b"\r\n")[0]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LONG
 
 
 def test_a_body_without_end_is_refused_when_it_is_too_large(port: int) -> None:
@@ -222,7 +223,7 @@ def test_gateway_serve_runs_the_listener_on_its_own_port_only(tmp_path: Path) ->
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(trust_env=False, timeout=20) as client:
-            until = time.monotonic() + 40
+            until = time.monotonic() + START
             while time.monotonic() < until:
                 with contextlib.suppress(httpx.HTTPError):
                     if client.get(f"http://127.0.0.1:{public}/health/ready").status_code == 200:

@@ -8,12 +8,12 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from security.pki import Pki
 from security.tlsworld import BACK, FRONT
 from servers import free_port
+from timing import START, until
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx"
 
@@ -64,12 +64,12 @@ class Proxy:
         assert checked.returncode == 0, checked.stderr
         assert "warn" not in checked.stderr, checked.stderr
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-            time.sleep(0.02)
-        raise AssertionError("nginx did not start")
+        assert until(self._answers, START), "nginx did not start"
+        return self
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

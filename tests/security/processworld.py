@@ -26,6 +26,7 @@ from servers import free_port
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
+from timing import START
 from unit.auth_lists import listdocs as docs
 from world.auth_house import FRONT, ZANDOORD, D, G
 
@@ -38,7 +39,7 @@ from workbench.demo import world
 from workbench.demo.seed import seed
 from workbench.idp.provider import TestPerson, TestProvider
 
-READY_SECONDS = 30
+READY_SECONDS = START
 SERVICES = ["48", "51"]
 MANY = tuple(f"pgo{number:02}.fictief.example" for number in range(50))
 """Clients for a load; each may have a consent of the same person."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from timing import LONG
 
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
@@ -37,7 +38,7 @@ def query(**changes: Any) -> AdapterQuery:
         "interaction": "search-type",
         "type": "Observation",
         "version": FhirVersion.STU3,
-        "deadline": time.monotonic() + 5,
+        "deadline": time.monotonic() + LONG,
     }
     return AdapterQuery(**(fields | changes))
 

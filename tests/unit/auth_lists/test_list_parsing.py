@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared import shared
+from timing import work_below
 from unit.auth_lists import listdocs as docs
 
 from auth.clients import parse as parse_module
@@ -336,13 +336,12 @@ def test_a_schema_location_is_never_followed(schema_server: tuple[str, list[str]
 
 def test_hostile_values_do_not_keep_the_schema_busy() -> None:
     """The patterns are free of ambiguity: 60,000 characters take less than a second."""
-    begun = time.monotonic()
-    for value in ("a-" * 30_000, "a." * 30_000, "a" * 60_000 + "!"):
-        with pytest.raises(ListError):
-            parse(WHL, docs.whitelist([value]))
-        with pytest.raises(ListError):
-            parse(ZAL, docs.providers([docs.provider(value + "@medmij")]))
-    assert time.monotonic() - begun < 6
+    with work_below(6):
+        for value in ("a-" * 30_000, "a." * 30_000, "a" * 60_000 + "!"):
+            with pytest.raises(ListError):
+                parse(WHL, docs.whitelist([value]))
+            with pytest.raises(ListError):
+                parse(ZAL, docs.providers([docs.provider(value + "@medmij")]))
 
 
 @settings(max_examples=300, deadline=None)

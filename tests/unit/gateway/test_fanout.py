@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
+from timing import LONG
 
 from adapters.port import (
     AdapterDown,
@@ -61,7 +62,7 @@ async def good() -> list[Resource]:
 
 
 async def hangs() -> list[Resource]:
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
     return []
 
 
@@ -92,7 +93,7 @@ def fan(*adapters: Plain, keep: float = 0.0) -> FanOut:
 def test_one_source_that_fails_costs_its_own_part(fault: Answer) -> None:
     started = time.monotonic()
     gathered = asyncio.run(fan(Plain("epd", good), Plain("lab", fault)).gather(query(), TOKEN))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < LONG
     assert [one["id"] for batch in gathered.batches for one in batch.resources] == ["c1", "c2"]
     assert [gap.reason for gap in gathered.gaps] == [Reason.SOURCE_DOWN]
     assert not gathered.nothing
@@ -119,17 +120,22 @@ def test_an_incident_that_the_adapter_itself_finds_counts_too() -> None:
 
 def test_a_retry_joins_the_call_that_is_running() -> None:
     """SC-P5: the client gives up after 5 seconds and asks again; the EHR is asked once."""
+    under_way, ready = asyncio.Event(), asyncio.Event()
 
     async def slow() -> list[Resource]:
-        await asyncio.sleep(0.15)
+        under_way.set()
+        await ready.wait()
         return await good()
 
     async def visit(adapter: Plain) -> int:
         out = fan(adapter)
-        first = asyncio.create_task(out.gather(query(5), TOKEN))
-        await asyncio.sleep(0.05)
+        first = asyncio.create_task(out.gather(query(LONG), TOKEN))
+        await under_way.wait()
         first.cancel()
-        answers = await asyncio.gather(out.gather(query(5), TOKEN), out.gather(query(5), TOKEN))
+        again = [asyncio.create_task(out.gather(query(LONG), TOKEN)) for _ in range(2)]
+        await asyncio.sleep(0)
+        ready.set()
+        answers = await asyncio.gather(*again)
         return sum(len(answer.batches[0].resources) for answer in answers)
 
     adapter = Plain("epd", slow)

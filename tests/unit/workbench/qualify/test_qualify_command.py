@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 from servers import free_port
+from timing import LONG
 from unit.workbench.qualify.scripts import assertion, document, operation
 from unit.workbench.qualify.xis import Xis
 
@@ -30,7 +31,7 @@ def base():
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off", ws="none"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONG
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port}/fhir"
