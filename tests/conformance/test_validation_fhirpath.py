@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from conformance.validation_data import instances, official, read
+from profiles.validation.expressions import compile_expression
+from profiles.validation.items import Env, Unsupported, truth
 
 from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
-from profiles.validation.expressions import compile_expression
-from profiles.validation.items import Env, Unsupported, truth
 from profiles.validation.rules.invariants import BY_HAND, SKIP
 
 

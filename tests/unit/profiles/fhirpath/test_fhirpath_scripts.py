@@ -192,7 +192,7 @@ def test_each_rule_fails_on_the_fault_that_it_looks_for(expression, spoil):
 def test_a_second_link_is_an_error_not_a_pass():
     answer = bundle()
     _second_link(answer)
-    with pytest.raises(FhirPathError, match="single text"):
+    with pytest.raises(FhirPathError, match="single item"):
         holds(NO_BSN_IN_LINK, answer)
 
 
