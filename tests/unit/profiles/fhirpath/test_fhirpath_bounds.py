@@ -33,7 +33,7 @@ WIDE = {"resourceType": "Patient", "name": [{"given": ["x"] * 300}]}
         "{1}.repeat($this + 1)",
         "{1}.repeat('a' & $this.toString())",
         "2" + ".power(60)" * 3 + ".toString().length() > 100",
-        "descendants().where(%resource.name = %resource.name.select($this))" + ".where(%resource.name ~ %resource.name)",
+        "descendants().where(%resource.name = %resource.name).where(%resource.name ~ %resource.name)",
         f"descendants().where('{'a' * 5000}b'.matches('^(a+)+$').not())",
         f"descendants().where('{'ab' * 5000}'.matches('a.*b.*c'))",
         f"descendants().where('{'a' * 9000}'.replace('a', '{'b' * 100}').replace('b', 'cc').length() > 0)",
@@ -154,7 +154,7 @@ REGULAR = st.recursive(
 
 @given(REGULAR, st.text(alphabet="ab0\n", max_size=7))
 @example("^(a|b)*$", "ab\n")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_the_automaton_finds_what_python_finds(pattern: str, text: str) -> None:
     from re import _parser
 
@@ -234,7 +234,7 @@ def fault_of(text: str, *data: Any) -> FhirPathError | None:
 
 
 @given(text=EXPRESSIONS, data=JSON, version=st.sampled_from(FhirVersion))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_any_expression_over_any_data_gives_values_or_says_why_not(text: str, data: Any, version: FhirVersion) -> None:
     """A fault of our own would be told as "failed" with the name of the exception: there is none."""
     error = fault_of(text, data, version)
@@ -242,7 +242,7 @@ def test_any_expression_over_any_data_gives_values_or_says_why_not(text: str, da
 
 
 @given(text=st.one_of(st.text(max_size=40), st.text(alphabet="abc().'=|&<> where$this[]0,%{}\\@T-`\"/*", max_size=60)))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_text_is_an_expression_or_refused_with_the_place_of_the_fault(text: str) -> None:
     error = fault_of(text, {"resourceType": "Patient", "name": [{"given": ["a"]}]})
     assert error is None or error.position is None or 0 <= error.position <= len(text)
