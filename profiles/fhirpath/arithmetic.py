@@ -84,10 +84,15 @@ def _quantities(sign: str, left: Any, right: Any) -> Items:
             return []
         values = _numbers(sign, one.value, other.value)
         return [Quantity(value, one.unit, one.calendar) for value in values]
-    plain = [side for side in (one, other) if side.unit == "1"]
-    if sign not in ("*", "/") or not plain or (sign == "/" and other.unit not in ("1", one.unit)):
+    units = {one.unit, other.unit}
+    if sign == "/" and len(units) == 1:
+        unit = "1"
+    elif other.unit == "1" and sign in ("*", "/"):
+        unit = one.unit
+    elif one.unit == "1" and sign == "*":
+        unit = other.unit
+    else:
         return []
-    unit = "1" if sign == "/" and one.unit == other.unit else one.unit if other.unit == "1" else other.unit
     values = _numbers(sign, one.value, other.value)
     return [Quantity(Decimal(value), unit, (one.calendar or other.calendar) and unit != "1") for value in values]
 

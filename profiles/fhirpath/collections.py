@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.evaluation import Closure, Evaluation
-from profiles.fhirpath.items import ElementNode, Items, bare, children_of, distinct, identity, operand, truth
+from profiles.fhirpath.items import ElementNode, Items, bare, children_of, distinct, identity, operand, truth, weight
 from profiles.fhirpath.makers import FunctionRow, counted, on_items, on_two
 
 
@@ -71,6 +71,7 @@ def _repeat(left: Closure, arguments: list[Closure]) -> Closure:
         while level:
             fresh = {identity(one): one for answer in each(level, env, projection) for one in answer}
             level = [one for key, one in fresh.items() if key not in found]
+            env.spend(30 * len(level) + weight(level))
             found |= {key: one for key, one in fresh.items() if key not in found}
         return list(found.values())
 
@@ -89,7 +90,7 @@ def _aggregate(left: Closure, arguments: list[Closure]) -> Closure:
             for index, item in enumerate(items):
                 env.total, env.index = total, index
                 total = step([item], env)
-                env.spend(len(total))
+                env.spend(weight(total))
             return total
         finally:
             env.total, env.index = outer

@@ -1,12 +1,13 @@
 """From syntax tree to nested closures."""
 
+from decimal import Decimal
 from typing import Any, Final
 
 from profiles.fhirpath.arithmetic import negated
 from profiles.fhirpath.errors import FhirPathError
 from profiles.fhirpath.evaluation import Closure, Evaluation
 from profiles.fhirpath.functions import call
-from profiles.fhirpath.items import ElementNode, Items, Walk, bare, single, walk_to
+from profiles.fhirpath.items import ElementNode, Items, Walk, bare, single, walk_to, weight
 from profiles.fhirpath.operators import LOGIC, OPERATORS
 from profiles.fhirpath.syntax import (
     BinaryStep,
@@ -151,15 +152,23 @@ def _binary(operator: str, left: Closure, right: Closure) -> Closure:
     if operator in LOGIC:
         return LOGIC[operator](left, right)
     run = OPERATORS[operator]
-    if operator != "|":
-        return lambda focus, env: run(left(focus, env), right(focus, env))
+    loosely = operator in ("~", "!~")
 
-    def union(focus: Items, env: Evaluation) -> Items:
+    def binary(focus: Items, env: Evaluation) -> Items:
         items, others = left(focus, env), right(focus, env)
-        env.spend(len(items) + len(others))
+        if not (len(items) <= 1 and len(others) <= 1 and _is_light(items) and _is_light(others)):
+            env.spend(weight(items) * (len(others) if loosely else 1) + weight(others))
         return run(items, others)
 
-    return union
+    return binary
+
+
+def _is_light(items: Items) -> bool:
+    """Whether it costs nothing to compare: no items, or one that is no object and no long text."""
+    if not items:
+        return True
+    value = items[0]
+    return type(value) is int or type(value) is Decimal or (type(value) is str and len(value) < 1_000)
 
 
 def _path(tree: NameStep, typed: bool) -> Closure:

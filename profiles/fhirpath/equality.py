@@ -57,7 +57,7 @@ def same(a: Any, b: Any) -> bool | None:
 def same_data(left: Any, right: Any) -> bool:
     """Whether two pieces of plain data are equal, all the way down; ``true`` is no number."""
     if isinstance(left, dict):
-        return (
+        return left is right or (
             isinstance(right, dict)
             and left.keys() == right.keys()
             and all(same_data(left[key], right[key]) for key in left)

@@ -18,6 +18,20 @@ Items = list[Any]
 _NOT_ELEMENTS: Final = ("resourceType", "fhir_comments")
 
 
+def weight(items: Items) -> int:
+    """What it costs to compare or keep items: objects by all that is in them, text by its length."""
+    total = len(items)
+    stack = [item.data if type(item) is ElementNode else item for item in items]
+    while stack:
+        value = stack.pop()
+        if type(value) is str:
+            total += len(value) // 50
+        elif type(value) is dict or type(value) is list:
+            total += len(value)
+            stack.extend(value.values() if type(value) is dict else value)
+    return total
+
+
 class ElementNode:
     """An element: ``data`` (None for a primitive that has only extensions), its type, and where it is from.
 
@@ -105,7 +119,12 @@ def identity(item: Any) -> Any:
 
 def distinct(items: Items) -> Items:
     """The items without doubles, the first of each kept."""
-    return list({identity(item): item for item in reversed(items)}.values())[::-1] if len(items) > 1 else items
+    if len(items) < 2:
+        return items
+    found: dict[Any, Any] = {}
+    for item in items:
+        found.setdefault(identity(item), item)
+    return list(found.values())
 
 
 Walk = Callable[[Items], Items]

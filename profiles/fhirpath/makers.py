@@ -43,8 +43,13 @@ def on_two(run: Callable[[Items, Items], Items]) -> FunctionRow:
     return FunctionRow(1, 1, make)
 
 
-def on_value(run: Callable[..., Any], least: int = 0, most: int | None = None) -> FunctionRow:
-    """A function of one plain value and plain values; None among them, or as the answer, is empty."""
+def on_value(
+    run: Callable[..., Any], least: int = 0, most: int | None = None, *, cost: Callable[..., int] | None = None
+) -> FunctionRow:
+    """A function of one plain value and plain values; None among them, or as the answer, is empty.
+
+    ``cost`` says how many steps the call takes, from the same values.
+    """
 
     def make(left: Closure, arguments: list[Closure]) -> Closure:
         def call(focus: Items, env: Evaluation) -> Items:
@@ -52,7 +57,13 @@ def on_value(run: Callable[..., Any], least: int = 0, most: int | None = None) -
             if value is None:
                 return []
             values = [one(argument(focus, env)) for argument in arguments]
-            found = None if None in values else run(value, *values)
+            if None in values:
+                return []
+            if cost is not None:
+                env.spend(cost(value, *values))
+            elif type(value) is str:
+                env.steps -= len(value) // 50
+            found = run(value, *values)
             return found if type(found) is list else [] if found is None else [found]
 
         return call

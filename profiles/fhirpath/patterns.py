@@ -46,6 +46,10 @@ class GuardedPattern(NamedTuple):
             raise FhirPathError("FHIRPath: this pattern is not used to replace in a text of this length")
         return self.compiled.sub(lambda found: _substituted(found, substitution), text)
 
+    def cost(self, length: int) -> int:
+        """How many steps a search in a text of this length counts for."""
+        return (length + 1) ** (self.repeats + 1) // 100 if self._quick(length) else 20 * length
+
     def _quick(self, length: int) -> bool:
         return not self.nested and (self.repeats == 0 or (length + 1) ** (self.repeats + 1) <= _WORK)
 

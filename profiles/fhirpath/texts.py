@@ -14,7 +14,9 @@ from profiles.fhirpath.makers import FunctionRow, on_value, one
 from profiles.fhirpath.patterns import guarded
 
 
-def _on_text(run: Callable[..., Any], least: int = 0, most: int | None = None) -> FunctionRow:
+def _on_text(
+    run: Callable[..., Any], least: int = 0, most: int | None = None, *, cost: Callable[..., int] | None = None
+) -> FunctionRow:
     """A function of one text; FhirPathError for another value, or for a result that is too long."""
 
     def checked(text: Any, *values: Any) -> Any:
@@ -25,10 +27,10 @@ def _on_text(run: Callable[..., Any], least: int = 0, most: int | None = None) -
             raise FhirPathError("FHIRPath: a function of text gives too long a text")
         return found
 
-    return on_value(checked, least, most)
+    return on_value(checked, least, most, cost=cost)
 
 
-def _with_texts(run: Callable[..., Any], count: int) -> FunctionRow:
+def _with_texts(run: Callable[..., Any], count: int, *, cost: Callable[..., int] | None = None) -> FunctionRow:
     """A function of one text and texts as arguments."""
 
     def checked(text: str, *values: Any) -> Any:
@@ -36,7 +38,11 @@ def _with_texts(run: Callable[..., Any], count: int) -> FunctionRow:
             raise FhirPathError("FHIRPath: a text is expected as argument")
         return run(text, *values)
 
-    return _on_text(checked, count)
+    return _on_text(checked, count, cost=cost)
+
+
+def _matching(text: Any, pattern: Any, *_: Any) -> int:
+    return guarded(pattern).cost(len(text)) if isinstance(text, str) and isinstance(pattern, str) else 0
 
 
 def _substring(text: str, start: Any, length: Any = None) -> str | None:
@@ -113,8 +119,8 @@ TEXTS: Final[dict[str, FunctionRow]] = {
     "endsWith": _with_texts(str.endswith, 1),
     "contains": _with_texts(lambda text, part: part in text, 1),
     "replace": _with_texts(_replaced, 2),
-    "matches": _with_texts(lambda text, pattern: guarded(pattern).matches(text), 1),
-    "replaceMatches": _with_texts(lambda text, pattern, new: guarded(pattern).replaced(text, new), 2),
+    "matches": _with_texts(lambda text, pattern: guarded(pattern).matches(text), 1, cost=_matching),
+    "replaceMatches": _with_texts(lambda text, pattern, new: guarded(pattern).replaced(text, new), 2, cost=_matching),
     "split": _with_texts(_split, 1),
     "join": FunctionRow(0, 1, _join),
     "encode": _with_texts(_encoded, 1),

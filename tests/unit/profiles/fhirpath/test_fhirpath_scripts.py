@@ -1,15 +1,8 @@
-"""FHIRPath as the official scripts and profiles use it."""
+"""FHIRPath as the official scripts use it: their rules about every answer, and who is to blame when one fails."""
 
-import json
-import tarfile
-import time
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from lxml import etree
-from shared import shared
 
 from profiles import fhirpath
 from profiles.fhir.version import FhirVersion
@@ -192,7 +185,7 @@ def test_each_rule_fails_on_the_fault_that_it_looks_for(expression, spoil):
 def test_a_second_link_is_an_error_not_a_pass():
     answer = bundle()
     _second_link(answer)
-    with pytest.raises(FhirPathError, match="single text"):
+    with pytest.raises(FhirPathError, match="single item"):
         holds(NO_BSN_IN_LINK, answer)
 
 
@@ -285,146 +278,6 @@ def test_constraints_of_profiles_run_on_an_element():
     assert holds("hasValue() or (children().count() > id.count())", empty)
     assert holds("extension.exists() != value.exists()", {"url": "u", "valueDateTime": "2026"}, type_name="Extension")
     assert holds("code.intersect({'11','12'}).exists()", {"code": "12"})
-
-
-@pytest.mark.parametrize(
-    ("expression", "expected"),
-    [
-        ("{} and false", [False]),
-        ("{} or true", [True]),
-        ("{} implies true", [True]),
-        ("true and {}", []),
-        ("1 = 1.0", [True]),
-        ("true = 1", [False]),
-        ("'1' = 1", [False]),
-        ("(1 | 2 | 1).count()", [2]),
-        ("'a\\u0041\\n' = 'aA\n'", [True]),
-        ("'x\\\\.y' = 'x\\\\.y'", [True]),
-        ("5 / 2", [Decimal("2.5")]),
-        ("7 div 2 + 7 mod 2", [4]),
-        ("'a' & {} & 'b'", ["ab"]),
-        ("-(3) < 2", [True]),
-        ("@2026-01-01 < @2026-01-02", [True]),
-        ("@2026-01 = @2026-01-02", []),
-        ("'abc'.substring(1,1) + 'abc'.length().toString()", ["b3"]),
-        ("(1|2|3).where($this > 1).select($index)", [0, 1]),
-        ("(1|2|3).aggregate($total + $this, 0)", [6]),
-        ("'12'.toInteger() + 1", [13]),
-        ("'A b' ~ 'a  B'", [True]),
-        ("(1|2).subsetOf(1|2|3) and (1|2|3).tail().first() = 2", [True]),
-        ("today() <= now()", []),
-        ("iif(false, 1)", []),
-    ],
-)
-def test_the_language(expression, expected):
-    assert values(expression, {"resourceType": "Patient"}) == expected
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "",
-        "Patient.",
-        "Patient.name)",
-        "a b",
-        "Patient.where()",
-        "Patient.nothing()",
-        "name.is(1)",
-        "'open",
-        "((((",
-    ],
-)
-def test_what_is_no_expression_is_refused(expression):
-    with pytest.raises(FhirPathError):
-        fhirpath.compile(expression)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "%unknown",
-        "name.matches('(')",
-        "name.family + 1",
-        "name.family < 3",
-        "(1|2).single()",
-        "(1 | 2) + 1",
-        "(true | false) and true",
-    ],
-)
-def test_what_fails_while_running_is_a_fhirpath_error(expression):
-    with pytest.raises(FhirPathError):
-        values(expression, {"resourceType": "Patient", "name": [{"family": "x"}]})
-
-
-def test_a_runaway_expression_is_stopped():
-    wide = {"resourceType": "Patient", "name": [{"given": ["x"] * 300}]}
-    everything = "descendants()"
-    runaway = f"{everything}.select(%resource.{everything}.select(%resource.{everything}))"
-    start = time.monotonic()
-    with pytest.raises(FhirPathError, match="too many steps"):
-        values(runaway, wide)
-    with pytest.raises(FhirPathError, match="too long"):
-        values("name.given.first()" + ".replace('x','xxxxxxxxxx')" * 9, wide)
-    with pytest.raises(FhirPathError):
-        fhirpath.compile("(" * 5000 + "1" + ")" * 5000)
-    long = {"resourceType": "Patient", "name": [{"family": "x" * 30_000}]}
-    with pytest.raises(FhirPathError, match="not matched"):
-        values("name.family.matches('(.*/)y')", long)
-    with pytest.raises(FhirPathError, match="longer"):
-        fhirpath.compile("true or " * 4000 + "true")
-    assert time.monotonic() - start < 20
-
-
-@given(st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
-def test_any_text_is_an_expression_or_a_fhirpath_error(text):
-    try:
-        expression = fhirpath.Expression(text)
-        expression.evaluate({"resourceType": "Patient"})
-    except FhirPathError:
-        pass
-
-
-def test_every_expression_of_the_official_scripts_compiles():
-    namespace = "{http://hl7.org/fhir}"
-    expressions = set()
-    for path in shared("qualification").rglob("*.xml"):
-        root = etree.parse(str(path)).getroot()
-        if root.tag == f"{namespace}TestScript":
-            expressions |= {found.get("value") for found in root.iter(f"{namespace}expression")}
-    assert len(expressions) > 1500
-    for expression in expressions:
-        fhirpath.compile(expression)
-
-
-UNSUPPORTED = ("htmlchecks()", "htmlChecks()", "memberOf(", "#39;")
-
-
-def test_every_constraint_of_the_official_profiles_compiles():
-    constraints = set()
-    for path in shared("packages").glob("*.tgz"):
-        with tarfile.open(path) as package:
-            for entry in package:
-                if entry.name.endswith(".json") and "StructureDefinition" in entry.name:
-                    constraints |= set(_constraints(json.load(package.extractfile(entry))))
-    assert len(constraints) > 300
-    refused = {text for text in constraints if not _compiles(text)}
-    assert all(any(part in text for part in UNSUPPORTED) for text in refused), refused
-    assert len(refused) <= len(UNSUPPORTED)
-
-
-def _constraints(definition):
-    for part in ("differential", "snapshot"):
-        for element in definition.get(part, {}).get("element", []):
-            yield from (one["expression"] for one in element.get("constraint", []) if one.get("expression"))
-
-
-def _compiles(text):
-    try:
-        fhirpath.compile(text)
-    except FhirPathError:
-        return False
-    return True
 
 
 def test_a_rule_about_every_element_says_which_element_breaks_it():

@@ -1,5 +1,6 @@
 """What profiles add: merged by element id, with slices, bindings, fixed values and references."""
 
+import time
 from typing import Any
 
 import pytest
@@ -389,8 +390,16 @@ class TestBrokenDefinitions:
             nested = {"url": TEST + "loop", "extension": [nested]}
         assert knowing(loop).validate(observation(extension=[nested])).verdict == "ok"
 
-    def test_hostile_patterns_are_not_run(self) -> None:
+    def test_hostile_patterns_take_no_time(self) -> None:
         rule = {"key": "t-1", "severity": "error", "human": "x", "expression": "status.matches('^(a+)+$')"}
+        definition = profile("hostile", "Observation", {**element("Observation"), "constraint": [rule]})
+        started = time.process_time()
+        report = knowing(definition).validate(observation(status="a" * 5_000 + "b"), [TEST + "hostile"])
+        assert ("invariant:t-1", "Observation") in rules(report)
+        assert time.process_time() - started < 10
+
+    def test_patterns_that_cannot_be_bounded_are_not_run(self) -> None:
+        rule = {"key": "t-1", "severity": "error", "human": "x", "expression": "status.matches('^(a+)+(?=b)$')"}
         definition = profile("hostile", "Observation", {**element("Observation"), "constraint": [rule]})
         report = knowing(definition).validate(observation(), [TEST + "hostile"])
         assert rules(report, "information") == [("invariant:t-1", "Observation")]
