@@ -6,7 +6,7 @@ change a row that is still as expected, so that of any number of workers exactly
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, exists, insert, literal_column, or_, select, update
 
 from auth.store.tables import access_tokens, codes, consents, families, refresh_tokens, sessions
 
@@ -17,7 +17,8 @@ _issued = access_tokens.alias("issued")
 _family = select(_issued.c.family).where(_issued.c.digest == _presented).scalar_subquery()
 
 # In a form that no index answers.
-_belong = access_tokens.c.family.concat("") == families.c.id.concat("")
+_nothing: Any = literal_column("''")
+_belong = access_tokens.c.family.concat(_nothing) == families.c.id.concat(_nothing)
 
 GRANT_SELECT: Select[Any] = (
     select(
