@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 
-.PHONY: run demo test check lint lock requirements clean
+.PHONY: run demo test bench check lint lock requirements clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway demo serve --port $(PORT)
@@ -17,6 +17,10 @@ test: $(VENV)/.installed-dev
 	tools/install-test-services
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -q -n 2 --dist worksteal
+
+# What things cost, beside a baseline in the same run. BENCH="--persons 100000 --only reads --database postgresql://..."
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
