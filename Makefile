@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 
-.PHONY: run demo test nightly lint lock requirements clean
+.PHONY: run demo test nightly bench lint lock requirements clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway demo serve --port $(PORT)
@@ -23,6 +23,10 @@ nightly: $(VENV)/.installed-dev
 	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
 	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
 	  tests/flow/test_intake_durability.py
+
+# What things cost, beside a baseline in the same run. BENCH="--persons 100000 --only reads --database postgresql://..."
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,20 +1,21 @@
 """What an authorization costs: CPU per flow, and the latency of the token endpoint at half load.
 
-    python benchmarks/authorization.py [--flows 200] [--database sqlite|URL]
+    python -m benchmarks.authorization [--visitors N] [--database URL]
 
 The application is called in this process without sockets, so the figures are the server's own; the login is a stand-in
-(the identity provider's part is not ours). Norms: a flow at most 10 ms of CPU, p99 of the token endpoint under 50 ms.
+(the identity provider's part is not ours). The baseline is one request of a static Starlette route over
+a socket, in a process of its own.
 """
 
 import argparse
 import asyncio
 import re
-import statistics
 import tempfile
 import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -26,6 +27,9 @@ from auth.login.port import Identity, LoginAsk, LoginStart
 from auth.ports import AccessEntry, Available, Client, Function, Level, Peer, Person, Provider, ServiceInfo
 from auth.settings import AuthSettings
 from auth.store.store import engine_for
+from benchmarks.client import Call, run
+from benchmarks.frame import Bench, Figure, cpu_seconds, finish, free_port, machine, options, python, quantile, server
+from benchmarks.static import write
 
 CLIENT, PROVIDER, BSN = "pgo.example", "ziekenhuis", "999990019"
 REDIRECT = f"https://{CLIENT}/cb"
@@ -139,20 +143,30 @@ async def redeem(app: Starlette, code: str) -> None:
         raise SystemExit(f"token endpoint said {status}: {body}")
 
 
-async def measure(app: Starlette, flows: int) -> None:
-    """Run and print."""
+def plain(folder: Path, calls: int) -> float:
+    """Microseconds of processor time per request of a static route in a process of its own, 2 kB of HTML."""
+    write(folder / "page", "text/html", [b"x" * 2_000])
+    port = free_port()
+    with server(python("benchmarks.static", str(folder / "page"), str(port)), port) as pid:
+        run(port, 6, [[Call("/0")] * 50])
+        before = cpu_seconds(pid)
+        run(port, 6, [[Call("/0")] * calls])
+        return (cpu_seconds(pid) - before) / calls * 1e6
+
+
+async def measure(bench: Bench, app: Starlette, flows: int, base: float) -> None:
+    """Run and add the figures."""
     await redeem(app, await visit(app))
-    started, cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     for _ in range(flows):
         await redeem(app, await visit(app))
-    cpu_each = (time.process_time() - cpu) / flows * 1000
-    wall_each = (time.perf_counter() - started) / flows * 1000
-    print(f"one flow (6 requests): {cpu_each:.2f} ms CPU, {wall_each:.2f} ms elapsed  (norm: 10 ms CPU)")
-
+    flow = (time.process_time() - cpu) / flows * 1e6
+    note = f"{flow / base:.0f} times the static request"
+    bench.add(Figure("authorization flow, six requests", flow, "us", base, "one request of a static route", note))
     codes = [await visit(app) for _ in range(flows)]
     started = time.perf_counter()
     await asyncio.gather(*(redeem(app, code) for code in codes))
-    capacity = flows / (time.perf_counter() - started)
+    each = (time.perf_counter() - started) / flows
     codes = [await visit(app) for _ in range(flows * 2)]
     taken: list[float] = []
 
@@ -161,33 +175,37 @@ async def measure(app: Starlette, flows: int) -> None:
         await redeem(app, code)
         taken.append((time.perf_counter() - before) * 1000)
 
-    tasks, gap, start = [], 2 / capacity, time.perf_counter()
+    tasks, start = [], time.perf_counter()
     for number, code in enumerate(codes):
-        await asyncio.sleep(max(0.0, start + number * gap - time.perf_counter()))
+        await asyncio.sleep(max(0.0, start + number * each * 2 - time.perf_counter()))
         tasks.append(asyncio.create_task(timed(code)))
     await asyncio.gather(*tasks)
-    cuts = statistics.quantiles(taken, n=100)
-    print(f"token endpoint: {capacity:.0f}/s at full load")
-    print(f"at half load: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms  (norm: 50 ms)")
+    note = f"{1 / each:.0f}/s at full load; at half of that p50 {quantile(taken, 0.5):.1f} ms"
+    bench.add(Figure("token endpoint at half load, p99", quantile(taken, 0.99), "ms", note=note))
+
+
+def authorization(asked: argparse.Namespace, folder: Path) -> Bench:
+    """The whole benchmark."""
+    flows = min(asked.visitors, asked.persons)
+    url = asked.database or f"sqlite:///{folder}/auth.db"
+    bench = Bench("authorization", f"{flows} flows, one after the other", machine(url))
+    engine = engine_for(url)
+    auth = router.build(
+        AuthSettings(base_url="https://gateway.example"),
+        engine=engine, lists=Lists(), providers=Host(), host=Host(), login=Login(),
+        peer_of=lambda scope: Peer((CLIENT,)), clock=lambda: datetime.now(UTC),
+    )  # fmt: skip
+    auth.parts.store.create()
+    asyncio.run(measure(bench, Starlette(routes=auth.routes), flows, plain(folder, max(600, flows * 6))))
+    engine.dispose()
+    return bench
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flows", type=int, default=200)
-    parser.add_argument("--database", default="sqlite")
-    options = parser.parse_args()
+    asked = options(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/auth.db" if options.database == "sqlite" else options.database
-        engine = engine_for(url)
-        auth = router.build(
-            AuthSettings(base_url="https://gateway.example"),
-            engine=engine, lists=Lists(), providers=Host(), host=Host(), login=Login(),
-            peer_of=lambda scope: Peer((CLIENT,)), clock=lambda: datetime.now(UTC),
-        )  # fmt: skip
-        auth.parts.store.create()
-        asyncio.run(measure(Starlette(routes=auth.routes), options.flows))
-        engine.dispose()
+        finish([authorization(asked, Path(folder))], asked.json)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """What the codec costs, as ratios against a baseline in the same run.
 
-``python -m benchmarks.codec [FILE.json ...]`` (the files are STU3).
+``python -m benchmarks.codec``
 """
 
+import argparse
 import json
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import msgspec
 from lxml import etree
 
+from benchmarks.frame import Bench, Figure, best_of, finish, machine, options
 from profiles.fhir.codec import bundle, jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.version import FhirVersion
@@ -56,61 +55,47 @@ SAMPLE = {
 ENTRIES = 200
 
 
-def microseconds(work: Callable[[], object], budget: float = 0.2) -> float:
-    """The best time of one call in five rounds."""
-    work()
-    started = time.perf_counter()
-    work()
-    once = max(time.perf_counter() - started, 1e-7)
-    count = max(1, int(budget / 5 / once))
-    best = float("inf")
-    for _ in range(5):
-        started = time.perf_counter()
-        for _ in range(count):
-            work()
-        best = min(best, (time.perf_counter() - started) / count)
-    return best * 1e6
-
-
-def measure(name: str, data: bytes, version: FhirVersion) -> None:
-    """Print one table for one resource."""
+def codec(_asked: argparse.Namespace, _folder: Path) -> Bench:
+    """The whole benchmark."""
+    version, data = FhirVersion.STU3, jsonio.dump(SAMPLE)
     resource = jsonio.parse(data)
     xml = xmlio.dump(resource, version)
-    fast = microseconds(lambda: msgspec.json.decode(data))
-    plain = microseconds(lambda: json.loads(data))
-    tree = microseconds(lambda: etree.fromstring(xml))
-    written = microseconds(lambda: etree.tostring(etree.fromstring(xml)))
-    rows = [
-        ("json.loads (baseline)", plain, plain),
-        ("msgspec.json.decode (baseline)", fast, plain),
-        ("jsonio.parse, strict", microseconds(lambda: jsonio.parse(data)), plain),
-        ("jsonio.load, trusted", microseconds(lambda: jsonio.load(data)), plain),
-        ("jsonio.dump", microseconds(lambda: jsonio.dump(resource)), plain),
-        ("lxml fromstring (baseline)", tree, tree),
-        ("lxml fromstring + tostring", written, tree),
-        ("xmlio.parse, strict", microseconds(lambda: xmlio.parse(xml, version)), tree),
-        ("xmlio.dump", microseconds(lambda: xmlio.dump(resource, version)), tree),
-    ]
-    print(f"{name}: {len(data)} bytes JSON, {len(xml)} bytes XML")
-    for label, cost, baseline in rows:
-        print(f"  {label:34} {cost:9.1f} us {cost / baseline:7.2f} x")
-
-
-def measure_bundle() -> None:
-    """Print what a searchset costs per entry."""
-    version = FhirVersion.STU3
+    bench = Bench("codec", f"one Observation, {len(data)} bytes JSON, {len(xml)} bytes XML", machine())
+    plain, tree = microseconds(lambda: json.loads(data)), microseconds(lambda: etree.fromstring(xml))
+    rows: tuple[tuple[str, Callable[[], object], float, str], ...] = (
+        ("jsonio.parse, strict", lambda: jsonio.parse(data), plain, "json.loads"),
+        ("jsonio.load, trusted", lambda: jsonio.load(data), plain, "json.loads"),
+        ("jsonio.dump", lambda: jsonio.dump(resource), plain, "json.loads"),
+        ("xmlio.parse, strict", lambda: xmlio.parse(xml, version), tree, "lxml fromstring"),
+        ("xmlio.dump", lambda: xmlio.dump(resource, version), tree, "lxml fromstring"),
+    )
+    for name, work, base, against in rows:
+        bench.add(Figure(name, microseconds(work), "us", base, against))
     url = "https://gateway.example/fhir/Observation/bloodpressure-1"
-    for fmt, body in ((Format.JSON, jsonio.dump(SAMPLE)), (Format.XML, xmlio.fragment(SAMPLE, version))):
+    for fmt, body in ((Format.JSON, data), (Format.XML, xmlio.fragment(SAMPLE, version))):
         entries = [bundle.BundleEntry(url, "match", body)] * ENTRIES
-        plain = [one.body for one in entries]
-        join = microseconds(partial(b"".join, plain))
+        join = microseconds(partial(b"".join, [one.body for one in entries]))
         cost = microseconds(partial(bundle.searchset, fmt, version, url, entries))
-        print(f"searchset {fmt.value}, {ENTRIES} entries: {cost:.0f} us, {cost / ENTRIES:.2f} us per entry", end="")
-        print(f", {cost / join:.1f} x joining the bytes")
+        bench.add(Figure(f"searchset {fmt.value}, {ENTRIES} entries", cost, "us", join, "joining the bytes"))
+    return bench
+
+
+def microseconds(work: Callable[[], object]) -> float:
+    """The best processor time of one call in five rounds."""
+    calls = max(1, int(0.02 / max(best_of(work, 1, 2) / 1e6, 1e-6)))
+
+    def often() -> None:
+        for _ in range(calls):
+            work()
+
+    return best_of(often, calls)
+
+
+def main() -> None:
+    """Entry point."""
+    asked = options(__doc__).parse_args()
+    finish([codec(asked, Path())], asked.json)
 
 
 if __name__ == "__main__":
-    measure("Observation", jsonio.dump(SAMPLE), FhirVersion.STU3)
-    for argument in sys.argv[1:]:
-        measure(Path(argument).name, Path(argument).read_bytes(), FhirVersion.STU3)
-    measure_bundle()
+    main()

@@ -1,28 +1,29 @@
-"""Intake with validation, resources per second of one core: pushed bundles to durable rows (issue 6: 300, warm 2,000).
+"""What taking data in costs: pushed transactions to durable rows, and an import of files, per resource.
 
-    python benchmarks/intake.py [--resources N] [--bundle N] [--database URL] [--packages FOLDER]
+    python -m benchmarks.intake [--persons N] [--resources N] [--database URL]
 
-The demo world's records are pushed with fresh ids, in transactions, through the whole of the intake but the socket:
-parsing, placing, normalising, validating, writing with history, search keys and outbox, commit, audit.
-cold: every verdict is new. warm: the same resources into an empty store, verdicts remembered. again: the same push a
-second time, which changes nothing. CPU time counts, of all threads: what a core can do.
+A population's records go through the whole of the intake but the socket: parsing, placing, normalising, validating,
+writing with history, search keys and outbox, commit, audit. cold: every verdict is new. warm: the same resources into
+an empty store, verdicts remembered. again: the same push a second time, which changes nothing. Processor time of all
+threads counts; the baseline is reading and writing the JSON of the same resources.
 """
 
 import argparse
 import asyncio
-import copy
-import sys
+import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from resource import RUSAGE_CHILDREN, getrusage
 
 from sqlalchemy import delete
 
+from benchmarks.frame import Bench, Figure, finish, gateway, machine, options
+from benchmarks.population import PROVIDER, Copies, Population, transaction, write_ndjson
 from gateway.cli.db import upgrade
 from gateway.intake.listener import IntakeParts
 from gateway.intake.settings import IntakeSettings, SourceSettings
@@ -34,37 +35,39 @@ from gateway.store.schema import patient, resource
 from gateway.wiring import wire_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
-from profiles.fhir.tree import local_reference
 from profiles.fhir.version import FhirVersion
-from profiles.record.walk import references
-from workbench.demo.world import load as load_world
 
-PROVIDER = "ziekenhuiszandoord"
+BUNDLE = 500
+"""Most resources of one transaction; a person with more comes in several."""
 
-
-def main() -> None:
-    """Measure and print."""
-    arguments = _arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        url = arguments.database or f"sqlite:///{folder}/bench.db"
-        section = IntakeSettings(
-            sources={"bench": SourceSettings.model_validate({"provider": PROVIDER, "auth": {"kind": "none"}})}
-        )
-        change = {"database_url": url, "intake": section, "package_cache": arguments.packages}
-        settings = load().model_copy(update=change)
-        engine = open_engine(url)
-        upgrade(engine)
-        engine.dispose()
-        asyncio.run(_measure(settings, arguments))
+AGAINST = "reading and writing the same JSON"
 
 
-async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
-    made = wire_intake(settings)
-    bodies, count = _bodies(arguments.resources, arguments.bundle)
+def intake(asked: argparse.Namespace, folder: Path) -> Bench:
+    """The whole benchmark."""
+    url = asked.database or f"sqlite:///{folder}/intake.db"
+    settings = _settings(url)
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    population = Population(asked.persons, asked.seed, asked.fullness)
+    bodies, count = _bodies(population, asked.resources)
     size = sum(map(len, bodies)) / count
-    print(f"{count} resources of {size:.0f} bytes on average, {len(bodies)} transactions, {made.engine.dialect.name}")
-    warm_up, _ = _bodies(arguments.bundle, arguments.bundle, prefix="w")
-    await _push(made, warm_up)
+    bench = Bench("intake", f"{count:,} resources of {size:,.0f} bytes, {len(bodies)} transactions", machine(url))
+    base = _baseline(bodies, count)
+    asyncio.run(_measure(bench, settings, bodies, count, base))
+    _import(bench, population, count, base, folder)
+    return bench
+
+
+def _settings(url: str) -> Settings:
+    source = SourceSettings.model_validate({"provider": PROVIDER, "auth": {"kind": "none"}})
+    return load().model_copy(update={"database_url": url, "intake": IntakeSettings(sources={"bench": source})})
+
+
+async def _measure(bench: Bench, settings: Settings, bodies: list[bytes], count: int, base: float) -> None:
+    made = wire_intake(settings)
+    await _push(made, bodies[:2])
     _empty(made)
     for name in ("cold", "warm", "again"):
         if name == "warm":
@@ -72,14 +75,37 @@ async def _measure(settings: Settings, arguments: argparse.Namespace) -> None:
         began, cpu = time.perf_counter(), time.process_time()
         await _push(made, bodies)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-        print(f"{name:6} {count / cpu:7.0f} resources/s of one core   ({count / wall:7.0f}/s by the clock)", flush=True)
+        said = f"{count / cpu:,.0f}/s of one core, {count / wall:,.0f}/s by the clock"
+        bench.add(Figure(f"pushed resource, {name}", cpu / count * 1e6, "us", base, AGAINST, said))
     await made.close()
+
+
+def _import(bench: Bench, population: Population, most: int, base: float, folder: Path) -> None:
+    """Whole persons from NDJSON into a new SQLite file, by the command."""
+    fewer = Population(max(1, min(population.persons, most // 80)), population.seed, population.fullness)
+    count = write_ndjson(fewer, folder / "ndjson")
+    url = f"sqlite:///{folder}/import.db"
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    environment = {"GATEWAY_MODE": "test", "GATEWAY_DATABASE_URL": url}
+    before = getrusage(RUSAGE_CHILDREN)
+    command = gateway("import", "--provider", PROVIDER, str(folder / "ndjson"))
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, cwd=folder, capture_output=True, text=True, check=False
+    )
+    after = getrusage(RUSAGE_CHILDREN)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"gateway import said {done.returncode}: {done.stderr[-500:]}{done.stdout[-500:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    note = f"{count:,} resources, {count / cpu:,.0f}/s of one core, start of the command included"
+    bench.add(Figure("imported resource", cpu / count * 1e6, "us", base, AGAINST, note))
 
 
 async def _push(made: IntakeParts, bodies: list[bytes]) -> None:
     for body in bodies:
         call = Call("POST", (), "", body, Format.JSON, FhirVersion.STU3)
-        taken = made.intake.take("bench", lambda call=call: tasks_of(call, 5_000))  # type: ignore[misc]
+        taken = made.intake.take("bench", partial(tasks_of, call, 5_000))
         if taken.answer.status != 200:
             raise SystemExit(f"refused: {taken.answer.resource}")
         await note(made.trail, taken.records)
@@ -91,56 +117,42 @@ def _empty(made: IntakeParts) -> None:
         connection.execute(delete(patient))
 
 
-def _bodies(wanted: int, size: int, prefix: str = "b") -> tuple[list[bytes], int]:
-    """Transactions of about ``size`` resources: a person's record, and what it points at, again and again."""
-    bodies, count, turn = [], 0, 0
-    while count < wanted:
-        for record in _records():
-            turn += 1
-            chosen = [one for one in record if one["resourceType"] not in ("Binary", "DocumentReference")]
-            resources = [_renamed(one, f"{prefix}{turn}-") for one in chosen]
-            for start in range(0, len(resources), size):
-                some = resources[start : start + size]
-                bodies.append(_bundle(some))
-                count += len(some)
-            if count >= wanted:
-                break
+def _bodies(population: Population, wanted: int) -> tuple[list[bytes], int]:
+    """Transactions: the staff, then person by person."""
+    copies, bodies, count = Copies(population), [], 0
+    for records in _records(copies):
+        found = iter(records)
+        while some := list(islice(found, BUNDLE)):
+            bodies.append(transaction(some))
+            count += len(some)
+        if count >= wanted:
+            break
     return bodies, count
 
 
-def _records() -> Iterator[list[dict[str, Any]]]:
-    world = load_world(datetime.now(UTC).date())
-    for record in world.records:
-        if record.provider == PROVIDER and record.resources:
-            own = sorted(record.resources, key=lambda one: one["resourceType"] != "Patient")
-            yield [*own, *record.pointed_at]
+def _records(copies: Copies) -> Iterator[list[bytes]]:
+    for number in copies.population.sets_of_staff:
+        yield [body for _, body in copies.of_staff(number)]
+    for person in copies.population.people():
+        yield [body for _, body in copies.of_person(person)]
 
 
-def _renamed(found: dict[str, Any], prefix: str) -> dict[str, Any]:
-    made = copy.deepcopy(found)
-    made["id"] = (prefix + made["id"])[:64]
-    for reference in references(made):
-        key = local_reference(reference["reference"])
-        if key is not None:
-            reference["reference"] = f"{key[0]}/{(prefix + key[1])[:64]}"
-    return made
+def _baseline(bodies: list[bytes], count: int) -> float:
+    """Microseconds per resource of reading and writing its JSON, and nothing else."""
+    jsonio.dump(jsonio.parse(bodies[0]))
+    started = time.process_time()
+    for body in bodies:
+        jsonio.dump(jsonio.parse(body))
+    return (time.process_time() - started) / count * 1e6
 
 
-def _bundle(resources: list[dict[str, Any]]) -> bytes:
-    entries = [
-        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
-        for one in resources
-    ]
-    return jsonio.dump({"resourceType": "Bundle", "type": "transaction", "entry": entries})
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resources", type=int, default=2_000)
-    parser.add_argument("--bundle", type=int, default=1_000, help="most resources of one transaction")
-    parser.add_argument("--database", default="")
-    parser.add_argument("--packages", default="", help="folder of FHIR packages; empty: the default one")
-    return parser.parse_args()
+def main() -> None:
+    """Entry point."""
+    parser = options(__doc__)
+    parser.add_argument("--resources", type=int, default=2_000, help="how many are pushed, about")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        finish([intake(asked, Path(folder))], asked.json)
 
 
 if __name__ == "__main__":

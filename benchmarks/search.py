@@ -1,14 +1,19 @@
 """What matching costs, against a naive baseline in the same run.
 
 The baseline does what a first version would do: read the query again for each resource and walk a dotted path. Run with
-``python benchmarks/search.py``; it prints microseconds per match and the ratio (below 1 is quicker than the baseline).
+``python -m benchmarks.search``. Matching runs on search keys, as in the gateway.
 """
 
-import time
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from benchmarks.frame import Bench, Figure, best_of, finish, machine, options
+from profiles.fhir.codec import jsonio
 from profiles.fhir.interactions import FhirRequest
+from profiles.fhir.search.keys import keys, opened, stored
 from profiles.fhir.search.search import compile_search, parse_query
 from profiles.fhir.version import FhirVersion
 from profiles.standards.admit import admit
@@ -58,33 +63,30 @@ def _naive_fits(node: Any, wanted: str) -> bool:
     return node >= wanted[2:] if wanted[:2] == "ge" else bool(node == wanted)
 
 
-def per_call(work: Callable[[], object], calls: int) -> float:
-    """Microseconds of processor time per call, the best of five."""
-    best = float("inf")
-    for _ in range(5):
-        started = time.process_time()
-        work()
-        best = min(best, (time.process_time() - started) / calls * 1e6)
-    return best
-
-
-def main() -> None:
-    """Measure and print."""
+def search(_asked: argparse.Namespace, _folder: Path) -> Bench:
+    """The whole benchmark."""
     resources = [observation(number) for number in range(1000)]
-    print(f"{'query':64} {'us/match':>9} {'naive':>9} {'ratio':>6}")
+    kept = [keys(FhirVersion.STU3, one) for one in resources]
+    bench = Bench("search", f"{len(resources)} observations of 2 kB, in memory", machine())
     for query in (
         f"category={SCT}|275711006",
         f"code={LOINC}|718-1,{LOINC}|718-2,{LOINC}|718-3",
         f"category={SCT}|275711006&date=ge2026-01-10",
         "context=Encounter/e1,Encounter/e2",
     ):
-        search = compile_search(FhirVersion.STU3, "Observation", parse_query(query))
+        compiled = compile_search(FhirVersion.STU3, "Observation", parse_query(query))
         expected = [naive(query, one) for one in resources]
-        if [search.matches(one) for one in resources] != expected:
+        if [compiled.matches(one) for one in kept] != expected:
             raise SystemExit(f"the baseline and the search disagree on {query}")
-        ours = per_call(lambda search=search: [search.matches(one) for one in resources], len(resources))  # type: ignore[misc]
-        base = per_call(lambda query=query: [naive(query, one) for one in resources], len(resources))  # type: ignore[misc]
-        print(f"{query[:64]:64} {ours:9.2f} {base:9.2f} {ours / base:6.2f}")
+        ours = best_of(partial(_all, compiled.matches, kept), len(kept))
+        base = best_of(partial(_all, partial(naive, query), resources), len(resources))
+        bench.add(Figure(f"match {query}", ours, "us", base, "reading query and path again for each"))
+    texts = [stored(FhirVersion.STU3, one) for one in resources]
+    whole = [jsonio.dump(one) for one in resources]
+    ours, base = best_of(partial(_all, opened, texts), 1000), best_of(partial(_all, jsonio.load, whole), 1000)
+    bench.add(Figure("search keys parsed", ours, "us", base, "parsing the resource"))
+    made = best_of(partial(_all, partial(stored, FhirVersion.STU3), resources), 1000)
+    bench.add(Figure("search keys made", made, "us", base, "parsing the resource"))
     standard = catalogue().standards["bgz-3"]
     for path, operation, query in (
         ("Condition", None, ""),
@@ -92,8 +94,20 @@ def main() -> None:
     ):
         interaction = "operation" if operation else "search-type"
         request = FhirRequest(standard.fhir, interaction, path, None, operation, tuple(parse_query(query)))
-        cost = per_call(lambda request=request: [admit(standard, request) for _ in range(1000)], 1000)  # type: ignore[misc]
-        print(f"admit {path} {query[:50]:52} {cost:9.2f}")
+        cost = best_of(partial(_all, partial(admit, standard), [request] * 1000), 1000)
+        bench.add(Figure(f"admit {path} {query}", cost, "us"))
+    return bench
+
+
+def _all(work: Callable[[Any], object], values: Sequence[Any]) -> None:
+    for one in values:
+        work(one)
+
+
+def main() -> None:
+    """Entry point."""
+    asked = options(__doc__).parse_args()
+    finish([search(asked, Path())], asked.json)
 
 
 if __name__ == "__main__":
