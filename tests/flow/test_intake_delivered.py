@@ -75,7 +75,7 @@ def test_a_pgo_sees_what_a_laboratory_sends_and_what_a_merge_brings(kind: str, t
         engine.dispose()
         port = free_port()
         settings = settings_for(url, IntakeSettings(sources={"lab": source(mllp={"port": port})}))
-        hospital = House(url, settings, portal.call(parts, settings), portal)
+        hospital = House(url, settings, portal.call(wire_intake, settings), portal)
         server = portal.call(hospital.parts.messages[0].start)
         one = Sender(hospital, port)
         assert codes(one.send(adt("1"), result("2", "2823-3", PID), result("3", "2951-2", loose))) == ["AA"] * 3
