@@ -76,6 +76,19 @@ def export_command(settings: Settings, number: int, output: Path | None) -> None
     deliver(content + b"\n", output)
 
 
+@intake.command("dismiss")
+@click.argument("number", type=int)
+@with_settings
+def dismiss_command(settings: Settings, number: int) -> None:
+    """Close an item that was dealt with otherwise (sent again, decided by people). Its content stays, sealed."""
+    with database(settings) as engine:
+        item = _item(engine, number)
+        with engine.begin() as connection:
+            quarantine.mark(connection, item.number, released=True)
+        opened(engine, settings, "quarantine", provider=item.provider, reason=f"dismiss {number}")
+    console.print(f"{number} is closed", highlight=False)
+
+
 @intake.command("retry")
 @click.argument("numbers", type=int, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Everything that is held, oldest first.")

@@ -23,6 +23,9 @@ def retry(intake: Intake, item: Kept) -> Taken:
     if item.source not in intake.settings.sources:
         raise CannotRetry(f"source {item.source} is not configured any more")
     content = quarantine.opened(item, intake.ring)
+    if content.startswith(b"MSH"):
+        text = "it is a message: correct it at its source and send it again; export writes it, dismiss closes it"
+        raise CannotRetry(f"{item.number} cannot be tried again: {text}")
     call = Call("POST", (), "", content, Format.JSON, item.version)
     push = tasks_of(call, intake.settings.entries)
     newer = _newer(intake, item, push)

@@ -119,21 +119,26 @@ class Listener:
             return
 
 
-@pytest.fixture(params=KINDS)
-def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
+def serving(url: str, folder: Path) -> Listener:
+    """A listener, not started yet, on a new database."""
     http, mllp = free_port(), free_port()
     sources = {"epd": {"provider": "ziekenhuiszandoord", "auth": {"kind": "none"}, "mllp": {"port": mllp}}}
-    (tmp_path / "packages").mkdir()
+    (folder / "packages").mkdir()
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    environment = {
+        **os.environ, "GATEWAY_DATABASE_URL": url, "GATEWAY_MODE": "test", "PYTHONPATH": str(ROOT),
+        "GATEWAY_PACKAGE_CACHE": str(folder / "packages"), "GATEWAY_INTAKE__PORT": str(http),
+        "GATEWAY_INTAKE__SOURCES": json.dumps(sources),
+    }  # fmt: skip
+    return Listener(environment, http, mllp)
+
+
+@pytest.fixture(params=KINDS)
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
     with database(request.param, tmp_path) as url:
-        engine = open_engine(url)
-        upgrade(engine)
-        engine.dispose()
-        environment = {
-            **os.environ, "GATEWAY_DATABASE_URL": url, "GATEWAY_MODE": "test", "PYTHONPATH": str(ROOT),
-            "GATEWAY_PACKAGE_CACHE": str(tmp_path / "packages"), "GATEWAY_INTAKE__PORT": str(http),
-            "GATEWAY_INTAKE__SOURCES": json.dumps(sources),
-        }  # fmt: skip
-        yield Listener(environment, http, mllp)
+        yield serving(url, tmp_path)
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_half_stored(listener: Listener) -> None:
