@@ -20,14 +20,21 @@ from sqlalchemy import Engine, func, select
 from auth.crypto import KeyRing, Pseudonyms
 from benchmarks.population import PROVIDER, SOURCE, Population, Somebody, Template, bsns, model, without_bsn
 from gateway.cli.db import upgrade
-from gateway.intake.load import Loader
+from gateway.intake.bulk import bring
+from gateway.intake.outcome import Outcome
 from gateway.intake.read import Item
+from gateway.intake.sender import Door
+from gateway.intake.settings import IntakeSettings
+from gateway.intake.work import Intake
+from gateway.quality.gate import Counting
+from gateway.quality.settings import Policy, QualitySettings
+from gateway.quality.verdicts import Verdicts
 from gateway.store.engine import open_engine
 from gateway.store.schema import key_of, link, patient, resource
-from gateway.store.unit import Owner
 from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.packing import XML, pack, unpack
+from profiles.fhir.search.keys import FINGERPRINT
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
 FHIR = FhirVersion.STU3
@@ -36,6 +43,7 @@ RESOURCE = (
     "search", "json", "xml",
 )  # fmt: skip
 BATCH = 2_000
+KEYS = len(FINGERPRINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +66,21 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
         upgrade(engine)
         found = model()
         keys = Pseudonyms(b"benchmark"), KeyRing("a", {"a": bytes(32)})
-        with engine.begin() as connection:
-            items = [
-                Item("model", FHIR, jsonio.load(jsonio.dump(one)), jsonio.dump(one), "json")
-                for one in (*found.staff, *found.own)
-            ]
-            loader = Loader(connection, Owner(PROVIDER, SOURCE, *keys), Expectations(catalogue()))
-            refused = loader.load(items).refused
-            if refused:
-                raise RuntimeError(f"the model cannot be stored: {refused[0]}")
+        items = [Item("model", frozenset({FHIR}), one, jsonio.dump(one), "json") for one in (*found.staff, *found.own)]
+        off = QualitySettings(policy=Policy.OFF)
+        intake = Intake(engine, IntakeSettings(), off, Counting(Verdicts()), catalogue(), *keys)
+        outcome = Outcome()
+        bring(intake, intake.importer(PROVIDER, SOURCE, Door()), items, outcome)
+        if not outcome.whole:
+            raise RuntimeError("the model cannot be stored")
+        with engine.connect() as connection:
             links: dict[int, list[tuple[str, Template]]] = {}
             for row in connection.execute(select(link)):
                 links.setdefault(row.resource_pk, []).append((row.target_type, Template(row.target_id.encode())))
             rows = {
                 (row.type, row.id): Served(
-                    row.type, Template(row.id.encode()), Template(row.json), Template(row.xml), Template(row.search),
+                    row.type, Template(row.id.encode()), Template(row.json), Template(unpack(row.xml)),
+                    Template(row.search[:KEYS] + unpack(row.search[KEYS:])),
                     tuple(links.get(row.pk, ())),
                 )
                 for row in connection.execute(select(resource))
@@ -122,7 +130,8 @@ class Rows:
             json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
         row = (
             number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
-            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search, json, xml,
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), json,
+            pack(xml, XML),
         )  # fmt: skip
         return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]
 

@@ -6,7 +6,8 @@ own section or plain values. A contract of import-linter holds that.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -40,6 +41,7 @@ from gateway.intake.hl7v2.server import MllpListener
 from gateway.intake.http import Listener, application
 from gateway.intake.listener import IntakeParts, guarded, impatient
 from gateway.intake.login import Logins
+from gateway.intake.release import Releases
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker
 from gateway.providers import Registry
@@ -49,10 +51,12 @@ from gateway.quality.serving import Serving
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
+from gateway.sections import ProviderSettings
 from gateway.settings import Settings, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
+from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
 log = logging.getLogger("gateway")
@@ -67,6 +71,16 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 def open_trail(engine: Engine, settings: Settings) -> Trail:
     """The audit trail of this process: a chain of its own."""
     return Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+
+
+@contextmanager
+def recording(engine: Engine, settings: Settings) -> Iterator[Trail]:
+    """The audit trail of a command: it uses `Trail.write_now`."""
+    trail = open_trail(engine, settings)
+    try:
+        yield trail
+    finally:
+        trail.stop()
 
 
 def open_gate(settings: Settings) -> Gate:
@@ -85,6 +99,29 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
     """Write what the gate counted inside the caller's transaction: for commands, which have no recorder."""
     save(connection, gate.counting.take())
     forget(connection, oldest(datetime.now(UTC).date(), settings.validation.retention_days))
+
+
+def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
+    """The intake that a command uses; what ``gate`` counts is for the command to save."""
+    return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings))
+
+
+def open_releases(gate: Gate) -> Releases:
+    """Who tells FHIR releases, by the profiles of the standards and of the definitions that are installed."""
+    serving, verdicts = Serving(catalogue()), gate.counting.verdicts
+
+    def defining(url: str) -> frozenset[FhirVersion]:
+        named = frozenset(version for version in FhirVersion if (version, url) in serving.profiles)
+        if named:
+            return named
+        return frozenset(one for one in FhirVersion if verdicts.validator(one).definitions.structure(url) is not None)
+
+    return Releases(defining)
+
+
+def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
+    """The releases that the services of a provider use."""
+    return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
 
 
 def registered(settings: Settings) -> Ourselves | None:

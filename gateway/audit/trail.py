@@ -62,6 +62,22 @@ class Trail:
         except (TimeoutError, asyncio.QueueFull) as fault:
             raise AuditUnavailable from fault
 
+    def write_now(self, records: Sequence[AuditRecord]) -> None:
+        """Make records durable at once: for commands, which have no requests beside each other.
+
+        Raises AuditUnavailable.
+        """
+        try:
+            for start in range(0, len(records), GROUP):
+                self._commit(records[start : start + GROUP])
+        except NotAppended as fault:
+            raise AuditUnavailable from fault
+
+    def stop(self) -> None:
+        """Give back the connection, after `write_now`."""
+        self._append.close()
+        self._thread.shutdown()
+
     async def close(self) -> None:
         """Write what is waiting and stop."""
         if self._task is not None:

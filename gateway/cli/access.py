@@ -1,6 +1,5 @@
 """When a command opens or changes data of patients: the record of it in the access trail, and where the data go."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterable
@@ -14,33 +13,27 @@ from sqlalchemy import Engine
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.context import errors, fail
-from gateway.intake.worker import note
 from gateway.settings import Settings
-from gateway.wiring import open_trail
+from gateway.wiring import recording
 
 
 def audited(engine: Engine, settings: Settings, records: Iterable[AuditRecord]) -> None:
     """Make audit records durable. Raises AuditUnavailable."""
-
-    async def write() -> None:
-        trail = open_trail(engine, settings)
-        await note(trail, records)
-        await trail.close()
-
-    asyncio.run(write())
+    with recording(engine, settings) as trail:
+        trail.write_now(list(records))
 
 
 def opened(engine: Engine, settings: Settings, what: str, **about: Any) -> None:
     """Record that an operator opens data of a patient (NEN 7513); ends the command when that cannot be recorded."""
     at = datetime.now(UTC)
-    record = AuditRecord("operator:resource:read", at, 200, client=_operator(), interaction=what, **about)
+    record = AuditRecord("operator:resource:read", at, 200, client=operator(), interaction=what, **about)
     try:
         audited(engine, settings, [record])
     except AuditUnavailable:
         fail("the access cannot be recorded, so nothing is shown")
 
 
-def _operator() -> str:
+def operator() -> str:
     """The account that runs the command: by name, else (in a container, mostly) by number."""
     try:
         return getuser()

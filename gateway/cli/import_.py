@@ -1,20 +1,24 @@
 """gateway import: load FHIR files into the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import Engine
 
+from gateway.audit.trail import AuditUnavailable
+from gateway.cli.access import operator
 from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
-from gateway.intake.load import Loader
-from gateway.intake.read import Item, Unreadable, files, read
+from gateway.intake.bulk import Bulk
+from gateway.intake.bulk import Progress as Told
+from gateway.intake.outcome import Outcome, numbers
+from gateway.intake.sender import Door
+from gateway.quality.gate import Gate
 from gateway.settings import Settings
-from gateway.store.unit import Owner
-from gateway.wiring import keys_of, open_gate, save_counts
+from gateway.wiring import open_gate, open_intake, open_releases, recording, save_counts, served
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
-from profiles.standards.load import catalogue
 from profiles.validation.run.findings import VERDICTS, Finding
 
 
@@ -22,66 +26,91 @@ from profiles.validation.run.findings import VERDICTS, Finding
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
 @click.option("--source", default="import", show_default=True, help="Name of the source the data come from.")
-@click.option("--fhir", type=click.Choice(["stu3", "r4"]), help="FHIR release; left out: told from each file.")
+@click.option("--fhir", type=click.Choice(["stu3", "r4"]), help="FHIR release; left out: told from the content.")
 @with_settings
 def import_command(settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None) -> None:
-    """Load resources, Bundles and NDJSON from files and folders; ids are kept.
+    """Load resources, Bundles and NDJSON from files and folders of any size; ids are kept.
 
-    What cannot be read, or placed with a patient, is refused with a line that says why; the rest is stored.
-    Documents are checked (PDF/A, title, type, author, date, hash, size); what is wrong is said, and stored anyhow.
-    Exit code 0 when everything was stored, 1 when something was refused, 2 when nothing could be tried.
+    What comes in takes the same walk as what a system pushes: it is placed with a patient, checked, stored with its
+    versions, and recorded in the access trail. What is refused is told with its place and the reason; the rest is
+    stored. Broken off, it is started again: what is stored already is left alone.
+    Exit code 0 when everything was taken, 1 when something was refused or held back, 2 when nothing could be tried.
     """
     known = as_served(settings).providers
     if provider not in known:
         fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
-    try:
-        names = list(files(paths))
-    except FileNotFoundError as fault:
-        fail(str(fault))
-    items: list[Item] = []
-    refused: list[tuple[str, str]] = []
-    version = FhirVersion.of(fhir) if fhir else None
-    for name in track(names, "Reading", console=errors, disable=not errors.is_terminal):
-        for found in read(name, version):
-            if isinstance(found, Unreadable):
-                refused.append((found.origin, found.text))
-            else:
-                items.append(found)
-    with database(settings) as engine, engine.begin() as connection:
-        owner, gate = Owner(provider, source, *keys_of(settings)), open_gate(settings)
-        loader = Loader(connection, owner, Expectations(catalogue()), judge=gate.judge_of(provider, source))
-        loaded = loader.load(items)
-        save_counts(connection, settings, gate)
-    for origin, text in (*refused, *loaded.refused, *loaded.blocked):
-        errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
-    for origin, finding in loaded.findings:
-        if finding.severity != "information":
-            errors.print(
-                f"{origin}: {finding.severity}: {finding.text('en')} [{finding.rule} {finding.expression}]",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
-    repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(loaded.repairs.items()))
-    console.print(
-        f"{loaded.stored} stored, {loaded.unchanged} unchanged, {len(refused) + len(loaded.refused)} refused"
-        + (f", {len(loaded.blocked)} held back" if loaded.blocked else "")
-        + (f"; repaired: {repairs}" if repairs else "")
-        + (f"; documents: {_counted(loaded.findings)}" if loaded.findings else ""),
-        highlight=False,
-    )
-    if loaded.verdicts:
-        verdicts = ((loaded.verdicts.get(name, 0), VERDICTS[name]["en"]) for name in ("ok", "wrong", "unchecked"))
-        console.print(
-            f"checked: {', '.join(f'{count} {word}' for count, word in verdicts)}; see 'gateway report quality'",
-            highlight=False,
-        )
-    if refused or loaded.refused or loaded.blocked:
+    for path in paths:
+        if not path.exists():
+            fail(f"{path}: no such file or folder")
+    gate = open_gate(settings)
+    outcome = Outcome(_tell, _warn)
+    with database(settings) as engine, _progress() as progress:
+        intake = open_intake(engine, settings, gate)
+        sender = intake.importer(provider, source, Door("operator", operator()))
+        with Bulk(intake, sender, open_releases(gate), outcome, progress) as bulk:
+            bulk.read(paths, FhirVersion.of(fhir) if fhir else None)
+            bulk.settle(tuple(served(known[provider])))
+            _store(bulk, engine, settings, gate)
+    _summary(outcome)
+    if not outcome.whole:
         raise SystemExit(FINDINGS)
 
 
-def _counted(findings: Sequence[tuple[str, Finding]]) -> str:
-    """How many findings of each severity, worst first."""
-    found = [finding.severity for _, finding in findings]
+def _store(bulk: Bulk, engine: Engine, settings: Settings, gate: Gate) -> None:
+    """Store batch after batch; the records and the counts of each are kept before the next."""
+    with recording(engine, settings) as trail:
+        for records in bulk.store():
+            try:
+                trail.write_now(records)
+            except AuditUnavailable:
+                fail("the access trail cannot be written; what was stored is recorded when you import it again")
+            with engine.begin() as connection:
+                save_counts(connection, settings, gate)
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """A bar on a terminal, nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=None, visible=False) for name in ("Reading", "Storing")}
+
+        def told(what: str, done: int, of: int) -> None:
+            if done % 100 == 0 or of:
+                bar.update(tasks[what], completed=done, total=of or None, visible=True)
+
+        yield told
+
+
+def _tell(origin: str, text: str) -> None:
+    errors.print(f"{origin}: {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(origin: str, finding: Finding) -> None:
+    _tell(origin, f"{finding.severity}: {finding.text('en')} [{finding.rule} {finding.expression}]")
+
+
+def _summary(outcome: Outcome) -> None:
+    repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(outcome.repairs.items()))
     words = (("error", "errors"), ("warning", "warnings"), ("information", "not fully checkable"))
-    return ", ".join(f"{found.count(severity)} {word}" for severity, word in words if severity in found)
+    found = ", ".join(f"{outcome.documents[name]} {word}" for name, word in words if outcome.documents[name])
+    console.print(
+        f"{outcome.stored} stored, {outcome.unchanged} unchanged, {outcome.refused} refused"
+        + (f", {outcome.blocked} held back" if outcome.blocked else "")
+        + (f", {outcome.again} said again" if outcome.again else "")
+        + (f"; repaired: {repairs}" if repairs else "")
+        + (f"; documents: {found}" if found else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    if outcome.verdicts:
+        verdicts = ", ".join(
+            f"{outcome.verdicts[name]} {VERDICTS[name]['en']}" for name in ("ok", "wrong", "unchecked")
+        )
+        console.print(f"checked: {verdicts}; see 'gateway report quality'", highlight=False, soft_wrap=True)
+    if outcome.held:
+        console.print(f"in quarantine: {numbers(outcome.held)}; see 'gateway intake list'", highlight=False)
+    if outcome.untold:
+        console.print(
+            f"{outcome.untold} could be STU3 and R4, and were stored as both; --fhir tells which", highlight=False
+        )

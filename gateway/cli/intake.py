@@ -8,15 +8,14 @@ from sqlalchemy import Engine
 
 from auth.crypto import SealError
 from gateway.audit.trail import AuditUnavailable
-from gateway.cli.access import audited, deliver, opened
+from gateway.cli.access import audited, deliver, opened, operator
 from gateway.cli.context import FINDINGS, console, database, fail, with_settings
 from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
+from gateway.intake.receipts import Taken
 from gateway.intake.retry import CannotRetry, retry
-from gateway.intake.work import Intake, Taken
 from gateway.settings import Settings
-from gateway.wiring import keys_of, open_gate, save_counts
-from profiles.standards.load import catalogue
+from gateway.wiring import keys_of, open_gate, open_intake, save_counts
 
 
 @click.group()
@@ -97,15 +96,14 @@ def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> 
     """Try items again. Exit code 1 when one of them is still refused."""
     if not numbers and not every:
         fail("name the items, or use --all")
-    pseudonyms, ring = keys_of(settings)
     with database(settings) as engine:
         gate = open_gate(settings)
-        work = Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), pseudonyms, ring)
+        work = open_intake(engine, settings, gate)
         chosen = quarantine.items(engine) if every else [_item(engine, number) for number in numbers]
         still = 0
         for item in chosen:
             try:
-                taken = retry(work, item)
+                taken = retry(work, item, operator())
                 audited(engine, settings, taken.records)
             except (CannotRetry, SealError, AuditUnavailable) as fault:
                 still += 1

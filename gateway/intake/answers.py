@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.intake.change import Change
 from gateway.intake.refusal import Refusal
 from gateway.intake.tasks import Push, Task
 from profiles.fhir.outcome import Issue, operation_outcome
@@ -18,15 +19,31 @@ STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 404: "404 N
           413: "413 Content Too Large", 422: "422 Unprocessable Content"}  # fmt: skip
 
 
+DEEDS = {"create": "stored", "update": "stored", "delete": "deleted", "": "nothing changed"}
+"""What is said of what was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one task."""
+    """What became of one task. ``deed``: create, update, delete, or empty when nothing had to be done; ``text`` says
+    more than the deed does. ``change`` is what the task came to, when it came to something."""
 
     task: Task
     status: int
     version: int = 0
     updated: datetime | None = None
-    issues: Sequence[Issue] = ()
+    deed: str = ""
+    text: str = ""
+    change: Change | None = None
+
+    @property
+    def issues(self) -> Sequence[Issue]:
+        """What is told about it."""
+        if self.task.refused is not None:
+            return self.task.refused.issues
+        findings = self.change.findings if self.change else ()
+        repairs = self.change.repairs if self.change and self.deed else ()
+        return done(self.text or DEEDS[self.deed], findings, repairs, self.task.place)
 
 
 @dataclass(frozen=True, slots=True)

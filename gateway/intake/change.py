@@ -35,6 +35,8 @@ class Plan:
     changes: list[Change] = field(default_factory=list)
     existing: list[tuple[Task, Row]] = field(default_factory=list)
     """What a conditional create found, and what only had to be there."""
+    again: list[tuple[Task, Task]] = field(default_factory=list)
+    """What was said twice with the same content, each with the task that says it first."""
     blocked: list[Change] = field(default_factory=list)
     known: Known = field(default_factory=Known)
     watched: frozenset[Key] = frozenset()
@@ -50,6 +52,10 @@ class Draft:
     """Stored resources that references without display point at."""
     pointing: dict[Key, list[Resource]] = field(default_factory=dict)
     """The References of each resource, as objects of it."""
+    links: dict[Key, frozenset[Key]] = field(default_factory=dict)
+    """What each resource points at, as far as it was changed by then."""
+    dropped: set[int] = field(default_factory=set)
+    """Tasks (by identity) that say again what another one says."""
 
     @property
     def push(self) -> Push:
@@ -59,7 +65,7 @@ class Draft:
     @property
     def tasks(self) -> list[Task]:
         """The tasks that were not refused."""
-        return [task for task in self.push.tasks if task.refused is None]
+        return [task for task in self.push.tasks if task.refused is None and id(task) not in self.dropped]
 
 
 def owners_by_bsn(resource: Resource) -> Iterable[tuple[Resource, str]]:

@@ -8,9 +8,9 @@ from typing import Any
 from gateway.collect.content import ELEMENT
 from gateway.documents import reference
 from gateway.documents.reference import Document
-from gateway.intake.read import Item
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 from profiles.record.walk import nodes
 from profiles.validation.run.findings import Finding
@@ -20,25 +20,25 @@ Known = Callable[[str], tuple[int, bytes] | None]
 
 
 class Documents:
-    """The documents among items that come together; taking their content out changes the items in place.
+    """The documents among resources that come together; taking their content out changes these in place.
 
     ``known`` finds the documents that are in the store already. A Binary whose content cannot be decoded keeps it, and
     is in ``unreadable`` by id.
     """
 
-    def __init__(self, items: Mapping[tuple[str, str], Item], known: Known) -> None:
+    def __init__(self, resources: Mapping[tuple[str, str], Resource], version: FhirVersion, known: Known) -> None:
         self._known = known
         self._taken: dict[str, Document] = {}
         self.unreadable: dict[str, str] = {}
-        for (type_, id_), item in items.items():
+        for (type_, id_), resource in resources.items():
             if type_ == "Binary":
                 try:
-                    content = _take(item)
+                    content = _take(resource, version)
                 except FormatError as fault:
                     self.unreadable[id_] = str(fault)
                     continue
                 if content is not None:
-                    self._taken[id_] = Document.of(content, str(item.resource.get("contentType", "")))
+                    self._taken[id_] = Document.of(content, str(resource.get("contentType", "")))
 
     def content(self, id_: str) -> bytes | None:
         """What was taken out of a Binary."""
@@ -77,15 +77,15 @@ class Documents:
             yield from reference.check(resource, lambda id_: self.find(id_, may))
 
 
-def _take(item: Item) -> bytes | None:
+def _take(resource: Resource, version: FhirVersion) -> bytes | None:
     """Take the content out of a Binary; FormatError when it is not base64."""
-    name = ELEMENT[item.version]
-    text: Any = item.resource.get(name)
+    name = ELEMENT[version]
+    text: Any = resource.get(name)
     if text is None:
         return None
     try:
         content = base64.b64decode("".join(str(text).split()), validate=True)
     except (binascii.Error, ValueError):
         raise FormatError("the content is not base64", expression=f"Binary.{name}") from None
-    del item.resource[name]
+    del resource[name]
     return content

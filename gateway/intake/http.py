@@ -23,10 +23,11 @@ from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
 from gateway.intake.answers import Answer, refused
 from gateway.intake.login import Denied, Logins
+from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import IntakeSettings
 from gateway.intake.tasks import Call, tasks_of
-from gateway.intake.work import Intake, Taken
+from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
 from gateway.metrics import CONTENT_TYPE, METRICS
 from gateway.problems import Problem, problem_of

@@ -33,13 +33,15 @@ class Lookup:
         with reading(one.engine).connect() as self.connection:
             self._assign()
             keys = {task.key for task in self.draft.tasks if task.id}
+            keys |= {("Patient", task.patient) for task in self.draft.tasks if task.patient}
             wanted: set[Key] = set()
             persons: set[str] = set()
             for task in self.draft.tasks:
                 if task.resource is not None:
                     pointing = self.draft.pointing[task.key] = list(references(task.resource))
                     self._urls(task, pointing)
-                    keys |= set(links(task.resource))
+                    found = self.draft.links[task.key] = frozenset(links(task.resource))
+                    keys |= found
                     wanted |= _without_display(pointing)
                     persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
             self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
@@ -96,7 +98,8 @@ class Lookup:
 
     def _urls(self, task: Task, pointing: Sequence[Resource]) -> None:
         resource = task.resource or {}
-        self.draft.repairs[task.key] = resolve_urns(resource, self.draft.push.urls) if self.draft.push.urls else []
+        urls = self.draft.push.urls if task.urls is None else task.urls
+        self.draft.repairs[task.key] = resolve_urns(resource, urls) if urls else []
         for reference in pointing:
             text = reference["reference"]
             type_, mark, query = text.partition("?identifier=")

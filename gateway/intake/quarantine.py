@@ -12,12 +12,15 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from auth.crypto import KeyRing
 from gateway.intake.change import Change
 from gateway.intake.judge import recorded
-from gateway.intake.tasks import Push, Task, set_id
+from gateway.intake.sender import Sender
+from gateway.intake.tasks import IMPORT, Push, Task, set_id
 from gateway.store.schema import quarantine
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import resolve_urns
+
+PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,20 @@ class Kept:
     sealed: bytes
     state: str
     tried: datetime | None
+    door: str = PUSH
+    """push, or import: who tries it again is its source, or an operator."""
 
 
 def put_away(
-    connection: Connection, provider: str, source: str, push: Push, tasks: Sequence[Task], blocked: Sequence[Change],
-    ring: KeyRing,
-) -> int:  # fmt: skip
+    connection: Connection, sender: Sender, push: Push, tasks: Sequence[Task], blocked: Sequence[Change]
+) -> int:
     """Keep tasks that were refused for what validation found in ``blocked``; the number of the item.
 
     What is held already is not kept twice.
     """
     content = jsonio.dump(bundle_of(push, tasks))
-    digest = hashlib.sha256(f"{provider}|{source}|{push.version.value}|".encode() + content).digest()
+    whose = f"{sender.provider}|{sender.source}|{push.version.value}|"
+    digest = hashlib.sha256(whose.encode() + content).digest()
     held = connection.execute(
         select(quarantine.c.pk).where(quarantine.c.digest == digest, quarantine.c.state == "held")
     ).scalar()
@@ -59,13 +64,14 @@ def put_away(
     names = [f"{task.method} {task.type}/{task.id}" for task in tasks]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     values = {
-        "provider": provider,
-        "source": source,
+        "provider": sender.provider,
+        "source": sender.source,
+        "door": IMPORT if push.bundle == IMPORT else PUSH,
         "fhir": push.version.value,
         "received": datetime.now(UTC),
         "what": ", ".join(names[:5]) + more,
         "findings": msgspec.json.encode(findings),
-        "sealed": ring.seal("quarantine", content),
+        "sealed": sender.ring.seal("quarantine", content),
         "digest": digest,
         "state": "held",
     }
@@ -81,7 +87,7 @@ def bundle_of(push: Push, tasks: Sequence[Task]) -> Resource:
         if task.method != "DELETE":
             resource = xmlio.parse(task.original, push.version) if task.format == "xml" else jsonio.parse(task.original)
             set_id(resource, task.id)
-            resolve_urns(resource, push.urls)
+            resolve_urns(resource, push.urls if task.urls is None else task.urls)
             entry = {"resource": resource, **entry}
         entries.append(entry)
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
@@ -98,7 +104,7 @@ def items(engine: Engine, *, number: int | None = None, state: str | None = "hel
         return [
             Kept(
                 row.pk, row.provider, row.source, FhirVersion(row.fhir), row.received, row.what,
-                msgspec.json.decode(row.findings), row.sealed, row.state, row.tried,
+                msgspec.json.decode(row.findings), row.sealed, row.state, row.tried, row.door,
             )
             for row in connection.execute(statement)
         ]  # fmt: skip

@@ -1,12 +1,18 @@
-"""Reading FHIR from files: resources and Bundles in JSON or XML, and NDJSON. Each fault names its file and place."""
+"""Reading FHIR from files: resources and Bundles in JSON or XML, and NDJSON. Each fault names its file and place.
 
-import uuid
+Nothing is kept: a folder of any size is walked in order, a document at a time, and a document can be read again where
+it was found.
+"""
+
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from profiles.fhir.basetypes import facts
+from gateway.intake.release import EVERY, Releases
+from gateway.intake.tasks import ID, Key, is_stored_type
 from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.limits import MAX_SIZE
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -15,18 +21,40 @@ SUFFIXES = frozenset({".json", ".xml", ".ndjson"})
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A document where it was found: a whole file, or a line of NDJSON."""
+
+    path: Path
+    offset: int
+    content: bytes
+    line: int = 0
+
+    @property
+    def origin(self) -> str:
+        """The place, for people."""
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
+
+    @property
+    def format(self) -> str:
+        """json or xml."""
+        return "xml" if not self.line and self.content.lstrip()[:1] == b"<" else "json"
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """A resource as it was found: where, in which release, and the bytes it came in."""
+    """A resource as it was found: where, in which releases it may be, and the bytes it came in."""
 
     origin: str
-    version: FhirVersion
+    versions: frozenset[FhirVersion]
     resource: Resource
     original: bytes
     format: str
-    urls: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    urls: Mapping[str, Key] = field(default_factory=dict)
     """For an entry of a Bundle: type and id behind each fullUrl of that Bundle."""
-    patient: str | None = None
+    patient: str = ""
     """The id of the patient whose resource it is, when who sent it says so."""
+    entry: bool = False
+    """Whether it stood in a Bundle: ``original`` is then not what the file holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,129 +69,123 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
     """The files to read, in a stable order; folders are walked. FileNotFoundError for a path that is not there."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            for folder, below, names in os.walk(path):
+                below.sort()
+                for name in sorted(names):
+                    if Path(name).suffix.lower() in SUFFIXES:
+                        yield Path(folder, name)
         elif path.is_file():
             yield path
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
 
 
-def read(path: Path, version: FhirVersion | None = None) -> Iterator[Item | Unreadable]:
-    """All resources of one file; Bundles give their entries. ``version`` None: told from the content."""
+def documents(path: Path) -> Iterator[Document | Unreadable]:
+    """The documents of one file, one at a time."""
+    lines = path.suffix.lower() == ".ndjson"
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            offset, number = 0, 0
+            while content := file.readline(MAX_SIZE + 1) if lines else file.read(MAX_SIZE + 1):
+                number += 1
+                if len(content) > MAX_SIZE:
+                    yield Unreadable(f"{path}:{number}" if lines else str(path), f"larger than {MAX_SIZE} bytes")
+                    while lines and content and not content.endswith(b"\n"):
+                        content = file.readline(MAX_SIZE)
+                elif content.strip() or not lines:
+                    yield Document(path, offset, content.rstrip(b"\r\n") if lines else content, number if lines else 0)
+                if not lines:
+                    return
+                offset = file.tell()
+            if not lines:
+                yield Unreadable(str(path), "the file is empty")
     except OSError as fault:
         yield Unreadable(str(path), f"cannot be read: {fault.strerror}")
-        return
-    if path.suffix.lower() == ".ndjson":
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.strip():
-                yield from parse(f"{path}:{number}", line, "json", version)
-    else:
-        yield from parse(str(path), content, "xml" if content.lstrip()[:1] == b"<" else "json", version)
 
 
-def parse(origin: str, content: bytes, format_: str, version: FhirVersion | None) -> Iterator[Item | Unreadable]:
-    """The resources in one document; a Bundle is taken apart."""
+def items(document: Document, releases: Releases, version: FhirVersion | None = None) -> Iterator[Item | Unreadable]:
+    """The resources of one document; a Bundle is taken apart. ``version`` None: told from the content."""
+    yield from parse(document.origin, document.content, document.format, releases, version)
+
+
+def parse(
+    origin: str, content: bytes, format_: str, releases: Releases, version: FhirVersion | None = None
+) -> Iterator[Item | Unreadable]:
+    """The resources in one text; a Bundle is taken apart."""
+    given = EVERY if version is None else frozenset({version})
     try:
-        resource, found = _decode(content, format_, version)
+        if format_ == "json":
+            resource = jsonio.parse(content)
+        else:
+            resource, given = _xml(content, releases, given)
     except FormatError as fault:
         yield Unreadable(origin, str(fault))
         return
     if resource.get("resourceType") != "Bundle":
-        yield from _item(origin, found, resource, content, format_, {})
+        yield _item(origin, given, releases, Item(origin, given, resource, content, format_))
         return
-    entries = [entry for entry in resource.get("entry") or () if isinstance(entry, dict) and "resource" in entry]
-    urls: dict[str, tuple[str, str]] = {}
+    inside = resource.get("entry")
+    entries = [entry for entry in inside if isinstance(entry, dict)] if isinstance(inside, list) else []
+    urls: dict[str, Key] = {}
     for entry in entries:
-        inner, url = entry["resource"], entry.get("fullUrl")
-        if isinstance(inner, dict) and isinstance(url, str):
-            if "id" not in inner and url.startswith("urn:uuid:"):
-                _insert_id(inner, url.removeprefix("urn:uuid:"))
-            if "id" in inner:
-                urls[url] = (str(inner.get("resourceType")), str(inner["id"]))
+        inner, url = entry.get("resource"), entry.get("fullUrl")
+        if isinstance(inner, dict) and isinstance(url, str) and isinstance(inner.get("id"), str):
+            urls[url] = (str(inner.get("resourceType")), inner["id"])
     for index, entry in enumerate(entries):
-        inner = entry["resource"]
+        if "resource" not in entry:
+            continue
+        inner, place = entry["resource"], f"{origin} entry {index + 1}"
         if isinstance(inner, dict):
-            inner_bytes = jsonio.dump(inner)
-            yield from _item(f"{origin} entry {index + 1}", found, inner, inner_bytes, "json", urls)
+            url = entry.get("fullUrl")
+            if "id" not in inner and isinstance(url, str) and url.startswith("urn:uuid:"):
+                # A resource that is known by its address alone keeps that as its id.
+                inner = {"resourceType": inner.get("resourceType"), "id": url.removeprefix("urn:uuid:"), **inner}
+                urls[url] = (str(inner["resourceType"]), inner["id"])
+            yield _item(place, given, releases, Item(place, given, inner, jsonio.dump(inner), "json", urls, entry=True))
         else:
-            yield Unreadable(f"{origin} entry {index + 1}", "the entry's resource is not an object")
+            yield Unreadable(place, "the entry's resource is not an object")
 
 
-def _item(
-    origin: str,
-    version: FhirVersion,
-    resource: Resource,
-    content: bytes,
-    format_: str,
-    urls: Mapping[str, tuple[str, str]],
-) -> Iterator[Item | Unreadable]:
-    type_ = resource.get("resourceType")
-    if not isinstance(type_, str) or type_ not in facts(version).types:
-        yield Unreadable(origin, f"unknown resource type {type_!r} in FHIR {version.number}")
-        return
-    if "id" not in resource:
-        _insert_id(resource, str(uuid.uuid5(uuid.NAMESPACE_OID, content.hex())))
-    if not isinstance(resource["id"], str) or not 0 < len(resource["id"]) <= 64:
-        yield Unreadable(origin, "the id is not a text of 1 to 64 characters")
-        return
-    yield Item(origin, version, resource, content, format_, urls)
+def fault_of(resource: Resource, versions: frozenset[FhirVersion]) -> str | None:
+    """Why something cannot be taken in whatever else holds: its type, or its id; None when it can."""
+    type_, id_ = resource.get("resourceType"), resource.get("id")
+    if not any(isinstance(type_, str) and is_stored_type(type_, version) for version in versions):
+        number = f" in FHIR {min(versions).number}" if len(versions) == 1 else ""
+        return f"unknown resource type {str(type_)[:80]!r}{number}"
+    if id_ is not None and not (isinstance(id_, str) and ID.fullmatch(id_)):
+        return "an id has 1 to 64 letters, digits, - and ."
+    return None
 
 
-def _insert_id(resource: Resource, id_: str) -> None:
-    rest = dict(resource)
-    resource.clear()
-    resource["resourceType"] = rest.pop("resourceType", None)
-    resource["id"] = id_
-    resource.update(rest)
+def _item(origin: str, given: frozenset[FhirVersion], releases: Releases, item: Item) -> Item | Unreadable:
+    if (fault := fault_of(item.resource, given)) is not None:
+        return Unreadable(origin, fault)
+    if len(given) == 1:
+        return item
+    found = frozenset(one for one in releases.of(item.resource) if one in given) or given
+    return Item(origin, found, item.resource, item.original, item.format, item.urls, entry=item.entry)
 
 
-def _decode(content: bytes, format_: str, version: FhirVersion | None) -> tuple[Resource, FhirVersion]:
-    if format_ == "json":
-        resource = jsonio.parse(content)
-        return resource, version or release_of(resource)
-    if version is not None:
-        return xmlio.parse(content, version), version
-    try:
-        resource = xmlio.parse(content, FhirVersion.STU3)
-    except FormatError as first:
+def _xml(content: bytes, releases: Releases, given: frozenset[FhirVersion]) -> tuple[Resource, frozenset[FhirVersion]]:
+    """An XML document, which cannot be read without knowing its release: the releases in which it can be."""
+    read: dict[FhirVersion, Resource] = {}
+    fault: FormatError | None = None
+    for version in sorted(given, key=list(FhirVersion).index):
         try:
-            return xmlio.parse(content, FhirVersion.R4), FhirVersion.R4
-        except FormatError:
-            raise first from None
-    return resource, release_of(resource)
+            read[version] = xmlio.parse(content, version)
+        except FormatError as found:
+            fault = fault or found
+    if not read:
+        raise fault or FormatError("not FHIR")
+    may_be = frozenset(version for version, resource in read.items() if version in _told(resource, releases))
+    chosen = may_be or frozenset(read)
+    return read[min(chosen, key=list(FhirVersion).index)], chosen
 
 
-def release_of(resource: Resource) -> FhirVersion:
-    """The release whose facts know more of the resource's elements; STU3 when there is no difference."""
-    return min(FhirVersion, key=lambda version: _unknown(resource, version))
-
-
-def _unknown(resource: Resource, version: FhirVersion) -> int:
-    known = facts(version)
-    if resource.get("resourceType") == "Bundle":
-        entries = [entry.get("resource") for entry in resource.get("entry") or () if isinstance(entry, dict)]
-        return sum(_unknown(entry, version) for entry in entries if isinstance(entry, dict))
-    type_ = resource.get("resourceType")
-    if not isinstance(type_, str) or type_ not in known.types:
-        return 1000
-    return _unknown_in(resource, type_, version)
-
-
-def _unknown_in(node: Resource, type_: str, version: FhirVersion) -> int:
-    count = 0
-    for name, value in node.items():
-        if name in ("resourceType", "contained") or name.startswith("_"):
-            continue
-        found = facts(version).property(type_, name)
-        if found is None:
-            count += 1
-            continue
-        items = value if isinstance(value, list) else [value]
-        inner = found[1]
-        if inner in facts(version).types:
-            count += sum(_unknown_in(item, inner, version) for item in items if isinstance(item, dict))
-        if isinstance(value, list) != (found[0].max is None):
-            count += 1
-    return count
+def _told(resource: Resource, releases: Releases) -> frozenset[FhirVersion]:
+    """What an XML document says of its release: of a Bundle, what any of its entries says."""
+    if resource.get("resourceType") != "Bundle":
+        return releases.of(resource)
+    inside = [entry.get("resource") for entry in resource.get("entry") or () if isinstance(entry, dict)]
+    said = [found for one in inside if isinstance(one, dict) and len(found := releases.of(one)) == 1]
+    return frozenset().union(*said) if said else EVERY

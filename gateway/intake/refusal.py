@@ -13,6 +13,8 @@ class Refusal(Exception):
     status: int
     issues: Sequence[Issue]
     headers: dict[str, str] = field(default_factory=dict)
+    held: tuple[int, ...] = ()
+    """Numbers of the quarantine items in which it is kept."""
 
 
 def refusal(status: int, code: str, text: str, expression: str | None = None) -> Refusal:

@@ -5,8 +5,10 @@ from datetime import UTC
 
 from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
-from gateway.intake.tasks import Call, Key, Push, tasks_of
-from gateway.intake.work import Intake, Taken
+from gateway.intake.receipts import Taken
+from gateway.intake.sender import Door
+from gateway.intake.tasks import IMPORT, Call, Key, Push, tasks_of
+from gateway.intake.work import Intake
 from gateway.store.engine import reading
 from gateway.store.known import Row, rows_of
 from profiles.fhir.codec.mediatypes import Format
@@ -16,11 +18,18 @@ class CannotRetry(Exception):
     """An item that may not be tried again; the text says why."""
 
 
-def retry(intake: Intake, item: Kept) -> Taken:
-    """Push a held item again, in the name of its source. Raises CannotRetry."""
+def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
+    """Push a held item again, in the name of its source; what was imported, in that of the operator.
+
+    Raises CannotRetry.
+    """
     if item.state != "held":
         raise CannotRetry(f"{item.number} was taken in already")
-    if item.source not in intake.settings.sources:
+    if item.door == IMPORT:
+        sender = intake.importer(item.provider, item.source, Door("operator", operator, f"quarantine {item.number}"))
+    elif item.source in intake.settings.sources:
+        sender = intake.sender(item.source)
+    else:
         raise CannotRetry(f"source {item.source} is not configured any more")
     content = quarantine.opened(item, intake.ring)
     if content.startswith(b"MSH"):
@@ -31,7 +40,7 @@ def retry(intake: Intake, item: Kept) -> Taken:
     newer = _newer(intake, item, push)
     if newer:
         raise CannotRetry(f"{'/'.join(newer)} was changed after {item.number} was received; that stays")
-    taken = intake.take(item.source, lambda: tasks_of(call, intake.settings.entries), released=item.number)
+    taken = intake.carry(sender, lambda: tasks_of(call, intake.settings.entries), released=item.number)
     if taken.answer.status >= 400:
         with intake.engine.begin() as connection:
             quarantine.mark(connection, item.number, released=False)

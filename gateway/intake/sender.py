@@ -1,7 +1,7 @@
-"""The source of a push, with all that is needed to judge what it sends."""
+"""Who sends: the source of a push, by which door it comes, and all that is needed to judge what is sent."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -14,6 +14,17 @@ Expected = Callable[[Resource, FhirVersion], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """How the access trail tells who brought something: a system that pushes, or an operator who imports files."""
+
+    subject: str = "ehr"
+    client: str = ""
+    """Who it was; empty: the source."""
+    reason: str = ""
+    """What the record says more, of an import: which source and which files."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sender(Owner):
     """One source of a provider. ``patients_of`` names other sources whose patient ids it uses as well."""
 
@@ -21,6 +32,9 @@ class Sender(Owner):
     patients_of: frozenset[str]
     expected: Expected
     gate: Gate
+    door: Door = field(default_factory=Door)
+    base: str = ""
+    """The FHIR base that locations in answers begin with."""
 
     def owns(self, source: str) -> bool:
         """Whether this source may use the patient ids of another, or of itself."""

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from gateway.intake.change import Change, Draft, owners_by_bsn
 from gateway.intake.documents import Documents
-from gateway.intake.read import Item
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
-from gateway.intake.tasks import Key, Task
+from gateway.intake.tasks import Key, Push, Task
 from gateway.quality.numbers import wrong_numbers
 from gateway.store.identity import tokens as tokens_of
 from gateway.store.unit import digest_of
@@ -23,6 +22,7 @@ from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
 from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
+DIFFERS = "{} occurs more than once, with different content; none of them is taken"
 
 
 class Settling:
@@ -42,17 +42,21 @@ class Settling:
         self._conflicts()
         self._tell_existing()
         items = self._items()
-        self.documents = Documents(items, self._document)
-        self.texts = {key: jsonio.dump(item.resource) for key, item in items.items()}
-        for key, item in items.items():
+        tasks = {task.key: task for task in self.draft.tasks}
+        self.documents = Documents(items, self.version, self._document)
+        self.texts = {key: jsonio.dump(resource) for key, resource in items.items()}
+        for key, resource in items.items():
             made = self.draft.repairs.setdefault(key, [])
             if any(name in self.texts[key] for name in _ATTACHMENT):
-                made += self.documents.own_urls(item.resource, item.urls)
+                made += self.documents.own_urls(resource, urls_of(self.draft.push, tasks[key]))
         changes: dict[Key, Change] = {}
         numbers = self._numbers(items)
-        tokens = {key: tokens_of(self.sender.pseudonyms, item.resource) for key, item in items.items()}
+        tokens = {key: tokens_of(self.sender.pseudonyms, resource) for key, resource in items.items()}
         self._owners(items, numbers)
         self._stay(items)
+        for task in self.draft.tasks:
+            if task.patient and (("Patient", task.patient) in items or self._usable(task.patient)):
+                self.hints.setdefault(task.key, task.patient)
         while True:
             refused = self._place(items, changes, numbers, tokens)
             blocked = [change for change in changes.values() if change.blocked]
@@ -67,19 +71,23 @@ class Settling:
         self.draft.plan.watched = frozenset(own | owners)
 
     def _conflicts(self) -> None:
-        seen: set[Key] = set()
+        seen: dict[Key, Task] = {}
         for task in self.draft.tasks:
             if not task.id:
                 continue
             row = self.draft.plan.known.rows.get(task.key)
             fault = None
-            if task.key in seen:
-                fault = refusal(400, "duplicate", f"{task.type}/{task.id} occurs more than once", task.place or None)
+            if (first := seen.get(task.key)) is not None:
+                if is_same(first, task):
+                    self.draft.plan.again.append((task, first))
+                    self.draft.dropped.add(id(task))
+                    continue
+                first.refused, fault = differs(first), differs(task)
             elif row is not None and row.source != self.sender.source and not task.only_new:
                 fault = refusal(409, "conflict", f"{task.type}/{task.id} belongs to another source", task.place or None)
             elif task.if_match is not None and (row is None or row.deleted or row.version != task.if_match):
                 fault = refusal(412, "conflict", "the stored version is another one", task.place or None)
-            seen.add(task.key)
+            seen.setdefault(task.key, task)
             task.refused = fault
 
     def _tell_existing(self) -> None:
@@ -91,29 +99,33 @@ class Settling:
             elif task.only_new and row is not None and not row.deleted:
                 self.draft.plan.existing.append((task, row))
 
-    def _items(self) -> dict[Key, Item]:
+    def _items(self) -> dict[Key, Resource]:
         present = {id(task) for task, _ in self.draft.plan.existing}
         return {
-            task.key: Item(task.place, self.version, task.resource, task.original, task.format, self.draft.push.urls)
+            task.key: task.resource
             for task in self.draft.tasks
             if task.resource is not None and id(task) not in present
         }
 
-    def _numbers(self, items: Mapping[Key, Item]) -> dict[str, str]:
+    def _numbers(self, items: Mapping[Key, Resource]) -> dict[str, str]:
         """The BSN of each patient: as it came along, else as it was sealed."""
         found = {}
         for patient in self.draft.plan.known.patients.values():
             if patient.sealed_bsn is not None:
                 found[patient.patient_id] = self.sender.ring.open("bsn", patient.sealed_bsn).decode()
-        for key, item in items.items():
-            if key[0] == "Patient" and (bsn := find_bsn(item.resource)):
+        for key, resource in items.items():
+            if key[0] == "Patient" and (bsn := self._bsn(key, resource)):
                 found.setdefault(key[1], bsn)
         return found
 
-    def _owners(self, items: Mapping[Key, Item], numbers: Mapping[str, str]) -> None:
+    def _bsn(self, key: Key, resource: Resource) -> str | None:
+        """The BSN that comes along with a Patient: in it, or in a table beside it."""
+        return find_bsn(resource) or self.draft.push.bsn.get(key[1]) if key[0] == "Patient" else None
+
+    def _owners(self, items: Mapping[Key, Resource], numbers: Mapping[str, str]) -> None:
         """A patient who is named by BSN alone: point at the record of that person."""
-        for key, item in items.items():
-            for node, bsn in owners_by_bsn(item.resource):
+        for key, resource in items.items():
+            for node, bsn in owners_by_bsn(resource):
                 known_here = {
                     id_
                     for id_, number in numbers.items()
@@ -124,11 +136,11 @@ class Settling:
                     self.hints[key] = min(known_here)
                     self.draft.repairs[key].append(Repair("reference-from-bsn", key[0]))
 
-    def _stay(self, items: Mapping[Key, Item]) -> None:
+    def _stay(self, items: Mapping[Key, Resource]) -> None:
         """What names no patient itself, such as a Binary, stays with the patient whose it was."""
-        for key, item in items.items():
+        for key in items:
             owner = self._stored(key)
-            if owner and not any(type_ == "Patient" for type_, _ in links(item.resource)):
+            if owner and not any(type_ == "Patient" for type_, _ in self.draft.links[key]):
                 self.hints.setdefault(key, owner)
 
     def _usable(self, patient_id: str) -> bool:
@@ -148,21 +160,21 @@ class Settling:
         came = key in placement.patients or key in placement.refused
         return placement.patients.get(key) if came else self._stored(key)
 
-    def _held(self, key: Key, items: Mapping[Key, Item], placement: Placement) -> Owned | None:
+    def _held(self, key: Key, items: Mapping[Key, Resource], placement: Placement) -> Owned | None:
         """A resource that came along, or one in the store that this source may name, with its owner."""
         owner = self._owner(key, placement)
-        found = items[key].resource if key in items else self.draft.labels.get(key)
+        found = items[key] if key in items else self.draft.labels.get(key)
         return None if owner is None or found is None else (owner, found)
 
     def _place(
         self,
-        items: dict[Key, Item],
+        items: dict[Key, Resource],
         changes: dict[Key, Change],
         numbers: Mapping[str, str],
         tokens: Mapping[Key, frozenset[str]],
     ) -> bool:
         """Place all items and make the changes that are not there yet; True when one was refused on the way."""
-        placement = place([item.resource for item in items.values()], self._stored, self.hints, numbers.get)
+        placement = place(items.values(), self._stored, self.hints, numbers.get)
         by_key = {task.key: task for task in self.draft.tasks}
         any_refused = False
         for key in list(items):
@@ -174,7 +186,7 @@ class Settling:
                 task.refused = refusal(422, "not-found", text, task.place or key[0])
             elif key not in changes:
                 try:
-                    self._patient_stays(task, items[key].resource, placement.patients[key], numbers)
+                    self._patient_stays(task, items[key], placement.patients[key], numbers)
                     changes[key] = self._change(task, items, placement, numbers, tokens[key])
                 except FormatError as fault:
                     task.refused = refusal(400, "structure", fault.text, fault.expression or key[0])
@@ -194,27 +206,37 @@ class Settling:
         if row is not None and not row.deleted and row.patient_id != patient_id:
             text = f"{task.type}/{task.id} is of another patient; to correct that, delete it and send it again"
             raise refusal(409, "conflict", text, task.place or None)
-        bsn = find_bsn(resource) if task.type == "Patient" else None
-        if bsn is not None and numbers.get(task.id, bsn) != bsn:
+        bsn = self._bsn(task.key, resource)
+        if bsn is not None and (numbers.get(task.id, bsn) != bsn or self._other_elsewhere(task.id, bsn)):
             text = f"Patient/{task.id} has another BSN; to correct that, delete the patient's record and send it again"
             raise refusal(409, "conflict", text, task.place or None)
+
+    def _other_elsewhere(self, patient_id: str, bsn: str) -> bool:
+        """Whether this source has another person under the same id in another FHIR release."""
+        return any(
+            one.patient_id == patient_id
+            and one.source == self.sender.source
+            and one.sealed_bsn is not None
+            and self.sender.ring.open("bsn", one.sealed_bsn).decode() != bsn
+            for one in self.draft.plan.known.elsewhere
+        )
 
     def _change(
         self,
         task: Task,
-        items: Mapping[Key, Item],
+        items: Mapping[Key, Resource],
         placement: Placement,
         numbers: Mapping[str, str],
         tokens: frozenset[str],
     ) -> Change:
-        one, item, resource = self.sender, items[task.key], items[task.key].resource
+        one, resource = self.sender, items[task.key]
         patient_id = placement.patients[task.key]
         neighbours = Neighbours(patient_id, lambda key: self._held(key, items, placement))
-        documents = self.documents or Documents({}, lambda _id: None)
+        documents = self.documents or Documents({}, self.version, lambda _id: None)
         if task.type == "Binary" and task.id in documents.unreadable:
             raise refusal(400, "structure", documents.unreadable[task.id], task.place or "Binary")
         repairs = [*self.draft.repairs.get(task.key, ())]
-        bsn = find_bsn(resource) if task.type == "Patient" else None
+        bsn = self._bsn(task.key, resource)
         about = list(documents.findings(resource, lambda id_: self._owner(("Binary", id_), placement) == patient_id))
         number = numbers.get(patient_id)
         # Names first: a number in the name of a neighbour is masked with the rest.
@@ -224,12 +246,13 @@ class Settling:
         if filled or may_hold_bsn(self.texts[task.key], number):
             about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
+        changed = bool(repairs)
         repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
         decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
-        original, format_ = (body, "json") if content is not None else task.received or (item.original, item.format)
+        original, format_ = (body, "json") if content is not None else task.received or (task.original, task.format)
         change = Change(
             task.key,
             patient_id,
@@ -239,7 +262,7 @@ class Settling:
             digest=digest_of(body, content),
             original=original,
             format=format_,
-            links=frozenset(links(resource)),
+            links=frozenset(links(resource)) if changed else self.draft.links[task.key],
             tokens=tokens,
             repairs=repairs,
             content=content,
@@ -253,6 +276,24 @@ class Settling:
             change.xml = xmlio.fragment(resource, self.version)
             change.search = stored(self.version, resource)
         return change
+
+
+def urls_of(push: Push, task: Task) -> Mapping[str, Key]:
+    """Type and id behind the fullUrls that a task's references may name."""
+    return push.urls if task.urls is None else task.urls
+
+
+def is_same(first: Task, other: Task) -> bool:
+    """Whether two tasks about one key ask for exactly the same."""
+    if (first.method == "DELETE") != (other.method == "DELETE") or first.if_match != other.if_match:
+        return False
+    return jsonio.canonical(first.resource) == jsonio.canonical(other.resource)
+
+
+def differs(task: Task) -> Refusal:
+    """The refusal of what is said more than once in different ways: which one is right, nobody can tell."""
+    text = DIFFERS.format(f"{task.type}/{task.id}")
+    return refusal(400, "duplicate", text, task.place or None)
 
 
 def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:

@@ -20,6 +20,7 @@ Key = tuple[str, str]
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 ETAG = re.compile(r'(?:W/)?"?([1-9][0-9]{0,8})"?', re.ASCII)
+BATCH, IMPORT = "batch", "import"
 _NAMESPACE = uuid.UUID("6f0f6f5e-51d3-5c0e-9a53-1f1f4a6f2d11")
 
 
@@ -40,6 +41,14 @@ class Task:
     """What it was made of, with its format, when that is not ``original``."""
     place: str = ""
     full_url: str = ""
+    urls: Mapping[str, Key] | None = None
+    """Type and id behind each fullUrl of the Bundle that it stood in, when that is not the whole push."""
+    patient: str = ""
+    """Whose it is, as who sends it says: places what nothing else places, and is never believed against a reference."""
+    second: bool = False
+    """Whether it is the same resource once more, for another FHIR release."""
+    origin: str = ""
+    """Where it was read, for people: a file and a line."""
     refused: Refusal | None = None
 
     @property
@@ -50,20 +59,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A request of a source: its tasks, and whether they stand or fall together."""
+    """What comes in at once, whichever door it takes: its tasks, and whether they stand or fall together."""
 
     version: FhirVersion
     tasks: list[Task]
     bundle: str = ""
-    """transaction or batch; empty for a single interaction."""
+    """transaction, batch or import; empty for a single interaction."""
     request_id: str = ""
     digest: bytes = b""
     urls: dict[str, Key] = field(default_factory=dict)
+    bsn: Mapping[str, str] = field(default_factory=dict)
+    """The BSN of patients, by id, whose own resource does not hold it (test sets bring them in a table)."""
 
     @property
     def together(self) -> bool:
         """All or nothing."""
-        return self.bundle != "batch"
+        return self.bundle not in (BATCH, IMPORT)
+
+    @property
+    def interaction(self) -> str:
+        """How the access trail calls it."""
+        return self.bundle or self.tasks[0].method.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +160,7 @@ def _task(
     version: FhirVersion,
     place: str,
 ) -> Task:
-    if len(path) not in ((1,) if method == "POST" else (1, 2)) or not _is_type(path[0], version):
+    if len(path) not in ((1,) if method == "POST" else (1, 2)) or not is_stored_type(path[0], version):
         raise refusal(404, "not-found", "the address is not Type or Type/id", place or None)
     type_, id_ = path[0], path[1] if len(path) == 2 else ""
     if id_ and not ID.fullmatch(id_):
@@ -165,7 +181,8 @@ def _task(
     )
 
 
-def _is_type(name: str, version: FhirVersion) -> bool:
+def is_stored_type(name: str, version: FhirVersion) -> bool:
+    """Whether resources of this type are taken in: not Bundles, and not what only travels."""
     found = facts(version).types.get(name)
     return found is not None and found.kind == "resource" and name not in ("Bundle", "Parameters", "OperationOutcome")
 

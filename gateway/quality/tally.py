@@ -45,7 +45,11 @@ class Numbers(NamedTuple):
 
     def plus(self, other: "Numbers") -> "Numbers":
         """The sum."""
-        return Numbers(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        seen, filled, codable, coded, valid, unchecked = self
+        return Numbers(
+            seen + other[0], filled + other[1], codable + other[2], coded + other[3], valid + other[4],
+            unchecked + other[5],
+        )  # fmt: skip
 
 
 class Defect(NamedTuple):
@@ -121,7 +125,8 @@ class Tally:
         self.numbers[scope, element] = Numbers(*map(int, numbers)) if known is None else known.plus(numbers)
 
     def _name(self, plan: Plan, element: Element) -> None:
-        self.names[plan.profile, element.key] = (element.concept, element.name_nl, element.name_en)
+        if (plan.profile, element.key) not in self.names:
+            self.names[plan.profile, element.key] = (element.concept, element.name_nl, element.name_en)
 
 
 def rule_of(finding: Finding) -> str:

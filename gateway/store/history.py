@@ -10,6 +10,7 @@ from auth.crypto import KeyRing
 from gateway.store.known import Key
 from gateway.store.schema import document, document_content, key_of, original, patient, resource
 from gateway.store.unit import GONE
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.version import FhirVersion
 
 
@@ -55,7 +56,7 @@ def received(
         .where(_chosen(provider, fhir, key), original.c.version == number)
     )
     sealed = connection.execute(statement).scalar_one_or_none()
-    return None if sealed is None else ring.open("original", bytes(sealed))
+    return None if sealed is None else unpack(ring.open("original", bytes(sealed)))
 
 
 def content(connection: Connection, provider: str, fhir: FhirVersion, key: Key, number: int) -> bytes:

@@ -47,6 +47,8 @@ class Known:
     rows: Mapping[Key, Row] = field(default_factory=dict)
     patients: Mapping[str, Person] = field(default_factory=dict)
     documents: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    elsewhere: Sequence[Person] = ()
+    """The patients with the same ids in another release."""
 
 
 _ROWS = select(
@@ -110,6 +112,12 @@ def known(
         for some in _pieces(values):
             for row in connection.execute(base.where(column.in_(some))):
                 patients[row.patient_id] = Person(*row)
+    elsewhere: list[Person] = []
+    for some in _pieces(sorted({id_ for type_, id_ in asked if type_ == "Patient"})):
+        others = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
+            patient.c.provider == provider, patient.c.fhir != version.value, patient.c.patient_id.in_(some)
+        )
+        elsewhere += [Person(*row) for row in connection.execute(others)]
     owners = {("Patient", id_) for id_ in (*wanted, *patients)} - asked
     rows |= rows_of(connection, provider, version, owners)
     binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
@@ -118,7 +126,7 @@ def known(
         statement = select(document.c.resource_pk, document.c.size, document.c.sha1).join(resource, current(document))
         for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
             documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
-    return Known(rows, patients, documents)
+    return Known(rows, patients, documents, elsewhere)
 
 
 def by_identifier(

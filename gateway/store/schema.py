@@ -1,7 +1,8 @@
 """The tables of the gateway itself (those of the authorization server are in :mod:`auth.store.store`).
 
 No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is encrypted with a key outside the database.
-``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed.
+``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed. ``xml``, the search
+keys and what is sealed are packed (:mod:`profiles.fhir.codec.packing`).
 """
 
 from hashlib import sha256
@@ -93,6 +94,7 @@ link = Table(
     Column("target_type", String(64), primary_key=True),
     Column("target_id", String(64), primary_key=True),
     comment="what a resource points at: how a shared resource is reached from a patient's record",
+    sqlite_with_rowid=False,
 )
 
 document = Table(
@@ -164,6 +166,7 @@ identity = Table(
     Column("token", String(64), primary_key=True, comment="keyed hash of system and value"),
     Index(None, "token"),
     comment="identifiers of a resource, for conditional requests",
+    sqlite_with_rowid=False,
 )
 
 verdict = Table(
@@ -173,7 +176,9 @@ verdict = Table(
     Column("version", Integer, primary_key=True),
     Column("verdict", String(10), nullable=False, comment="ok, wrong or unchecked"),
     Column("definitions", Text, nullable=False, comment="which definitions it rests on"),
-    Column("findings", LargeBinary, nullable=False, comment="JSON, without values of the resource; empty when none"),
+    Column(
+        "findings", LargeBinary, nullable=False, comment="JSON, packed, without values of the resource; may be empty"
+    ),
 )
 
 quarantine = Table(
@@ -189,6 +194,7 @@ quarantine = Table(
     Column("sealed", LargeBinary, nullable=False, comment="the entries as they were received"),
     Column("digest", LargeBinary(32), nullable=False),
     Column("state", String(10), nullable=False, comment="held or released"),
+    Column("door", String(10), nullable=False, server_default="push", comment="push or import: who tries it again"),
     Column("tried", DateTime(timezone=True)),
     Index(None, "state", "provider", "source"),
     Index(None, "digest"),

@@ -13,6 +13,7 @@ from auth.crypto import KeyRing, Pseudonyms
 from gateway.store.documents import put_content
 from gateway.store.known import Key, Row, rows_of
 from gateway.store.schema import identity, link, original, outbox, patient, repair, resource, verdict
+from profiles.fhir.codec.packing import JSON, XML, pack
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 
@@ -203,7 +204,7 @@ class Unit:
             "patient_id": change.patient_id,
             "digest": change.digest,
             "json": change.json,
-            "xml": change.xml,
+            "xml": pack(change.xml, XML),
             "search": change.search,
             "updated": self.now,
             "deleted": False,
@@ -242,7 +243,7 @@ class Unit:
         for pk, number, change in kept:
             at = {"resource_pk": pk, "version": number}
             format_ = GONE if change.deleted else change.format
-            sealed = self._ring.seal("original", change.original)
+            sealed = self._ring.seal("original", pack(change.original, XML if change.format == "xml" else JSON))
             originals.append(at | {"received": self.now, "format": format_, "sealed": sealed})
             if change.deleted:
                 continue
@@ -251,7 +252,7 @@ class Unit:
             repairs += [at | {"rule": one.rule, "expression": one.expression} for one in change.repairs]
             if (found := verdicts.get(change.key)) is not None:
                 rulings.append(
-                    at | {"verdict": found.verdict, "definitions": found.definitions, "findings": found.findings}
+                    at | {"verdict": found.verdict, "definitions": found.definitions, "findings": pack(found.findings)}
                 )
         for table, rows in (
             (original, originals), (link, links), (identity, tokens), (repair, repairs), (verdict, rulings),

@@ -23,7 +23,7 @@ from profiles.fhir.tree import Resource
 from workbench.qualify.files import open_files
 from workbench.qualify.loadset import load_set, token_table
 from workbench.qualify.results import ScriptResult, Status
-from workbench.qualify.sink import StoreSink
+from workbench.qualify.stored import StoredSet
 
 FOLDER = ("qualification", "STU3/BgZ-3-0/MedMij/Test")
 
@@ -39,7 +39,7 @@ def run(folder: Path, source: Mapping[str, Any]) -> list[ScriptResult]:
         serving(url, world=False, providers={PROVIDER: given}) as server,
     ):
         engine = open_engine(url)
-        StoreSink(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, ["48"]))
+        StoredSet(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, ["48"]))
         engine.dispose()
         return list(run_scripts(server, files, start, "48", ["XIS-Server"]))
 

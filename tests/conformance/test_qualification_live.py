@@ -14,7 +14,7 @@ from profiles.fhir.codec import jsonio
 from workbench.qualify.files import open_files
 from workbench.qualify.loadset import load_set, token_table
 from workbench.qualify.results import Status
-from workbench.qualify.sink import StoreSink
+from workbench.qualify.stored import StoredSet
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one source", "two sources"])
@@ -35,7 +35,7 @@ def test_the_bgz_scripts_pass_on_live_sources(official_packages: None, tmp_path:
     given = ProviderSettings(display_name="Ziekenhuis Zandoord", services=("48",), sources=tuple(sources))
     with database("sqlite", tmp_path) as url, serving(url, world=False, providers={PROVIDER: given}) as server:
         engine = open_engine(url)
-        StoreSink(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, ["48"]))
+        StoredSet(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, ["48"]))
         engine.dispose()
         scripts = run_scripts(server, files, start, "48", ["XIS-Server"])
     assert len(scripts) == 104

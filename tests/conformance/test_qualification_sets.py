@@ -12,12 +12,13 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import Running, serving
 from shared import shared
 
+from gateway.intake.outcome import Outcome
 from gateway.sections import ResourceServer
 from gateway.store.engine import open_engine
 from workbench.qualify.files import open_files
 from workbench.qualify.loadset import load_set, token_table
 from workbench.qualify.results import ScriptResult, Status
-from workbench.qualify.sink import StoreSink
+from workbench.qualify.stored import StoredSet
 
 READING = [
     ("STU3/BgZ-3-0/MedMij/Test", "48", ["XIS-Server"], 104),
@@ -41,8 +42,12 @@ def run(server: Running, folder: Path, service: str, roles: list[str], skip: Seq
     loaded = load_set(files, start, token_table(files, folder), today(), skip=skip)
     assert not loaded.problems
     engine = open_engine(server.settings.database_url)
-    sink = StoreSink(engine, server.settings, loaded.bsn)
-    assert not sink.store(loaded.items, PROVIDER, "qualification").refused
+    sink = StoredSet(engine, server.settings, loaded.bsn)
+    refused: list[str] = []
+    sink.store(
+        loaded.items, PROVIDER, "qualification", Outcome(lambda origin, text: refused.append(f"{origin}: {text}"))
+    )
+    assert not refused
     sink.tokens(loaded.tokens(PROVIDER, [service]))
     engine.dispose()
     return run_scripts(server, files, start, service, roles)

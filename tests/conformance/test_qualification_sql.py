@@ -33,7 +33,7 @@ from profiles.validation.run.evaluate import validator
 from workbench.qualify.files import Files, open_files
 from workbench.qualify.loadset import QualificationSet, load_set, token_table
 from workbench.qualify.results import Status
-from workbench.qualify.sink import StoreSink
+from workbench.qualify.stored import StoredSet
 
 SERVICE = "48"
 PACKAGES = ("zib2017-2.2.18", "bgz-1.1.1", "eafspraak-1.0.6")
@@ -67,7 +67,7 @@ def house(kind: str, folder: Path) -> Iterator[House]:
         url = stack.enter_context(database("sqlite", folder))
         server = stack.enter_context(serving(url, world=False, providers={PROVIDER: given}))
         engine = open_engine(url)
-        StoreSink(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, [SERVICE]))
+        StoredSet(engine, server.settings, loaded.bsn).tokens(loaded.tokens(PROVIDER, [SERVICE]))
         engine.dispose()
         yield House(server, files, start, loaded)
 

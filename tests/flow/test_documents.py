@@ -12,15 +12,14 @@ import pytest
 from databases import KINDS, database
 from servers import Running, serving
 
-from gateway.intake.load import Loader
+from gateway.intake.bulk import bring
+from gateway.intake.outcome import Outcome
 from gateway.intake.read import Item, parse
+from gateway.intake.sender import Door
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
-from gateway.store.unit import Owner
-from gateway.wiring import keys_of
+from gateway.wiring import open_gate, open_intake, open_releases
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
-from profiles.standards.load import catalogue
 from workbench.statictokens import TOKENS, issue
 
 PROVIDER = "ziekenhuiszandoord"
@@ -73,18 +72,28 @@ def bundle() -> bytes:
 
 def load(server: Running, document: bytes) -> list[str]:
     """Import it; the rules of what was found."""
+    refused, found = imported(server, document)
+    assert not refused
     engine = open_engine(server.settings.database_url)
-    items = [item for item in parse("test", document, "json", FhirVersion.STU3) if isinstance(item, Item)]
-    owner = Owner(PROVIDER, "epd", *keys_of(server.settings))
-    with engine.begin() as connection:
-        loaded = Loader(connection, owner, Expectations(catalogue())).load(items)
     rows = [
         {"token": token, "provider": PROVIDER, "services": ["51"], "patient": name} for name, token in TOKENS_OF.items()
     ]
     issue(engine, server.settings, TOKENS.validate_python(rows))
     engine.dispose()
-    assert not loaded.refused
-    return [finding.rule for _, finding in loaded.findings]
+    return found
+
+
+def imported(server: Running, document: bytes) -> tuple[list[str], list[str]]:
+    """Import it: why something was refused, and the rules of what was found about documents."""
+    engine, refused, found = open_engine(server.settings.database_url), [], []
+    outcome = Outcome(lambda _, text: refused.append(text), lambda _, finding: found.append(finding.rule))
+    gate = open_gate(server.settings)
+    items = list(parse("test", document, "json", open_releases(gate), FhirVersion.STU3))
+    intake = open_intake(engine, server.settings, gate)
+    sender = intake.importer(PROVIDER, "epd", Door("operator", "test"))
+    bring(intake, sender, [item for item in items if isinstance(item, Item)], outcome)
+    engine.dispose()
+    return refused, found
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -197,14 +206,8 @@ def test_a_document_that_changed_is_stored_anew(server: Running, pgo: httpx.Clie
 def test_content_that_is_not_base64_is_refused_and_the_rest_is_stored(server: Running) -> None:
     broken = json.loads(bundle())
     next(one["resource"] for one in broken["entry"] if one["resource"].get("id") == "letter-bas")["content"] = "%%%"
-    engine = open_engine(server.settings.database_url)
-    items = [item for item in parse("t", json.dumps(broken).encode(), "json", None) if isinstance(item, Item)]
-    with engine.begin() as connection:
-        owner = Owner(PROVIDER, "epd", *keys_of(server.settings))
-        loader = Loader(connection, owner, Expectations(catalogue()))
-        loaded = loader.load(items)
-    engine.dispose()
-    assert [text for _, text in loaded.refused] == ["Binary/letter-bas: Binary.content: the content is not base64"]
+    refused, _ = imported(server, json.dumps(broken).encode())
+    assert refused == ["Binary/letter-bas: Binary.content: the content is not base64"]
 
 
 def test_the_hash_of_what_arrives_is_the_hash_of_what_was_sent(pgo: httpx.Client) -> None:

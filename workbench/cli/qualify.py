@@ -91,7 +91,8 @@ def load(
     Documents get identifiers of their own, and files that lie on a web site become blank pages in this gateway, since
     the scripts test a server that serves its own documents; --as-published keeps them as they are.
     """
-    from workbench.qualify.sink import StoreSink
+    from gateway.intake.outcome import Outcome
+    from workbench.qualify.stored import StoredSet
 
     if settings.mode != "test":
         fail("test sets are for test mode only")
@@ -103,12 +104,13 @@ def load(
         fail(f"{provider} does not offer service {unknown[0]}; it offers {', '.join(known[provider].services)}")
     found = _loaded_set(folder, tokens_file, today, skip, as_published)
     with database(settings) as engine:
-        sink = StoreSink(engine, settings, found.bsn)
-        outcome = sink.store(found.items, provider, source)
-        sink.tokens(found.tokens(provider, services))
-    for line in (*found.problems, *(f"{origin}: {reason}" for origin, reason in outcome.refused)):
-        errors.print(line, highlight=False, markup=False, soft_wrap=True)
-    refused = len(found.problems) + len(outcome.refused)
+        for line in found.problems:
+            _tell(line)
+        outcome = Outcome(lambda origin, reason: _tell(f"{origin}: {reason}"))
+        kept = StoredSet(engine, settings, found.bsn)
+        kept.store(found.items, provider, source, outcome)
+        kept.tokens(found.tokens(provider, services))
+    refused = len(found.problems) + outcome.refused + outcome.blocked
     console.print(
         f"{outcome.stored} stored, {outcome.unchanged} unchanged, {refused} refused, {len(found.patients)} tokens; "
         f"dates relative to {today}",
@@ -116,6 +118,10 @@ def load(
     )
     if refused:
         raise SystemExit(FINDINGS)
+
+
+def _tell(line: str) -> None:
+    errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _loaded_set(

@@ -5,16 +5,17 @@ from datetime import date
 
 from sqlalchemy import Connection, Engine
 
-from gateway.intake.load import Loaded, Loader
+from gateway.audit.record import AuditRecord
+from gateway.intake.bulk import bring
+from gateway.intake.outcome import Outcome
 from gateway.intake.read import Item
+from gateway.intake.sender import Door
 from gateway.settings import Settings
 from gateway.store.unit import Owner, Unit
-from gateway.wiring import keys_of, open_gate, save_counts
+from gateway.wiring import keys_of, open_gate, open_intake, recording, save_counts
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
-from profiles.standards.load import catalogue
 from workbench.demo.ehr.division import Division, Key
 from workbench.demo.world import Record, World, load
 
@@ -26,20 +27,24 @@ def seed(
     live: Division | None = None,
     elsewhere: Container[str] = frozenset(),
 ) -> World:
-    """Load the world as it is on ``day``; what is there already is brought up to date. One transaction.
+    """Load the world as it is on ``day``, as an import would; what is there already is brought up to date.
 
     ``live`` says what is left out because simulated EHRs deliver it, ``elsewhere`` names providers that push.
 
-    Raises ValueError when a resource of the world could not be stored: the world is ours, so that is our mistake.
+    Raises AuditUnavailable, and ValueError when a resource of the world could not be stored: the world is ours, so that
+    is our mistake.
     """
     world = load(day)
     keys = keys_of(settings)
     gate = open_gate(settings)
-    with engine.begin() as connection:
-        for provider in world.providers:
-            if provider.name in elsewhere:
-                continue
-            owner = Owner(provider.name, provider.source, *keys)
+    intake = open_intake(engine, settings, gate)
+    outcome = Outcome(_refuse)
+    records: list[AuditRecord] = []
+    for provider in world.providers:
+        if provider.name in elsewhere:
+            continue
+        owner = Owner(provider.name, provider.source, *keys)
+        with engine.begin() as connection:
             for record in world.records:
                 if record.provider != provider.name:
                     continue
@@ -47,13 +52,16 @@ def seed(
                     _known(connection, owner, world, record, id_)
                 elif not record.resources and not (live and live.whole(provider.name)):
                     _known(connection, owner, world, record, f"{record.provider}-{record.person}")
-            judge = gate.judge_of(provider.name, provider.source)
-            loader = Loader(connection, owner, Expectations(catalogue()), judge=judge)
-            for version in provider.versions:
-                whole = world.resources_of(provider.name, version)
-                resources = whole if live is None else live.stored(world, provider.name, version)
-                owners = {} if live is None else live.owners(world, provider.name, version)
-                _check(loader.load([_item(provider.name, version, one, owners) for one in resources]))
+        sender = intake.importer(provider.name, provider.source, Door("operator", "demo", f"{provider.source}: demo"))
+        for version in provider.versions:
+            whole = world.resources_of(provider.name, version)
+            resources = whole if live is None else live.stored(world, provider.name, version)
+            owners = {} if live is None else live.owners(world, provider.name, version)
+            items = [_item(provider.name, version, one, owners) for one in resources]
+            records += bring(intake, sender, items, outcome)
+    with recording(engine, settings) as trail:
+        trail.write_now(records)
+    with engine.begin() as connection:
         save_counts(connection, settings, gate)
     return world
 
@@ -61,7 +69,7 @@ def seed(
 def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mapping[Key, str]) -> Item:
     key = (str(resource.get("resourceType")), str(resource.get("id")))
     origin = f"{provider}: {'/'.join(key)}"
-    return Item(origin, version, resource, jsonio.dump(resource), "json", patient=owners.get(key))
+    return Item(origin, frozenset({version}), resource, jsonio.dump(resource), "json", patient=owners.get(key, ""))
 
 
 def _known(connection: Connection, owner: Owner, world: World, record: Record, id_: str) -> None:
@@ -70,7 +78,5 @@ def _known(connection: Connection, owner: Owner, world: World, record: Record, i
     Unit(connection, owner, record.version).put_patient(id_, person.bsn, person.born)
 
 
-def _check(loaded: Loaded) -> None:
-    if loaded.refused:
-        origin, text = loaded.refused[0]
-        raise ValueError(f"{origin}: {text}")
+def _refuse(origin: str, text: str) -> None:
+    raise ValueError(f"{origin}: {text}")

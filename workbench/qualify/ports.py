@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -21,13 +21,3 @@ class ProfileChecker(Protocol):
 
     def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> ProfileVerdict:
         """The verdict on a resource; entries of a Bundle are checked too."""
-
-
-class Sink(Protocol):
-    """Takes what a test set needs in a gateway before its scripts can run."""
-
-    def store(self, resources: Sequence[Any], provider: str, source: str) -> Any:
-        """Store loaded resources (``workbench.qualify.loadset.LoadItem``), under the provider and source."""
-
-    def tokens(self, rows: Sequence[dict[str, Any]]) -> Any:
-        """Accept access tokens: rows of token, provider, services and bsn or patient."""

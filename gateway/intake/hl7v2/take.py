@@ -12,10 +12,11 @@ from gateway.intake.hl7v2.identity import who_is_who
 from gateway.intake.hl7v2.mapping import SHIPPED, Mapped, MessageMapping, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
 from gateway.intake.merge import Identity, NotOnePerson, carry_out, check
+from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import MllpSettings
 from gateway.intake.tasks import Key, Push
-from gateway.intake.work import Intake, Taken
+from gateway.intake.work import Intake
 from gateway.store.engine import reading
 from gateway.store.known import contents_of, rows_of
 from gateway.store.moving import resolved

@@ -57,6 +57,11 @@ def dump(resource: Any) -> bytes:
     return _ENCODER.encode(resource)
 
 
+def canonical(resource: Any) -> bytes:
+    """JSON in which the order of names tells nothing: equal bytes are equal content, digits included."""
+    return _SORTED.encode(resource)
+
+
 def _text(data: bytes) -> str:
     try:
         return (data[3:] if data.startswith(_BOM) else data).decode()
@@ -116,4 +121,5 @@ _STRICT = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=read_decimal, parse_int=read_integer, parse_constant=_constant
 )
 _FAST: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=read_decimal)
+_SORTED = msgspec.json.Encoder(decimal_format="number", enc_hook=_spell, order="sorted")
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_spell)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.packing import pack, unpack
 from profiles.fhir.search.paths import PERIOD_OF_USE, PERIOD_URLS, alternatives, steps
 from profiles.fhir.search.searchparams import parameters
 from profiles.fhir.tree import Resource
@@ -93,14 +94,14 @@ def keys(version: FhirVersion, resource: Resource) -> Resource:
 
 def stored(version: FhirVersion, resource: Resource) -> bytes:
     """The keys as they are kept beside a resource."""
-    return FINGERPRINT + jsonio.dump(keys(version, resource))
+    return FINGERPRINT + pack(jsonio.dump(keys(version, resource)))
 
 
 def opened(kept: bytes | None) -> Resource | None:
     """Kept keys as data; None when there are none, or they were made for other tables."""
     if kept is None or not kept.startswith(FINGERPRINT):
         return None
-    found = jsonio.load(kept[len(FINGERPRINT) :])
+    found = jsonio.load(unpack(kept[len(FINGERPRINT) :]))
     return found if isinstance(found, dict) else None
 
 
