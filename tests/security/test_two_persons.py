@@ -2,7 +2,7 @@
 
 Anna's resources point at Bram's, and Bram's at hers, in every element that can hold a reference, in STU3 and R4,
 through every door. What Anna's own source wrote stays (a reference, its display); what the gateway adds comes from her
-own resources and from shared ones only (RES-04, IDN-06, docs/adr/0011-whose-record.md).
+own resources and from shared ones only (RES-04, IDN-06, docs/adr/0012-whose-record.md).
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Import of a population, cold and with validation: resources per second of one core, memory, size of the store.
 
-    python benchmarks/import.py [--persons N] [--seed N] [--database URL] [--again]
+    python benchmarks/importing.py [--persons N] [--seed N] [--database URL] [--again]
 
 The population of `benchmarks.population` is written as NDJSON, a file per type, as a bulk export gives it, and imported
 by the command itself in a process of its own with an empty store. Processor time counts, of all threads, with what
