@@ -24,10 +24,11 @@ def modules(package: str) -> Mapping[str, Path]:
     return found
 
 
-def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    """The modules of ours that a file imports, wherever in it; what only annotations name is not counted."""
+def imported(path: Path, known: Mapping[str, Path], *, annotations: bool = False) -> Iterator[str]:
+    """The modules of ours that a file imports, wherever in it; what only ``annotations`` name is counted when asked."""
     tree = ast.parse(path.read_text("utf-8"))
-    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    guards = [] if annotations else [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    blocks = [node for node in guards if "TYPE_CHECKING" in ast.unparse(node.test)]
     named_only = {id(inner) for block in blocks for inner in ast.walk(block)}
     for node in ast.walk(tree):
         if id(node) in named_only:
@@ -74,6 +75,12 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 def test_no_files_stand_in_a_circle(package: str) -> None:
     known = modules(package)
     assert circles({name: set(imported(path, known)) - {name} for name, path in known.items()}) == []
+
+
+def test_the_files_of_profiles_do_not_know_each_other_in_a_circle_for_annotations_either() -> None:
+    known = modules("profiles")
+    graph = {name: set(imported(path, known, annotations=True)) - {name} for name, path in known.items()}
+    assert circles(graph) == []
 
 
 def test_the_search_for_circles_finds_them() -> None:
