@@ -177,7 +177,7 @@ verdict = Table(
     Column("verdict", String(10), nullable=False, comment="ok, wrong or unchecked"),
     Column("definitions", Text, nullable=False, comment="which definitions it rests on"),
     Column(
-        "findings", LargeBinary, nullable=False, comment="JSON, packed, without values of the resource; may be empty"
+        "findings", LargeBinary, nullable=False, comment="JSON, without values of the resource; empty when none"
     ),
 )
 

@@ -119,7 +119,7 @@ def test_import_leaves_what_another_source_brought(shell: Shell) -> None:
     with contextlib.closing(sqlite3.connect(shell.folder / "gateway.db")) as store:
         found = set(store.execute("select source, birth_date from patient"))
         assert found == {("epd", PATIENT.get("birthDate"))}
-        assert store.execute("select source, version from resource").fetchall() == [("epd", 1)]
+        assert set(store.execute("select source, version from resource")) == {("epd", 1)}
 
 
 def test_usage_faults_are_exit_code_2(shell: Shell) -> None:
