@@ -1,4 +1,4 @@
-"""The floors as files: no two files import each other by any way, and few see the whole of the settings.
+"""Who sees the settings: few the whole of them, and sections are leaves.
 
 What may import what is in pyproject.toml (import-linter); these are the rules that it has no word for.
 """
@@ -7,10 +7,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("workbench", "gateway", "auth", "adapters", "profiles")
 ROOTS = {"gateway.app", "gateway.wiring", "gateway.testmode", "gateway.settings"}
 """Modules of the gateway that may see the whole `Settings`, beside the commands."""
 
@@ -39,46 +36,6 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [name if name in known else node.module for name in inner]
         yield from (name for name in names if name in known)
-
-
-def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that reach each other (Tarjan)."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(node: str) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in graph[node]:
-            if other not in index:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], index[other])
-        if low[node] == index[node]:
-            group = []
-            while not group or group[-1] != node:
-                group.append(stack.pop())
-            if len(group) > 1:
-                found.append(sorted(group))
-
-    for node in graph:
-        if node not in index:
-            visit(node)
-    return found
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_files_stand_in_a_circle(package: str) -> None:
-    known = modules(package)
-    assert circles({name: set(imported(path, known)) - {name} for name, path in known.items()}) == []
-
-
-def test_the_search_for_circles_finds_them() -> None:
-    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"f"}, "f": {"e"}}
-    assert sorted(circles(graph)) == [["a", "b", "c"], ["e", "f"]]
 
 
 def test_only_roots_and_commands_see_the_whole_of_the_settings() -> None:
