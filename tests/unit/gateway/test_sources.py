@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -176,7 +177,7 @@ class NoIntake:
 
 def test_the_internal_listener_shows_the_figures() -> None:
     METRICS.register("sources", sources.TEXTS, lambda: sources.samples(providers(Epd())))
-    app = application(cast(Listener, NoIntake()))
+    app = application(cast(Listener, NoIntake()), Starlette(), Starlette())
 
     async def go() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
