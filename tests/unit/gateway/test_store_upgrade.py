@@ -43,7 +43,8 @@ def before(engine: Engine, revision: str = "0004") -> None:
         for patient_id in ("a", "b"):
             connection.execute(
                 text(
-                    "INSERT INTO patient (provider, fhir, patient_id, source, person) VALUES (:provider, :fhir, :p, :source, :w)"
+                    "INSERT INTO patient (provider, fhir, patient_id, source, person)"
+                    " VALUES (:provider, :fhir, :p, :source, :w) "
                 ),
                 {**WHO, "p": patient_id, "w": f"person-{patient_id}"},
             )
@@ -52,7 +53,8 @@ def before(engine: Engine, revision: str = "0004") -> None:
             connection.execute(
                 text(
                     "INSERT INTO resource (pk, provider, fhir, patient_id, type, id, source, version, digest, json,"
-                    " xml, updated, deleted) VALUES (:pk, :provider, :fhir, :p, :t, :i, :source, 1, :d, :j, :x, :at, :gone)"
+                    " xml, updated, deleted)"
+                    " VALUES (:pk, :provider, :fhir, :p, :t, :i, :source, 1, :d, :j, :x, :at, :gone)"
                 ),
                 {**WHO, "pk": pk, "p": patient_id, "t": type_, "i": id_, "d": bytes([pk]), "j": body, "x": b"<x/>",
                  "at": NOW if engine.dialect.name != "sqlite" else NOW.isoformat(" "), "gone": False},
@@ -137,8 +139,8 @@ def test_a_resource_that_changes_while_it_is_read_is_matched_anew(kind: str, tmp
                         " json, xml, updated, deleted, search) VALUES (:pk, :key, :provider, :fhir, 'a',"
                         " 'Observation', :i, :source, 1, :d, :j, :x, '2026-01-01', :gone, :keys)"
                     ),
-                    {**WHO, "pk": 100 + number, "key": bytes([number]), "i": f"m{number}", "d": bytes([number]), "j": body,
-                     "x": b"<x/>", "gone": False, "keys": FINGERPRINT + body},
+                    {**WHO, "pk": 100 + number, "key": bytes([number]), "i": f"m{number}", "d": bytes([number]),
+                     "j": body, "x": b"<x/>", "gone": False, "keys": FINGERPRINT + body},
                 )  # fmt: skip
 
         class Racing:
