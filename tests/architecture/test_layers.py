@@ -1,4 +1,4 @@
-"""Who sees the settings: few the whole of them, and sections are leaves.
+"""The floors as files: no two files import each other by any way, and few see the whole of the settings.
 
 What may import what is in pyproject.toml (import-linter); these are the rules that it has no word for.
 """
@@ -7,7 +7,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("workbench", "gateway", "auth", "adapters", "profiles")
 ROOTS = {"gateway.app", "gateway.wiring", "gateway.testmode", "gateway.settings"}
 """Modules of the gateway that may see the whole `Settings`, beside the commands."""
 
