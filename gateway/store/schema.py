@@ -176,9 +176,7 @@ verdict = Table(
     Column("version", Integer, primary_key=True),
     Column("verdict", String(10), nullable=False, comment="ok, wrong or unchecked"),
     Column("definitions", Text, nullable=False, comment="which definitions it rests on"),
-    Column(
-        "findings", LargeBinary, nullable=False, comment="JSON, without values of the resource; empty when none"
-    ),
+    Column("findings", LargeBinary, nullable=False, comment="JSON, without values of the resource; empty when none"),
 )
 
 quarantine = Table(
