@@ -53,8 +53,8 @@ __all__ = [
     "Closes",
     "Content",
     "Coverage",
+    "CoverageLevel",
     "Gap",
-    "Level",
     "LocalId",
     "PatientKey",
     "Probes",
@@ -280,7 +280,7 @@ class Availability:
 # -- what an adapter can deliver ---------------------------------------------------------------------------------------
 
 
-class Level(StrEnum):
+class CoverageLevel(StrEnum):
     """How much of a request row a source can deliver."""
 
     DELIVERABLE = "deliverable"
@@ -292,7 +292,7 @@ class Level(StrEnum):
 class Coverage:
     """How much of a row can be delivered, and in a few words what is missing when it is not all of it."""
 
-    level: Level
+    level: CoverageLevel
     text: str = ""
 
 
@@ -306,7 +306,7 @@ class Capabilities:
 
     rows: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     types: Mapping[tuple[FhirVersion, str], Coverage] = field(default_factory=dict)
-    otherwise: Coverage = Coverage(Level.NO)
+    otherwise: Coverage = Coverage(CoverageLevel.NO)
 
     def of(self, standard: str, rule: str, version: FhirVersion, resource_type: str) -> Coverage:
         """The coverage of one request row."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
-class Limits(BaseModel):
+class SourceLimits(BaseModel):
     """Bounds on what one question to a source may cost. The defaults hold for a whole Dutch hospital record."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,4 +39,4 @@ class AdapterSettings(BaseModel):
 
     type: str
     name: Name
-    limits: Limits = Limits()
+    limits: SourceLimits = SourceLimits()

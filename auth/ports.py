@@ -121,7 +121,7 @@ class Representation(StrEnum):
     PARENTAL = "onbehalfofchild"
 
 
-class Reason(StrEnum):
+class AbsenceReason(StrEnum):
     """Why there is nothing (mission context, section 7). Shown to the person, never told to the client."""
 
     NO_RELATION = "no-relation"
@@ -188,7 +188,7 @@ class Available:
 
     services: frozenset[str]
     """Those of the asked services that can be delivered (or received) for the person."""
-    reason: Reason | None = None
+    reason: AbsenceReason | None = None
     """Why nothing is left, when `services` is empty; NO_RELATION is assumed when absent."""
     birth_date: date | None = field(default=None, repr=False)
     """Birth date in the provider's system, when known; used for the age rule and for representation (REP-05)."""

@@ -38,7 +38,7 @@ class Dialect(StrEnum):
     C = "C"
 
 
-class Kind(StrEnum):
+class ScopeKind(StrEnum):
     """What the grammar alone can tell about a scope."""
 
     PROVIDER = "provider"
@@ -52,7 +52,7 @@ class Kind(StrEnum):
 class ScopeAsk:
     """A parsed scope."""
 
-    kind: Kind
+    kind: ScopeKind
     dialect: Dialect
     provider: str
     services: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def parse_legacy(text: str, provider: str) -> ScopeAsk:
     """Read a scope of dialect L: one bare service id; the path names the provider. Raises ScopeError."""
     if _BARE_SERVICE.fullmatch(text) is None:
         raise ScopeError("the scope is not one service id")
-    return ScopeAsk(Kind.COMBINATIONS, Dialect.L, provider, (text,))
+    return ScopeAsk(ScopeKind.COMBINATIONS, Dialect.L, provider, (text,))
 
 
 def granted(ask_dialect: Dialect, provider: str, services: Iterable[str], days: int | None = None) -> str:
@@ -103,7 +103,7 @@ def _provider(parts: list[str]) -> ScopeAsk:
         if rest[0] not in set(Representation):
             raise ScopeError("the scope has a part that does not exist")
         kind = Representation(rest[0])
-    return ScopeAsk(Kind.PROVIDER, Dialect.C, name, representation=kind)
+    return ScopeAsk(ScopeKind.PROVIDER, Dialect.C, name, representation=kind)
 
 
 def _combinations(parts: list[str]) -> ScopeAsk:
@@ -112,7 +112,7 @@ def _combinations(parts: list[str]) -> ScopeAsk:
     services = tuple(service for _, service in pairs)
     if len(names) != 1 or len(set(services)) != len(services):
         raise ScopeError("the scope mixes providers or repeats a service")
-    return ScopeAsk(Kind.COMBINATIONS, Dialect.M, names.pop(), services)
+    return ScopeAsk(ScopeKind.COMBINATIONS, Dialect.M, names.pop(), services)
 
 
 def _subscribe(text: str) -> ScopeAsk:
@@ -120,7 +120,7 @@ def _subscribe(text: str) -> ScopeAsk:
     if not slash or _DAYS.fullmatch(days) is None:
         raise ScopeError("the number of days is not well-formed")
     name, service = _combo(combo)
-    return ScopeAsk(Kind.SUBSCRIBE, Dialect.C, name, (service,), days=int(days))
+    return ScopeAsk(ScopeKind.SUBSCRIBE, Dialect.C, name, (service,), days=int(days))
 
 
 def _combo(text: str) -> tuple[str, str]:

@@ -21,8 +21,8 @@ from auth.crypto import KeyRing, Pseudonyms
 from benchmarks.population import PROVIDER, SOURCE, Population, Somebody, Template, bsns, model, without_bsn
 from gateway.cli.db import upgrade
 from gateway.intake.bulk import bring
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Item
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.intake.settings import IntakeSettings
 from gateway.intake.work import Intake
@@ -66,10 +66,12 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
         upgrade(engine)
         found = model()
         keys = Pseudonyms(b"benchmark"), KeyRing("a", {"a": bytes(32)})
-        items = [Item("model", frozenset({FHIR}), one, jsonio.dump(one), "json") for one in (*found.staff, *found.own)]
+        items = [
+            InputItem("model", frozenset({FHIR}), one, jsonio.dump(one), "json") for one in (*found.staff, *found.own)
+        ]
         off = QualitySettings(policy=Policy.OFF)
         intake = Intake(engine, IntakeSettings(), off, Counting(Verdicts()), catalogue(), *keys)
-        outcome = Outcome()
+        outcome = ImportOutcome()
         bring(intake, intake.importer(PROVIDER, SOURCE, Door()), items, outcome)
         if not outcome.whole:
             raise RuntimeError("the model cannot be stored")

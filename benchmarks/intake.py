@@ -27,7 +27,7 @@ from benchmarks.population import PROVIDER, Copies, Population, transaction, wri
 from gateway.cli.db import upgrade
 from gateway.intake.listener import IntakeParts
 from gateway.intake.settings import IntakeSettings, SourceSettings
-from gateway.intake.tasks import Call, tasks_of
+from gateway.intake.tasks import HttpCall, tasks_of
 from gateway.intake.worker import note
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
@@ -104,7 +104,7 @@ def _import(bench: Bench, population: Population, most: int, base: float, folder
 
 async def _push(made: IntakeParts, bodies: list[bytes]) -> None:
     for body in bodies:
-        call = Call("POST", (), "", body, Format.JSON, FhirVersion.STU3)
+        call = HttpCall("POST", (), "", body, Format.JSON, FhirVersion.STU3)
         taken = made.intake.take("bench", partial(tasks_of, call, 5_000))
         if taken.answer.status != 200:
             raise SystemExit(f"refused: {taken.answer.resource}")

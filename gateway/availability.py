@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
-from auth.ports import Available, Person, Provider, Reason
+from auth.ports import AbsenceReason, Available, Person, Provider
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
-from gateway.collect.record import Record, Whose
+from gateway.collect.record import Record, RecordOwner
 from gateway.store.queries import OF_PERSON
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
@@ -26,7 +26,7 @@ SECONDS = 4.5
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPerson:
     """What one place knows of a person: services with data, a treatment relation, a birth date, reasons of absence."""
 
     services: frozenset[str]
@@ -45,7 +45,7 @@ class Availabilities:
     async def of(self, provider: Provider, person: Person, services: frozenset[str]) -> Available:
         """The services that some place has data for. Raises AdapterError when nothing was found and a source failed."""
         places = self.sources.get(provider.name)
-        found: list[Known] = []
+        found: list[KnownPerson] = []
         if places is None or places.store:
             found.append(await self._stored(provider.name, person, services))
         faults: list[AdapterError] = []
@@ -60,7 +60,7 @@ class Availabilities:
             return Available(offered, None, birth_date)
         return Available(offered, _why_nothing(found), birth_date)
 
-    async def relation(self, provider: Provider, person: Person) -> Known:
+    async def relation(self, provider: Provider, person: Person) -> KnownPerson:
         """Whether the provider knows the person at all (for Delen: receivability, AVL-07)."""
         known = await self._stored(provider.name, person, frozenset())
         places = self.sources.get(provider.name)
@@ -71,7 +71,7 @@ class Availabilities:
             raise faults[0]
         return next((one for one in others if one.relation), known)
 
-    async def _stored(self, provider: str, person: Person, services: frozenset[str]) -> Known:
+    async def _stored(self, provider: str, person: Person, services: frozenset[str]) -> KnownPerson:
         birth_date: date | None = None
         relation = False
         found: set[str] = set()
@@ -81,23 +81,25 @@ class Availabilities:
             if patients:
                 relation = True
                 birth_date = birth_date or _date(patients[0][2])
-                record = Record(self.reader, Whose(provider, version, person.pseudonym), "")
+                record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "")
                 found |= {id_ for id_ in services if await _offers(id_, version, record)}
-        return Known(frozenset(found), relation, birth_date)
+        return KnownPerson(frozenset(found), relation, birth_date)
 
 
-def _why_nothing(found: Sequence[Known]) -> Reason:
+def _why_nothing(found: Sequence[KnownPerson]) -> AbsenceReason:
     """The reason that says most: one that a source gave about this person, else known without data, else not known."""
-    given = [Reason(one) for known in found for one in known.reasons if one in set(Reason)]
-    telling = [one for one in given if one not in (Reason.NO_RELATION, Reason.NOT_OFFERED, Reason.EMPTY)]
+    given = [AbsenceReason(one) for known in found for one in known.reasons if one in set(AbsenceReason)]
+    telling = [
+        one for one in given if one not in (AbsenceReason.NO_RELATION, AbsenceReason.NOT_OFFERED, AbsenceReason.EMPTY)
+    ]
     if telling:
         return telling[0]
-    return Reason.EMPTY if any(known.relation for known in found) else Reason.NO_RELATION
+    return AbsenceReason.EMPTY if any(known.relation for known in found) else AbsenceReason.NO_RELATION
 
 
 async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
-) -> tuple[list[Known], list[AdapterError]]:
+) -> tuple[list[KnownPerson], list[AdapterError]]:
     keys = tuple(ServiceKey(id_, catalogue().service(id_)[0].id) for id_ in sorted(services))
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
@@ -112,7 +114,7 @@ async def _asked(
     for answer in answers:
         if isinstance(answer, Availability):
             reasons = tuple(str(reason) for reason in answer.reasons.values())
-            known.append(Known(answer.services, answer.relation, answer.birth_date, reasons))
+            known.append(KnownPerson(answer.services, answer.relation, answer.birth_date, reasons))
         elif isinstance(answer, AdapterError):
             faults.append(answer)
         else:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from auth.events import Event
-from auth.ports import AccessEntry, Available, Person, Provider, Reason
+from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
 from gateway.store.engine import reading
@@ -41,7 +41,7 @@ class GatewayHost:
         known = await self._availabilities.relation(provider, person)
         if known.relation:
             return Available(services, None, known.birth_date)
-        return Available(frozenset(), Reason.NO_RELATION)
+        return Available(frozenset(), AbsenceReason.NO_RELATION)
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
         """The newest accesses to this person's data that gave an answer, one entry per request."""

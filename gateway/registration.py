@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice, Notify
 from auth.clients.selfcheck import Ourselves, OwnService, registration_notices
 from gateway.calendar import today_here
@@ -34,7 +34,7 @@ def ourselves(front: str, back: str, providers: Mapping[str, ProviderSettings]) 
     return Ourselves(hosts, INTERFACE, services)
 
 
-def registration_alarms(own: Ourselves | None, lists: Lists) -> tuple[Notice, ...]:
+def registration_alarms(own: Ourselves | None, lists: CurrentLists) -> tuple[Notice, ...]:
     """Every difference between the lists and our configuration, as alarms; none for who cannot be registered."""
     if own is None:
         return ()
@@ -49,7 +49,7 @@ class RegistrationWatch:
         self._notify = notify
         self._told: frozenset[str] = frozenset()
 
-    def __call__(self, lists: Lists) -> None:
+    def __call__(self, lists: CurrentLists) -> None:
         """Look at the lists as they are now."""
         found = registration_alarms(self._own(), lists)
         for notice in found:

@@ -5,13 +5,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A settings section: unknown names are an error, so that a typing mistake is found at start."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Listen(Section):
+class Listen(SettingsSection):
     """Where the process listens, and how the world calls it."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -19,7 +19,7 @@ class Listen(Section):
     base_url: str = Field("", description="public base URL of the back channel; empty: http://host:port")
 
 
-class Limits(Section):
+class RequestLimits(SettingsSection):
     """Bounds on what one request may ask."""
 
     body_bytes: int = Field(50_000_000, ge=1000, description="largest accepted request body")
@@ -29,7 +29,7 @@ class Limits(Section):
     audit_seconds: float = Field(5.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
-class ResourceServer(Section):
+class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 
     trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
@@ -38,7 +38,7 @@ class ResourceServer(Section):
     source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
 
 
-class ProviderSettings(Section):
+class ProviderSettings(SettingsSection):
     """A care provider that this gateway serves."""
 
     display_name: str = Field(description="name for people")

@@ -17,7 +17,7 @@ from auth.settings import AuthSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Limits, Listen, ProviderSettings, ResourceServer
+from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
     listen: Listen = Listen()
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
     resource_server: ResourceServer = ResourceServer()
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
@@ -139,7 +139,7 @@ class Wiring:
     engine: Engine
     reader: Reader
     trail: Trail
-    lists: Lists
+    lists: CurrentLists
     puller: Puller
     registry: Registry
     sources: Mapping[str, Sources]

@@ -16,7 +16,7 @@ import yaml
 
 from adapters.mapping import formula
 from gateway.intake.hl7v2.datatypes import READERS
-from gateway.intake.hl7v2.mapping import SHIPPED, MessageFile, Section, load_mapping
+from gateway.intake.hl7v2.mapping import SHIPPED, MessageFile, MessageSection, load_mapping
 from gateway.intake.hl7v2.row import CHILD, COLUMN
 
 NAMES: Mapping[str, Mapping[int, str]] = yaml.safe_load((Path(__file__).parent / "hl7_fields.yaml").read_text("utf-8"))
@@ -88,7 +88,7 @@ def _messages(file: MessageFile) -> Iterator[str]:
         yield f"| {kind} | {', '.join(dict.fromkeys(made[kind]))} |\n"
 
 
-def _made(section: Section) -> str:
+def _made(section: MessageSection) -> str:
     profile = (section.profile or "").rpartition("/")[2]
     told = f"{section.type} ({profile})" if profile else section.type
     return told + (" when not known yet" if section.once else "")

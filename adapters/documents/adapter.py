@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from adapters.availability import answer, types_of
 from adapters.content import PIECE
-from adapters.documents.index import Folder, Index, build, documents
-from adapters.documents.resources import Document, document_reference, patient_resource
+from adapters.documents.index import Folder, FolderIndex, build, documents
+from adapters.documents.resources import StoredDocument, document_reference, patient_resource
 from adapters.documents.settings import DocumentsSettings
-from adapters.documents.store import Item, open_store
+from adapters.documents.store import StoredFile, open_store
 from adapters.port import (
     UNKNOWN_PERSON,
     AdapterDown,
@@ -26,8 +26,8 @@ from adapters.port import (
     Capabilities,
     Content,
     Coverage,
+    CoverageLevel,
     Gap,
-    Level,
     PatientKey,
     Reason,
     ServiceKey,
@@ -43,12 +43,12 @@ class DocumentsAdapter:
     def __init__(self, settings: DocumentsSettings) -> None:
         self.name = settings.name
         self.settings = settings
-        offered = {(settings.version, "DocumentReference"): Coverage(Level.DELIVERABLE)}
-        offered[settings.version, "Binary"] = Coverage(Level.DELIVERABLE)
-        offered[settings.version, "Patient"] = Coverage(Level.PARTLY, "name, birth date and number only")
-        self.capabilities = Capabilities(types=offered, otherwise=Coverage(Level.NO, "a store of documents"))
+        offered = {(settings.version, "DocumentReference"): Coverage(CoverageLevel.DELIVERABLE)}
+        offered[settings.version, "Binary"] = Coverage(CoverageLevel.DELIVERABLE)
+        offered[settings.version, "Patient"] = Coverage(CoverageLevel.PARTLY, "name, birth date and number only")
+        self.capabilities = Capabilities(types=offered, otherwise=Coverage(CoverageLevel.NO, "a store of documents"))
         self._store = open_store(settings.path, settings.options)
-        self._index: Index | None = None
+        self._index: FolderIndex | None = None
         self._looked = 0.0
         self._lock = asyncio.Lock()
 
@@ -116,13 +116,13 @@ class DocumentsAdapter:
                 return Batch(self.name, [resource], fetched, ids)
         return nothing
 
-    def _folders(self, index: Index, patient: PatientKey) -> Sequence[Folder]:
+    def _folders(self, index: FolderIndex, patient: PatientKey) -> Sequence[Folder]:
         local = patient.local_id(self.name)
         if local is not None:
             return index.by_id.get(local, ())
         return index.by_bsn.get(patient.bsn.reveal(), ()) if patient.bsn else ()
 
-    def _references(self, index: Index, folders: Sequence[Folder]) -> tuple[list[Resource], int]:
+    def _references(self, index: FolderIndex, folders: Sequence[Folder]) -> tuple[list[Resource], int]:
         found: dict[str, Resource] = {}
         lost = 0
         for folder in folders:
@@ -133,13 +133,13 @@ class DocumentsAdapter:
                     found[document.id] = document_reference(document, folder.person, self.settings)
         return list(found.values()), lost
 
-    def _one(self, index: Index, folder: Folder, given: str) -> tuple[Item, Document] | None:
+    def _one(self, index: FolderIndex, folder: Folder, given: str) -> tuple[StoredFile, StoredDocument] | None:
         for item, document in documents(self._store, index, folder, self.settings.limits):
             if document is not None and document.id == given:
                 return item, document
         return None
 
-    async def _chunks(self, item: Item, document: Document, deadline: float) -> AsyncIterator[bytes]:
+    async def _chunks(self, item: StoredFile, document: StoredDocument, deadline: float) -> AsyncIterator[bytes]:
         """The file as it is read, checked against the size and hash that were announced."""
         digest = hashlib.sha1(usedforsecurity=False)
         size = 0
@@ -156,7 +156,7 @@ class DocumentsAdapter:
         if size != document.size or base64.b64encode(digest.digest()).decode() != document.sha1:
             raise AdapterGarbage("the document changed while it was read")
 
-    async def _known_index(self, deadline: float) -> Index:
+    async def _known_index(self, deadline: float) -> FolderIndex:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self._lock:
                 if self._index is None or time.monotonic() - self._looked > self.settings.refresh_seconds:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from adapters.content import PIECE
-from adapters.documents.metadata import Metadata, MetadataError, Person, from_pdf, read_person, read_sidecar
-from adapters.documents.resources import Document
-from adapters.documents.store import Item, Store
+from adapters.documents.metadata import FolderPerson, Metadata, MetadataError, from_pdf, read_person, read_sidecar
+from adapters.documents.resources import StoredDocument
+from adapters.documents.store import FileTree, StoredFile
 from adapters.port import AdapterGarbage
-from adapters.settings import Limits
+from adapters.settings import SourceLimits
 
 PERSON_FILE = "patient.yaml"
 _NOT_ID = re.compile(r"[^A-Za-z0-9.\-]", re.ASCII)
@@ -22,27 +22,27 @@ _NOT_ID = re.compile(r"[^A-Za-z0-9.\-]", re.ASCII)
 class Folder:
     """The folder of one person: who it is, the id of the Patient, the PDFs and the sidecars."""
 
-    person: Person
+    person: FolderPerson
     patient: str
-    files: tuple[Item, ...]
-    sidecars: dict[PurePosixPath, Item]
+    files: tuple[StoredFile, ...]
+    sidecars: dict[PurePosixPath, StoredFile]
 
 
 @dataclass(slots=True)
-class Index:
+class FolderIndex:
     """All folders by BSN and by local id; ``broken`` counts folders and documents that cannot be read."""
 
     by_bsn: dict[str, list[Folder]] = field(default_factory=dict)
     by_id: dict[str, list[Folder]] = field(default_factory=dict)
     broken: int = 0
-    documents: dict[tuple[PurePosixPath, str], Document] = field(default_factory=dict)
+    documents: dict[tuple[PurePosixPath, str], StoredDocument] = field(default_factory=dict)
     """What was worked out for a file, by path and stamp."""
 
 
-def build(store: Store, limits: Limits, before: Index | None) -> Index:
+def build(store: FileTree, limits: SourceLimits, before: FolderIndex | None) -> FolderIndex:
     """Look through the store. Only the small files are opened here."""
-    index = Index(documents=before.documents if before else {})
-    folders: dict[PurePosixPath, list[Item]] = {}
+    index = FolderIndex(documents=before.documents if before else {})
+    folders: dict[PurePosixPath, list[StoredFile]] = {}
     for count, item in enumerate(store.items()):
         if count >= limits.resources:
             raise AdapterGarbage("the source holds more data than the limit allows")
@@ -67,7 +67,9 @@ def build(store: Store, limits: Limits, before: Index | None) -> Index:
     return index
 
 
-def documents(store: Store, index: Index, folder: Folder, limits: Limits) -> Iterator[tuple[Item, Document | None]]:
+def documents(
+    store: FileTree, index: FolderIndex, folder: Folder, limits: SourceLimits
+) -> Iterator[tuple[StoredFile, StoredDocument | None]]:
     """The documents of a folder; None for one that is no PDF, too large, or whose metadata cannot be read."""
     for item in folder.files:
         sidecar = _sidecar(folder, item)
@@ -81,12 +83,12 @@ def documents(store: Store, index: Index, folder: Folder, limits: Limits) -> Ite
         yield item, index.documents[key]
 
 
-def document_id(item: Item, metadata: Metadata) -> str:
+def document_id(item: StoredFile, metadata: Metadata) -> str:
     """The id that the metadata give, else one made of the path: it stays the same when the content changes."""
     return metadata.id or "doc-" + hashlib.sha256(item.path.as_posix().encode()).hexdigest()[:24]
 
 
-def _sidecar(folder: Folder, item: Item) -> Item | None:
+def _sidecar(folder: Folder, item: StoredFile) -> StoredFile | None:
     for suffix in (".yaml", ".json"):
         for path in (item.path.with_suffix(suffix), item.path.with_name(item.path.name + suffix)):
             if path in folder.sidecars and path.name != PERSON_FILE:
@@ -94,7 +96,9 @@ def _sidecar(folder: Folder, item: Item) -> Item | None:
     return None
 
 
-def _read(store: Store, folder: Folder, item: Item, sidecar: Item | None, limits: Limits) -> Document:
+def _read(
+    store: FileTree, folder: Folder, item: StoredFile, sidecar: StoredFile | None, limits: SourceLimits
+) -> StoredDocument:
     if item.size > limits.content_bytes:
         raise MetadataError("a document larger than the limit allows")
     digest = hashlib.sha1(usedforsecurity=False)
@@ -119,4 +123,4 @@ def _read(store: Store, folder: Folder, item: Item, sidecar: Item | None, limits
     merged = known.model_copy(update={"title": title, "author": known.author or inside.author, "created": created})
     sha1 = base64.b64encode(digest.digest()).decode()
     moment = created.isoformat(timespec="seconds")
-    return Document(document_id(item, merged), folder.patient, merged, moment, len(data), sha1)
+    return StoredDocument(document_id(item, merged), folder.patient, merged, moment, len(data), sha1)

@@ -40,7 +40,7 @@ class Metadata(BaseModel):
     language: str = "nl-NL"
 
 
-class Person(BaseModel):
+class FolderPerson(BaseModel):
     """``patient.yaml``: whose documents are in this folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,9 +63,9 @@ def read_sidecar(data: bytes, suffix: str) -> Metadata:
     return _validated(Metadata, _load(data, suffix))
 
 
-def read_person(data: bytes) -> Person:
+def read_person(data: bytes) -> FolderPerson:
     """Read ``patient.yaml``. Raises `MetadataError`."""
-    return _validated(Person, _load(data, ".yaml"))
+    return _validated(FolderPerson, _load(data, ".yaml"))
 
 
 def from_pdf(data: bytes) -> Metadata:

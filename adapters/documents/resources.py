@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from adapters.documents.metadata import Metadata, Person
+from adapters.documents.metadata import FolderPerson, Metadata
 from adapters.documents.settings import DocumentsSettings
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -23,7 +23,7 @@ PROFILE: Mapping[FhirVersion, str | None] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class StoredDocument:
     """A document as it is in the store: its id, metadata, size and SHA-1 (base64)."""
 
     id: str
@@ -34,7 +34,7 @@ class Document:
     sha1: str
 
 
-def document_reference(document: Document, person: Person, settings: DocumentsSettings) -> Resource:
+def document_reference(document: StoredDocument, person: FolderPerson, settings: DocumentsSettings) -> Resource:
     """The DocumentReference of a document."""
     known = document.metadata
     profile = PROFILE[settings.version]
@@ -69,7 +69,7 @@ def document_reference(document: Document, person: Person, settings: DocumentsSe
     )
 
 
-def patient_resource(given: str, person: Person) -> Resource:
+def patient_resource(given: str, person: FolderPerson) -> Resource:
     """The little that the store knows of a person."""
     return _filled(
         {

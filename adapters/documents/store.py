@@ -11,7 +11,7 @@ from adapters.port import AdapterDown, AdapterMisconfigured
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StoredFile:
     """A file: its path below the root, its size, and something that changes when it changes."""
 
     path: PurePosixPath
@@ -19,10 +19,10 @@ class Item:
     stamp: str
 
 
-class Store(Protocol):
+class FileTree(Protocol):
     """A tree of files, read only."""
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[StoredFile]:
         """All files. Raises `AdapterDown`."""
         ...
 
@@ -37,7 +37,7 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[StoredFile]:
         """All files below the root."""
         if not self._root.is_dir():
             raise AdapterDown("the source is not available", cause="no such directory")
@@ -46,7 +46,7 @@ class Directory:
             if path.is_file() and path.resolve().is_relative_to(inside):
                 known = path.stat()
                 relative = PurePosixPath(path.relative_to(self._root).as_posix())
-                yield Item(relative, known.st_size, str(known.st_mtime_ns))
+                yield StoredFile(relative, known.st_size, str(known.st_mtime_ns))
 
     def open(self, path: PurePosixPath) -> AbstractContextManager[BinaryIO]:
         """Open a file."""
@@ -64,7 +64,7 @@ class ObjectStore:
             text = "this address needs fsspec (install the extra object-store) and the driver of its scheme"
             raise AdapterMisconfigured(text, cause=error) from error
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[StoredFile]:
         """All objects below the root."""
         try:
             found: dict[str, dict[str, Any]] = self._fs.find(self._root, detail=True)
@@ -73,13 +73,13 @@ class ObjectStore:
         for name, known in sorted(found.items()):
             relative = name.removeprefix(self._root.rstrip("/")).lstrip("/")
             stamp = str(known.get("ETag") or known.get("mtime") or known.get("created") or known.get("LastModified"))
-            yield Item(PurePosixPath(relative), int(known.get("size") or 0), stamp)
+            yield StoredFile(PurePosixPath(relative), int(known.get("size") or 0), stamp)
 
     def open(self, path: PurePosixPath) -> AbstractContextManager[BinaryIO]:
         """Open an object."""
         return cast("AbstractContextManager[BinaryIO]", self._fs.open(f"{self._root.rstrip('/')}/{path}", "rb"))
 
 
-def open_store(address: str, options: dict[str, Any]) -> Store:
+def open_store(address: str, options: dict[str, Any]) -> FileTree:
     """The store at an address."""
     return ObjectStore(address, options) if "://" in address else Directory(Path(address))

@@ -11,8 +11,8 @@ from adapters.fhir_http.asking import FHIR_ID, FHIR_TYPE, Asking
 from adapters.fhir_http.content import open_binary
 from adapters.fhir_http.localise import localise
 from adapters.fhir_http.login import make_login, make_tls
-from adapters.fhir_http.pages import Collected
-from adapters.fhir_http.patients import Known, Patients
+from adapters.fhir_http.pages import CollectedPages
+from adapters.fhir_http.patients import KnownPatient, Patients
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement, read_statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
@@ -28,8 +28,8 @@ from adapters.port import (
     Capabilities,
     Content,
     Coverage,
+    CoverageLevel,
     Gap,
-    Level,
     LocalId,
     PatientKey,
     Reason,
@@ -53,7 +53,7 @@ class FhirAdapter:
     def __init__(self, settings: FhirSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.name = settings.name
         self.settings = settings
-        self.capabilities = Capabilities(otherwise=Coverage(Level.PARTLY, "the source was not asked yet"))
+        self.capabilities = Capabilities(otherwise=Coverage(CoverageLevel.PARTLY, "the source was not asked yet"))
         self.repairs = repairs_of(settings)
         pool = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
         secure = make_tls(settings.tls) if settings.url.startswith("https") else True
@@ -146,11 +146,11 @@ class FhirAdapter:
     def _budget(self, query: AdapterQuery | AvailabilityQuery) -> Budget:
         return Budget(query, self.settings.limits.total_bytes)
 
-    def _asking(self, statement: Statement, known: Known, budget: Budget) -> Asking:
-        into = Collected(self.settings.limits.resources)
+    def _asking(self, statement: Statement, known: KnownPatient, budget: Budget) -> Asking:
+        into = CollectedPages(self.settings.limits.resources)
         return Asking(self._wire, self.settings, statement, known.ids, self.repairs.withheld, budget, into)
 
-    def _guard(self, query: AdapterQuery, known: Known) -> Guard:
+    def _guard(self, query: AdapterQuery, known: KnownPatient) -> Guard:
         return Guard(known.ids, query.patient.bsn, self.settings.url)
 
     def _refuses(self, query: AdapterQuery, statement: Statement) -> Gap | None:
@@ -176,7 +176,7 @@ class FhirAdapter:
         return self._statement
 
     def _batch(
-        self, query: AdapterQuery, known: Known, into: Collected, fetched: datetime, search: Search | None
+        self, query: AdapterQuery, known: KnownPatient, into: CollectedPages, fetched: datetime, search: Search | None
     ) -> Batch:
         resources, orphans = self._guard(query, known).check(into.resources(query.type))
         notes = [*localise(resources, self.settings.url)]

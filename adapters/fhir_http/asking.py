@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from adapters.fhir_http.pages import Collected, collect
+from adapters.fhir_http.pages import CollectedPages, collect
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
@@ -39,7 +39,7 @@ class Asking:
     patients: frozenset[str]
     withheld: frozenset[str]
     budget: Budget
-    into: Collected
+    into: CollectedPages
 
     async def search(self, kind: str, pairs: Sequence[tuple[str, str]]) -> None:
         """Search one type, with what the EHR understands of the question; the rest is matched by the gateway."""

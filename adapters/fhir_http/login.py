@@ -23,7 +23,7 @@ TOKEN_BYTES = 64_000
 TOKEN_MARGIN = 30
 
 
-class Login(Protocol):
+class SourceLogin(Protocol):
     """Headers for a call. ``renews``: after a 401 it is worth asking again with ``renew=True``."""
 
     renews: bool
@@ -57,7 +57,7 @@ class Basic:
         return {"Authorization": self._value}
 
 
-class Bearer:
+class FixedBearer:
     """A fixed token."""
 
     renews = False
@@ -157,12 +157,12 @@ def read_key(settings: SmartLogin) -> Key:
     return key
 
 
-def make_login(settings: NoLogin | BasicLogin | BearerLogin | SmartLogin) -> Login:
+def make_login(settings: NoLogin | BasicLogin | BearerLogin | SmartLogin) -> SourceLogin:
     """The login that the settings describe."""
     if isinstance(settings, BasicLogin):
         return Basic(settings)
     if isinstance(settings, BearerLogin):
-        return Bearer(settings)
+        return FixedBearer(settings)
     if isinstance(settings, SmartLogin):
         return Smart(settings)
     return Anonymous()

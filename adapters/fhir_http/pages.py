@@ -10,7 +10,7 @@ from profiles.fhir.tree import Resource
 
 
 @dataclass(slots=True)
-class Collected:
+class CollectedPages:
     """What a question has brought in so far, by type and id; nothing is taken in twice."""
 
     limit: int
@@ -92,7 +92,7 @@ def next_link(bundle: Resource) -> str | None:
     return None
 
 
-async def collect(wire: Wire, what: str, query: Pairs, budget: Budget, into: Collected, pages: int) -> None:
+async def collect(wire: Wire, what: str, query: Pairs, budget: Budget, into: CollectedPages, pages: int) -> None:
     """Search one type and follow the pages. A fault on the first page is raised, a later one becomes a gap."""
     bundle = await wire.fetch(what, budget, query)
     into.take(bundle, what)

@@ -19,7 +19,7 @@ MOST_RECORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPatient:
     """The ids under which the EHR knows a person (none: not known here), and the birth date that it has."""
 
     ids: frozenset[str]
@@ -33,14 +33,14 @@ class Patients:
         self._wire, self._source, self._system, self._method = wire, source, system, method
         self._seconds = seconds
         self._key = secrets.token_bytes(32)
-        self._kept: OrderedDict[bytes, tuple[float, Known]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, KnownPatient]] = OrderedDict()
         self._running: dict[bytes, asyncio.Lock] = {}
 
-    async def find(self, patient: PatientKey, budget: Budget) -> Known:
+    async def find(self, patient: PatientKey, budget: Budget) -> KnownPatient:
         """The person's ids here. Raises `AdapterError`; `WrongPatient` when the EHR answers with somebody else."""
         local = patient.local_id(self._source)
         if local is not None:
-            return Known(frozenset({local}), patient.birth_date)
+            return KnownPatient(frozenset({local}), patient.birth_date)
         if self._method == "login":
             raise AdapterRefused("the source knows people by its own ids only")
         assert patient.bsn is not None  # noqa: S101 - PatientKey has one or the other
@@ -55,11 +55,11 @@ class Patients:
             if not lock.locked():
                 self._running.pop(digest, None)
 
-    def _recall(self, digest: bytes) -> Known | None:
+    def _recall(self, digest: bytes) -> KnownPatient | None:
         until, known = self._kept.get(digest, (0.0, None))
         return known if time.monotonic() < until else None
 
-    async def _ask(self, bsn: Bsn, digest: bytes, budget: Budget) -> Known:
+    async def _ask(self, bsn: Bsn, digest: bytes, budget: Budget) -> KnownPatient:
         question = (("identifier", f"{self._system}|{bsn.reveal()}"),)
         if self._method == "post":
             bundle = await self._wire.fetch("Patient/_search", budget, form=question)
@@ -73,7 +73,7 @@ class Patients:
         return known
 
 
-def read_patients(bundle: Resource, bsn: Bsn, system: str) -> Known:
+def read_patients(bundle: Resource, bsn: Bsn, system: str) -> KnownPatient:
     """The patients of a searchset: each must carry this BSN, or the EHR did not look at the question."""
     if bundle.get("resourceType") != "Bundle":
         raise AdapterGarbage("the source answered something else than a Bundle")
@@ -90,7 +90,7 @@ def read_patients(bundle: Resource, bsn: Bsn, system: str) -> Known:
         born |= {day for day in [_date(resource.get("birthDate"))] if day is not None}
     if len(ids) > MOST_RECORDS:
         raise AdapterGarbage("the source has too many records for one person")
-    return Known(frozenset(ids), born.pop() if len(born) == 1 else None)
+    return KnownPatient(frozenset(ids), born.pop() if len(born) == 1 else None)
 
 
 def _carries(patient: Resource, bsn: Bsn, system: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.port import AdapterGarbage, Capabilities, Coverage, Level
+from adapters.port import AdapterGarbage, Capabilities, Coverage, CoverageLevel
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
@@ -42,13 +42,15 @@ class Statement:
     def capabilities(self, version: FhirVersion) -> Capabilities:
         """The coverage per type: what cannot be searched is ``no``; without a statement we do not know better."""
         if not self.known:
-            return Capabilities(otherwise=Coverage(Level.PARTLY, "the source does not say what it has"))
+            return Capabilities(otherwise=Coverage(CoverageLevel.PARTLY, "the source does not say what it has"))
         found = {
-            (version, kind): Coverage(Level.DELIVERABLE if self.searches(kind) else Level.PARTLY)
+            (version, kind): Coverage(CoverageLevel.DELIVERABLE if self.searches(kind) else CoverageLevel.PARTLY)
             for kind in self.interactions
             if self.searches(kind) or "read" in self.interactions[kind]
         }
-        return Capabilities(types=found, otherwise=Coverage(Level.NO, "the source does not offer this resource type"))
+        return Capabilities(
+            types=found, otherwise=Coverage(CoverageLevel.NO, "the source does not offer this resource type")
+        )
 
 
 def read_statement(resource: Resource, version: FhirVersion) -> Statement:

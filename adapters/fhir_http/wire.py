@@ -10,9 +10,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from adapters import port
-from adapters.fhir_http.login import Login
+from adapters.fhir_http.login import SourceLogin
 from adapters.port import AdapterDown, AdapterError, AdapterGarbage, AdapterQuery, AdapterRefused, AvailabilityQuery
-from adapters.settings import Limits
+from adapters.settings import SourceLimits
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -55,8 +55,8 @@ class Wire:
     base: str
     version: FhirVersion
     xml: bool
-    login: Login
-    limits: Limits
+    login: SourceLogin
+    limits: SourceLimits
     correlation_header: str | None = None
 
     async def fetch(self, path: str, budget: Budget, query: Pairs = (), form: Pairs | None = None) -> Resource:

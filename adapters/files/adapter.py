@@ -23,8 +23,8 @@ from adapters.port import (
     Capabilities,
     Content,
     Coverage,
+    CoverageLevel,
     Gap,
-    Level,
     PatientKey,
     Reason,
     ServiceKey,
@@ -41,7 +41,7 @@ class FilesAdapter:
     def __init__(self, settings: FilesSettings) -> None:
         self.name = settings.name
         self.settings = settings
-        self.capabilities = Capabilities(otherwise=Coverage(Level.PARTLY, "the folder was not read yet"))
+        self.capabilities = Capabilities(otherwise=Coverage(CoverageLevel.PARTLY, "the folder was not read yet"))
         self._shelf: Shelf | None = None
         self._looked = 0.0
         self._lock = asyncio.Lock()
@@ -109,7 +109,7 @@ class FilesAdapter:
                     self._shelf = await asyncio.to_thread(self._refreshed, self._shelf)
                     self._looked = time.monotonic()
                     version = self.settings.version
-                    types = {(version, kind): Coverage(Level.DELIVERABLE) for kind in self._shelf.types()}
+                    types = {(version, kind): Coverage(CoverageLevel.DELIVERABLE) for kind in self._shelf.types()}
                     self.capabilities = Capabilities(types=types)
                 return self._shelf
         except TimeoutError as error:

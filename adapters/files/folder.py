@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.port import AdapterDown, AdapterGarbage
-from adapters.settings import Limits
+from adapters.settings import SourceLimits
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -51,7 +51,7 @@ def stamp_of(root: Path) -> Stamp:
     return tuple(found)
 
 
-def read_shelf(root: Path, version: FhirVersion, limits: Limits) -> Shelf:
+def read_shelf(root: Path, version: FhirVersion, limits: SourceLimits) -> Shelf:
     """Read the folder. A file that cannot be read is named in ``broken``; the others count."""
     stamp = stamp_of(root)
     if sum(size for _, size, _ in stamp) > limits.total_bytes:

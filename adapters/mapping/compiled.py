@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from adapters.mapping import coverage, formula
-from adapters.mapping.file import Children, MappingFile, Section, Zib, read_mapping
+from adapters.mapping.file import Children, MappingFile, MappingSection, Zib, read_mapping
 from adapters.mapping.functions import functions
-from adapters.mapping.template import CHILDREN, Compiler, Part, RecordError, TemplateError
+from adapters.mapping.template import CHILDREN, Part, RecordError, TemplateCompiler, TemplateError
 from adapters.mapping.terms import Terms
-from adapters.port import AdapterMisconfigured, Capabilities, Coverage, Gap, Level, Reason, WrongPatient
+from adapters.port import AdapterMisconfigured, Capabilities, Coverage, CoverageLevel, Gap, Reason, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.whose import OWNERS
@@ -24,7 +24,7 @@ PATIENT_COLUMN = "patient_id"
 
 
 @dataclass(slots=True)
-class Tally:
+class UnmappedTally:
     """What could not be mapped, by place and reason; never a value."""
 
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class CompiledSection:
         rows: Iterable[Mapping[str, Any]],
         patient: str,
         children: Mapping[str, Mapping[Any, Sequence[Mapping[str, Any]]]],
-        tally: Tally,
+        tally: UnmappedTally,
         only: str | None = None,
     ) -> Iterator[Resource]:
         """Turn rows into resources. ``only`` is the one id that is wanted; other rows are not worked out.
@@ -129,11 +129,11 @@ class ZibMapping:
         """The coverage per request row, from the sections."""
         rows: dict[tuple[str, str], Coverage] = {}
         for section in self.sections:
-            level = Level.PARTLY if section.partly else Level.DELIVERABLE
+            level = CoverageLevel.PARTLY if section.partly else CoverageLevel.DELIVERABLE
             for row in section.rows:
                 rows[row] = Coverage(level, section.partly or "")
-        types = {(self.version, one.type): Coverage(Level.DELIVERABLE) for one in self.sections if not one.rows}
-        return Capabilities(rows, types, Coverage(Level.NO, "not in the mapping"))
+        types = {(self.version, one.type): Coverage(CoverageLevel.DELIVERABLE) for one in self.sections if not one.rows}
+        return Capabilities(rows, types, Coverage(CoverageLevel.NO, "not in the mapping"))
 
 
 def load_mapping(path: Path) -> ZibMapping:
@@ -150,13 +150,13 @@ def compile_mapping(read: MappingFile) -> ZibMapping:
     known = functions(Terms(read.terms, read.systems))
     maps = frozenset(read.terms)
     sections = [
-        _compile(name, section, Compiler(known, maps, frozenset(section.children)))
+        _compile(name, section, TemplateCompiler(known, maps, frozenset(section.children)))
         for name, section in read.sections.items()
     ]
     return ZibMapping(read.mapping, read.version, read.patient.query, tuple(sections))
 
 
-def _compile(name: str, section: Section, compiler: Compiler) -> CompiledSection:
+def _compile(name: str, section: MappingSection, compiler: TemplateCompiler) -> CompiledSection:
     place = f"sections.{name}"
     body = dict(section.resource)
     given = body.pop("id", None)
@@ -191,7 +191,7 @@ def _columns(node: Any) -> Iterator[str]:
         yield from _columns(item)
 
 
-def _check_subject(section: Section, place: str) -> None:
+def _check_subject(section: MappingSection, place: str) -> None:
     """A resource of a patient says whose it is; a shared one is of a type that is about nobody."""
     if section.shared:
         if not OWNERS.may_be_shared(section.type):

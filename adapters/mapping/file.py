@@ -67,7 +67,7 @@ class Zib(BaseModel):
     missing: dict[str, str] = Field(default_factory=dict)
 
 
-class Section(BaseModel):
+class MappingSection(BaseModel):
     """One kind of resource: where its rows come from, and what becomes of a row."""
 
     model_config = _STRICT
@@ -109,7 +109,7 @@ class MappingFile(BaseModel):
     systems: dict[str, str] = Field(default_factory=dict)
     terms: dict[str, TermMap] = Field(default_factory=dict)
     patient: Patient
-    sections: dict[str, Section]
+    sections: dict[str, MappingSection]
 
     @model_validator(mode="before")
     @classmethod

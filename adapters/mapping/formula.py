@@ -33,21 +33,21 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnReference:
     """A column of the row."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function with its arguments."""
 
     name: str
     arguments: tuple["Node", ...]
 
 
-Node = Literal | Column | Call
+Node = Literal | ColumnReference | FunctionCall
 
 
 def parse(source: str) -> Node:
@@ -83,10 +83,10 @@ def _node(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[Node,
         raise FormulaError(f"unexpected {text!r}")
     if at + 1 < len(tokens) and tokens[at + 1][1] == "(" and tokens[at + 1][0] == "mark":
         arguments, following = _arguments(tokens, at + 2, depth)
-        return Call(text, arguments), following
+        return FunctionCall(text, arguments), following
     if text in ("true", "false"):
         return Literal(text == "true"), at + 1
-    return Column(text), at + 1
+    return ColumnReference(text), at + 1
 
 
 def _arguments(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[tuple[Node, ...], int]:
@@ -106,8 +106,8 @@ def _arguments(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[
 
 def columns(node: Node) -> Iterator[str]:
     """The columns that a formula reads."""
-    if isinstance(node, Column):
+    if isinstance(node, ColumnReference):
         yield node.name
-    elif isinstance(node, Call):
+    elif isinstance(node, FunctionCall):
         for argument in node.arguments:
             yield from columns(argument)

@@ -307,7 +307,7 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class LanguageFunction:
     """A function of the language: how it is called, and with how many values.
 
     ``keen`` functions are called also when the first value is nothing. ``maps`` and ``systems`` give the place of the
@@ -322,42 +322,42 @@ class Function:
     systems: int | None = None
 
 
-def functions(terms: Terms) -> dict[str, Function]:
+def functions(terms: Terms) -> dict[str, LanguageFunction]:
     """All functions by name, for one mapping."""
     library = Library(terms)
     return {
-        "all": Function(all_, 1, None, keen=True),
-        "any": Function(any_, 1, None, keen=True),
-        "base64": Function(base64_, 1, 1),
-        "before": Function(before, 2, 2),
-        "boolean": Function(boolean, 1, 3),
-        "code": Function(library.code, 2, 2, maps=1),
-        "coded": Function(library.coded, 2, 4, keen=True, systems=1),
-        "coding": Function(library.coding, 2, 2, maps=1),
-        "concat": Function(concat, 1, None),
-        "concept": Function(library.concept, 2, 3, maps=1),
-        "concepts": Function(library.concepts, 1, None, keen=True),
-        "date": Function(date_, 1, 2),
-        "datetime": Function(datetime_, 1, 3),
-        "decimal": Function(decimal, 1, 2),
-        "default": Function(default, 1, None, keen=True),
-        "equals": Function(equals, 2, None, keen=True),
-        "id": Function(id_, 1, None),
-        "identifier": Function(library.identifier, 2, 2, systems=1),
-        "if": Function(if_, 2, 3, keen=True),
-        "integer": Function(integer, 1, 1),
-        "join": Function(join, 2, None),
-        "key": Function(key, 1, None),
-        "later": Function(later, 3, 3),
-        "link": Function(link, 2, 2),
-        "not": Function(not_, 1, 1, keen=True),
-        "plaincoding": Function(library.plain_coding, 2, 3, systems=1),
-        "present": Function(present, 1, 1, keen=True),
-        "quantity": Function(quantity, 2, 3),
-        "reference": Function(reference, 2, 3),
-        "text": Function(text, 1, 1),
-        "times": Function(times, 2, 2),
-        "today": Function(today, 0, 0, keen=True),
+        "all": LanguageFunction(all_, 1, None, keen=True),
+        "any": LanguageFunction(any_, 1, None, keen=True),
+        "base64": LanguageFunction(base64_, 1, 1),
+        "before": LanguageFunction(before, 2, 2),
+        "boolean": LanguageFunction(boolean, 1, 3),
+        "code": LanguageFunction(library.code, 2, 2, maps=1),
+        "coded": LanguageFunction(library.coded, 2, 4, keen=True, systems=1),
+        "coding": LanguageFunction(library.coding, 2, 2, maps=1),
+        "concat": LanguageFunction(concat, 1, None),
+        "concept": LanguageFunction(library.concept, 2, 3, maps=1),
+        "concepts": LanguageFunction(library.concepts, 1, None, keen=True),
+        "date": LanguageFunction(date_, 1, 2),
+        "datetime": LanguageFunction(datetime_, 1, 3),
+        "decimal": LanguageFunction(decimal, 1, 2),
+        "default": LanguageFunction(default, 1, None, keen=True),
+        "equals": LanguageFunction(equals, 2, None, keen=True),
+        "id": LanguageFunction(id_, 1, None),
+        "identifier": LanguageFunction(library.identifier, 2, 2, systems=1),
+        "if": LanguageFunction(if_, 2, 3, keen=True),
+        "integer": LanguageFunction(integer, 1, 1),
+        "join": LanguageFunction(join, 2, None),
+        "key": LanguageFunction(key, 1, None),
+        "later": LanguageFunction(later, 3, 3),
+        "link": LanguageFunction(link, 2, 2),
+        "not": LanguageFunction(not_, 1, 1, keen=True),
+        "plaincoding": LanguageFunction(library.plain_coding, 2, 3, systems=1),
+        "present": LanguageFunction(present, 1, 1, keen=True),
+        "quantity": LanguageFunction(quantity, 2, 3),
+        "reference": LanguageFunction(reference, 2, 3),
+        "text": LanguageFunction(text, 1, 1),
+        "times": LanguageFunction(times, 2, 2),
+        "today": LanguageFunction(today, 0, 0, keen=True),
     }
 
 

@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Any, cast
 
 from adapters.mapping import formula
-from adapters.mapping.formula import Call, Column, Compute, FormulaError, Literal, Node, Row
-from adapters.mapping.functions import Function
+from adapters.mapping.formula import ColumnReference, Compute, FormulaError, FunctionCall, Literal, Node, Row
+from adapters.mapping.functions import LanguageFunction
 
 CHILDREN = "$children"
 """The key in a row under which its child rows are, by name; no column can be called so."""
@@ -48,10 +48,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiler:
+class TemplateCompiler:
     """Compiles the templates of one mapping. ``children`` are the names that ``$each`` may use."""
 
-    functions: Mapping[str, Function]
+    functions: Mapping[str, LanguageFunction]
     maps: frozenset[str]
     children: Container[str] = frozenset()
 
@@ -87,7 +87,7 @@ class Compiler:
         if isinstance(node, Literal):
             value = node.value
             return lambda _row: value
-        if isinstance(node, Column):
+        if isinstance(node, ColumnReference):
             name = node.name
             return lambda row: row[name]
         function = self.functions.get(node.name)
@@ -97,7 +97,7 @@ class Compiler:
         arguments = tuple(self._compute(argument) for argument in node.arguments)
         return _LAZY[node.name](arguments) if node.name in _LAZY else _bind(function, arguments)
 
-    def _check(self, node: Call, function: Function) -> None:
+    def _check(self, node: FunctionCall, function: LanguageFunction) -> None:
         count = len(node.arguments)
         if count < function.least or (function.most is not None and count > function.most):
             raise FormulaError(f"{node.name}() cannot take {count} values")
@@ -175,7 +175,7 @@ def _repeat(name: str, compute: Compute) -> Compute:
     return repeated
 
 
-def _bind(function: Function, arguments: tuple[Compute, ...]) -> Compute:
+def _bind(function: LanguageFunction, arguments: tuple[Compute, ...]) -> Compute:
     call: Callable[..., Any] = function.call
     if function.keen:
         return lambda row: call(*[argument(row) for argument in arguments])

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from adapters.availability import GENERAL, answer, types_of
 from adapters.content import decode, pieces
 from adapters.guard import Guard
-from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, Tally, load_mapping
+from adapters.mapping.compiled import PATIENT_COLUMN, CompiledSection, UnmappedTally, load_mapping
 from adapters.mapping.coverage import ElementCoverage, measure
 from adapters.port import (
     UNKNOWN_PERSON,
@@ -103,7 +103,7 @@ class SqlAdapter:
             sections = self._sections_of(service)
             if not sections:
                 return Reason.NOT_OFFERED
-            made = (next(self._made(talk, section, known, Tally()), None) for section in sections)
+            made = (next(self._made(talk, section, known, UnmappedTally()), None) for section in sections)
             return None if any(one is not None for one in made) else Reason.EMPTY
 
         return answer(query, known, known.values(), self.settings.services, missing)
@@ -153,7 +153,7 @@ class SqlAdapter:
         gaps: list[Gap],
         only: str | None = None,
     ) -> None:
-        tally = Tally()
+        tally = UnmappedTally()
         into.extend(self._made(talk, section, known, tally, only))
         gaps += tally.gaps(section)
 
@@ -162,7 +162,7 @@ class SqlAdapter:
         talk: Conversation,
         section: CompiledSection,
         known: Mapping[str, date | None],
-        tally: Tally,
+        tally: UnmappedTally,
         only: str | None = None,
     ) -> Iterator[Resource]:
         """The resources of a section, as its rows stream in."""

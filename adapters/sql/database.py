@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import NullType
 
 from adapters.port import AdapterDown, AdapterError, AdapterGarbage
-from adapters.settings import Limits
+from adapters.settings import SourceLimits
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Conversation:
 
     connection: Connection
     deadline: float
-    limits: Limits
+    limits: SourceLimits
     bytes_left: int
     rows_left: int
     stopped: threading.Event
@@ -103,7 +103,7 @@ class _Call:
 class Database:
     """Threads and connections of one source: never more than its settings allow, whatever waits."""
 
-    def __init__(self, url: str, connections: int, limits: Limits) -> None:
+    def __init__(self, url: str, connections: int, limits: SourceLimits) -> None:
         self._limits = limits
         self._lite = url.startswith("sqlite:")
         self._engine = _engine(url, connections)

@@ -33,7 +33,7 @@ from adapters.port import (
     Capabilities,
     Closes,
     Content,
-    Level,
+    CoverageLevel,
     PatientKey,
     Reason,
     ServiceKey,
@@ -49,7 +49,7 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ContractRow:
     """A request row of which the source holds something."""
 
     standard: str
@@ -75,7 +75,7 @@ class AdapterContract:
     version: FhirVersion = FhirVersion.STU3
     """The FHIR version of ``rows``."""
 
-    rows: Sequence[Row] = ()
+    rows: Sequence[ContractRow] = ()
     """Request rows for which the source holds something of ``known``; at least one."""
 
     services: Sequence[ServiceKey] = (ServiceKey("48", "bgz-3"),)
@@ -100,7 +100,7 @@ class AdapterContract:
 
         return asyncio.run(whole())
 
-    def query(self, row: Row, patient: PatientKey | None = None, **changes: Any) -> AdapterQuery:
+    def query(self, row: ContractRow, patient: PatientKey | None = None, **changes: Any) -> AdapterQuery:
         """The query of a row."""
         fields: dict[str, Any] = {
             "provider": "test",
@@ -118,14 +118,14 @@ class AdapterContract:
         }
         return AdapterQuery(**(fields | changes))
 
-    def find(self, row: Row, patient: PatientKey | None = None, **changes: Any) -> Batch:
+    def find(self, row: ContractRow, patient: PatientKey | None = None, **changes: Any) -> Batch:
         """Ask once."""
         return self.use(lambda adapter: adapter.find(self.query(row, patient, **changes)))
 
-    def find_all(self) -> list[tuple[Row, Batch]]:
+    def find_all(self) -> list[tuple[ContractRow, Batch]]:
         """Ask every row once, of one adapter."""
 
-        async def story(adapter: Adapter) -> list[tuple[Row, Batch]]:
+        async def story(adapter: Adapter) -> list[tuple[ContractRow, Batch]]:
             return [(row, await adapter.find(self.query(row))) for row in self.rows]
 
         return self.use(story)
@@ -142,7 +142,7 @@ class AdapterContract:
         assert name
         assert isinstance(capabilities, Capabilities)
         for row in self.rows:
-            assert capabilities.of(row.standard, row.rule, self.version, row.type).level is not Level.NO, row
+            assert capabilities.of(row.standard, row.rule, self.version, row.type).level is not CoverageLevel.NO, row
 
     # -- find ----------------------------------------------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ class AdapterContract:
 
         async def ask(adapter: Adapter) -> Batch | None:
             for row in self.rows:
-                if adapter.capabilities.of(row.standard, row.rule, other, row.type).level is Level.NO:
+                if adapter.capabilities.of(row.standard, row.rule, other, row.type).level is CoverageLevel.NO:
                     return await adapter.find(self.query(row, version=other))
             return None
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from adapters.guard import Guard, Whose
-from adapters.testing.faults import Answer, Fault, Send, as_json, as_xml, change, send, spoil
+from adapters.testing.faults import FakeAnswer, Fault, Send, as_json, as_xml, change, send, spoil
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -66,7 +66,7 @@ class FakeEhr:
         fault = self.fault
         if path[:1] == ["_fault"] and scope["method"] == "POST":
             self.fault, fault = Fault(path[1]), Fault.NONE
-            answer = Answer(200, self.fault.value.encode(), "text/plain")
+            answer = FakeAnswer(200, self.fault.value.encode(), "text/plain")
         elif path == ["metadata"]:
             fault = Fault.NONE
             answer = as_json(self.statement())
@@ -74,7 +74,7 @@ class FakeEhr:
             fault = Fault.NONE
             answer = self._token(parse_qsl(body.decode()))
         elif not self._lets_in(headers.get("authorization", "")):
-            answer = Answer(401, b"", "text/plain")
+            answer = FakeAnswer(401, b"", "text/plain")
         else:
             if path[1:] == ["_search"]:
                 query += parse_qsl(body.decode())
@@ -99,12 +99,12 @@ class FakeEhr:
             "rest": [{"mode": "server", "resource": parts}],
         }
 
-    def _data(self, method: str, path: list[str], query: Pairs) -> tuple[Answer, Fault]:
+    def _data(self, method: str, path: list[str], query: Pairs) -> tuple[FakeAnswer, Fault]:
         self.calls.append(f"{method} {'/'.join(path)}")
         lookup = path[:1] == ["Patient"] and any(name == "identifier" for name, _ in query)
         fault = self.fault if self.fault_on in (None, path[0]) and not lookup else Fault.NONE
         if path[1:] == ["_search"] and not self.post_search:
-            return Answer(405, b"", "text/plain"), fault
+            return FakeAnswer(405, b"", "text/plain"), fault
         if len(path) == 2 and path[1] != "_search":
             found = [one for one in self.resources if one["resourceType"] == path[0] and one.get("id") == path[1]]
             if found and path[0] == "Binary" and self.raw_binaries:
@@ -112,7 +112,7 @@ class FakeEhr:
             return (as_json(found[0]) if found else as_json(_outcome("not-found"), 404)), fault
         page = int(dict(query).get("_page", "1"))
         if fault is Fault.HALF and page > 1:
-            return Answer(500, b"", "text/plain"), fault
+            return FakeAnswer(500, b"", "text/plain"), fault
         found = self._search(path[0], query)
         size = 1 if fault is Fault.HALF else self.page_size
         bundle = self._bundle(path[0], query, found, page, size)
@@ -151,14 +151,14 @@ class FakeEhr:
         mine = Guard(frozenset(dict(query).get("patient", "").split(",")))
         return next((dict(one) for one in self.resources if mine.whose(one) is Whose.FOREIGN), None)
 
-    def _token(self, form: Pairs) -> Answer:
+    def _token(self, form: Pairs) -> FakeAnswer:
         asked = dict(form)
         if asked.get("grant_type") != "client_credentials" or "client_assertion" not in asked:
-            return Answer(400, b'{"error":"invalid_request"}', "application/json")
+            return FakeAnswer(400, b'{"error":"invalid_request"}', "application/json")
         self.assertions.append(asked["client_assertion"])
         self.tokens.append(secrets.token_urlsafe(16))
         body = f'{{"access_token":"{self.tokens[-1]}","token_type":"bearer","expires_in":300}}'
-        return Answer(200, body.encode(), "application/json")
+        return FakeAnswer(200, body.encode(), "application/json")
 
     def _lets_in(self, authorization: str) -> bool:
         if self.login == "none":
@@ -169,9 +169,9 @@ class FakeEhr:
         return hmac.compare_digest(authorization.encode(), right.encode())
 
 
-def _raw(binary: Resource) -> Answer:
+def _raw(binary: Resource) -> FakeAnswer:
     data = base64.b64decode(str(binary.get("content", binary.get("data", ""))))
-    return Answer(200, data, binary["contentType"])
+    return FakeAnswer(200, data, binary["contentType"])
 
 
 async def _body(receive: Any) -> bytes:

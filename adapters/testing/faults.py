@@ -46,7 +46,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FakeAnswer:
     """An answer of the fake EHR before it is sent."""
 
     status: int
@@ -64,21 +64,21 @@ FOREIGN = "http://elsewhere.invalid/fhir"
 
 _FHIR = "application/fhir+json"
 
-_ANSWERS: Mapping[Fault, Answer] = {
-    Fault.DOWN: Answer(503, b"", "text/plain", (("retry-after", "30"),)),
-    Fault.BUSY: Answer(429, b"", "text/plain", (("retry-after", "5"),)),
-    Fault.REFUSES: Answer(403, b"", "text/plain"),
-    Fault.GARBAGE: Answer(200, b"\x00\x01garbage", _FHIR),
-    Fault.HTML: Answer(200, b"<html><body>Onderhoud</body></html>", "text/html; charset=utf-8"),
-    Fault.NO_CONTENT: Answer(204, b"", _FHIR),
-    Fault.REDIRECT: Answer(302, b"", _FHIR, (("location", f"{FOREIGN}/Condition"),)),
-    Fault.DEEP: Answer(200, b'{"resourceType":"Bundle","entry":' + b"[" * 100_000 + b"]" * 100_000 + b"}", _FHIR),
-    Fault.BAD_UTF8: Answer(200, b'{"resourceType":"Bundle","id":"\xc3\x28"}', _FHIR),
+_ANSWERS: Mapping[Fault, FakeAnswer] = {
+    Fault.DOWN: FakeAnswer(503, b"", "text/plain", (("retry-after", "30"),)),
+    Fault.BUSY: FakeAnswer(429, b"", "text/plain", (("retry-after", "5"),)),
+    Fault.REFUSES: FakeAnswer(403, b"", "text/plain"),
+    Fault.GARBAGE: FakeAnswer(200, b"\x00\x01garbage", _FHIR),
+    Fault.HTML: FakeAnswer(200, b"<html><body>Onderhoud</body></html>", "text/html; charset=utf-8"),
+    Fault.NO_CONTENT: FakeAnswer(204, b"", _FHIR),
+    Fault.REDIRECT: FakeAnswer(302, b"", _FHIR, (("location", f"{FOREIGN}/Condition"),)),
+    Fault.DEEP: FakeAnswer(200, b'{"resourceType":"Bundle","entry":' + b"[" * 100_000 + b"]" * 100_000 + b"}", _FHIR),
+    Fault.BAD_UTF8: FakeAnswer(200, b'{"resourceType":"Bundle","id":"\xc3\x28"}', _FHIR),
 }
 """Faults whose answer does not depend on the question."""
 
 
-def change(fault: Fault, answer: Answer) -> Answer:
+def change(fault: Fault, answer: FakeAnswer) -> FakeAnswer:
     """The wrong answer in place of the right one; the right one for faults that are in how it is sent."""
     if fault in _ANSWERS:
         return _ANSWERS[fault]
@@ -110,7 +110,7 @@ def spoil(fault: Fault, bundle: Resource, stranger: Resource | None) -> Resource
     return {**bundle, "entry": entries} if entries else bundle
 
 
-async def send(fault: Fault, answer: Answer, out: Send, slow: float) -> None:
+async def send(fault: Fault, answer: FakeAnswer, out: Send, slow: float) -> None:
     """Send an answer the way the fault has it."""
     if fault is Fault.HANG:
         await asyncio.sleep(3600)
@@ -146,11 +146,11 @@ async def _send_huge(headers: list[tuple[bytes, bytes]], out: Send) -> None:
     await out({"type": "http.response.body", "body": b'"}', "more_body": False})
 
 
-def as_json(resource: Resource, status: int = 200) -> Answer:
+def as_json(resource: Resource, status: int = 200) -> FakeAnswer:
     """A resource as a right answer."""
-    return Answer(status, jsonio.dump(resource), _FHIR, resource=resource)
+    return FakeAnswer(status, jsonio.dump(resource), _FHIR, resource=resource)
 
 
-def as_xml(answer: Answer, version: FhirVersion) -> Answer:
+def as_xml(answer: FakeAnswer, version: FhirVersion) -> FakeAnswer:
     """The same answer in XML."""
     return replace(answer, body=xmlio.dump(answer.resource, version), content_type="application/fhir+xml")

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from auth.clients.model import (
     AnyList,
-    ClientList,
     ListedClient,
     ListedProvider,
     ListedService,
+    OAuthClientList,
     ProviderList,
-    ServiceNames,
+    ServiceNameList,
 )
 
 
@@ -20,11 +20,11 @@ def differences(old: AnyList | None, new: AnyList) -> tuple[str, ...]:
     """
     if old is None:
         return (f"first copy, {len(new)} entries",)
-    if isinstance(old, ClientList) and isinstance(new, ClientList):
+    if isinstance(old, OAuthClientList) and isinstance(new, OAuthClientList):
         return _changes("client", old, new, _client)
     if isinstance(old, ProviderList) and isinstance(new, ProviderList):
         return _changes("provider", old, new, _provider)
-    if isinstance(old, ServiceNames) and isinstance(new, ServiceNames):
+    if isinstance(old, ServiceNameList) and isinstance(new, ServiceNameList):
         return _changes("name of service", old, new, lambda before, after: [f'was "{before}", now "{after}"'])
     return _changes("host", old, new, lambda before, after: [])
 

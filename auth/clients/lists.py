@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from auth.clients.diff import differences
-from auth.clients.model import AnyList, ClientList, Heading, ListKind, ProviderList, ServiceNames, Whitelist
+from auth.clients.model import AnyList, Heading, HostWhitelist, ListKind, OAuthClientList, ProviderList, ServiceNameList
 from auth.clients.notices import Notice, NoticeType, Notify
 
 ALARM_AGE = timedelta(seconds=900)
@@ -20,7 +20,7 @@ NEEDED = (ListKind.WHITELIST, ListKind.CLIENTS)
 """The lists without which no authorization may start; the other two give names and self-checks."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_L = TypeVar("_L", Whitelist, ClientList, ProviderList, ServiceNames)
+_L = TypeVar("_L", HostWhitelist, OAuthClientList, ProviderList, ServiceNameList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ListVerdict:
     """What may be done with a newly fetched list."""
 
     accepted: bool
@@ -42,27 +42,27 @@ class Verdict:
     notices: tuple[Notice, ...] = ()
 
 
-def judge(old: AnyList | None, new: AnyList) -> Verdict:
+def judge(old: AnyList | None, new: AnyList) -> ListVerdict:
     """Compare a new, valid list with the one in use by the sequence rules (LIST-06)."""
     kind, number = new.kind, new.heading.number
     if old is None:
-        return Verdict(accepted=True, confirms=True)
+        return ListVerdict(accepted=True, confirms=True)
     if number < old.heading.number:
         text = f"number {number} is lower than {old.heading.number}, which is in use: refused"
-        return Verdict(False, False, (Notice(NoticeType.ROLLED_BACK, kind, text, number),))
+        return ListVerdict(False, False, (Notice(NoticeType.ROLLED_BACK, kind, text, number),))
     if number == old.heading.number:
         if new.entries == old.entries:
-            return Verdict(accepted=False, confirms=True)
+            return ListVerdict(accepted=False, confirms=True)
         text = f"number {number} came again with another content: refused"
-        return Verdict(False, False, (Notice(NoticeType.NUMBER_REUSED, kind, text, number),))
+        return ListVerdict(False, False, (Notice(NoticeType.NUMBER_REUSED, kind, text, number),))
     if number > old.heading.number + 1:
         text = f"number went from {old.heading.number} to {number}"
-        return Verdict(True, True, (Notice(NoticeType.NUMBER_JUMPED, kind, text, number),))
-    return Verdict(accepted=True, confirms=True)
+        return ListVerdict(True, True, (Notice(NoticeType.NUMBER_JUMPED, kind, text, number),))
+    return ListVerdict(accepted=True, confirms=True)
 
 
 @dataclass(frozen=True, slots=True)
-class ListsState:
+class ListsFreshness:
     """How fresh the lists are at the moment of asking; implements `auth.ports.ListsState`."""
 
     copies: Mapping[ListKind, Copy]
@@ -83,7 +83,7 @@ class ListsState:
         return self.age() <= CLOSING_AGE
 
 
-class Lists:
+class CurrentLists:
     """All lists as one view; implements `auth.ports.Lists`.
 
     Readers take properties and get immutable objects; a refresh puts one new mapping in place of the old in a single
@@ -102,19 +102,19 @@ class Lists:
         return self._copies
 
     @property
-    def state(self) -> ListsState:
+    def state(self) -> ListsFreshness:
         """The age of the copies in use."""
-        return ListsState(self._copies, self._now)
+        return ListsFreshness(self._copies, self._now)
 
     @property
-    def whitelist(self) -> Whitelist:
+    def whitelist(self) -> HostWhitelist:
         """The whitelist; empty when there is none yet, so that nobody gets in."""
-        return self._get(ListKind.WHITELIST, Whitelist)
+        return self._get(ListKind.WHITELIST, HostWhitelist)
 
     @property
-    def clients(self) -> ClientList:
+    def clients(self) -> OAuthClientList:
         """The OAuth client list; empty when there is none yet."""
-        return self._get(ListKind.CLIENTS, ClientList)
+        return self._get(ListKind.CLIENTS, OAuthClientList)
 
     @property
     def providers(self) -> ProviderList:
@@ -122,9 +122,9 @@ class Lists:
         return self._get(ListKind.PROVIDERS, ProviderList)
 
     @property
-    def names(self) -> ServiceNames:
+    def names(self) -> ServiceNameList:
         """The names of data services; empty when there are none yet."""
-        return self._get(ListKind.NAMES, ServiceNames)
+        return self._get(ListKind.NAMES, ServiceNameList)
 
     def _get(self, kind: ListKind, of: type[_L]) -> _L:
         copy = self._copies.get(kind)

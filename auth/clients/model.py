@@ -83,14 +83,14 @@ class NationalList(Mapping[str, Entry]):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class HostNode:
     """A host that may take part in traffic between servers."""
 
     hostname: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Whitelist(NationalList[Node]):
+class HostWhitelist(NationalList[HostNode]):
     """WHL: nodes by host name."""
 
     kind: ClassVar = ListKind.WHITELIST
@@ -116,7 +116,7 @@ class ListedClient(ports.Client):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClientList(NationalList[ListedClient]):
+class OAuthClientList(NationalList[ListedClient]):
     """OCL: clients by host name."""
 
     kind: ClassVar = ListKind.CLIENTS
@@ -166,7 +166,7 @@ class ProviderList(NationalList[ListedProvider]):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ServiceNames(NationalList[str]):
+class ServiceNameList(NationalList[str]):
     """GNL: display name by service id."""
 
     kind: ClassVar = ListKind.NAMES
@@ -176,4 +176,4 @@ class ServiceNames(NationalList[str]):
         return self.get(service_id)
 
 
-AnyList = Whitelist | ClientList | ProviderList | ServiceNames
+AnyList = HostWhitelist | OAuthClientList | ProviderList | ServiceNameList

@@ -4,11 +4,11 @@ import ssl
 from collections.abc import Callable
 
 from auth.clients.copies import Copies
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notify
 from auth.clients.pull import Puller
 from auth.clients.settings import ListSettings
-from auth.clients.sources import FilesSource, NodeSource, Source
+from auth.clients.sources import FilesSource, ListSource, NodeSource
 from auth.peer.tls import TlsSettings, client_context, peer_check
 
 
@@ -16,7 +16,7 @@ class NoSource(Exception):
     """The settings name no source of lists; the text is for an operator."""
 
 
-def open_source(settings: ListSettings, tls: TlsSettings) -> Source:
+def open_source(settings: ListSettings, tls: TlsSettings) -> ListSource:
     """The source that the settings name. Raises NoSource when they name none."""
     if settings.source == "node":
         return _node(settings, tls)
@@ -30,12 +30,12 @@ def open_lists(
     tls: TlsSettings,
     *,
     notify: Notify,
-    after: Callable[[Lists], None] = lambda lists: None,
-) -> tuple[Lists, Puller]:
+    after: Callable[[CurrentLists], None] = lambda lists: None,
+) -> tuple[CurrentLists, Puller]:
     """The lists and the puller that fills them; copies from disk are already in use. Raises NoSource."""
     source = open_source(settings, tls)
     copies = Copies(settings.copies, source.name, notify) if settings.source == "node" else None
-    lists = Lists(notify)
+    lists = CurrentLists(notify)
     puller = Puller(lists, source, copies, interval_seconds=settings.interval_seconds, notify=notify, after=after)
     puller.restore()
     return lists, puller

@@ -16,19 +16,19 @@ from lxml import etree
 from auth.clients.model import (
     UNNAMED_INTERFACE,
     AnyList,
-    ClientList,
     Heading,
+    HostNode,
+    HostWhitelist,
     ListedClient,
     ListedProvider,
     ListedService,
     ListError,
     ListKind,
-    Node,
     Notify,
+    OAuthClientList,
     ProviderList,
-    ServiceNames,
+    ServiceNameList,
     Subscribe,
-    Whitelist,
 )
 
 MEGABYTE = 1_000_000
@@ -177,16 +177,16 @@ class _Reader:
         return Heading(issued, int(self.text(root, "Volgnummer")), self.release)
 
 
-def _whitelist(read: _Reader, root: etree._Element) -> Whitelist:
+def _whitelist(read: _Reader, root: etree._Element) -> HostWhitelist:
     names = [read.text(node, "Hostname") for node in read.all(root, "MedMijNodes", "MedMijNode")]
     if not names:
         raise ListError(read.kind, "an empty whitelist would lock everybody out")
-    return Whitelist(read.heading(root), {name: Node(name) for name in names})
+    return HostWhitelist(read.heading(root), {name: HostNode(name) for name in names})
 
 
-def _clients(read: _Reader, root: etree._Element) -> ClientList:
+def _clients(read: _Reader, root: etree._Element) -> OAuthClientList:
     clients = [_client(read, element) for element in read.all(root, "OAuthclients", "OAuthclient")]
-    return ClientList(read.heading(root), {client.hostname: client for client in clients})
+    return OAuthClientList(read.heading(root), {client.hostname: client for client in clients})
 
 
 def _client(read: _Reader, element: etree._Element) -> ListedClient:
@@ -249,9 +249,9 @@ def _service(read: _Reader, element: etree._Element) -> ListedService:
     )
 
 
-def _names(read: _Reader, root: etree._Element) -> ServiceNames:
+def _names(read: _Reader, root: etree._Element) -> ServiceNameList:
     entries = read.all(root, "Gegevensdiensten", "Gegevensdienst")
-    return ServiceNames(
+    return ServiceNameList(
         read.heading(root),
         {read.text(entry, "GegevensdienstId"): read.text(entry, "Weergavenaam") for entry in entries},
     )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from auth.clients.copies import Copies
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.model import AnyList, ListError, ListKind
 from auth.clients.notices import Notice, NoticeType, Notify
 from auth.clients.parse import parse
-from auth.clients.sources import FetchError, Source
+from auth.clients.sources import FetchError, ListSource
 
 RETRY_SECONDS = 60
 LONGEST_INTERVAL = 900
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RefreshOutcome:
     """What one refresh did, by list."""
 
     confirmed: frozenset[ListKind]
@@ -43,13 +43,13 @@ class Puller:
 
     def __init__(
         self,
-        lists: Lists,
-        source: Source,
+        lists: CurrentLists,
+        source: ListSource,
         copies: Copies | None = None,
         *,
         interval_seconds: float = 300,
         notify: Notify = lambda notice: None,
-        after: Callable[[Lists], None] = lambda lists: None,
+        after: Callable[[CurrentLists], None] = lambda lists: None,
     ) -> None:
         self._lists = lists
         self._source = source
@@ -65,7 +65,7 @@ class Puller:
         if self._copies is not None:
             self._lists.restore(self._copies.load())
 
-    async def refresh(self) -> Outcome:
+    async def refresh(self) -> RefreshOutcome:
         """Fetch, check and offer every list once. Never raises for a fault of the source or its documents."""
         results = await asyncio.gather(*(self._one(kind) for kind in ListKind))
         fetched = {content.kind: (content, data) for content, data in filter(None, results)}
@@ -77,7 +77,7 @@ class Puller:
         self._lists.watch()
         self._after(self._lists)
         kinds = frozenset(content.kind for content in confirmed)
-        outcome = Outcome(kinds, frozenset(ListKind) - kinds)
+        outcome = RefreshOutcome(kinds, frozenset(ListKind) - kinds)
         self._complete = outcome.complete
         return outcome
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from auth.clients.model import ListedService, ListKind, ProviderList, ServiceNames, Whitelist
+from auth.clients.model import HostWhitelist, ListedService, ListKind, ProviderList, ServiceNameList
 from auth.clients.notices import Notice, NoticeType
 
 
@@ -31,7 +31,7 @@ class Ourselves:
 
 
 def registration_faults(
-    ours: Ourselves, providers: ProviderList, whitelist: Whitelist, names: ServiceNames
+    ours: Ourselves, providers: ProviderList, whitelist: HostWhitelist, names: ServiceNameList
 ) -> tuple[str, ...]:
     """Every difference between the lists and our configuration, one sentence each.
 
@@ -54,7 +54,7 @@ def registration_faults(
 
 
 def registration_notices(
-    ours: Ourselves, providers: ProviderList, whitelist: Whitelist, names: ServiceNames
+    ours: Ourselves, providers: ProviderList, whitelist: HostWhitelist, names: ServiceNameList
 ) -> tuple[Notice, ...]:
     """The same as alarms."""
     return tuple(

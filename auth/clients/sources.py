@@ -20,7 +20,7 @@ class FetchError(Exception):
     """The source did not deliver; the text is fit for an operator."""
 
 
-class Source(Protocol):
+class ListSource(Protocol):
     """Delivers the documents of the lists."""
 
     @property

@@ -6,7 +6,7 @@ from auth.events import EventType
 from auth.flows.check import SourceDown, age_refuses, deliverable
 from auth.flows.session import Live, Session
 from auth.flows.steps import Steps, VisitStopped
-from auth.ports import Reason, Representation
+from auth.ports import AbsenceReason, Representation
 
 
 class Arrival(Steps):
@@ -16,7 +16,7 @@ class Arrival(Steps):
         """Representation, age, availability or receivability, birth date of who is represented; then consent."""
         parts = self.parts
         if known.used_representation != known.representation:
-            return await self.refuse(live, "ERR-16", Reason.NO_MANDATE)
+            return await self.refuse(live, "ERR-16", AbsenceReason.NO_MANDATE)
         provider = self.provider(known)
         asked = self._worth_asking(known)
         acting = Representation(known.representation) if known.representation else None
@@ -24,7 +24,7 @@ class Arrival(Steps):
         if known.function == "subscribe" and known.days == 0:
             return await self.move(live, known.but(offered=known.asked), "consent")
         if birth_date is not None and age_refuses(parts, birth_date, acting):
-            return await self._unavailable(live, "ERR-14", Reason.AGE)
+            return await self._unavailable(live, "ERR-14", AbsenceReason.AGE)
         person = parts.person(known.bsn or "", birth_date=birth_date)
         actor = parts.person(known.actor_bsn) if known.actor_bsn else None
         self.note(EventType.SEND_AVAILABILITY_REQUEST, known)
@@ -35,9 +35,9 @@ class Arrival(Steps):
             raise VisitStopped(known) from error
         self.note(EventType.RECEIVE_AVAILABILITY_RESPONSE, known)
         if acting is not None and not _same_birth_date(known.asked_birth_date, verdict.birth_date):
-            return await self._unavailable(live, "ERR-16", Reason.NO_MANDATE)
+            return await self._unavailable(live, "ERR-16", AbsenceReason.NO_MANDATE)
         if not verdict.services:
-            return await self._unavailable(live, "ERR-14", verdict.reason or Reason.NO_RELATION)
+            return await self._unavailable(live, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
         replaces = known.function == "collect" and await parts.run(
             parts.store.has_lasting, person.pseudonym, provider.name, known.client
         )
@@ -53,7 +53,7 @@ class Arrival(Steps):
             return asked
         return asked & client.services or asked
 
-    async def _unavailable(self, live: Live, row: str, reason: Reason) -> Live:
+    async def _unavailable(self, live: Live, row: str, reason: AbsenceReason) -> Live:
         self.note(EventType.SHOW_UNAVAILABLE_PAGE, live.content)
         return await self.refuse(live, row, reason)
 

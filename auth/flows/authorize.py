@@ -14,7 +14,7 @@ from auth.flows import redirects
 from auth.flows.parameters import Parameters, is_query_safe, is_uuid
 from auth.parts import Parts
 from auth.ports import Client, Function, Provider, ServiceInfo
-from auth.scope import Dialect, Kind, ScopeAsk
+from auth.scope import Dialect, ScopeAsk, ScopeKind
 
 _VSCHAR = re.compile(r"[\x20-\x7e]{1,1024}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
@@ -108,13 +108,13 @@ def _resolve(parts: Parts, ask: ScopeAsk, client: Client) -> tuple[Provider, str
         raise AuthorizationError("ERR-09")
     if ask.representation is not None and ask.representation not in provider.representation:
         raise AuthorizationError("ERR-09")
-    if ask.kind is Kind.PROVIDER:
+    if ask.kind is ScopeKind.PROVIDER:
         collectable = [service.id for service in provider.services.values() if service.function is Function.COLLECT]
         if not collectable:
             raise AuthorizationError("ERR-09")
         return provider, "collect", tuple(collectable), None
     found = [_offered(provider, service) for service in ask.services]
-    if ask.kind is Kind.SUBSCRIBE:
+    if ask.kind is ScopeKind.SUBSCRIBE:
         _on_client_list(ask, client)
         return provider, "subscribe", ask.services, _days(found[0], ask.days or 0)
     functions = {service.function for service in found}
@@ -145,7 +145,7 @@ def _days(service: ServiceInfo, asked: int) -> int:
 
 
 def _needs_trace(ask: ScopeAsk) -> bool:
-    return ask.kind is Kind.PROVIDER
+    return ask.kind is ScopeKind.PROVIDER
 
 
 def _trace(asked: Parameters, headers: Mapping[str, str], needed: bool) -> tuple[str | None, str | None]:

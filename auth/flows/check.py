@@ -10,7 +10,7 @@ import anyio
 
 from auth.ages import deciding_rule, today
 from auth.parts import Parts
-from auth.ports import Available, Person, Provider, Reason, Representation
+from auth.ports import AbsenceReason, Available, Person, Provider, Representation
 
 
 class SourceDown(Exception):
@@ -18,11 +18,11 @@ class SourceDown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ScopeVerdict:
     """What is left of the asked services, and why nothing is."""
 
     services: frozenset[str]
-    reason: Reason | None = None
+    reason: AbsenceReason | None = None
     birth_date: date | None = field(default=None, repr=False)
 
 
@@ -39,24 +39,24 @@ async def deliverable(
     services: frozenset[str],
     function: str,
     acting: Representation | None,
-) -> Verdict:
+) -> ScopeVerdict:
     """Ask the provider's system and apply the age rules. Raises SourceDown when it does not answer."""
     offered = services & provider.services.keys()
     if not offered:
-        return Verdict(frozenset(), Reason.NOT_OFFERED)
+        return ScopeVerdict(frozenset(), AbsenceReason.NOT_OFFERED)
     if person.birth_date is not None and age_refuses(parts, person.birth_date, acting):
-        return Verdict(frozenset(), Reason.AGE, person.birth_date)
+        return ScopeVerdict(frozenset(), AbsenceReason.AGE, person.birth_date)
     found = await _asked(parts, provider, person, actor, offered, function)
     birth_date = found.birth_date or person.birth_date
     left = found.services & offered
     if not left:
-        return Verdict(frozenset(), found.reason or Reason.NO_RELATION, birth_date)
+        return ScopeVerdict(frozenset(), found.reason or AbsenceReason.NO_RELATION, birth_date)
     if birth_date is None:
         passes = parts.settings.unknown_birth_date == "pass"
-        return Verdict(left if passes else frozenset(), None if passes else Reason.AGE)
+        return ScopeVerdict(left if passes else frozenset(), None if passes else AbsenceReason.AGE)
     if age_refuses(parts, birth_date, acting):
-        return Verdict(frozenset(), Reason.AGE, birth_date)
-    return Verdict(left, None, birth_date)
+        return ScopeVerdict(frozenset(), AbsenceReason.AGE, birth_date)
+    return ScopeVerdict(left, None, birth_date)
 
 
 async def _asked(

@@ -12,7 +12,7 @@ from auth.errors import REFUSALS, TokenError
 from auth.events import EventType
 from auth.flows.authorize import CORRELATION_ID, REQUEST_ID
 from auth.flows.parameters import ParameterError, Parameters, is_uuid
-from auth.flows.server import Answer, Call, MedMijServer
+from auth.flows.server import EndpointAnswer, EndpointCall, MedMijServer
 from auth.parts import Parts
 from auth.store.rows import Code
 
@@ -48,7 +48,7 @@ class BackChannel:
             return await self._handled(request, ids, event, handle)
         except Exception:
             log.exception("internal error at %s, trace %s", request.url.path, ids.correlation_id)
-            return self._sent(Answer(500, _body("ERR-31a")), ids, {})
+            return self._sent(EndpointAnswer(500, _body("ERR-31a")), ids, {})
 
     async def _handled(self, request: Request, ids: "Ids", event: EventType, handle: Any) -> Response:
         if request.method != "POST":
@@ -62,16 +62,16 @@ class BackChannel:
             asked = await _read(request, self._parts.settings.max_body)
         except ParameterError:
             self._note(event, ids, method="POST", uri=request.url.path)
-            return self._sent(Answer(400, _body("ERR-24")), ids, {})
+            return self._sent(EndpointAnswer(400, _body("ERR-24")), ids, {})
         self._note(event, ids, method="POST", uri=request.url.path, **_told(asked, peers))
         try:
             waits = bool(asked.count("refresh_token"))
             answer = await self._parts.run(handle, asked, peers, ids, patient=waits)
         except TokenError as error:
-            answer = Answer(error.status_code, dict(error.get_body()))
+            answer = EndpointAnswer(error.status_code, dict(error.get_body()))
         return self._sent(answer, ids, _told(asked, peers))
 
-    def _token(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> Answer:
+    def _token(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> EndpointAnswer:
         grant_type = asked.value("grant_type")
         if grant_type == "refresh_code" and self._parts.settings.accept_refresh_code:
             grant_type = "refresh_token"
@@ -83,12 +83,12 @@ class BackChannel:
         if grant_type not in _GRANTS:
             raise TokenError("ERR-23")
         form = {**asked.as_dict(), "grant_type": grant_type}
-        return self._server.token(Call(form, peers, offered, ids.request_id, ids.correlation_id))
+        return self._server.token(EndpointCall(form, peers, offered, ids.request_id, ids.correlation_id))
 
-    def _revoke(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> Answer:
+    def _revoke(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> EndpointAnswer:
         if asked.repeated:
             raise TokenError("ERR-24")
-        return self._server.revoke(Call(asked.as_dict(), peers, None, ids.request_id, ids.correlation_id))
+        return self._server.revoke(EndpointCall(asked.as_dict(), peers, None, ids.request_id, ids.correlation_id))
 
     def _spend(self, asked: Parameters, ids: "Ids") -> Code | None:
         """Every code that was offered is spent, whatever becomes of the request (TOKEN-07); a replay costs all (08)."""
@@ -101,7 +101,7 @@ class BackChannel:
                 self._note(EventType.CODE_REPLAYED, ids)
         return found
 
-    def _sent(self, answer: Answer, ids: "Ids", told: dict[str, Any]) -> Response:
+    def _sent(self, answer: EndpointAnswer, ids: "Ids", told: dict[str, Any]) -> Response:
         family = answer.family
         if family is not None:
             told = {**told, "provider_id": family.provider, "consent_id": family.consent_id}

@@ -17,7 +17,7 @@ class ParameterError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class FormParameter:
     """One name and value; `raw` is the value before decoding."""
 
     name: str
@@ -28,7 +28,7 @@ class Parameter:
 class Parameters:
     """The parameters of one request, in order, duplicates included."""
 
-    def __init__(self, items: list[Parameter]) -> None:
+    def __init__(self, items: list[FormParameter]) -> None:
         self._items = items
         self._counts = Counter(item.name for item in items)
 
@@ -45,7 +45,7 @@ class Parameters:
         except UnicodeDecodeError as error:
             raise ParameterError("not text") from error
 
-    def __iter__(self) -> Iterator[Parameter]:
+    def __iter__(self) -> Iterator[FormParameter]:
         return iter(self._items)
 
     def __bool__(self) -> bool:
@@ -55,7 +55,7 @@ class Parameters:
         """How often a parameter occurs."""
         return self._counts[name]
 
-    def find(self, name: str) -> Parameter | None:
+    def find(self, name: str) -> FormParameter | None:
         """The parameter when it occurs exactly once, else None."""
         if self._counts[name] != 1:
             return None
@@ -90,9 +90,9 @@ def is_query_safe(raw: str) -> bool:
     return _QUERY_SAFE.fullmatch(raw) is not None and _BROKEN_ESCAPE.search(raw) is None
 
 
-def _parameter(part: str) -> Parameter:
+def _parameter(part: str) -> FormParameter:
     name, _, raw = part.partition("=")
-    return Parameter(_decoded(name), _decoded(raw), raw)
+    return FormParameter(_decoded(name), _decoded(raw), raw)
 
 
 def _decoded(raw: str) -> str:

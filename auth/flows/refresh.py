@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import grants
 
 from auth.errors import TokenError
 from auth.events import EventType
-from auth.flows.check import SourceDown, Verdict, deliverable
+from auth.flows.check import ScopeVerdict, SourceDown, deliverable
 from auth.flows.code import allowed_services
 from auth.parts import Parts
 from auth.ports import Representation
@@ -102,7 +102,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             self._end(family, "replayed")
         return 200, answer, []
 
-    def _deliverable(self, family: Family, services: frozenset[str]) -> Verdict:
+    def _deliverable(self, family: Family, services: frozenset[str]) -> ScopeVerdict:
         """LTC-06: availability, ages and the provider's offer, without the person."""
         parts: Parts = self.server.parts
         provider = parts.providers.find(family.provider)
@@ -113,7 +113,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         acting = Representation(family.representation) if family.representation else None
         ask: Callable[..., Any] = deliverable
         try:
-            verdict: Verdict = anyio.from_thread.run(
+            verdict: ScopeVerdict = anyio.from_thread.run(
                 ask, parts, provider, person, actor, services, family.function, acting
             )
         except SourceDown as error:

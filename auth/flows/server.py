@@ -20,7 +20,7 @@ from auth.store.rows import Code, Family
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class EndpointCall:
     """One request at the token or revocation endpoint, read and bounded."""
 
     form: dict[str, str]
@@ -32,7 +32,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointAnswer:
     """What goes back: status, JSON members, and what the call turned out to be about."""
 
     status: int
@@ -41,9 +41,9 @@ class Answer:
 
 
 class TokenRequest(OAuth2Request):  # type: ignore[misc]
-    """A `Call` as authlib reads it."""
+    """A `EndpointCall` as authlib reads it."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: EndpointCall) -> None:
         super().__init__("POST", "https://back-channel.invalid/")
         self.call = call
         self.payload = BasicOAuth2Payload(call.form)
@@ -58,7 +58,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         return self.call.form
 
 
-class ListedClient:
+class AuthlibClient:
     """An entry of the OAuth client list as authlib reads it."""
 
     def __init__(self, entry: Client) -> None:
@@ -86,47 +86,47 @@ class MedMijServer(AuthorizationServer):  # type: ignore[misc]
         self.register_grant(RefreshGrant)
         self.register_endpoint(Revocation)
 
-    def token(self, call: Call) -> Answer:
+    def token(self, call: EndpointCall) -> EndpointAnswer:
         """Answer a token request."""
         request = TokenRequest(call)
-        answer: Answer = self.create_token_response(request)
-        return Answer(answer.status, answer.body, request.family)
+        answer: EndpointAnswer = self.create_token_response(request)
+        return EndpointAnswer(answer.status, answer.body, request.family)
 
-    def revoke(self, call: Call) -> Answer:
+    def revoke(self, call: EndpointCall) -> EndpointAnswer:
         """Answer a revocation request."""
         request = TokenRequest(call)
-        answer: Answer = self.create_endpoint_response("revocation", request)
-        return Answer(answer.status, answer.body, request.family)
+        answer: EndpointAnswer = self.create_endpoint_response("revocation", request)
+        return EndpointAnswer(answer.status, answer.body, request.family)
 
-    def query_client(self, client_id: str) -> ListedClient | None:
+    def query_client(self, client_id: str) -> AuthlibClient | None:
         """The client on the list as it is now."""
         entry = self.parts.lists.clients.find(client_id)
-        return None if entry is None else ListedClient(entry)
+        return None if entry is None else AuthlibClient(entry)
 
     def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
         """Our requests are authlib's already."""
         return request
 
-    def handle_response(self, status: int, body: Any, headers: Any) -> Answer:
+    def handle_response(self, status: int, body: Any, headers: Any) -> EndpointAnswer:
         """Headers are the edge's business."""
-        return Answer(status, dict(body))
+        return EndpointAnswer(status, dict(body))
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Events go through the ports, not through signals."""
 
 
-def authenticate_by_certificate(query_client: Any, request: TokenRequest) -> ListedClient:
+def authenticate_by_certificate(query_client: Any, request: TokenRequest) -> AuthlibClient:
     """RFC 8705 section 2 as MedMij has it: a DNS name of the certificate is the client_id (TOKEN-06).
 
     An absent or empty client_id is taken from the certificate (dialect M). Raises TokenError ERR-21.
     """
     named, peers = request.payload.client_id or None, request.call.peers
     if named is None and peers is not None:
-        listed: list[ListedClient] = [found for name in peers if (found := query_client(name)) is not None]
+        listed: list[AuthlibClient] = [found for name in peers if (found := query_client(name)) is not None]
         if len(listed) == 1:
             return listed[0]
     elif named is not None and (peers is None or named in peers):
-        client: ListedClient | None = query_client(named)
+        client: AuthlibClient | None = query_client(named)
         if client is not None:
             return client
     raise TokenError("ERR-21")

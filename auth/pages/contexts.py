@@ -68,7 +68,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedPage:
     """Why the flow stopped; only the person is told (UI-13)."""
 
     template: ClassVar[str] = "refused.html"
@@ -81,7 +81,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FaultPage:
     """Something failed, or the request was wrong (UI-12)."""
 
     template: ClassVar[str] = "fault.html"
@@ -97,7 +97,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingPage:
     """An address that leads nowhere. It says nothing of the address, and there is no number to quote: no log has it."""
 
     template: ClassVar[str] = "missing.html"
@@ -178,4 +178,4 @@ class Bye:
     title: ClassVar[str] = "manage.bye_title"
 
 
-Context = Landing | Cancel | Consent | Refused | Fault | Missing | ManageLanding | Manage | Bye
+Context = Landing | Cancel | Consent | RefusedPage | FaultPage | MissingPage | ManageLanding | Manage | Bye

@@ -18,7 +18,7 @@ from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost, VisitStopped
 from auth.flows.visit import Visits
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import Fault
+from auth.pages.contexts import FaultPage
 from auth.pages.presenter import Presenter
 from auth.parts import Parts
 
@@ -41,7 +41,7 @@ class Turn:
 Handler = Callable[[Request, Turn], Awaitable[Response]]
 
 
-class Guard:
+class PageGuard:
     """Common ground of the page handlers."""
 
     def __init__(self, parts: Parts, visits: Visits, presenter: Presenter) -> None:
@@ -105,7 +105,7 @@ class Guard:
         link = self.link(turn, row) if row in _WITH_LINK else None
         retry = {"Retry-After": "60"} if refusal.status == 503 else {}
         return self.show.page(
-            Fault(kind, link),
+            FaultPage(kind, link),
             language=language,
             content=content,
             status=refusal.status,

@@ -12,7 +12,7 @@ from auth.flows.steps import SessionLost
 from auth.pages.acting import Acting
 from auth.pages.catalogue import choose_language
 from auth.pages.contexts import AccessLine, Bye, ConsentLine, HistoryLine, Manage, ManageLanding
-from auth.pages.guard import Guard, Turn
+from auth.pages.guard import PageGuard, Turn
 from auth.pages.presenter import VISIT
 from auth.ports import AccessEntry
 from auth.store.rows import ConsentEntry, Family, moment
@@ -25,7 +25,7 @@ _Access = tuple[AccessEntry, str | None]
 """One access, and who acted for whom in it."""
 
 
-class ManageConsents(Guard):
+class ManageConsents(PageGuard):
     """The pages behind /consents. A visit without a client; login first."""
 
     async def open(self, request: Request) -> Response:

@@ -14,8 +14,8 @@ from auth.flows.session import Live
 from auth.flows.steps import SessionLost
 from auth.flows.visit import Visits
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import Cancel, Missing
-from auth.pages.guard import Guard, Turn
+from auth.pages.contexts import Cancel, MissingPage
+from auth.pages.guard import PageGuard, Turn
 from auth.pages.presenter import VISIT, Presenter
 from auth.pages.stages import Stages
 from auth.parts import Parts
@@ -28,7 +28,7 @@ class Overview(Protocol):
         """The page itself."""
 
 
-class FrontChannel(Guard):
+class FrontChannel(PageGuard):
     """Every page that an authorization request can lead to."""
 
     def __init__(self, parts: Parts, visits: Visits, presenter: Presenter, manage: Overview) -> None:
@@ -166,4 +166,4 @@ class FrontChannel(Guard):
     def missing(self, request: Request, status: int, headers: Mapping[str, str]) -> Response:
         """The page for an address, or a method, that there is not. Nothing of the request is repeated on it."""
         language = choose_language(None, request.headers.get("accept-language"))
-        return self.show.page(Missing(), language=language, status=status, headers=headers)
+        return self.show.page(MissingPage(), language=language, status=status, headers=headers)

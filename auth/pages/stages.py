@@ -6,7 +6,7 @@ from auth.events import EventType
 from auth.flows.session import Live, Session
 from auth.flows.visit import Visits
 from auth.pages.catalogue import CATALOGUE
-from auth.pages.contexts import Consent, Landing, ManageLanding, Refused
+from auth.pages.contexts import Consent, Landing, ManageLanding, RefusedPage
 from auth.pages.presenter import VISIT, Presenter, day_of
 
 _KINDS = {"collect": "consent", "share": "confirm", "subscribe": "subscribe"}
@@ -61,7 +61,7 @@ class Stages:
         title, other = _REFUSED.get(content.refusal or "", ("refused.title", "source-down"))
         reason = content.reason or other
         provider = self._visits.parts.providers.find(content.provider or "")
-        page = Refused(
+        page = RefusedPage(
             title=title,
             visit=VISIT + content.id,
             reason=f"reason.{reason}{_about_another(content, reason)}",

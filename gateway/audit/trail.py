@@ -28,7 +28,7 @@ class AuditUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ChainBreak:
     """A break in a chain: where, and what is wrong."""
 
     chain: str
@@ -120,7 +120,7 @@ def link(key: bytes, previous: bytes, record: bytes) -> bytes:
     return hmac.digest(key, previous + record, "sha256")
 
 
-def verify(connection: Connection, key: bytes) -> Iterator[Fault]:
+def verify(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
     """Walk every chain and yield what does not fit: a record changed, added, or missing before another."""
     chain, sequence, mac = "", 0, b""
     rows = connection.execution_options(yield_per=1000).execute(
@@ -130,7 +130,7 @@ def verify(connection: Connection, key: bytes) -> Iterator[Fault]:
         if row.chain != chain:
             chain, sequence, mac = row.chain, 0, hashlib.sha256(row.chain.encode()).digest()
         if row.sequence != sequence + 1:
-            yield Fault(chain, row.sequence, f"records {sequence + 1} to {row.sequence - 1} are missing")
+            yield ChainBreak(chain, row.sequence, f"records {sequence + 1} to {row.sequence - 1} are missing")
         elif not hmac.compare_digest(link(key, mac, row.record), row.mac):
-            yield Fault(chain, row.sequence, "the record or its mac was changed")
+            yield ChainBreak(chain, row.sequence, "the record or its mac was changed")
         sequence, mac = row.sequence, row.mac

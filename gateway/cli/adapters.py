@@ -14,7 +14,7 @@ from rich.table import Table
 
 from adapters.mapping.compiled import load_mapping
 from adapters.mapping.coverage import measure
-from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, Level, Probes
+from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, CoverageLevel, Probes
 from adapters.registry import build, known, load
 from gateway.cli.context import FINDINGS, console, fail, with_settings
 from gateway.sections import ProviderSettings
@@ -27,7 +27,7 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CoverageLine:
     """What one source can do for one request row."""
 
     provider: str
@@ -40,7 +40,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ProbeFault:
     """A source that cannot be probed."""
 
     provider: str
@@ -115,9 +115,9 @@ def coverage_command(mapping: Path) -> None:
 
 async def _probe(
     providers: Mapping[str, ProviderSettings], only_standard: str | None
-) -> tuple[list[Line], list[Fault]]:
-    lines: list[Line] = []
-    faults: list[Fault] = []
+) -> tuple[list[CoverageLine], list[ProbeFault]]:
+    lines: list[CoverageLine] = []
+    faults: list[ProbeFault] = []
     for name, provider in providers.items():
         standards = [catalogue().standards[only_standard]] if only_standard else _standards(provider)
         for raw in provider.sources:
@@ -129,7 +129,7 @@ async def _probe(
             except AdapterMisconfigured:
                 raise
             except AdapterError as fault:
-                faults.append(Fault(name, adapter.name, fault.text))
+                faults.append(ProbeFault(name, adapter.name, fault.text))
             finally:
                 if isinstance(adapter, Closes):
                     await adapter.aclose()
@@ -143,16 +143,18 @@ def _standards(provider: ProviderSettings) -> list[Standard]:
     return [one for one in every if not offered or any(service.id in offered for service in one.services)]
 
 
-def _lines(provider: str, adapter: Adapter, standards: Sequence[Standard]) -> Iterator[Line]:
+def _lines(provider: str, adapter: Adapter, standards: Sequence[Standard]) -> Iterator[CoverageLine]:
     for standard in standards:
         for rule in standard.rules:
             if rule.method != "GET" or rule.type is None:
                 continue
             found: Coverage = adapter.capabilities.of(standard.id, rule.id, standard.fhir, rule.type)
-            yield Line(provider, adapter.name, standard.id, rule.id, rule.type, found.level.value, found.text)
+            yield CoverageLine(provider, adapter.name, standard.id, rule.id, rule.type, found.level.value, found.text)
 
 
-def _show(lines: Sequence[Line], faults: Sequence[Fault], providers: Mapping[str, ProviderSettings]) -> None:
+def _show(
+    lines: Sequence[CoverageLine], faults: Sequence[ProbeFault], providers: Mapping[str, ProviderSettings]
+) -> None:
     if not any(provider.sources for provider in providers.values()):
         console.print("No sources are configured: what was pushed or imported is served.", highlight=False)
         console.print(f"Installed adapter types: {', '.join(sorted(known()))}", highlight=False)
@@ -162,6 +164,6 @@ def _show(lines: Sequence[Line], faults: Sequence[Fault], providers: Mapping[str
         table.add_row(line.provider, line.source, line.standard, line.row, line.type, line.level, line.text)
     console.print(table)
     counted = Counter(line.level for line in lines)
-    console.print(", ".join(f"{counted[level.value]} {level.value}" for level in Level), highlight=False)
+    console.print(", ".join(f"{counted[level.value]} {level.value}" for level in CoverageLevel), highlight=False)
     for fault in faults:
         console.print(f"{fault.provider}/{fault.source}: {fault.text}", highlight=False, markup=False)

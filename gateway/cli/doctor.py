@@ -37,7 +37,7 @@ Level = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PreflightLine:
     """One line of the preflight: what was looked at, how it is, and what to do."""
 
     what: str
@@ -45,12 +45,12 @@ class Finding:
     text: str
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> Iterator[PreflightLine]:
     """Look at everything that can be looked at without traffic from outside. Never raises."""
     wrong = refusals(settings)
-    yield from (Finding("settings", "error", line) for line in wrong)
+    yield from (PreflightLine("settings", "error", line) for line in wrong)
     if not wrong:
-        yield Finding("settings", "ok", f"mode {settings.mode}, {settings.base_url}")
+        yield PreflightLine("settings", "ok", f"mode {settings.mode}, {settings.base_url}")
     yield from _database(settings)
     yield from _providers(settings)
     yield from _sources(settings)
@@ -58,25 +58,27 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _certificates(settings)
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def _database(settings: Settings) -> Iterator[PreflightLine]:
     try:
         engine = open_engine(settings.database_url)
     except ValueError as fault:
-        yield Finding("database", "error", str(fault))
+        yield PreflightLine("database", "error", str(fault))
         return
     try:
         current, wanted = _revisions(engine)
         if current == wanted:
-            yield Finding("database", "ok", f"{engine.dialect.name}, schema {current}")
+            yield PreflightLine("database", "ok", f"{engine.dialect.name}, schema {current}")
         else:
-            yield Finding("database", "error", f"schema is {current or 'absent'}, not {wanted}: gateway db upgrade")
+            yield PreflightLine(
+                "database", "error", f"schema is {current or 'absent'}, not {wanted}: gateway db upgrade"
+            )
     except SQLAlchemyError as fault:
-        yield Finding("database", "error", f"does not answer ({type(fault).__name__})")
+        yield PreflightLine("database", "error", f"does not answer ({type(fault).__name__})")
     finally:
         engine.dispose()
     if engine.dialect.name == "sqlite" and engine.url.database:
         free = shutil.disk_usage(Path(engine.url.database).parent).free // 2**20
-        yield Finding("disk", "ok" if free > 1024 else "warning", f"{free} MiB free beside the database")
+        yield PreflightLine("disk", "ok" if free > 1024 else "warning", f"{free} MiB free beside the database")
 
 
 def _revisions(engine: Engine) -> tuple[str | None, str | None]:
@@ -85,71 +87,71 @@ def _revisions(engine: Engine) -> tuple[str | None, str | None]:
     return current, ScriptDirectory(str(SCRIPTS)).get_current_head()
 
 
-def _providers(settings: Settings) -> Iterator[Finding]:
+def _providers(settings: Settings) -> Iterator[PreflightLine]:
     services = catalogue().services
     if not settings.providers:
-        yield Finding("providers", "error", NO_PROVIDERS)
+        yield PreflightLine("providers", "error", NO_PROVIDERS)
     for name, provider in settings.providers.items():
         unknown = [id_ for id_ in provider.services if id_ not in services]
         if unknown:
-            yield Finding(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
+            yield PreflightLine(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
         else:
-            yield Finding(f"provider {name}", "ok", f"{len(provider.services)} services")
+            yield PreflightLine(f"provider {name}", "ok", f"{len(provider.services)} services")
         for id_ in provider.services:
             if id_ in services and not services[id_][1].valid_on(today_here()):
                 text = f"service {id_} is not in force today: it is neither offered nor served"
-                yield Finding(f"provider {name}", "warning", text)
+                yield PreflightLine(f"provider {name}", "warning", text)
 
 
-def _sources(settings: Settings) -> Iterator[Finding]:
+def _sources(settings: Settings) -> Iterator[PreflightLine]:
     """Each live source is asked once what it can deliver; one that is down is a warning, one set wrongly an error."""
     for name, provider in settings.providers.items():
         try:
             found = sources_of(provider, 0)
         except AdapterMisconfigured as fault:
-            yield Finding(f"sources of {name}", "error", fault.text)
+            yield PreflightLine(f"sources of {name}", "error", fault.text)
             continue
         for source in found.live.sources:
             yield asyncio.run(_answers(f"source {source.adapter.name} of {name}", source.adapter))
 
 
-async def _answers(what: str, adapter: Adapter) -> Finding:
+async def _answers(what: str, adapter: Adapter) -> PreflightLine:
     started = time.monotonic()
     try:
         async with asyncio.timeout(PATIENCE):
             if isinstance(adapter, Probes):
                 await adapter.probe(started + PATIENCE)
     except AdapterMisconfigured as fault:
-        return Finding(what, "error", fault.text)
+        return PreflightLine(what, "error", fault.text)
     except AdapterError as fault:
-        return Finding(what, "warning", fault.text)
+        return PreflightLine(what, "warning", fault.text)
     except TimeoutError:
-        return Finding(what, "warning", "does not answer in time")
+        return PreflightLine(what, "warning", "does not answer in time")
     finally:
         if isinstance(adapter, Closes):
             await adapter.aclose()
     if not isinstance(adapter, Probes):
-        return Finding(what, "ok", "cannot be asked what it delivers")
-    return Finding(what, "ok", f"answers in {(time.monotonic() - started) * 1000:.0f} ms")
+        return PreflightLine(what, "ok", "cannot be asked what it delivers")
+    return PreflightLine(what, "ok", f"answers in {(time.monotonic() - started) * 1000:.0f} ms")
 
 
-def _lists(settings: Settings) -> Iterator[Finding]:
+def _lists(settings: Settings) -> Iterator[PreflightLine]:
     notices: list[Notice] = []
     try:
         lists, puller = open_lists(settings.lists, settings.tls, notify=notices.append)
     except NoSource as fault:
-        yield Finding("lists", "error", str(fault))
+        yield PreflightLine("lists", "error", str(fault))
         return
     asyncio.run(puller.refresh())
-    yield from (Finding(f"list {one.kind.value}", "error", one.text) for one in notices if one.alarm)
+    yield from (PreflightLine(f"list {one.kind.value}", "error", one.text) for one in notices if one.alarm)
     if lists.state.usable():
         minutes = int(lists.state.age().total_seconds() // 60)
-        yield Finding("lists", "ok" if minutes < 60 else "warning", f"{minutes} minutes old")
+        yield PreflightLine("lists", "ok" if minutes < 60 else "warning", f"{minutes} minutes old")
     else:
-        yield Finding("lists", "error", "absent or too old: no new authorization can start")
+        yield PreflightLine("lists", "error", "absent or too old: no new authorization can start")
 
 
-def _certificates(settings: Settings) -> Iterator[Finding]:
+def _certificates(settings: Settings) -> Iterator[PreflightLine]:
     tls = settings.tls
     known = (
         ("back channel", tls.back_certificate, "back"),
@@ -159,9 +161,9 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
     revocations = Revocations(tls.crls) if tls.crls else None
     rows = inspect([(name, path, role) for name, path, role in known if path], revocations, datetime.now(UTC))  # type: ignore[misc]
     for row in rows:
-        yield Finding(f"certificate {row.what}", row.severity, row.text)
+        yield PreflightLine(f"certificate {row.what}", row.severity, row.text)
     if tls.peer == "none":
-        yield Finding("mutual TLS", "warning" if settings.mode == "test" else "error", "off: for tests only")
+        yield PreflightLine("mutual TLS", "warning" if settings.mode == "test" else "error", "off: for tests only")
 
 
 @click.command()

@@ -13,7 +13,7 @@ from gateway.cli.access import operator
 from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
 from gateway.intake.bulk import Bulk
 from gateway.intake.bulk import Progress as Told
-from gateway.intake.outcome import Outcome, numbers
+from gateway.intake.outcome import ImportOutcome, numbers
 from gateway.intake.sender import Door
 from gateway.quality.gate import Gate
 from gateway.settings import Settings
@@ -43,7 +43,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
         if not path.exists():
             fail(f"{path}: no such file or folder")
     gate = open_gate(settings)
-    outcome = Outcome(_tell, _warn)
+    outcome = ImportOutcome(_tell, _warn)
     with database(settings) as engine, _progress() as progress:
         intake = open_intake(engine, settings, gate)
         sender = intake.importer(provider, source, Door("operator", operator()))
@@ -90,7 +90,7 @@ def _warn(origin: str, finding: Finding) -> None:
     _tell(origin, f"{finding.severity}: {finding.text('en')} [{finding.rule} {finding.expression}]")
 
 
-def _summary(outcome: Outcome) -> None:
+def _summary(outcome: ImportOutcome) -> None:
     repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(outcome.repairs.items()))
     words = (("error", "errors"), ("warning", "warnings"), ("information", "not fully checkable"))
     found = ", ".join(f"{outcome.documents[name]} {word}" for name, word in words if outcome.documents[name])

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from auth.clients.copies import Copies
-from auth.clients.lists import ALARM_AGE, CLOSING_AGE, Copy, Lists
+from auth.clients.lists import ALARM_AGE, CLOSING_AGE, Copy, CurrentLists
 from auth.clients.model import AnyList, ListKind
 from auth.clients.notices import Notice, Notify
 from auth.clients.open import NoSource, open_source
 from auth.clients.pull import Puller
-from auth.clients.sources import FilesSource, Source
+from auth.clients.sources import FilesSource, ListSource
 from gateway.cli.context import FINDINGS, as_served, console, fail, with_settings
 from gateway.registration import registration_alarms
 from gateway.settings import Settings
@@ -93,7 +93,7 @@ class _Desk:
     def __init__(self, given: Settings) -> None:
         self.settings = settings = as_served(given)
         try:
-            self.source: Source = open_source(settings.lists, settings.tls)
+            self.source: ListSource = open_source(settings.lists, settings.tls)
         except NoSource as error:
             fail(str(error))
         self.notices: list[Notice] = []
@@ -101,7 +101,7 @@ class _Desk:
         self.copies = (
             None if isinstance(self.source, FilesSource) else Copies(settings.lists.copies, self.source.name, self.take)
         )
-        self.lists = Lists(self.take)
+        self.lists = CurrentLists(self.take)
 
     def load(self, node_only: bool = False) -> None:
         """Take what a start would take: the kept copies of a node, the files of a folder."""

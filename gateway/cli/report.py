@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Connection, inspect
 
 from gateway.cli.context import FINDINGS, as_served, bench, console, database, errors, fail, with_settings
-from gateway.report.document import Document
+from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
 from gateway.report.quality import QualityReport, Request
@@ -72,7 +72,9 @@ def quality(
         if not has_figures(connection):
             text = words(lang, "quality")
             show(
-                Document("quality", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")), form, output
+                ReportDocument("quality", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")),
+                form,
+                output,
             )
             return
         made = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings))
@@ -115,7 +117,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     }
 
 
-def show(document: Document, form: str, output: Path | None) -> None:
+def show(document: ReportDocument, form: str, output: Path | None) -> None:
     """Print a report, or write it to a file."""
     if form == "text" and output is None:
         to_console(document, console)
@@ -160,7 +162,11 @@ def usage(
     with store(settings) as connection:
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "usage")
-            show(Document("usage", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")), form, output)
+            show(
+                ReportDocument("usage", text["title"], now(), lang, [text["empty"]], [], words(lang, "words")),
+                form,
+                output,
+            )
             return
         show(made.document(connection), form, output)
 
@@ -192,7 +198,9 @@ def evidence(
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "evidence")
             nothing = [words(lang, "usage")["empty"]]
-            show(Document("evidence", text["title"], now(), lang, nothing, [], words(lang, "words")), form, output)
+            show(
+                ReportDocument("evidence", text["title"], now(), lang, nothing, [], words(lang, "words")), form, output
+            )
             return
         choice = Choice(provider, "", None, _day(first), _day(last))
         request = Request(now(), lang, "", choice, settings.package_cache)

@@ -16,7 +16,7 @@ ELEMENT = {FhirVersion.STU3: "content", FhirVersion.R4: "data"}
 """Where a Binary has its content."""
 
 
-class Content(Protocol):
+class DocumentContent(Protocol):
     """The bytes of one document; ``digest`` changes when they do."""
 
     @property
@@ -68,7 +68,7 @@ class Wrapped:
     """A Binary resource around content: what stands before and after it, and how long the whole is."""
 
     before: bytes
-    content: Content
+    content: DocumentContent
     after: bytes
 
     @property
@@ -84,7 +84,7 @@ class Wrapped:
         yield self.after
 
 
-def wrapped(held: Held, content: Content, format_: Format, version: FhirVersion) -> Wrapped:
+def wrapped(held: Held, content: DocumentContent, format_: Format, version: FhirVersion) -> Wrapped:
     """The Binary that ``held`` is, with its content as its last element, where FHIR has it."""
     rest = {name: value for name, value in held.whole.items() if name != ELEMENT[version]}
     name = ELEMENT[version].encode()

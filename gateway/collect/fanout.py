@@ -36,7 +36,7 @@ class Counted:
 
 
 @dataclass(slots=True)
-class Source:
+class GuardedSource:
     """One adapter with what protects it: at most ``width`` calls at once, and its breaker."""
 
     adapter: Adapter
@@ -123,7 +123,7 @@ class FanOut:
     Answers are kept for ``keep`` seconds per token, so that what one visit asks twice costs the EHR once; 0 keeps none.
     """
 
-    sources: Sequence[Source]
+    sources: Sequence[GuardedSource]
     keep: float = 0.0
     prefixed: bool = False
     clock: Callable[[], float] = time.monotonic
@@ -153,14 +153,14 @@ class FanOut:
                 raise answer
         return Gathered(batches, gaps, incidents)
 
-    def _own(self, source: Source, query: AdapterQuery) -> AdapterQuery | None:
+    def _own(self, source: GuardedSource, query: AdapterQuery) -> AdapterQuery | None:
         """The query with the source's own id; None for an id that is another source's."""
         if query.id is None or not self.prefixed:
             return query
         own = query.id.removeprefix(f"{source.adapter.name}-")
         return None if own == query.id else replace(query, id=own)
 
-    async def _one(self, source: Source, query: AdapterQuery, token: bytes) -> Batch:
+    async def _one(self, source: GuardedSource, query: AdapterQuery, token: bytes) -> Batch:
         question = (source.adapter.name, token, query.standard, query.rule, query.search, query.id)
         kept = self._kept.get(question)
         if kept is not None and self.clock() - kept[0] < self.keep:
@@ -185,13 +185,13 @@ class FanOut:
         self._kept[question] = (now, task.result())
 
 
-def _can(source: Source, query: AdapterQuery) -> bool:
+def _can(source: GuardedSource, query: AdapterQuery) -> bool:
     """Whether a source can deliver the row. A read by id is for the source that gave the id, whatever its rows."""
     if query.interaction == "read":
         return True
     return source.adapter.capabilities.of(query.standard, query.rule, query.version, query.type).level != "no"
 
 
-def _of(source: Source, gap: Gap) -> Gap:
+def _of(source: GuardedSource, gap: Gap) -> Gap:
     """The gap with the name of its source, so that one knows which part of an answer is missing."""
     return replace(gap, text=f"{gap.text} (source {source.adapter.name})")

@@ -11,10 +11,10 @@ from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bs
 from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
-from gateway.collect.fanout import FanOut, Source
+from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
 from gateway.collect.live import Expected, held_of, servable
-from gateway.collect.record import Record, Rekey, Whose
+from gateway.collect.record import Record, RecordOwner, Rekey
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
@@ -46,7 +46,7 @@ def sources_of(settings: ProviderSettings, keep: float, around: Around = lambda 
     """
     if not settings.sources:
         return Sources(True, FanOut(()))
-    live = [Source(around(build(raw))) for raw in settings.sources if raw.get("type") != STORE]
+    live = [GuardedSource(around(build(raw))) for raw in settings.sources if raw.get("type") != STORE]
     names = [source.adapter.name for source in live]
     if len(set(names)) != len(names):
         raise AdapterMisconfigured("two sources of a provider have the same name")
@@ -83,7 +83,7 @@ class Collector:
 
     async def collect(
         self,
-        whose: Whose,
+        whose: RecordOwner,
         grant: Grant,
         standard: Standard,
         request: FhirRequest,
@@ -113,7 +113,7 @@ class Collector:
 
     def _query(
         self,
-        whose: Whose,
+        whose: RecordOwner,
         grant: Grant,
         standard: Standard,
         request: FhirRequest,

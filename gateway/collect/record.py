@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.collect.content import Content, inline
+from gateway.collect.content import DocumentContent, inline
 from gateway.collect.held import Held
 from gateway.store.documents import StoredContent
 from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
@@ -22,7 +22,7 @@ HOPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class RecordOwner:
     """The person whose record it is: a pseudonym, or for test tokens a patient id. Never both empty."""
 
     provider: str
@@ -43,7 +43,9 @@ class Record:
     Bytes are loaded in ``format_`` (empty: none), of many resources only once they match.
     """
 
-    def __init__(self, reader: Reader | None, whose: Whose, format_: str = "json", rekey: Rekey | None = None) -> None:
+    def __init__(
+        self, reader: Reader | None, whose: RecordOwner, format_: str = "json", rekey: Rekey | None = None
+    ) -> None:
         self._reader = reader
         self._whose = whose
         self._format = format_
@@ -141,7 +143,7 @@ class Record:
             seen |= level
         return False
 
-    async def content(self, held: Held) -> Content | None:
+    async def content(self, held: Held) -> DocumentContent | None:
         """The content of a Binary that was read, from the store or from the resource itself; None without content."""
         asked = {**self._who, "id": held.id}
         rows = [] if self._reader is None else await self._reader.fetch(self._selects.document, asked)

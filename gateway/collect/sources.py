@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.port import AdapterError, Closes, Probes
-from gateway.collect.fanout import Source
+from gateway.collect.fanout import GuardedSource
 from gateway.collect.pipeline import Sources
 from gateway.metrics import Sample
 
@@ -32,7 +32,7 @@ async def probe(providers: Mapping[str, Sources], pauses: Sequence[float] = PAUS
     await asyncio.gather(*(_probe(provider, source, pauses) for provider, source in _each(providers)))
 
 
-async def _probe(provider: str, source: Source, pauses: Sequence[float]) -> None:
+async def _probe(provider: str, source: GuardedSource, pauses: Sequence[float]) -> None:
     adapter = source.adapter
     if not isinstance(adapter, Probes):
         return
@@ -75,5 +75,5 @@ def samples(providers: Mapping[str, Sources]) -> Iterator[Sample]:
             yield Sample("gateway_source_repairs_total", count, {**labels, "rule": rule})
 
 
-def _each(providers: Mapping[str, Sources]) -> Sequence[tuple[str, Source]]:
+def _each(providers: Mapping[str, Sources]) -> Sequence[tuple[str, GuardedSource]]:
     return [(name, source) for name, sources in providers.items() for source in sources.live.sources]

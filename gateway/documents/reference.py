@@ -15,7 +15,7 @@ PDF = "application/pdf"
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class KnownDocument:
     """The content as far as it is known: of a document that was stored before, only size and hash."""
 
     size: int
@@ -24,13 +24,13 @@ class Document:
     content: bytes | None = None
 
     @classmethod
-    def of(cls, content: bytes, media: str) -> "Document":
+    def of(cls, content: bytes, media: str) -> "KnownDocument":
         """A document that is here whole."""
         # FHIR states the hash of an attachment as SHA-1; it identifies the content and protects nothing.
         return cls(len(content), hashlib.sha1(content, usedforsecurity=False).digest(), media, content)
 
 
-Find = Callable[[str], Document | None]
+Find = Callable[[str], KnownDocument | None]
 """The document of a Binary id, or None."""
 
 
@@ -77,7 +77,7 @@ def _contents(resource: Resource, find: Find) -> Iterator[Finding]:
             yield found("document-missing", f"{expression}.url", url[:100])
 
 
-def _content(expression: str, attachment: Resource, document: Document) -> Iterator[Finding]:
+def _content(expression: str, attachment: Resource, document: KnownDocument) -> Iterator[Finding]:
     size, stated = attachment.get("size"), attachment.get("hash")
     if size is None:
         yield found("document-size-absent", f"{expression}.size")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from auth.bearer import Bearer
 from auth.grants import Grant
 from auth.ports import PeerOf
-from gateway.collect.record import Whose
-from gateway.http.asked import Asked, Question, key_of
+from gateway.collect.record import RecordOwner
+from gateway.http.asked import AskedQuestions, Question, key_of
 from gateway.http.exchange import Exchange
 from gateway.http.progress import Progress
 from gateway.problems import Problem, challenge
@@ -39,10 +39,10 @@ class Admission:
         return self.question.admitted
 
     @property
-    def whose(self) -> Whose:
+    def whose(self) -> RecordOwner:
         """Whose record may be searched. A static test token names a patient; every other token a person."""
         grant, version = self.grant, self.request.version
-        return Whose(grant.provider, version, self.subject, grant.patient or "")
+        return RecordOwner(grant.provider, version, self.subject, grant.patient or "")
 
     @property
     def subject(self) -> str:
@@ -58,7 +58,7 @@ class Admissions:
     peer_of: PeerOf
     strict: bool
     query_bytes: int
-    asked: Asked = field(default_factory=Asked)
+    asked: AskedQuestions = field(default_factory=AskedQuestions)
 
     def opened(self, progress: Progress) -> tuple[Route, Pairs]:
         """What is asked, without looking at who asks: the interaction and the query. Raises what `problem_of` knows.

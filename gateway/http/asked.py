@@ -43,7 +43,7 @@ def key_of(exchange: Exchange, address: Address) -> Key:
     return address.base, exchange.method, address.rest, exchange.query, exchange.header(b"accept")
 
 
-class Asked:
+class AskedQuestions:
     """The questions of a process, bounded: when it is full it starts anew."""
 
     def __init__(self) -> None:

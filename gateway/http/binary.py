@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.collect.content import Content, wrapped
+from gateway.collect.content import DocumentContent, wrapped
 from gateway.collect.held import Held
 from gateway.http.exchange import Exchange
 from gateway.http.ranges import Unsatisfiable, applies, asked, tag
@@ -21,13 +21,13 @@ def media_of(held: Held) -> str:
     return stated if isinstance(stated, str) and _MEDIA.fullmatch(stated) else UNKNOWN
 
 
-def as_resource(held: Held, content: Content, format_: Format, version: FhirVersion) -> Reply:
+def as_resource(held: Held, content: DocumentContent, format_: Format, version: FhirVersion) -> Reply:
     """The Binary as a FHIR resource; ranges do not apply to it."""
     whole = wrapped(held, content, format_, version)
     return Reply(200, Stream(whole.size, whole.pieces), content_type(format_, version), {"vary": "accept"})
 
 
-def as_document(held: Held, content: Content, exchange: Exchange) -> Reply:
+def as_document(held: Held, content: DocumentContent, exchange: Exchange) -> Reply:
     """The document itself: 200, or 206 for a range (RFC 9110). Raises Problem 416 for a range outside it."""
     etag = tag(content.digest)
     # What a browser makes of somebody's file must never run as a page of ours.

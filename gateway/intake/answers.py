@@ -47,7 +47,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IntakeAnswer:
     """A whole answer, before it is written in a format."""
 
     status: int
@@ -55,19 +55,19 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def answer(push: Push, results: Sequence[Result], base: str) -> Answer:
+def answer(push: Push, results: Sequence[Result], base: str) -> IntakeAnswer:
     """The answer to a push that was carried out; ``base`` is the FHIR base of the source."""
     if not push.bundle:
         only = results[0]
-        return Answer(only.status, operation_outcome(only.issues), _headers(only, base))
+        return IntakeAnswer(only.status, operation_outcome(only.issues), _headers(only, base))
     entries = [{"response": _response(result, base)} for result in results]
     kind = f"{push.bundle}-response"
-    return Answer(200, {"resourceType": "Bundle", "type": kind, **({"entry": entries} if entries else {})})
+    return IntakeAnswer(200, {"resourceType": "Bundle", "type": kind, **({"entry": entries} if entries else {})})
 
 
-def refused(fault: Refusal) -> Answer:
+def refused(fault: Refusal) -> IntakeAnswer:
     """The answer to a push that was not."""
-    return Answer(fault.status, operation_outcome(fault.issues), dict(fault.headers))
+    return IntakeAnswer(fault.status, operation_outcome(fault.issues), dict(fault.headers))
 
 
 def _headers(result: Result, base: str) -> dict[str, str]:

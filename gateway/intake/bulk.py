@@ -17,13 +17,13 @@ import msgspec
 
 from auth.crypto import valid_bsn
 from gateway.audit.record import AuditRecord
-from gateway.intake.index import BOTH, COMPANION, FOLLOWS, OWN, SHARED, Entry, Index, Place, mask_of
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Document, Item, Unreadable, documents, fault_of, files, items
+from gateway.intake.index import BOTH, COMPANION, FOLLOWS, OWN, SHARED, ImportIndex, IndexEntry, IndexPlace, mask_of
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputDocument, InputItem, Unreadable, documents, fault_of, files, items
 from gateway.intake.release import Releases
 from gateway.intake.sender import Sender
 from gateway.intake.settle import DIFFERS
-from gateway.intake.tasks import IMPORT, Key, Names, Push, Task, set_id
+from gateway.intake.tasks import IMPORT, GivenIds, Key, Push, Task, set_id
 from gateway.intake.work import Intake
 from gateway.store.engine import reading
 from gateway.store.known import rows_of
@@ -47,7 +47,7 @@ class Bulk:
     """One import. Use as a context manager: what it keeps on disk goes when the block ends."""
 
     def __init__(
-        self, intake: Intake, sender: Sender, releases: Releases, outcome: Outcome,
+        self, intake: Intake, sender: Sender, releases: Releases, outcome: ImportOutcome,
         progress: Progress = lambda _what, _done, _of: None,
     ) -> None:  # fmt: skip
         self.outcome = outcome
@@ -56,8 +56,8 @@ class Bulk:
         self._releases = releases
         self._progress = progress
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-import-")
-        self._index = Index(Path(self._folder.name))
-        self._names = {version: Names(sender.provider, sender.source, version) for version in FhirVersion}
+        self._index = ImportIndex(Path(self._folder.name))
+        self._names = {version: GivenIds(sender.provider, sender.source, version) for version in FhirVersion}
         self._count = 0
 
     def __enter__(self) -> "Bulk":
@@ -87,7 +87,7 @@ class Bulk:
                     self._progress("Reading", count, 0)
         self._count = self._index.read()
 
-    def _entry(self, file: int, document: Document, item: Item) -> Entry:
+    def _entry(self, file: int, document: InputDocument, item: InputItem) -> IndexEntry:
         resource = item.resource
         type_ = str(resource["resourceType"])
         if "id" not in resource:
@@ -96,7 +96,7 @@ class Bulk:
         if urls:
             resolve_urns(resource, urls)
         targets = frozenset(links(resource)) | {key for key in urls.values() if key[0] == "Binary"}
-        return Entry(
+        return IndexEntry(
             key=(type_, str(resource["id"])),
             origin=item.origin,
             file=file,
@@ -151,7 +151,7 @@ class Bulk:
             done += len(batch)
             self._progress("Storing", done, self._count)
 
-    def _sender_of(self, batch: Sequence[Place]) -> Sender:
+    def _sender_of(self, batch: Sequence[IndexPlace]) -> Sender:
         """The sender of a batch: the trail says from which files it was."""
         names = list(dict.fromkeys(place.file.name for place in batch))
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -159,7 +159,7 @@ class Bulk:
         door = replace(self._sender.door, reason=f"{self._sender.source}: {shown}{more}"[:200])
         return replace(self._sender, door=door)
 
-    def _contents(self, batch: Sequence[Place]) -> "Iterator[_Read]":
+    def _contents(self, batch: Sequence[IndexPlace]) -> "Iterator[_Read]":
         """The bytes of a batch, read where they lie."""
         with _Reader() as reader:
             for place in batch:
@@ -175,7 +175,7 @@ class Bulk:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    place: Place
+    place: IndexPlace
     content: bytes
 
     def task(self) -> Task:
@@ -207,7 +207,7 @@ class _Reader:
         if self._file is not None:
             self._file.close()
 
-    def at(self, place: Place) -> bytes | None:
+    def at(self, place: IndexPlace) -> bytes | None:
         """The bytes of a resource; None when they cannot be read any more."""
         try:
             if place.file != self._path or self._file is None:
@@ -225,7 +225,7 @@ def _push(read: Sequence[_Read], bsn: Mapping[str, str]) -> Push:
     return Push(read[0].place.version, [one.task() for one in read], IMPORT, bsn=bsn)
 
 
-def push_of(version: FhirVersion, chosen: Iterable[Item], bsn: Mapping[str, str]) -> Push:
+def push_of(version: FhirVersion, chosen: Iterable[InputItem], bsn: Mapping[str, str]) -> Push:
     """Items that are in memory, as one push; the resources are copied, for the walk changes them."""
     tasks = []
     for item in chosen:
@@ -238,7 +238,11 @@ def push_of(version: FhirVersion, chosen: Iterable[Item], bsn: Mapping[str, str]
 
 
 def bring(
-    intake: Intake, sender: Sender, chosen: Iterable[Item], outcome: Outcome, bsn: Mapping[str, str] | None = None
+    intake: Intake,
+    sender: Sender,
+    chosen: Iterable[InputItem],
+    outcome: ImportOutcome,
+    bsn: Mapping[str, str] | None = None,
 ) -> list[AuditRecord]:
     """Store items that are in memory (a test set, the demo world); the audit records, which must be kept.
 

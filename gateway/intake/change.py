@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.intake.tasks import Key, Push, Task
-from gateway.store.known import Known, Row
+from gateway.store.known import KnownKeys, StoredRow
 from gateway.store.unit import Pending
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import bsn_of
@@ -28,17 +28,17 @@ class Change(Pending):
 
 
 @dataclass(slots=True)
-class Plan:
+class WritePlan:
     """What will be written, and what was kept out, each with its task."""
 
     push: Push
     changes: list[Change] = field(default_factory=list)
-    existing: list[tuple[Task, Row]] = field(default_factory=list)
+    existing: list[tuple[Task, StoredRow]] = field(default_factory=list)
     """What a conditional create found, and what only had to be there."""
     again: list[tuple[Task, Task]] = field(default_factory=list)
     """What was said twice with the same content, each with the task that says it first."""
     blocked: list[Change] = field(default_factory=list)
-    known: Known = field(default_factory=Known)
+    known: KnownKeys = field(default_factory=KnownKeys)
     watched: frozenset[Key] = frozenset()
 
 
@@ -46,7 +46,7 @@ class Plan:
 class Draft:
     """A push while it is looked at: its plan so far, and by key what was found about each resource."""
 
-    plan: Plan
+    plan: WritePlan
     repairs: dict[Key, list[Repair]] = field(default_factory=dict)
     labels: dict[Key, Resource] = field(default_factory=dict)
     """Stored resources that references without display point at."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.collect.content import ELEMENT
 from gateway.documents import reference
-from gateway.documents.reference import Document
+from gateway.documents.reference import KnownDocument
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
@@ -28,7 +28,7 @@ class Documents:
 
     def __init__(self, resources: Mapping[tuple[str, str], Resource], version: FhirVersion, known: Known) -> None:
         self._known = known
-        self._taken: dict[str, Document] = {}
+        self._taken: dict[str, KnownDocument] = {}
         self.unreadable: dict[str, str] = {}
         for (type_, id_), resource in resources.items():
             if type_ == "Binary":
@@ -38,14 +38,14 @@ class Documents:
                     self.unreadable[id_] = str(fault)
                     continue
                 if content is not None:
-                    self._taken[id_] = Document.of(content, str(resource.get("contentType", "")))
+                    self._taken[id_] = KnownDocument.of(content, str(resource.get("contentType", "")))
 
     def content(self, id_: str) -> bytes | None:
         """What was taken out of a Binary."""
         taken = self._taken.get(id_)
         return None if taken is None else taken.content
 
-    def find(self, id_: str, may: Callable[[str], bool]) -> Document | None:
+    def find(self, id_: str, may: Callable[[str], bool]) -> KnownDocument | None:
         """A document that came along, else what the store knows of it; none that it ``may`` not look at."""
         if not may(id_):
             return None
@@ -53,7 +53,7 @@ class Documents:
         if taken is not None:
             return taken
         stored = self._known(id_)
-        return None if stored is None else Document(*stored)
+        return None if stored is None else KnownDocument(*stored)
 
     def own_urls(self, resource: Resource, urls: Mapping[str, tuple[str, str]]) -> list[Repair]:
         """Let attachments whose Binary is here point at it, relative to our base (issue 4), in place."""

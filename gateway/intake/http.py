@@ -21,12 +21,12 @@ from starlette.types import ASGIApp
 
 from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
-from gateway.intake.answers import Answer, refused
+from gateway.intake.answers import IntakeAnswer, refused
 from gateway.intake.login import Denied, Logins
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import IntakeSettings
-from gateway.intake.tasks import Call, tasks_of
+from gateway.intake.tasks import HttpCall, tasks_of
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
 from gateway.metrics import CONTENT_TYPE, METRICS
@@ -97,7 +97,7 @@ class Listener:
             answer = _answer_of(fault)
         return _written(answer, format_, version)
 
-    def _take(self, name: str, call: Call) -> Taken:
+    def _take(self, name: str, call: HttpCall) -> Taken:
         return self._intake.take(name, lambda: tasks_of(call, self._settings.entries))
 
     async def _log_in(self, name: str, request: Request) -> None:
@@ -150,13 +150,13 @@ class _Slot:
         self._room.release()
 
 
-def _call(request: Request, body: bytes, given: Format, version: FhirVersion) -> Call:
+def _call(request: Request, body: bytes, given: Format, version: FhirVersion) -> HttpCall:
     headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
     if "x-request-id" in headers and not REQUEST_ID.fullmatch(headers["x-request-id"]):
         raise Problem(400, "invalid", "X-Request-ID has 1 to 100 printable characters.")
     path = tuple(request.path_params[part] for part in ("type", "id") if part in request.path_params)
     query = "&".join(part for part in request.url.query.split("&") if part and not part.startswith("_format="))
-    return Call(request.method, path, query, body, given, version, headers)
+    return HttpCall(request.method, path, query, body, given, version, headers)
 
 
 def _sent(request: Request, usual: FhirVersion) -> tuple[Format, FhirVersion]:
@@ -173,14 +173,14 @@ def _sent(request: Request, usual: FhirVersion) -> tuple[Format, FhirVersion]:
     raise Problem(415, "not-supported", fault.text if fault else "")
 
 
-def _answer_of(fault: Exception) -> Answer:
+def _answer_of(fault: Exception) -> IntakeAnswer:
     if isinstance(fault, Refusal):
         return refused(fault)
     problem = problem_of(fault)
-    return Answer(problem.status, operation_outcome([problem.issue]), dict(problem.headers))
+    return IntakeAnswer(problem.status, operation_outcome([problem.issue]), dict(problem.headers))
 
 
-def _written(answer: Answer, format_: Format, version: FhirVersion) -> Response:
+def _written(answer: IntakeAnswer, format_: Format, version: FhirVersion) -> Response:
     body = jsonio.dump(answer.resource) if format_ is Format.JSON else xmlio.dump(answer.resource, version)
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **answer.headers}
     return Response(body, answer.status, {**headers, "content-type": content_type(format_, version)})

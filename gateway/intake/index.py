@@ -32,7 +32,7 @@ def mask_of(versions: Iterable[FhirVersion]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """A resource as the first reading saw it. ``releases`` are those that it may be in, ``whose`` the patient that it
     names (empty: none), ``kind`` what it is when it names none, ``context`` the encounter or episode in which it was
     recorded."""
@@ -57,7 +57,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IndexPlace:
     """A resource whose turn it is, and where it lies. ``group`` is the patient with whose record it goes, if any."""
 
     key: Key
@@ -77,7 +77,7 @@ class Place:
     """Whether it is there in the other release as well, and had its turn there."""
 
 
-class Index:
+class ImportIndex:
     """A database in a folder that goes when the import ends."""
 
     def __init__(self, folder: Path) -> None:
@@ -96,7 +96,7 @@ class Index:
         row = (str(path.parent), path.name)
         return int(self._db.execute("INSERT INTO file (folder, name) VALUES (?, ?)", row).lastrowid or 0)
 
-    def add(self, one: Entry) -> None:
+    def add(self, one: IndexEntry) -> None:
         """Note a resource."""
         type_, id_ = one.key
         order = SHARED_FIRST if one.kind == SHARED else FIRST
@@ -166,9 +166,9 @@ class Index:
         for origin, type_, id_, state in self._db.execute(gather.STATES):
             yield origin, (type_, id_), state
 
-    def batches(self, most: int, most_bytes: int) -> Iterator[list[Place]]:
+    def batches(self, most: int, most_bytes: int) -> Iterator[list[IndexPlace]]:
         """What is next, in order: whole persons together, unless one is more than ``most`` resources or bytes."""
-        batch: list[Place] = []
+        batch: list[IndexPlace] = []
         size = 0
         rows = map(_place, self._db.execute(gather.NEXT))
         for _, group in groupby(rows, key=lambda one: (one.version, one.group)):
@@ -189,16 +189,18 @@ class Index:
             self._db.execute(statement)
 
 
-def _place(row: tuple[str, str, int, str, str, str, int, int, str, bytes, bytes, bytes | None, str, int, int]) -> Place:
+def _place(
+    row: tuple[str, str, int, str, str, str, int, int, str, bytes, bytes, bytes | None, str, int, int],
+) -> IndexPlace:
     type_, id_, release, origin, folder, name, start, length, format_, raw, urls, sealed, group, found, second = row
     group = "" if group.startswith("?") else group
     file = Path(folder, name)
-    return Place((type_, id_), VERSIONS[release], origin, file, start, length, format_, raw, urls, sealed, group,
+    return IndexPlace((type_, id_), VERSIONS[release], origin, file, start, length, format_, raw, urls, sealed, group,
                  bool(found), bool(second))  # fmt: skip
 
 
-def _pieces(group: Iterable[Place], most: int, most_bytes: int) -> Iterator[list[Place]]:
-    piece: list[Place] = []
+def _pieces(group: Iterable[IndexPlace], most: int, most_bytes: int) -> Iterator[list[IndexPlace]]:
+    piece: list[IndexPlace] = []
     size = 0
     for one in group:
         if piece and (len(piece) >= most or size + one.length > most_bytes):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from gateway.intake.change import Draft, owners_by_bsn
 from gateway.intake.refusal import refusal
 from gateway.intake.sender import Sender
-from gateway.intake.tasks import ID, Key, Names, Task, set_id
+from gateway.intake.tasks import ID, GivenIds, Key, Task, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known
@@ -51,7 +51,7 @@ class Lookup:
                 self.draft.labels[key] = jsonio.load(content)
 
     def _assign(self) -> None:
-        names = Names(self.sender.provider, self.sender.source, self.version)
+        names = GivenIds(self.sender.provider, self.sender.source, self.version)
         for task in self.draft.tasks:
             found = self._matching(task)
             if task.refused is not None:
@@ -86,7 +86,7 @@ class Lookup:
         wanted = token(one.pseudonyms, type_, system, value)
         return by_identifier(self.connection, one.provider, self.version, one.source, type_, wanted)
 
-    def _name(self, task: Task, names: Names) -> None:
+    def _name(self, task: Task, names: GivenIds) -> None:
         """The id of a create; one that was deleted is never brought back by creating the same again."""
         for salt in range(100):
             task.id = names.assign(task, salt)

@@ -22,7 +22,7 @@ class NotOnePerson(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityStep:
     """One step: ``kind`` is merge (``first`` ends in ``second``), link, or unlink."""
 
     kind: str
@@ -32,7 +32,7 @@ class Identity:
     second_bsn: str | None = None
 
 
-def check(connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[Identity]) -> None:
+def check(connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[IdentityStep]) -> None:
     """Raises NotOnePerson when a step may not be carried out."""
     for step in steps:
         if step.first == step.second:
@@ -49,7 +49,7 @@ def check(connection: Connection, sender: Sender, version: FhirVersion, steps: S
 
 
 def carry_out(
-    connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[Identity], received: bytes,
+    connection: Connection, sender: Sender, version: FhirVersion, steps: Sequence[IdentityStep], received: bytes,
     request: str,
 ) -> list[AuditRecord]:  # fmt: skip
     """Carry out steps in the caller's transaction; what the access trail must hold. Raises NotOnePerson."""

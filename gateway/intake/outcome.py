@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 @dataclass(slots=True)
-class Outcome:
+class ImportOutcome:
     """Counts of an import, by what became of the resources. ``tell`` is called while it runs."""
 
     tell: Tell = lambda _origin, _text: None

@@ -21,7 +21,7 @@ SUFFIXES = frozenset({".json", ".xml", ".ndjson"})
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class InputDocument:
     """A document where it was found: a whole file, or a line of NDJSON."""
 
     path: Path
@@ -41,7 +41,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InputItem:
     """A resource as it was found: where, in which releases it may be, and the bytes it came in."""
 
     origin: str
@@ -80,7 +80,7 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
             raise FileNotFoundError(f"{path}: no such file or folder")
 
 
-def documents(path: Path) -> Iterator[Document | Unreadable]:
+def documents(path: Path) -> Iterator[InputDocument | Unreadable]:
     """The documents of one file, one at a time."""
     lines = path.suffix.lower() == ".ndjson"
     try:
@@ -93,7 +93,9 @@ def documents(path: Path) -> Iterator[Document | Unreadable]:
                     while lines and content and not content.endswith(b"\n"):
                         content = file.readline(MAX_SIZE)
                 elif content.strip() or not lines:
-                    yield Document(path, offset, content.rstrip(b"\r\n") if lines else content, number if lines else 0)
+                    yield InputDocument(
+                        path, offset, content.rstrip(b"\r\n") if lines else content, number if lines else 0
+                    )
                 if not lines:
                     return
                 offset = file.tell()
@@ -103,14 +105,16 @@ def documents(path: Path) -> Iterator[Document | Unreadable]:
         yield Unreadable(str(path), f"cannot be read: {fault.strerror}")
 
 
-def items(document: Document, releases: Releases, version: FhirVersion | None = None) -> Iterator[Item | Unreadable]:
+def items(
+    document: InputDocument, releases: Releases, version: FhirVersion | None = None
+) -> Iterator[InputItem | Unreadable]:
     """The resources of one document; a Bundle is taken apart. ``version`` None: told from the content."""
     yield from parse(document.origin, document.content, document.format, releases, version)
 
 
 def parse(
     origin: str, content: bytes, format_: str, releases: Releases, version: FhirVersion | None = None
-) -> Iterator[Item | Unreadable]:
+) -> Iterator[InputItem | Unreadable]:
     """The resources in one text; a Bundle is taken apart."""
     given = EVERY if version is None else frozenset({version})
     try:
@@ -122,7 +126,7 @@ def parse(
         yield Unreadable(origin, str(fault))
         return
     if resource.get("resourceType") != "Bundle":
-        yield _item(origin, given, releases, Item(origin, given, resource, content, format_))
+        yield _item(origin, given, releases, InputItem(origin, given, resource, content, format_))
         return
     inside = resource.get("entry")
     entries = [entry for entry in inside if isinstance(entry, dict)] if isinstance(inside, list) else []
@@ -141,7 +145,9 @@ def parse(
                 # A resource that is known by its address alone keeps that as its id.
                 inner = {"resourceType": inner.get("resourceType"), "id": url.removeprefix("urn:uuid:"), **inner}
                 urls[url] = (str(inner["resourceType"]), inner["id"])
-            yield _item(place, given, releases, Item(place, given, inner, jsonio.dump(inner), "json", urls, entry=True))
+            yield _item(
+                place, given, releases, InputItem(place, given, inner, jsonio.dump(inner), "json", urls, entry=True)
+            )
         else:
             yield Unreadable(place, "the entry's resource is not an object")
 
@@ -157,13 +163,13 @@ def fault_of(resource: Resource, versions: frozenset[FhirVersion]) -> str | None
     return None
 
 
-def _item(origin: str, given: frozenset[FhirVersion], releases: Releases, item: Item) -> Item | Unreadable:
+def _item(origin: str, given: frozenset[FhirVersion], releases: Releases, item: InputItem) -> InputItem | Unreadable:
     if (fault := fault_of(item.resource, given)) is not None:
         return Unreadable(origin, fault)
     if len(given) == 1:
         return item
     found = frozenset(one for one in releases.of(item.resource) if one in given) or given
-    return Item(origin, found, item.resource, item.original, item.format, item.urls, entry=item.entry)
+    return InputItem(origin, found, item.resource, item.original, item.format, item.urls, entry=item.entry)
 
 
 def _xml(content: bytes, releases: Releases, given: frozenset[FhirVersion]) -> tuple[Resource, frozenset[FhirVersion]]:

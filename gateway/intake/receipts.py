@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from auth.crypto import KeyRing
 from gateway.audit.record import AuditRecord
-from gateway.intake.answers import Answer, Result, refused
+from gateway.intake.answers import IntakeAnswer, Result, refused
 from gateway.intake.refusal import refusal
 from gateway.intake.tasks import Push
 from gateway.store.engine import reading
 from gateway.store.schema import receipt
 
-_KEPT = msgspec.json.Decoder(tuple[Answer, list[AuditRecord]])
+_KEPT = msgspec.json.Decoder(tuple[IntakeAnswer, list[AuditRecord]])
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Taken:
     Without ``results`` nothing was carried out: the answer says why, or it is the answer of an earlier time.
     """
 
-    answer: Answer
+    answer: IntakeAnswer
     records: list[AuditRecord] = field(default_factory=list)
     results: Sequence[Result] = ()
 

@@ -7,10 +7,10 @@ from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
 from gateway.intake.receipts import Taken
 from gateway.intake.sender import Door
-from gateway.intake.tasks import IMPORT, Call, Key, Push, tasks_of
+from gateway.intake.tasks import IMPORT, HttpCall, Key, Push, tasks_of
 from gateway.intake.work import Intake
 from gateway.store.engine import reading
-from gateway.store.known import Row, rows_of
+from gateway.store.known import StoredRow, rows_of
 from profiles.fhir.codec.mediatypes import Format
 
 
@@ -35,7 +35,7 @@ def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
     if content.startswith(b"MSH"):
         text = "it is a message: correct it at its source and send it again; export writes it, dismiss closes it"
         raise CannotRetry(f"{item.number} cannot be tried again: {text}")
-    call = Call("POST", (), "", content, Format.JSON, item.version)
+    call = HttpCall("POST", (), "", content, Format.JSON, item.version)
     push = tasks_of(call, intake.settings.entries)
     newer = _newer(intake, item, push)
     if newer:
@@ -50,7 +50,9 @@ def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
 def _newer(intake: Intake, item: Kept, push: Push) -> Key | None:
     """What of the item was stored or deleted after the item came in."""
     with reading(intake.engine).connect() as connection:
-        rows: Mapping[Key, Row] = rows_of(connection, item.provider, item.version, [task.key for task in push.tasks])
+        rows: Mapping[Key, StoredRow] = rows_of(
+            connection, item.provider, item.version, [task.key for task in push.tasks]
+        )
     received = item.received if item.received.tzinfo else item.received.replace(tzinfo=UTC)
     for key, row in rows.items():
         updated = row.updated if row.updated.tzinfo else row.updated.replace(tzinfo=UTC)

@@ -83,7 +83,7 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """A request as it came in over HTTP, read whole."""
 
     method: str
@@ -95,7 +95,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def tasks_of(call: Call, most: int) -> Push:
+def tasks_of(call: HttpCall, most: int) -> Push:
     """The tasks of a request. Raises Refusal, or FormatError for a body that cannot be read."""
     digest = hashlib.sha256(
         b"\0".join((call.method.encode(), "/".join(call.path).encode(), call.query.encode(), call.body))
@@ -198,7 +198,7 @@ def _condition(query: str, place: str) -> tuple[str, str]:
     return system, value
 
 
-class Names:
+class GivenIds:
     """Gives ids to what a source creates: the same content of the same source always gets the same id."""
 
     def __init__(self, provider: str, source: str, version: FhirVersion) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.intake import receipts
 from gateway.intake.answers import refused
-from gateway.intake.change import Draft, Plan
+from gateway.intake.change import Draft, WritePlan
 from gateway.intake.judge import gate_of
 from gateway.intake.lookup import Lookup
 from gateway.intake.receipts import Taken
@@ -124,12 +124,12 @@ class Intake:
         return receipts.forget(self.engine, datetime.now(UTC) - timedelta(days=self.settings.receipt_days))
 
 
-def planned(sender: Sender, push: Push) -> Plan:
+def planned(sender: Sender, push: Push) -> WritePlan:
     """Settle everything about a push before anything is written. A task that cannot be carried out gets its refusal.
 
     Raises SQLAlchemyError when the store does not answer.
     """
-    draft = Draft(Plan(push))
+    draft = Draft(WritePlan(push))
     Lookup(sender, draft).read()
     Settling(sender, draft).settle()
     return draft.plan

@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 from gateway.audit.record import AuditRecord
 from gateway.intake import quarantine, receipts
-from gateway.intake.answers import Answer, Result, answer, found, refused
-from gateway.intake.change import Change, Plan
+from gateway.intake.answers import IntakeAnswer, Result, answer, found, refused
+from gateway.intake.change import Change, WritePlan
 from gateway.intake.judge import recorded
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import IMPORT, Key, Task
-from gateway.store.unit import Unit, Verdict, Written
+from gateway.store.unit import RecordedVerdict, Unit, Written
 from profiles.fhir.outcome import Issue
 
 MISSING = "nothing with this id is here"
@@ -23,7 +23,7 @@ HERE = "this is here already; nothing was stored"
 AGAIN = "said more than once, with the same content"
 
 
-def carry_out(sender: Sender, plan: Plan, released: int | None) -> Taken:
+def carry_out(sender: Sender, plan: WritePlan, released: int | None) -> Taken:
     """Write a plan. Raises Refusal when it stands or falls as a whole and falls, Stale when the store has moved on.
 
     ``released`` is the number of the quarantine item that it comes from.
@@ -51,7 +51,7 @@ def carry_out(sender: Sender, plan: Plan, released: int | None) -> Taken:
         for patient_id in leaving:
             unit.forget_patient(patient_id)
         results = _results(plan, written)
-        given = Answer(200, {}) if push.bundle == IMPORT else answer(push, results, sender.base)
+        given = IntakeAnswer(200, {}) if push.bundle == IMPORT else answer(push, results, sender.base)
         taken = Taken(given, _records(sender, plan, written, persons, given.status), results)
         receipts.keep(connection, sender.ring, sender.source, push, taken)
         if released is not None:
@@ -59,7 +59,7 @@ def carry_out(sender: Sender, plan: Plan, released: int | None) -> Taken:
     return taken
 
 
-def told(sender: Sender, plan: Plan, fault: Refusal) -> Taken:
+def told(sender: Sender, plan: WritePlan, fault: Refusal) -> Taken:
     """The answer to what was refused as a whole."""
     record = AuditRecord(
         f"{sender.door.subject}:resource:refuse", datetime.now(UTC), fault.status, provider=sender.provider,
@@ -69,7 +69,7 @@ def told(sender: Sender, plan: Plan, fault: Refusal) -> Taken:
     return Taken(refused(fault), [record])
 
 
-def _put_patients(unit: Unit, plan: Plan) -> None:
+def _put_patients(unit: Unit, plan: WritePlan) -> None:
     """Who the patients are; of one that did not change only the number that came along now."""
     for change in plan.changes:
         if change.key[0] != "Patient" or change.deleted or change.task.refused is not None:
@@ -79,7 +79,7 @@ def _put_patients(unit: Unit, plan: Plan) -> None:
             unit.put_patient(change.key[1], change.bsn, change.birth_date)
 
 
-def _leaving(unit: Unit, plan: Plan) -> list[str]:
+def _leaving(unit: Unit, plan: WritePlan) -> list[str]:
     """The patients who are deleted: nothing of theirs may be left."""
     gone = [change for change in plan.changes if change.deleted and change.key[0] == "Patient" and not change.same]
     also = Counter(
@@ -100,7 +100,7 @@ def _leaving(unit: Unit, plan: Plan) -> list[str]:
     return leaving
 
 
-def _quarantine(connection: Connection, sender: Sender, plan: Plan) -> list[int]:
+def _quarantine(connection: Connection, sender: Sender, plan: WritePlan) -> list[int]:
     push = plan.push
     if push.together:
         return [quarantine.put_away(connection, sender, push, push.tasks, plan.blocked)]
@@ -112,7 +112,7 @@ def _quarantine(connection: Connection, sender: Sender, plan: Plan) -> list[int]
     return numbers
 
 
-def _results(plan: Plan, written: Mapping[Key, Written]) -> list[Result]:
+def _results(plan: WritePlan, written: Mapping[Key, Written]) -> list[Result]:
     made = {id(change.task): change for change in plan.changes}
     there = {id(task): row for task, row in plan.existing}
     first = {id(task): one for task, one in plan.again}
@@ -144,7 +144,7 @@ def _results(plan: Plan, written: Mapping[Key, Written]) -> list[Result]:
 
 
 def _records(
-    sender: Sender, plan: Plan, written: Mapping[Key, Written], persons: Mapping[str, str], status: int
+    sender: Sender, plan: WritePlan, written: Mapping[Key, Written], persons: Mapping[str, str], status: int
 ) -> list[AuditRecord]:
     """One record per person and deed; of an import also one that says how many were refused."""
     at, door, push = datetime.now(UTC), sender.door, plan.push
@@ -171,8 +171,8 @@ def _records(
     return records
 
 
-def _verdict(change: Change, label: str) -> Verdict:
-    return Verdict(change.report.verdict if change.report else "unchecked", label, recorded(change.findings))
+def _verdict(change: Change, label: str) -> RecordedVerdict:
+    return RecordedVerdict(change.report.verdict if change.report else "unchecked", label, recorded(change.findings))
 
 
 def _blocked(blocked: Sequence[Change], numbers: Sequence[int]) -> Refusal:

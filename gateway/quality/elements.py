@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ElementPlace:
     """Where an element stands; ``code`` when what stands there is a code by its type."""
 
     steps: tuple[Step, ...]
@@ -68,7 +68,7 @@ class Element:
     name_en: str
     codable: bool
     ids: tuple[str, ...]
-    places: tuple["Place", ...]
+    places: tuple["ElementPlace", ...]
 
     def look(self, resource: Resource, context: Context) -> tuple[bool, bool]:
         """Whether the element is filled in a resource, and whether with a code."""
@@ -81,7 +81,7 @@ class Element:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CountPlan:
     """What is counted of the resources of one profile."""
 
     profile: str
@@ -130,7 +130,7 @@ def is_coded(value: Any) -> bool:
     return any(is_coded(inner) for name, inner in value.items() if name.startswith("value") and isinstance(inner, dict))
 
 
-class Plans:
+class CountPlans:
     """The plans of one validator, made when they are first asked for.
 
     ``named`` are the profiles that standards use: one that has no definition here is counted under its own name all
@@ -141,7 +141,7 @@ class Plans:
         self._validator = validator
         self._named = named
         self._tests = Discriminators(validator.merger, validator.terminology)
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, CountPlan] = {}
 
     def context(self, resource: Resource) -> Context:
         """What the tests of slices need to look at a resource."""
@@ -149,7 +149,7 @@ class Plans:
             self._validator.version, resource, lambda *_: None, lambda _url: None, self._validator.terminology.member
         )
 
-    def of(self, profiles: Iterable[str], type_: str) -> Plan:
+    def of(self, profiles: Iterable[str], type_: str) -> CountPlan:
         """The plan of the first profile that is known, else that of the resource type."""
         for profile in (*profiles, HL7 + type_):
             url = profile.partition("|")[0]
@@ -160,9 +160,9 @@ class Plans:
                 self._plans[url] = replace(self.of((), type_), profile=url, zib_nl=last, zib_en=last)
             if url in self._plans and self._plans[url].type == type_:
                 return self._plans[url]
-        return Plan(HL7 + type_, "", "", type_, ())
+        return CountPlan(HL7 + type_, "", "", type_, ())
 
-    def _made(self, url: str, type_: str) -> Plan | None:
+    def _made(self, url: str, type_: str) -> CountPlan | None:
         try:
             tree = self._validator.merger.tree(url)
         except BrokenDefinition:
@@ -179,7 +179,7 @@ class Plans:
                 _add(found, replace(child, zib=None), (_step(child),), self._codable(child))
         zib = tree.root.zib
         last = url.rpartition("/")[2]
-        return Plan(url, zib.name_nl if zib else last, zib.name_en if zib else last, type_, tuple(found.values()))
+        return CountPlan(url, zib.name_nl if zib else last, zib.name_en if zib else last, type_, tuple(found.values()))
 
     def _zib_nodes(self, node: Node, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[Node, tuple[Step, ...]]]:
         if node.zib is not None and steps:
@@ -221,6 +221,6 @@ def _add(found: dict[str, Element], node: Node, steps: tuple[Step, ...], codable
     bare = node.id.removesuffix("[x]")
     key, names = (zib.concept, (zib.name_nl, zib.name_en)) if zib else (bare, (bare, bare))
     known = found.get(key) or Element(key, zib.concept if zib else "", *names, False, (), ())
-    place = Place(steps, code=bool(node.types) and all(ref.code == "code" for ref in node.types))
+    place = ElementPlace(steps, code=bool(node.types) and all(ref.code == "code" for ref in node.types))
     ids, places = (*known.ids, node.id), (*known.places, place)
     found[key] = replace(known, codable=known.codable or codable, ids=ids, places=places)

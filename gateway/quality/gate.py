@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Protocol
 
-from gateway.quality.elements import Plans
+from gateway.quality.elements import CountPlans
 from gateway.quality.serving import Serving
 from gateway.quality.settings import Policy, QualitySettings
 from gateway.quality.tally import Subject, Tally, reference_of
@@ -61,7 +61,7 @@ class Counting:
     """Profiles that the standards use."""
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
     _tally: Tally = field(default_factory=Tally)
-    _plans: dict[FhirVersion, Plans] = field(default_factory=dict)
+    _plans: dict[FhirVersion, CountPlans] = field(default_factory=dict)
     _counted: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,7 +78,7 @@ class Counting:
             if len(self._counted) > REMEMBERED:
                 self._counted.popitem(last=False)
             if version not in self._plans:
-                self._plans[version] = Plans(self.verdicts.validator(version), self.named)
+                self._plans[version] = CountPlans(self.verdicts.validator(version), self.named)
             self._tally.add(day, subject, resource, report, self._plans[version])
 
     def waiting(self) -> bool:

@@ -11,7 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from gateway.quality.departments import department_of
-from gateway.quality.elements import Element, Plan, Plans, place_of
+from gateway.quality.elements import CountPlan, CountPlans, Element, place_of
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
@@ -91,7 +91,7 @@ class Tally:
     """Concept, Dutch and English name by profile and element; the element is empty for the profile itself."""
     subjects: dict[Subject, Assessed] = field(default_factory=dict)
 
-    def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: Plans) -> None:
+    def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: CountPlans) -> None:
         """Count one verdict."""
         plan = plans.of(claimed(resource), subject.type)
         department = department_of(resource)
@@ -124,7 +124,7 @@ class Tally:
         known = self.numbers.get((scope, element))
         self.numbers[scope, element] = Numbers(*map(int, numbers)) if known is None else known.plus(numbers)
 
-    def _name(self, plan: Plan, element: Element) -> None:
+    def _name(self, plan: CountPlan, element: Element) -> None:
         if (plan.profile, element.key) not in self.names:
             self.names[plan.profile, element.key] = (element.concept, element.name_nl, element.name_en)
 
@@ -135,7 +135,7 @@ def rule_of(finding: Finding) -> str:
     return f"{finding.rule}:{finding.code}" if two_sided else finding.rule
 
 
-def defects_of(errors: Iterable[Finding], plan: Plan) -> tuple[Defect, ...]:
+def defects_of(errors: Iterable[Finding], plan: CountPlan) -> tuple[Defect, ...]:
     """The errors as lines without values; each rule once per place."""
     return tuple(
         dict.fromkeys(

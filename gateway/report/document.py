@@ -48,7 +48,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """Figures that belong together."""
 
     key: str
@@ -74,7 +74,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ReportDocument:
     """A whole report. ``notes`` are the lines under the title; ``words`` the fixed words of its language."""
 
     kind: str
@@ -82,7 +82,7 @@ class Document:
     made: str
     language: str
     notes: Sequence[str]
-    sections: Sequence[Section]
+    sections: Sequence[ReportSection]
     words: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Document:
         }
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _section(section: ReportSection) -> dict[str, Any]:
     about = {name: getattr(section, name) for name in ("definition", "population", "period", "norm")}
     keys = [column.key for column in section.columns]
     return {

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from gateway.audit.trail import Fault, verify
-from gateway.report.document import Cell, Column, Document, Section, Share
+from gateway.audit.trail import ChainBreak, verify
+from gateway.report.document import Cell, Column, ReportDocument, ReportSection, Share
 from gateway.report.trail import Period, Use, records, uses
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
@@ -29,9 +29,9 @@ class Evidence:
     today: date
     size: int = 20
     seed: int = 1
-    quality: Sequence[Section] = ()
+    quality: Sequence[ReportSection] = ()
 
-    def document(self, connection: Connection) -> tuple[Document, list[Fault]]:
+    def document(self, connection: Connection) -> tuple[ReportDocument, list[ChainBreak]]:
         """The report, and what is wrong with the trail."""
         text, common = words(self.usage.language, "evidence"), words(self.usage.language, "words")
         use = uses(connection, self.usage.period, self.usage.provider)
@@ -51,16 +51,18 @@ class Evidence:
             self._sample(connection, use),
         ]
         notes = [choice, text["about"]]
-        return Document(
+        return ReportDocument(
             "evidence", text["title"], self.usage.made, self.usage.language, notes, sections, common
         ), faults
 
-    def _section(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], **about: Any) -> Section:
+    def _section(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], **about: Any) -> ReportSection:
         text, labels = words(self.usage.language, "evidence"), words(self.usage.language, "figure")
-        made = Section(key, text[key], [Column(name, labels[name]) for name in columns], rows, text[f"{key}_defined"])
+        made = ReportSection(
+            key, text[key], [Column(name, labels[name]) for name in columns], rows, text[f"{key}_defined"]
+        )
         return replace(made, **about)
 
-    def _figures(self, use: Use) -> Section:
+    def _figures(self, use: Use) -> ReportSection:
         text = words(self.usage.language, "evidence")
         rows: list[list[Cell]] = [
             [
@@ -78,11 +80,11 @@ class Evidence:
         about = {"population": text["figures_population"], "period": self.usage.days(use), "norm": norm}
         return self._section("figures", columns, rows, **about)
 
-    def _norms(self) -> Section:
+    def _norms(self) -> ReportSection:
         rows: list[list[Cell]] = [[one["name"], one["version"], one[self.usage.language]] for one in norms()]
         return self._section("norms", ("norm", "version", "about"), rows)
 
-    def _verified(self, faults: Sequence[Fault], chains: Section) -> Section:
+    def _verified(self, faults: Sequence[ChainBreak], chains: ReportSection) -> ReportSection:
         text = words(self.usage.language, "evidence")
         count = sum(int(row[1]) for row in chains.rows if isinstance(row[1], int))
         told = {"count": count, "chains": len(chains.rows), "faults": len(faults)}
@@ -90,7 +92,7 @@ class Evidence:
         rows += [[f"{one.chain}, {one.sequence}: {one.text}"] for one in faults[:100]]
         return self._section("verified", ("result",), rows, population=text["chains_population"])
 
-    def _chains(self, connection: Connection) -> Section:
+    def _chains(self, connection: Connection) -> ReportSection:
         chain, number, at = audit_record.c.chain, audit_record.c.sequence, audit_record.c.at
         last = (
             select(chain, func.count().label("count"), func.max(number).label("last"), func.min(at), func.max(at))
@@ -109,7 +111,7 @@ class Evidence:
         columns = ("chain", "records", "first", "last", "number", "mac")
         return self._section("chains", columns, rows, population=text["chains_population"])
 
-    def _sample(self, connection: Connection, use: Use) -> Section:
+    def _sample(self, connection: Connection, use: Use) -> ReportSection:
         text = words(self.usage.language, "evidence")
         rows: list[list[Cell]] = []
         for row in draw(connection, self.usage.period, self.usage.provider, self.seed, self.size):

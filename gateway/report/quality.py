@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from gateway.quality.serving import Serving
 from gateway.quality.verdicts import Basis, basis
-from gateway.report.document import Cell, Column, Document, Plot, Section, Share
+from gateway.report.document import Cell, Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.figures import Choice, Figures
 from gateway.report.words import rule_text, words
 from profiles.standards.load import Catalogue
@@ -48,7 +48,7 @@ class QualityReport:
             self._choice = replace(request.choice, profiles=urls)
         self._figures = replace(figures, choice=self._choice)
 
-    def document(self) -> Document:
+    def document(self) -> ReportDocument:
         """The report."""
         language = self._request.language
         text, all_ = words(language, "quality"), words(language, "words")["all"]
@@ -61,7 +61,7 @@ class QualityReport:
         )
         notes = [choice, text["about"]] if days else [choice, text["empty"]]
         sections = self._sections() if days else []
-        return Document(
+        return ReportDocument(
             "quality", text["title"], self._request.made, language, notes, sections, words(language, "words")
         )
 
@@ -94,7 +94,7 @@ class QualityReport:
         }
         return {**given, **own, "fault": fault, "advice": advice, "department": given["department"] or unknown}
 
-    def _sections(self) -> list[Section]:
+    def _sections(self) -> list[ReportSection]:
         return [
             self._overview(),
             self._trend(),
@@ -107,10 +107,12 @@ class QualityReport:
             self._basis(),
         ]
 
-    def _section(self, key: str, columns: Iterable[str], rows: Sequence[Sequence[Cell]], **more: object) -> Section:
+    def _section(
+        self, key: str, columns: Iterable[str], rows: Sequence[Sequence[Cell]], **more: object
+    ) -> ReportSection:
         language = self._request.language
         labels = words(language, "column")
-        made = Section(
+        made = ReportSection(
             key,
             words(language, "section")[key],
             [Column(name, labels["right" if key == "elements" and name == "valid" else name]) for name in columns],
@@ -157,21 +159,21 @@ class QualityReport:
         often = Counter(names.values())
         return {url: name if often[name] == 1 else f"{name} ({url.rpartition('/')[2]})" for url, name in names.items()}
 
-    def _overview(self) -> Section:
+    def _overview(self) -> ReportSection:
         rows: list[list[Cell]] = [
             [provider, source, one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
             for (provider, source), one in self._figures.sums("provider", "source")
         ]
         return self._section("overview", ("provider", "source", "seen", "valid", "unchecked"), rows)
 
-    def _trend(self) -> Section:
+    def _trend(self) -> ReportSection:
         rows: list[list[Cell]] = [
             [day.isoformat(), one.seen, Share(one.valid, one.seen)] for (day,), one in self._figures.sums("day")
         ]
         title = words(self._request.language, "section")["trend"]
         return self._section("trend", ("day", "seen", "valid"), rows, plot=Plot("line", "day", "valid", title))
 
-    def _completeness(self) -> Section:
+    def _completeness(self) -> ReportSection:
         seen: dict[str, set[str]] = {}
         for (provider, profile), one in self._figures.sums("provider", "profile"):
             if one.seen:
@@ -195,14 +197,14 @@ class QualityReport:
         found = [self._catalogue.standards[name] for name in wanted if name in self._catalogue.standards]
         return [standard for standard in found if _parts(standard)]
 
-    def _top(self, key: str, severity: str) -> Section:
+    def _top(self, key: str, severity: str) -> ReportSection:
         rows: list[list[Cell]] = []
         for profile, element, rule, found in self._figures.findings(severity)[:TOP]:
             fault, advice = rule_text(rule, self._request.language, severity)
             rows.append([self._name(profile)[0], self._name(profile, element)[0], found, fault, advice])
         return self._section(key, ("zib", "element", "found", "fault", "advice"), rows, brief=10)
 
-    def _zibs(self) -> Section:
+    def _zibs(self) -> ReportSection:
         rows: list[list[Cell]] = [
             [self._zib_names[profile], one.seen, Share(one.valid, one.seen), Share(one.unchecked, one.seen)]
             for (profile,), one in self._figures.sums("profile")
@@ -213,7 +215,7 @@ class QualityReport:
         columns = ("zib", "seen", "valid", "unchecked")
         return self._section("zibs", columns, rows, plot=Plot("bars", "zib", "valid", title), brief=15)
 
-    def _elements(self) -> Section:
+    def _elements(self) -> ReportSection:
         rows: list[list[Cell]] = []
         for (profile, element), one in self._figures.sums("profile", "element", elements=True):
             name, concept = self._name(profile, element)
@@ -229,7 +231,7 @@ class QualityReport:
         plot = Plot("bars", "element", "filled", title)
         return self._section("elements", columns, rows, plot=plot, fold="zib", brief=25, short=short)
 
-    def _departments(self) -> Section:
+    def _departments(self) -> ReportSection:
         unknown = words(self._request.language, "words")["unknown"]
         open_: dict[tuple[str, str], int] = {}
         for row in self._figures.defects():
@@ -241,7 +243,7 @@ class QualityReport:
         ]
         return self._section("departments", ("provider", "department", "seen", "valid", "open"), rows)
 
-    def _basis(self) -> Section:
+    def _basis(self) -> ReportSection:
         providers = {str(key[0]) for key, _ in self._figures.sums("provider")}
         found = {one.id: one for name in sorted(providers) for one in self._standards(name)}
         text = words(self._request.language, "quality")

@@ -10,19 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.report import svg
-from gateway.report.document import Cell, Document, Section, Share
+from gateway.report.document import Cell, ReportDocument, ReportSection, Share
 
 MOST_BARS = 25
 """More bars are no picture any more; the table beside them holds every row."""
 ABOUT = ("definition", "population", "period", "norm")
 
 
-def as_json(document: Document) -> str:
+def as_json(document: ReportDocument) -> str:
     """The report as JSON."""
     return msgspec.json.format(msgspec.json.encode(document.as_json()), indent=2).decode() + "\n"
 
 
-def to_console(document: Document, console: Console) -> None:
+def to_console(document: ReportDocument, console: Console) -> None:
     """Print the report."""
     console.print(f"[bold]{document.title}[/bold]", highlight=False)
     for note in (*document.notes, f"{document.words['made']}: {document.made}"):
@@ -42,7 +42,7 @@ def to_console(document: Document, console: Console) -> None:
                 console.print(text, highlight=False, markup=False, style="dim")
 
 
-def _table(section: Section, language: str) -> Table:
+def _table(section: ReportSection, language: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for index, column in enumerate(section.columns):
         number = all(isinstance(row[index], int) for row in section.rows)
@@ -52,7 +52,7 @@ def _table(section: Section, language: str) -> Table:
     return table
 
 
-def _shown(section: Section) -> Sequence[Sequence[Cell]]:
+def _shown(section: ReportSection) -> Sequence[Sequence[Cell]]:
     """The rows for the terminal."""
     rows = section.rows if section.short is None else section.short
     return rows[: section.brief or None]
@@ -62,7 +62,7 @@ def _plain(cell: Cell, language: str) -> str:
     return cell.text(language) if isinstance(cell, Share) else str(cell)
 
 
-def as_html(document: Document) -> str:
+def as_html(document: ReportDocument) -> str:
     """The report as one page without scripts or anything from elsewhere."""
     pages = Environment(
         loader=PackageLoader("gateway.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -84,7 +84,7 @@ def _is_low(cell: Cell) -> bool:
     return isinstance(cell, Share) and cell.part < cell.whole
 
 
-def _groups(section: Section) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
+def _groups(section: ReportSection) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
     if not section.fold:
         yield "", list(section.rows)
         return
@@ -93,7 +93,7 @@ def _groups(section: Section) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
         yield name, list(rows)
 
 
-def _plot(section: Section, rows: Sequence[Sequence[Cell]], language: str) -> Markup:
+def _plot(section: ReportSection, rows: Sequence[Sequence[Cell]], language: str) -> Markup:
     plot = section.plot
     if plot is None:
         return Markup("")

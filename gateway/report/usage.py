@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from gateway.report.document import Cell, Column, Document, Plot, Section, Share
+from gateway.report.document import Cell, Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.trail import Period, Use, Uses, uses
 from gateway.report.words import words
 from profiles.standards.load import Catalogue, UnknownService
@@ -21,7 +21,7 @@ class UsageReport:
     provider: str = ""
     period: Period = field(default_factory=Period)
 
-    def document(self, connection: Connection) -> Document:
+    def document(self, connection: Connection) -> ReportDocument:
         """The report."""
         text = words(self.language, "usage")
         use = uses(connection, self.period, self.provider)
@@ -29,7 +29,7 @@ class UsageReport:
         notes = [choice, text["about"] if use.all.requests else text["empty"]]
         sections = self._sections(use) if use.all.requests else []
         common = words(self.language, "words")
-        return Document("usage", text["title"], self.made, self.language, notes, sections, common)
+        return ReportDocument("usage", text["title"], self.made, self.language, notes, sections, common)
 
     def days(self, use: Use) -> str:
         """The period in words: what was asked, else what there is."""
@@ -47,9 +47,9 @@ class UsageReport:
 
     def _section(
         self, key: str, use: Use, columns: Iterable[str], rows: Sequence[Sequence[Cell]], plot: Plot | None = None
-    ) -> Section:
+    ) -> ReportSection:
         text, labels = words(self.language, "usage"), words(self.language, "figure")
-        return Section(
+        return ReportSection(
             key,
             text[key],
             [Column(name, labels[name]) for name in columns],
@@ -60,7 +60,7 @@ class UsageReport:
             plot=plot,
         )
 
-    def _sections(self, use: Use) -> list[Section]:
+    def _sections(self, use: Use) -> list[ReportSection]:
         text = words(self.language, "usage")
         each = [(self.name(name), one) for name, one in sorted(use.services.items())]
         if len(each) > 1:

@@ -18,7 +18,7 @@ MOST = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """A stored resource, deleted ones included."""
 
     pk: int
@@ -31,7 +31,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class StoredPatient:
     """A patient of the store."""
 
     patient_id: str
@@ -41,13 +41,13 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownKeys:
     """The answer of the store about the keys that were asked."""
 
-    rows: Mapping[Key, Row] = field(default_factory=dict)
-    patients: Mapping[str, Person] = field(default_factory=dict)
+    rows: Mapping[Key, StoredRow] = field(default_factory=dict)
+    patients: Mapping[str, StoredPatient] = field(default_factory=dict)
     documents: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
-    elsewhere: Sequence[Person] = ()
+    elsewhere: Sequence[StoredPatient] = ()
     """The patients with the same ids in another release."""
 
 
@@ -75,14 +75,14 @@ _NAMED = select(resource.c.id, resource.c.provider, resource.c.fhir, resource.c.
 
 def rows_of(
     connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], *, lock: bool = False
-) -> dict[Key, Row]:
+) -> dict[Key, StoredRow]:
     """The stored resources with these types and ids; locked until the end of the transaction when asked."""
     found = {}
     # In the order of the keys, so that two that lock the same rows never wait for each other.
     hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
     for some in _pieces(hashed):
         for row in connection.execute(_LOCKED if lock else _ROWS, {"keys": some}):
-            found[row[0], row[1]] = Row(*row[2:])
+            found[row[0], row[1]] = StoredRow(*row[2:])
     return found
 
 
@@ -98,7 +98,7 @@ def contents_of(
 
 def known(
     connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], persons: Iterable[str] = ()
-) -> Known:
+) -> KnownKeys:
     """Look up resources by type and id, the patients they belong to, patients by pseudonym, and documents."""
     asked = set(keys)
     rows = rows_of(connection, provider, version, asked)
@@ -107,17 +107,17 @@ def known(
     base = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
         patient.c.provider == provider, patient.c.fhir == version.value
     )
-    patients: dict[str, Person] = {}
+    patients: dict[str, StoredPatient] = {}
     for column, values in ((patient.c.patient_id, sorted(wanted)), (patient.c.person, sorted(set(persons)))):
         for some in _pieces(values):
             for row in connection.execute(base.where(column.in_(some))):
-                patients[row.patient_id] = Person(*row)
-    elsewhere: list[Person] = []
+                patients[row.patient_id] = StoredPatient(*row)
+    elsewhere: list[StoredPatient] = []
     for some in _pieces(sorted({id_ for type_, id_ in asked if type_ == "Patient"})):
         others = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
             patient.c.provider == provider, patient.c.fhir != version.value, patient.c.patient_id.in_(some)
         )
-        elsewhere += [Person(*row) for row in connection.execute(others)]
+        elsewhere += [StoredPatient(*row) for row in connection.execute(others)]
     owners = {("Patient", id_) for id_ in (*wanted, *patients)} - asked
     rows |= rows_of(connection, provider, version, owners)
     binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
@@ -126,7 +126,7 @@ def known(
         statement = select(document.c.resource_pk, document.c.size, document.c.sha1).join(resource, current(document))
         for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
             documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
-    return Known(rows, patients, documents, elsewhere)
+    return KnownKeys(rows, patients, documents, elsewhere)
 
 
 def by_identifier(

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, u
 
 from gateway.store.documents import current
 from gateway.store.history import content
-from gateway.store.known import Key, Person, known, rows_of
+from gateway.store.known import Key, StoredPatient, known, rows_of
 from gateway.store.schema import document, identity, link, patient, patient_alias, resource, verdict
-from gateway.store.unit import Owner, Pending, Unit, Verdict, digest_of, local_person
+from gateway.store.unit import Owner, Pending, RecordedVerdict, Unit, digest_of, local_person
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
@@ -38,7 +38,9 @@ def resolved(connection: Connection, provider: str, version: FhirVersion, patien
     return patient_id
 
 
-def persons(connection: Connection, provider: str, version: FhirVersion, ids: Iterable[str]) -> dict[str, Person]:
+def persons(
+    connection: Connection, provider: str, version: FhirVersion, ids: Iterable[str]
+) -> dict[str, StoredPatient]:
     """The patients with these numbers who are in the store."""
     found = known(connection, provider, version, [("Patient", one) for one in ids]).patients
     return {one: found[one] for one in ids if one in found}
@@ -119,13 +121,13 @@ class Moving:
         number = self.connection.execute(statement).scalar()
         return None if number is None else content(self.connection, self.owner.provider, self.version, key, number)
 
-    def _verdict(self, pk: int, number: int) -> Verdict | None:
+    def _verdict(self, pk: int, number: int) -> RecordedVerdict | None:
         found = self.connection.execute(
             select(verdict.c.verdict, verdict.c.definitions, verdict.c.findings).where(
                 verdict.c.resource_pk == pk, verdict.c.version == number
             )
         ).one_or_none()
-        return None if found is None else Verdict(found.verdict, found.definitions, bytes(found.findings))
+        return None if found is None else RecordedVerdict(found.verdict, found.definitions, bytes(found.findings))
 
     def _adopt(self, unit: Unit, old: str, survivor: str) -> None:
         """The BSN that only the ended record had is the survivor's: it is one person."""
@@ -144,13 +146,13 @@ class Moving:
         }  # fmt: skip
         self.connection.execute(insert(patient_alias).values(values))
 
-    def link(self, one: Person, other: Person) -> None:
+    def link(self, one: StoredPatient, other: StoredPatient) -> None:
         """Two records of one person: from now on a person sees both."""
         leading, following = (other, one) if other.sealed_bsn and not one.sealed_bsn else (one, other)
         if leading.person != following.person:
             self._set(patient.c.person == following.person, leading.person)
 
-    def unlink(self, following: Person) -> None:
+    def unlink(self, following: StoredPatient) -> None:
         """A record without a BSN of its own stands alone again."""
         alone = local_person(self.owner.pseudonyms, self.owner.provider, self.version, following.patient_id)
         self._set(patient.c.patient_id == following.patient_id, alone)

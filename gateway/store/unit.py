@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.store.documents import put_content
-from gateway.store.known import Key, Row, rows_of
+from gateway.store.known import Key, StoredRow, rows_of
 from gateway.store.schema import identity, link, original, outbox, patient, repair, resource, verdict
 from profiles.fhir.codec.packing import JSON, XML, pack
 from profiles.fhir.version import FhirVersion
@@ -44,7 +44,7 @@ class Pending:
 
     key: Key
     patient_id: str
-    before: Row | None
+    before: StoredRow | None
     deleted: bool = False
     json: bytes = b""
     xml: bytes = b""
@@ -68,7 +68,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RecordedVerdict:
     """What validation said, ready for the record."""
 
     verdict: str
@@ -126,7 +126,7 @@ class Unit:
         statement = dialect.insert(patient).values({"person": local, **key, **values})
         self._db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
-    def check(self, expected: Mapping[Key, Row], watched: Iterable[Key]) -> None:
+    def check(self, expected: Mapping[Key, StoredRow], watched: Iterable[Key]) -> None:
         """Lock what the changes rest on. Raises Stale when it is not as it was when the changes were planned."""
         found = rows_of(self._db, self._provider, self._version, watched, lock=True)
         if {key: (row.pk, row.version) for key, row in found.items()} != {
@@ -134,7 +134,7 @@ class Unit:
         }:
             raise Stale
 
-    def write(self, changes: Sequence[Pending], verdicts: Mapping[Key, Verdict]) -> dict[Key, Written]:
+    def write(self, changes: Sequence[Pending], verdicts: Mapping[Key, RecordedVerdict]) -> dict[Key, Written]:
         """Store the changes; those that change nothing are left alone."""
         made: dict[Key, Written] = {}
         kept: list[tuple[int, int, Pending]] = []
@@ -233,7 +233,7 @@ class Unit:
             update(resource).where(resource.c.pk == pk).values(version=number, updated=self.now, deleted=True)
         )
 
-    def _keep(self, kept: Sequence[tuple[int, int, Pending]], verdicts: Mapping[Key, Verdict]) -> None:
+    def _keep(self, kept: Sequence[tuple[int, int, Pending]], verdicts: Mapping[Key, RecordedVerdict]) -> None:
         """Beside the resources: originals, links, identifiers, repairs, verdicts, contents."""
         again = [{"which": pk} for pk, number, change in kept if number > 1 and not change.deleted]
         if again:

@@ -64,7 +64,7 @@ class Add(BaseModel):
     """Conditions: a path of element names, and the value that must be found there."""
 
 
-class Rule(BaseModel):
+class RepairRule(BaseModel):
     """One repair rule; exactly one deed."""
 
     model_config = _STRICT
@@ -78,7 +78,7 @@ class Rule(BaseModel):
     claim: bool = False
 
     @model_validator(mode="after")
-    def _one_deed(self) -> "Rule":
+    def _one_deed(self) -> "RepairRule":
         if sum((self.replace is not None, self.add is not None, self.display is not None, self.claim)) != 1:
             raise ValueError("a rule has one of replace, add, display and claim")
         return self
@@ -92,7 +92,7 @@ class Rule(BaseModel):
 class Repairs:
     """The rules in force, in order."""
 
-    rules: Sequence[Rule]
+    rules: Sequence[RepairRule]
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -132,12 +132,12 @@ class Asked:
     matches: Callable[[Resource], bool] = lambda _resource: True
 
 
-def _note(rule: Rule, resource: Resource, expression: str, before: Any, after: Any) -> RepairNote:
+def _note(rule: RepairRule, resource: Resource, expression: str, before: Any, after: Any) -> RepairNote:
     name = f"{resource.get('resourceType')}/{resource.get('id')}"
     return RepairNote(name, rule.rule, expression, rule.text, before, after)
 
 
-def _replace(rule: Rule, deed: Replace, resource: Resource) -> Iterator[RepairNote]:
+def _replace(rule: RepairRule, deed: Replace, resource: Resource) -> Iterator[RepairNote]:
     for place, node in nodes(resource):
         before = node.get(deed.key)
         after = deed.values.get(before) if isinstance(before, str) else None
@@ -146,7 +146,7 @@ def _replace(rule: Rule, deed: Replace, resource: Resource) -> Iterator[RepairNo
             yield _note(rule, resource, f"{place}.{deed.key}", before, after)
 
 
-def _add(rule: Rule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
+def _add(rule: RepairRule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
     if not all(value in list(values(resource, path)) for path, value in deed.when.items()):
         return
     held = resource.get(deed.at)
@@ -162,7 +162,9 @@ def _add(rule: Rule, deed: Add, resource: Resource) -> Iterator[RepairNote]:
     yield _note(rule, resource, f"{resource.get('resourceType')}.{deed.at}", held, resource[deed.at])
 
 
-def _display(rule: Rule, deed: dict[str, str], resource: Resource, neighbours: Neighbours) -> Iterator[RepairNote]:
+def _display(
+    rule: RepairRule, deed: dict[str, str], resource: Resource, neighbours: Neighbours
+) -> Iterator[RepairNote]:
     for place, node in nodes(resource):
         literal = node.get("reference")
         if not isinstance(literal, str) or node.get("display") is not None:
@@ -175,7 +177,7 @@ def _display(rule: Rule, deed: dict[str, str], resource: Resource, neighbours: N
             yield _note(rule, resource, f"{place}.display", None, text)
 
 
-def _claim(rule: Rule, resource: Resource, asked: Asked) -> Iterator[RepairNote]:
+def _claim(rule: RepairRule, resource: Resource, asked: Asked) -> Iterator[RepairNote]:
     expected = asked.profiles.get(str(resource.get("resourceType")), ())
     held = resource.get("meta") if isinstance(resource.get("meta"), dict) else None
     claimed = held.get("profile") if held is not None else None
@@ -211,11 +213,11 @@ def _strings(value: Any) -> list[str]:
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
-_RULES = TypeAdapter(tuple[Rule, ...])
+_RULES = TypeAdapter(tuple[RepairRule, ...])
 
 
 @cache
-def _read(path: Path) -> tuple[Rule, ...]:
+def _read(path: Path) -> tuple[RepairRule, ...]:
     try:
         return _RULES.validate_python(yaml.safe_load(path.read_text("utf-8")) or ())
     except ValidationError as error:

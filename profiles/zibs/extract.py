@@ -22,14 +22,14 @@ from profiles.validation.schema.package import Entry, Package, PackageError, ope
 from profiles.validation.schema.packages import install
 from profiles.zibs import facts, sets
 from profiles.zibs.load import ABOUT, ROOT
-from profiles.zibs.names import Names
+from profiles.zibs.names import ZibNames
 from profiles.zibs.notation import read
 from profiles.zibs.writer import write
 
 FOLDERS: Final = {"extension": "extensions", "datatype": "datatypes", "profile": "."}
 
 
-class Source:
+class FactSource:
     """The packages that facts are taken from, and the structures of them that the release wants."""
 
     def __init__(self, packages: Sequence[Package], about: dict[str, Any]) -> None:
@@ -123,7 +123,7 @@ def folder_of(data: dict[str, Any]) -> str:
 
 def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str]:
     """All tables, by file. PackageError, LookupError when something is missing."""
-    source = Source(packages, about)
+    source = FactSource(packages, about)
     structures = source.structures()
     value_sets = sets.collect(structures.values(), source.definitions)
     systems = sets.systems(value_sets.values(), source.base_types(structures.values()), source.definitions)
@@ -136,7 +136,7 @@ def extract(packages: Sequence[Package], about: dict[str, Any]) -> dict[str, str
         short = bare.removeprefix(HL7)
         return named.get(bare) or (short if short in source.types else url)
 
-    known = Names(about.get("names") or {})
+    known = ZibNames(about.get("names") or {})
     for data in structures.values():
         known.learn(data)
     words = about.get("words") or {}

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from profiles.validation.schema.differential import dataset
-from profiles.zibs.names import Names, concept_of, model
+from profiles.zibs.names import ZibNames, concept_of, model
 from profiles.zibs.notation import BAR
 
 Name = Callable[[str], str]
@@ -15,7 +15,7 @@ VALUES: Final = (("fixed", "fixed"), ("pattern", "pattern"), ("least", "minValue
 """Keys of a row for what a definition gives as ``fixedCode``, ``patternCoding``, ``minValueDecimal`` ..."""
 
 
-def table(data: Mapping[str, Any], names: Names, name: Name, words: Mapping[str, str]) -> dict[str, Any]:
+def table(data: Mapping[str, Any], names: ZibNames, name: Name, words: Mapping[str, str]) -> dict[str, Any]:
     """The table of a StructureDefinition. LookupError names an invariant for which ``words`` has no text."""
     elements = data["differential"]["element"]
     kind = str(data["type"])
@@ -50,7 +50,7 @@ def element_id(element: Mapping[str, Any]) -> str:
 
 
 def row(
-    element: Mapping[str, Any], names: Names, name: Name, words: Mapping[str, str], own: str = ""
+    element: Mapping[str, Any], names: ZibNames, name: Name, words: Mapping[str, str], own: str = ""
 ) -> dict[str, Any]:
     """The facts of one element; ``own`` is the mapping identity of the zib that the profile is made for."""
     found: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def _values(element: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _concepts(element: Mapping[str, Any], names: Names, own: str) -> dict[str, str]:
+def _concepts(element: Mapping[str, Any], names: ZibNames, own: str) -> dict[str, str]:
     found = {}
     if concept := concept_of(element, own):
         found["zib"] = names.text(concept)

@@ -12,7 +12,7 @@ WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9ëïüé_+/'-]{0,59}")
 RELEASE: Final = re.compile(r"-(\d{4})EN$")
 
 
-class Names:
+class ZibNames:
     """The Dutch and English names of zib concepts, as the elements of all profiles tell them together."""
 
     def __init__(self, corrections: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from browser.browsing import Tab, authorize_path, tab_to
 from browser.test_browser_accessible import accessible, both_languages
 from playwright.sync_api import expect
 
-from workbench.demo.world import Person, load
+from workbench.demo.world import WorldPerson, load
 
 pytestmark = pytest.mark.browser
 
@@ -18,12 +18,12 @@ ISA, SANNE, OMAR = "Isa Hofland", "Sanne Hofland", "Omar Bouzid"
 JOKE = "Joke van Veldhuizen - Brandsma"
 
 
-def person(name: str) -> Person:
+def person(name: str) -> WorldPerson:
     """A person of the demo world, as they are today."""
     return next(one for one in load(datetime.now(UTC).date()).persons if one.name == name)
 
 
-def written(one: Person) -> str:
+def written(one: WorldPerson) -> str:
     """A birth date as the pages write it."""
     return one.born.strftime("%d-%m-%Y")
 

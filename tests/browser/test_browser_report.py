@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser.browsing import RULES, WIDTHS
 from playwright.sync_api import Browser, Page
 
-from gateway.report.document import Column, Document, Plot, Section, Share
+from gateway.report.document import Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.render import as_html
 from gateway.report.words import words
 from workbench.qualify.report import write_reports
@@ -29,17 +29,26 @@ def page_of(language: str) -> str:
         for number in range(9)
     ]
     sections = [
-        Section("trend", "Verloop", [day, valid], days, **ABOUT, plot=Plot("line", "day", "valid", "Verloop per dag")),
-        Section("zibs", "Per zib", [day, valid], days, **ABOUT, plot=Plot("bars", "day", "valid", "Per zib, goed")),
-        Section(
-            "elements", "Per element", [zib, name, valid], elements, **ABOUT, fold="zib",
+        ReportSection(
+            "trend", "Verloop", [day, valid], days, **ABOUT, plot=Plot("line", "day", "valid", "Verloop per dag")
+        ),
+        ReportSection(
+            "zibs", "Per zib", [day, valid], days, **ABOUT, plot=Plot("bars", "day", "valid", "Per zib, goed")
+        ),
+        ReportSection(
+            "elements",
+            "Per element",
+            [zib, name, valid],
+            elements,
+            **ABOUT,
+            fold="zib",
             plot=Plot("bars", "element", "valid", "Gevuld"),
         ),
-        Section("chains", "Keten", [mac], [["a1" * 32], ["b2" * 32]], **ABOUT),
-        Section("none", "Niets", [name], [], **ABOUT),
-    ]  # fmt: skip
+        ReportSection("chains", "Keten", [mac], [["a1" * 32], ["b2" * 32]], **ABOUT),
+        ReportSection("none", "Niets", [name], [], **ABOUT),
+    ]
     return as_html(
-        Document("quality", "Kwaliteit", "2026-03-31", language, ["Keuze"], sections, words(language, "words"))
+        ReportDocument("quality", "Kwaliteit", "2026-03-31", language, ["Keuze"], sections, words(language, "words"))
     )
 
 

@@ -12,7 +12,7 @@ from qualifying import PROVIDER, complaint, run_scripts, today
 from servers import Running, serving
 from shared import shared
 
-from gateway.intake.outcome import Outcome
+from gateway.intake.outcome import ImportOutcome
 from gateway.sections import ResourceServer
 from gateway.store.engine import open_engine
 from workbench.qualify.files import open_files
@@ -45,7 +45,7 @@ def run(server: Running, folder: Path, service: str, roles: list[str], skip: Seq
     sink = StoredSet(engine, server.settings, loaded.bsn)
     refused: list[str] = []
     sink.store(
-        loaded.items, PROVIDER, "qualification", Outcome(lambda origin, text: refused.append(f"{origin}: {text}"))
+        loaded.items, PROVIDER, "qualification", ImportOutcome(lambda origin, text: refused.append(f"{origin}: {text}"))
     )
     assert not refused
     sink.tokens(loaded.tokens(PROVIDER, [service]))

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.port import Adapter, AdapterMisconfigured, Bsn, PatientKey
 from adapters.registry import GROUP, build, known
-from adapters.testing.contract import AdapterContract, Row
+from adapters.testing.contract import AdapterContract, ContractRow
 from profiles.fhir.codec import jsonio
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text("utf-8")
@@ -40,7 +40,7 @@ async def platform(request: httpx.Request) -> httpx.Response:
 
 class TestExample(AdapterContract):
     known, other, unknown = PatientKey(Bsn("999911120")), PatientKey(Bsn("999911132")), PatientKey(Bsn("999911144"))
-    rows = (Row("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),)
+    rows = (ContractRow("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),)
 
     @pytest.fixture(autouse=True)
     def _module(self, acme: Any) -> None:

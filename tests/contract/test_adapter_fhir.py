@@ -12,16 +12,16 @@ from timing import LONG
 from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
 from adapters.port import AdapterQuery, Batch
-from adapters.testing.contract import AdapterContract, Row
+from adapters.testing.contract import AdapterContract, ContractRow
 from adapters.testing.fake_ehr import FakeEhr
 from adapters.testing.faults import Fault
 from profiles.fhir.version import FhirVersion
 
 ROWS = (
-    Row("bgz-3", "problem", "Condition"),
-    Row("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),
-    Row("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),)),
-    Row("bgz-3", "patient", "Patient", (("_include", "Patient:general-practitioner"),)),
+    ContractRow("bgz-3", "problem", "Condition"),
+    ContractRow("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),
+    ContractRow("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),)),
+    ContractRow("bgz-3", "patient", "Patient", (("_include", "Patient:general-practitioner"),)),
 )
 PROFILE = "http://nictiz.nl/fhir/StructureDefinition/zib-Problem"
 
@@ -31,7 +31,7 @@ def connect(ehr: FakeEhr, **settings: Any) -> FhirAdapter:
     return FhirAdapter(FhirSettings(**config), httpx.ASGITransport(app=ehr))
 
 
-def ask(ehr: FakeEhr, row: Row, times: int = 1, **settings: Any) -> list[Batch]:
+def ask(ehr: FakeEhr, row: ContractRow, times: int = 1, **settings: Any) -> list[Batch]:
     async def whole() -> list[Batch]:
         adapter = connect(ehr, **settings)
         query = AdapterQuery(
@@ -94,7 +94,7 @@ class TestXmlEhr(AdapterContract):
 
 
 def test_the_ehr_filters_where_it_can_and_the_rest_is_left_to_the_gateway() -> None:
-    row = Row("pdfa-3", "documentReference", "DocumentReference", (("status", "superseded"), ("type", "x|y")))
+    row = ContractRow("pdfa-3", "documentReference", "DocumentReference", (("status", "superseded"), ("type", "x|y")))
     able = ask(FakeEhr(record()), row)[0]
     unable = ask(FakeEhr(record(), understands=frozenset({"patient"})), row)[0]
     assert [one["id"] for one in able.resources] == []
@@ -108,7 +108,7 @@ def test_a_search_on_codes_that_are_repaired_here_is_not_left_to_the_ehr() -> No
 
 
 def test_each_repair_leaves_a_note() -> None:
-    row = Row("bgz-3", "problem", "Condition", profiles={"Condition": [PROFILE]})
+    row = ContractRow("bgz-3", "problem", "Condition", profiles={"Condition": [PROFILE]})
     problem, person = ask(FakeEhr(record()), row)[0], ask(FakeEhr(record()), ROWS[3])[0]
     notes = {(note.resource, note.text, note.expression) for note in (*problem.trace, *person.trace)}
     assert ("Condition/c1", "code system URL corrected", "Condition.code.coding[0].system") in notes
@@ -130,7 +130,9 @@ def test_absolute_references_to_the_ehr_itself_are_made_relative() -> None:
 def test_a_profile_is_claimed_only_for_what_answers_the_question() -> None:
     lab = "http://nictiz.nl/fhir/StructureDefinition/zib-LaboratoryTestResult-Observation"
     search = (("category", "http://snomed.info/sct|275711006"),)
-    batch = ask(FakeEhr(record()), Row("bgz-3", "lab", "Observation", search, profiles={"Observation": [lab]}))[0]
+    batch = ask(FakeEhr(record()), ContractRow("bgz-3", "lab", "Observation", search, profiles={"Observation": [lab]}))[
+        0
+    ]
     assert [one.get("meta") for one in batch.resources] == [None]
 
 
@@ -176,7 +178,7 @@ def test_included_resources_are_fetched_when_the_ehr_does_not_include(understand
     ]
 
 
-SOURCES = Row("bgz-msz-2", "problem", "Condition", (("_revinclude", "Provenance:target"),))
+SOURCES = ContractRow("bgz-msz-2", "problem", "Condition", (("_revinclude", "Provenance:target"),))
 
 
 def provenance(id_: str, target: str) -> dict[str, Any]:

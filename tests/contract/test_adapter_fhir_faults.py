@@ -22,7 +22,7 @@ from adapters.port import (
     Reason,
     WrongPatient,
 )
-from adapters.settings import Limits
+from adapters.settings import SourceLimits
 from adapters.testing.fake_ehr import FakeEhr
 from adapters.testing.faults import Fault
 from profiles.fhir.version import FhirVersion
@@ -157,7 +157,7 @@ def fetch(ehr: FakeEhr, given: str = "b1", **limits: int) -> tuple[bytes | str |
     """The bytes of a document, "none" when there is none, or the error."""
 
     async def whole(url: str) -> bytes | str | AdapterError:
-        settings = FhirSettings(name="ehr", url=url, version=FhirVersion.STU3, limits=Limits(**limits))
+        settings = FhirSettings(name="ehr", url=url, version=FhirVersion.STU3, limits=SourceLimits(**limits))
         adapter = FhirAdapter(settings)
         deadline = time.monotonic() + (DEADLINE if ehr.fault in WAITS else LONG)
         query = AdapterQuery("p", ANNA_KEY, "pdfa-3", "binary", "read", "Binary", FhirVersion.STU3, deadline, id=given)

@@ -18,7 +18,7 @@ from adapters.fhir_http.adapter import FhirAdapter
 from adapters.fhir_http.settings import FhirSettings
 from adapters.guard import Guard, Whose
 from adapters.port import AdapterGarbage, AdapterQuery, AvailabilityQuery, Batch, Content, PatientKey, WrongPatient
-from adapters.testing.contract import AdapterContract, Row
+from adapters.testing.contract import AdapterContract, ContractRow
 from profiles.fhir.version import FhirVersion
 
 
@@ -131,10 +131,10 @@ def test_availability(one_person: str) -> None:
 class TestNodeServer(AdapterContract):
     known, other, unknown = ANNA_KEY, BRAM_KEY, NOBODY_KEY
     rows = (
-        Row("bgz-3", "problem", "Condition"),
-        Row("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),
-        Row("bgz-3", "patient", "Patient", (("_include", "Patient:general-practitioner"),)),
-        Row("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),)),
+        ContractRow("bgz-3", "problem", "Condition"),
+        ContractRow("bgz-3", "bodyWeight", "Observation", (("code", "http://loinc.org|29463-7"),), "operation"),
+        ContractRow("bgz-3", "patient", "Patient", (("_include", "Patient:general-practitioner"),)),
+        ContractRow("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),)),
     )
 
     @pytest.fixture(autouse=True)

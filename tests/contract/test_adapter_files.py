@@ -30,12 +30,12 @@ from adapters.port import (
     ServiceKey,
 )
 from adapters.registry import build
-from adapters.testing.contract import AdapterContract, Row
+from adapters.testing.contract import AdapterContract, ContractRow
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
 
-DOCUMENTS = Row("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),))
-PROBLEM = Row("bgz-3", "problem", "Condition", (("_include", "Condition:asserter"),))
+DOCUMENTS = ContractRow("pdfa-3", "documentReference", "DocumentReference", (("status", "current"),))
+PROBLEM = ContractRow("bgz-3", "problem", "Condition", (("_include", "Condition:asserter"),))
 
 
 def fill(folder: Path) -> Path:
@@ -86,7 +86,7 @@ def make_documents(folder: Path | str, **settings: Any) -> DocumentsAdapter:
     return made
 
 
-def query(row: Row, **changes: Any) -> AdapterQuery:
+def query(row: ContractRow, **changes: Any) -> AdapterQuery:
     fields = {
         "provider": "p",
         "patient": ANNA_KEY,
@@ -101,7 +101,7 @@ def query(row: Row, **changes: Any) -> AdapterQuery:
     return AdapterQuery(**(fields | changes))
 
 
-def find(adapter: Adapter, row: Row, **changes: Any) -> Batch:
+def find(adapter: Adapter, row: ContractRow, **changes: Any) -> Batch:
     return asyncio.run(_find(adapter, query(row, **changes)))
 
 
@@ -111,7 +111,12 @@ async def _find(adapter: Adapter, asked: AdapterQuery) -> Batch:
 
 class TestFolder(AdapterContract):
     known, other, unknown = ANNA_KEY, BRAM_KEY, NOBODY_KEY
-    rows = (PROBLEM, Row("bgz-3", "bodyWeight", "Observation"), Row("bgz-3", "patient", "Patient"), DOCUMENTS)
+    rows = (
+        PROBLEM,
+        ContractRow("bgz-3", "bodyWeight", "Observation"),
+        ContractRow("bgz-3", "patient", "Patient"),
+        DOCUMENTS,
+    )
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ def test_three_formats_in_one_folder_and_what_is_included(tmp_path: Path) -> Non
         ("Condition", "c2"),
         ("Practitioner", "gp"),
     }
-    weight = find(make_files(tmp_path / "files"), Row("bgz-3", "bodyWeight", "Observation")).resources[0]
+    weight = find(make_files(tmp_path / "files"), ContractRow("bgz-3", "bodyWeight", "Observation")).resources[0]
     assert str(weight["valueQuantity"]["value"]) == "71.50"
 
 

@@ -27,7 +27,7 @@ from adapters.port import (
     AvailabilityQuery,
     Batch,
     Bsn,
-    Level,
+    CoverageLevel,
     PatientKey,
     Reason,
     ServiceKey,
@@ -36,7 +36,7 @@ from adapters.port import (
 from adapters.registry import build
 from adapters.sql.adapter import SqlAdapter
 from adapters.sql.sample import DATA, MAPPING, SCHEMA, fill_sqlite
-from adapters.testing.contract import AdapterContract, Row
+from adapters.testing.contract import AdapterContract, ContractRow
 from profiles.fhir.version import FhirVersion
 
 JOKE, BRAM, NOOR, NOBODY = (PatientKey(Bsn(n)) for n in ("999951750", "999970239", "999956838", "999990019"))
@@ -73,8 +73,8 @@ BGZ = {
 }
 """The 28 rows of the BgZ and their types."""
 
-DOCUMENTS = Row("pdfa-3", "documentReference", "DocumentReference")
-ROWS = (Row("bgz-3", "problem", "Condition"), *(Row("bgz-3", *one) for one in BGZ.items()), DOCUMENTS)
+DOCUMENTS = ContractRow("pdfa-3", "documentReference", "DocumentReference")
+ROWS = (ContractRow("bgz-3", "problem", "Condition"), *(ContractRow("bgz-3", *one) for one in BGZ.items()), DOCUMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def connect(url: str, mapping: Path = MAPPING, **settings: Any) -> SqlAdapter:
     return adapter
 
 
-def ask(adapter: SqlAdapter, row: Row, patient: PatientKey = JOKE, seconds: float = 5) -> Batch:
+def ask(adapter: SqlAdapter, row: ContractRow, patient: PatientKey = JOKE, seconds: float = 5) -> Batch:
     query = AdapterQuery(
         "p",
         patient,
@@ -156,7 +156,7 @@ def test_every_row_of_the_bgz_is_deliverable(lite: str) -> None:
     adapter = connect(lite)
     levels = {adapter.capabilities.of("bgz-3", rule, FhirVersion.STU3, kind).level for rule, kind in BGZ.items()}
     asyncio.run(adapter.aclose())
-    assert levels == {Level.DELIVERABLE}
+    assert levels == {CoverageLevel.DELIVERABLE}
 
 
 @pytest.mark.postgres
@@ -172,7 +172,7 @@ def test_a_probe_asks_every_query_for_its_columns(lite: str, post: str) -> None:
 
 
 def test_a_value_keeps_its_digits(lite: str) -> None:
-    lab = ask(connect(lite), Row("bgz-3", "laboratoryTestResult", "Observation")).resources
+    lab = ask(connect(lite), ContractRow("bgz-3", "laboratoryTestResult", "Observation")).resources
     potassium = next(one for one in lab if one["id"] == "lab-kalium")
     assert str(potassium["valueQuantity"]["value"]) == "4.10"
     assert potassium["referenceRange"][0]["low"]["value"] == Decimal("3.5")
@@ -180,21 +180,21 @@ def test_a_value_keeps_its_digits(lite: str) -> None:
 
 
 def test_a_moment_gets_the_offset_of_its_day(lite: str) -> None:
-    weights = ask(connect(lite), Row("bgz-3", "bodyWeight", "Observation")).resources
+    weights = ask(connect(lite), ContractRow("bgz-3", "bodyWeight", "Observation")).resources
     assert {one["effectiveDateTime"] for one in weights} == {"2026-02-22T09:35:00+01:00", "2026-11-10T09:35:00+01:00"}
-    stay = ask(connect(lite), Row("bgz-3", "encounter", "Encounter")).resources[0]
+    stay = ask(connect(lite), ContractRow("bgz-3", "encounter", "Encounter")).resources[0]
     assert stay["period"]["start"].endswith("+02:00")
 
 
 def test_child_rows_become_repetitions(lite: str) -> None:
-    found = ask(connect(lite), Row("bgz-3", "allergyIntolerance", "AllergyIntolerance")).resources
+    found = ask(connect(lite), ContractRow("bgz-3", "allergyIntolerance", "AllergyIntolerance")).resources
     reactions = {one["id"]: len(one.get("reaction", ())) for one in found}
     assert reactions == {"allergy-penicilline": 2, "allergy-noten": 0}
 
 
 def test_what_is_included_comes_along_and_nothing_else(lite: str) -> None:
     search = (("_include", "MedicationRequest:medication"),)
-    batch = ask(connect(lite), Row("bgz-3", "medicationAgreement", "MedicationRequest", search))
+    batch = ask(connect(lite), ContractRow("bgz-3", "medicationAgreement", "MedicationRequest", search))
     kinds = [one["resourceType"] for one in batch.resources]
     assert kinds.count("Medication") == 2
     staff = {one["id"] for one in batch.resources if one["resourceType"] == "Practitioner"}
@@ -202,7 +202,7 @@ def test_what_is_included_comes_along_and_nothing_else(lite: str) -> None:
 
 
 def test_someone_without_data_has_an_empty_record_without_gaps(lite: str) -> None:
-    batch = ask(connect(lite), Row("bgz-3", "problem", "Condition"), NOOR)
+    batch = ask(connect(lite), ContractRow("bgz-3", "problem", "Condition"), NOOR)
     assert (list(batch.resources), list(batch.gaps), batch.patients) == ([], [], frozenset({"1003"}))
 
 
@@ -244,7 +244,7 @@ sections:
       subject: {reference: "=link('Patient', patient_id)"}
       clinicalStatus: =code(state, 'state')
 """
-PROBLEM = Row("bgz-3", "problem", "Condition")
+PROBLEM = ContractRow("bgz-3", "problem", "Condition")
 
 
 def tiny(tmp_path: Path, query: str, more: str = "") -> Path:

@@ -10,16 +10,16 @@ from timing import LONG
 
 from adapters.port import AdapterQuery, Bsn, PatientKey
 from adapters.sql.sample import fill_sqlite
-from adapters.testing.contract import Row
+from adapters.testing.contract import ContractRow
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation.run.evaluate import validator
 
 SANNE = PatientKey(Bsn("999932561"))
 BIRTH_CARE = (
-    Row("geboortezorg-1", "maternalRecord", "EpisodeOfCare"),
-    Row("geboortezorg-1", "prenatalVisits", "Encounter"),
-    Row("geboortezorg-1", "observationsOnRecord", "Observation"),
+    ContractRow("geboortezorg-1", "maternalRecord", "EpisodeOfCare"),
+    ContractRow("geboortezorg-1", "prenatalVisits", "Encounter"),
+    ContractRow("geboortezorg-1", "observationsOnRecord", "Observation"),
 )
 PACKAGES = ("zib2017-2.2.18", "bgz-1.1.1", "eafspraak-1.0.6", "geboortezorg-1.3.3")
 
@@ -30,7 +30,7 @@ async def everything(url: str) -> dict[tuple[str, str], Resource]:
     found: dict[tuple[str, str], Resource] = {}
     try:
         for person in (JOKE, BRAM, SANNE):
-            for row in (*(Row("bgz-3", *one) for one in BGZ.items()), DOCUMENTS, *BIRTH_CARE):
+            for row in (*(ContractRow("bgz-3", *one) for one in BGZ.items()), DOCUMENTS, *BIRTH_CARE):
                 query = AdapterQuery(
                     "p",
                     person,

@@ -13,8 +13,8 @@ from databases import KINDS, database
 from servers import Running, serving
 
 from gateway.intake.bulk import bring
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Item, parse
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputItem, parse
 from gateway.intake.sender import Door
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
@@ -86,12 +86,12 @@ def load(server: Running, document: bytes) -> list[str]:
 def imported(server: Running, document: bytes) -> tuple[list[str], list[str]]:
     """Import it: why something was refused, and the rules of what was found about documents."""
     engine, refused, found = open_engine(server.settings.database_url), [], []
-    outcome = Outcome(lambda _, text: refused.append(text), lambda _, finding: found.append(finding.rule))
+    outcome = ImportOutcome(lambda _, text: refused.append(text), lambda _, finding: found.append(finding.rule))
     gate = open_gate(server.settings)
     items = list(parse("test", document, "json", open_releases(gate), FhirVersion.STU3))
     intake = open_intake(engine, server.settings, gate)
     sender = intake.importer(PROVIDER, "epd", Door("operator", "test"))
-    bring(intake, sender, [item for item in items if isinstance(item, Item)], outcome)
+    bring(intake, sender, [item for item in items if isinstance(item, InputItem)], outcome)
     engine.dispose()
     return refused, found
 

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from world.intake_house import BSN, OTHER_BSN, PROVIDER, House, bundle, condition, house, patient, source, without
 
 from gateway.intake.bulk import Bulk, bring
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Item
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.store.schema import outbox, quarantine, verdict
 from gateway.store.schema import patient as patients
@@ -149,7 +149,7 @@ def by_import(form: str) -> Callable[[House, str, tuple[Resource, ...], Path], T
         gate = open_gate(hospital.settings)
         intake = open_intake(hospital.engine, hospital.settings, gate)
         sender = intake.importer(PROVIDER, name, Door("operator", "test"))
-        with Bulk(intake, sender, open_releases(gate), Outcome(refused)) as bulk:
+        with Bulk(intake, sender, open_releases(gate), ImportOutcome(refused)) as bulk:
             bulk.read([folder], FhirVersion.STU3)
             bulk.settle((FhirVersion.STU3,))
             for _records in bulk.store():
@@ -178,8 +178,8 @@ def by_memory(hospital: House, name: str, comes: tuple[Resource, ...], _folder: 
     refused = Refused(comes)
     intake = open_intake(hospital.engine, hospital.settings, open_gate(hospital.settings))
     versions = frozenset({FhirVersion.STU3})
-    items = [Item("memory", versions, one, json.dumps(one).encode(), "json") for one in comes]
-    bring(intake, intake.importer(PROVIDER, name, Door("operator", "test")), items, Outcome(refused))
+    items = [InputItem("memory", versions, one, json.dumps(one).encode(), "json") for one in comes]
+    bring(intake, intake.importer(PROVIDER, name, Door("operator", "test")), items, ImportOutcome(refused))
     return told_of(refused.found, comes)
 
 
@@ -254,9 +254,9 @@ def test_a_hint_places_only_what_nothing_else_places(hospital: House) -> None:
     comes = (observation("o1"), encounter("e1", "p1"), encounter("e2", "nobody"))
     refused.keys = [f"{one['resourceType']}/{one['id']}" for one in comes]
     items = [
-        Item("set", frozenset({FhirVersion.STU3}), one, b"{}", "json", patient="p2") for one in comes
+        InputItem("set", frozenset({FhirVersion.STU3}), one, b"{}", "json", patient="p2") for one in comes
     ]  # fmt: skip
-    bring(intake, intake.importer(PROVIDER, "epd", Door()), items, Outcome(refused))
+    bring(intake, intake.importer(PROVIDER, "epd", Door()), items, ImportOutcome(refused))
     assert [key for key, _ in refused.found] == ["Encounter/e2"]
     assert "Patient/nobody" in refused.found[0][1]
     with hospital.engine.connect() as connection:
@@ -268,10 +268,10 @@ def test_a_number_that_comes_beside_the_resource_is_the_patients(hospital: House
     """Test sets mask the BSN and bring it in a table; another number for the same patient is refused all the same."""
     intake = open_intake(hospital.engine, hospital.settings, open_gate(hospital.settings))
     sender = intake.importer(PROVIDER, "epd", Door())
-    items = [Item("set", frozenset({FhirVersion.STU3}), patient(bsn=None), b"{}", "json")]
-    bring(intake, sender, items, Outcome(), {"p1": BSN})
+    items = [InputItem("set", frozenset({FhirVersion.STU3}), patient(bsn=None), b"{}", "json")]
+    bring(intake, sender, items, ImportOutcome(), {"p1": BSN})
     refused = Refused([patient()])
-    bring(intake, sender, items, Outcome(refused), {"p1": OTHER_BSN})
+    bring(intake, sender, items, ImportOutcome(refused), {"p1": OTHER_BSN})
     assert "has another BSN" in refused.found[0][1]
     assert by_batch(hospital, "epd", (patient(bsn=BSN),), Path()) == {"Patient/p1": "taken"}
 

@@ -16,7 +16,7 @@ import uvicorn
 from security.pki import Identity, Pki
 from unit.auth_lists import listdocs as docs
 
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.model import ListKind
 from auth.clients.parse import parse
 from auth.peer.tls import TlsSettings, peer_check
@@ -43,7 +43,7 @@ class World:
     """The lists, the refusals that were told, and the gated application."""
 
     settings: TlsSettings
-    lists: Lists = field(default_factory=Lists)
+    lists: CurrentLists = field(default_factory=CurrentLists)
     refused: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

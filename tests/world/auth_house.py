@@ -26,7 +26,18 @@ from auth.crypto import digest
 from auth.events import Event
 from auth.login.oidc import OidcLogin
 from auth.login.port import Login
-from auth.ports import Available, Client, Function, Level, Peer, Person, Provider, Reason, Representation, ServiceInfo
+from auth.ports import (
+    AbsenceReason,
+    Available,
+    Client,
+    Function,
+    Level,
+    Peer,
+    Person,
+    Provider,
+    Representation,
+    ServiceInfo,
+)
 from auth.settings import AuthSettings, OidcSettings
 from auth.store.rows import Family, milliseconds
 from auth.store.store import metadata
@@ -135,7 +146,7 @@ class FakeHost:
             await anyio.sleep(self.slow)
         if self.fault is not None:
             raise self.fault
-        found = self.known.get(person.bsn, Available(frozenset(), Reason.NO_RELATION))
+        found = self.known.get(person.bsn, Available(frozenset(), AbsenceReason.NO_RELATION))
         return Available(found.services & services, found.reason, found.birth_date)
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[ports.AccessEntry]:

@@ -12,7 +12,7 @@ from profiles import zibs
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Finding, Validator, validator
 from profiles.validation.schema.packages import install
-from workbench.demo.world import FOLDER, Record, load
+from workbench.demo.world import FOLDER, WorldRecord, load
 
 WORLD = load(date(2026, 3, 31))
 PACKAGES = {
@@ -43,7 +43,7 @@ OWN = ("ziekenhuiszandoord", "ggzmerwerand", "geboortepraktijkdelinde")
 """Whose standards our own tables cover."""
 
 
-def ident(record: Record) -> str:
+def ident(record: WorldRecord) -> str:
     return f"{record.provider}-{record.person}-{record.version.value}"
 
 
@@ -52,7 +52,7 @@ OWN_RECORDS = [pytest.param(record, id=ident(record)) for record in WORLD.record
 
 
 @pytest.fixture(scope="module")
-def official(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Record], Validator]:
+def official(tmp_path_factory: pytest.TempPathFactory) -> Callable[[WorldRecord], Validator]:
     """The validator with the packages that a record's standards name."""
     cache = tmp_path_factory.mktemp("packages")
 
@@ -61,7 +61,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Record], Val
         folders = [install(shared("packages", name).read_bytes(), cache).folder for name in PACKAGES[key]]
         return validator(key[1], folders)
 
-    def judge(record: Record) -> Validator:
+    def judge(record: WorldRecord) -> Validator:
         own = (record.provider, record.version)
         return made(own if own in PACKAGES else ("", record.version))
 
@@ -80,7 +80,7 @@ def documented() -> dict[str, set[tuple[str, str]]]:
     return {id_: set(re.findall(r"`([^`]+)` `([^`]+)`", cell)) for id_, cell in rows}
 
 
-def check(judge: Validator, record: Record) -> None:
+def check(judge: Validator, record: WorldRecord) -> None:
     expected = {id_: found for id_, found in documented().items() if found}
     resources = (*record.resources, *record.pointed_at)
     found = {resource["id"]: errors(judge.validate(resource).findings) for resource in resources}
@@ -90,13 +90,13 @@ def check(judge: Validator, record: Record) -> None:
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_record_has_the_errors_that_are_documented_and_no_others(
-    official: Callable[[Record], Validator], record: Record
+    official: Callable[[WorldRecord], Validator], record: WorldRecord
 ) -> None:
     check(official(record), record)
 
 
 @pytest.mark.parametrize("record", OWN_RECORDS)
-def test_our_own_tables_find_the_same(record: Record) -> None:
+def test_our_own_tables_find_the_same(record: WorldRecord) -> None:
     check(zibs.validator(FhirVersion.STU3, ()), record)
 
 

@@ -15,7 +15,7 @@ from profiles.fhir.tree import Resource, local_reference
 from profiles.record.walk import references
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule, Standard
-from workbench.demo.world import FOLDER, Record, load
+from workbench.demo.world import FOLDER, WorldRecord, load
 
 DAY = date(2026, 3, 31)
 WORLD = load(DAY)
@@ -66,7 +66,7 @@ class Item:
         return str(self.data["id"])
 
 
-def answer(record: Record, standard: Standard, rule: RequestRule) -> Found:
+def answer(record: WorldRecord, standard: Standard, rule: RequestRule) -> Found:
     """What a search of this row finds in a record, with every episode of the record filled in."""
     items = {(item.type, item.id): item for item in map(Item, (*record.resources, *record.pointed_at))}
     episodes = ",".join(f"EpisodeOfCare/{id_}" for type_, id_ in items if type_ == "EpisodeOfCare")

@@ -17,7 +17,7 @@ from workbench.pgo.client import Patience, PgoClient, connect, tls
 from workbench.pgo.conversation import after_consent, refreshed, revoked
 from workbench.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
 from workbench.pgo.kept import keep, kept
-from workbench.pgo.oauth import AuthorizationRequest, Tokens, authorization_request
+from workbench.pgo.oauth import PendingAuthorization, Tokens, authorization_request
 from workbench.pgo.report import KitReport, save, show
 from workbench.pgo.walk import Aids, PageWalk, VisitError
 
@@ -163,13 +163,13 @@ def visit(
     _end(report, folder, as_json)
 
 
-async def _walked(walk: PageWalk, asked: AuthorizationRequest) -> dict[str, str]:
+async def _walked(walk: PageWalk, asked: PendingAuthorization) -> dict[str, str]:
     return await walk.authorize(
         asked, lambda page: errors.print(f"  {page.title} -> {page.pressed} ({page.milliseconds} ms)", markup=False)
     )
 
 
-def _by_hand(asked: AuthorizationRequest, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
+def _by_hand(asked: PendingAuthorization, dva: Endpoints, *, browser: bool, wait: float) -> dict[str, str]:
     click.echo(f"Open this address and go through the pages:\n\n{asked.url}\n", err=True)
 
     def ready() -> None:

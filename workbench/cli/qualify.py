@@ -91,7 +91,7 @@ def load(
     Documents get identifiers of their own, and files that lie on a web site become blank pages in this gateway, since
     the scripts test a server that serves its own documents; --as-published keeps them as they are.
     """
-    from gateway.intake.outcome import Outcome
+    from gateway.intake.outcome import ImportOutcome
     from workbench.qualify.stored import StoredSet
 
     if settings.mode != "test":
@@ -106,7 +106,7 @@ def load(
     with database(settings) as engine:
         for line in found.problems:
             _tell(line)
-        outcome = Outcome(lambda origin, reason: _tell(f"{origin}: {reason}"))
+        outcome = ImportOutcome(lambda origin, reason: _tell(f"{origin}: {reason}"))
         kept = StoredSet(engine, settings, found.bsn)
         kept.store(found.items, provider, source, outcome)
         kept.tokens(found.tokens(provider, services))

@@ -14,7 +14,7 @@ from gateway.version import SOFTWARE
 from workbench.demo import handbook
 from workbench.demo.ehr import pages as ehr
 from workbench.demo.ehr.switches import Switches
-from workbench.demo.world import FOLDER, Person, World, load
+from workbench.demo.world import FOLDER, World, WorldPerson, load
 from workbench.idp.provider import TestPerson, TestProvider
 
 POLICY = (
@@ -105,6 +105,6 @@ def _test_persons(world: World) -> list[TestPerson]:
     ]
 
 
-def _acts(person: Person, other: Person) -> list[Representation]:
+def _acts(person: WorldPerson, other: WorldPerson) -> list[Representation]:
     """On which grounds the person may act for the other one."""
     return [kind for actor, kind in other.representatives if actor == person.id]

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Engine
 
 from gateway.audit.record import AuditRecord
 from gateway.intake.bulk import bring
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Item
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.settings import Settings
 from gateway.store.unit import Owner, Unit
@@ -17,7 +17,7 @@ from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from workbench.demo.ehr.division import Division, Key
-from workbench.demo.world import Record, World, load
+from workbench.demo.world import World, WorldRecord, load
 
 
 def seed(
@@ -38,7 +38,7 @@ def seed(
     keys = keys_of(settings)
     gate = open_gate(settings)
     intake = open_intake(engine, settings, gate)
-    outcome = Outcome(_refuse)
+    outcome = ImportOutcome(_refuse)
     records: list[AuditRecord] = []
     for provider in world.providers:
         if provider.name in elsewhere:
@@ -66,13 +66,13 @@ def seed(
     return world
 
 
-def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mapping[Key, str]) -> Item:
+def _item(provider: str, version: FhirVersion, resource: Resource, owners: Mapping[Key, str]) -> InputItem:
     key = (str(resource.get("resourceType")), str(resource.get("id")))
     origin = f"{provider}: {'/'.join(key)}"
-    return Item(origin, frozenset({version}), resource, jsonio.dump(resource), "json", patient=owners.get(key, ""))
+    return InputItem(origin, frozenset({version}), resource, jsonio.dump(resource), "json", patient=owners.get(key, ""))
 
 
-def _known(connection: Connection, owner: Owner, world: World, record: Record, id_: str) -> None:
+def _known(connection: Connection, owner: Owner, world: World, record: WorldRecord, id_: str) -> None:
     """A person with a treatment relation, and no Patient resource in the store."""
     person = world.person(record.person)
     Unit(connection, owner, record.version).put_patient(id_, person.bsn, person.born)

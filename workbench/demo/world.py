@@ -30,7 +30,7 @@ Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class WorldProvider:
     """A care institution of the world. ``standards`` are the information standards it has data for, ``representation``
     the kinds of acting for somebody else that it allows (REP-01)."""
 
@@ -52,7 +52,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class WorldPerson:
     """A person of the world; ``defects`` says that the record is wrong on purpose (see world/defects.md).
 
     ``representatives`` are the ids of the persons who may act for this one, each with the kind of representation.
@@ -68,7 +68,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class WorldRecord:
     """What one provider holds of one person in one FHIR release: a treatment relation, and the person's own resources.
 
     ``pointed_at`` are the shared resources of the provider that the own ones refer to, directly or by each other:
@@ -87,8 +87,8 @@ class Record:
 class Mandate:
     """Who may act for whom, and on which ground."""
 
-    actor: Person
-    person: Person
+    actor: WorldPerson
+    person: WorldPerson
     kind: Representation
 
 
@@ -97,24 +97,24 @@ class World:
     """Everything, for one day."""
 
     day: date
-    providers: tuple[Provider, ...]
-    persons: tuple[Person, ...]
-    records: tuple[Record, ...]
+    providers: tuple[WorldProvider, ...]
+    persons: tuple[WorldPerson, ...]
+    records: tuple[WorldRecord, ...]
 
-    def provider(self, name: str) -> Provider:
+    def provider(self, name: str) -> WorldProvider:
         """The provider of this name. Raises KeyError."""
         return {provider.name: provider for provider in self.providers}[name]
 
-    def person(self, id_: str) -> Person:
+    def person(self, id_: str) -> WorldPerson:
         """The person with this id. Raises KeyError."""
         return {person.id: person for person in self.persons}[id_]
 
-    def record(self, provider: str, person: str, version: FhirVersion = FhirVersion.STU3) -> Record | None:
+    def record(self, provider: str, person: str, version: FhirVersion = FhirVersion.STU3) -> WorldRecord | None:
         """What the provider holds of the person in a FHIR release; None when there is no treatment relation."""
         wanted = (provider, person, version)
         return next((item for item in self.records if (item.provider, item.person, item.version) == wanted), None)
 
-    def patients_of(self, provider: str) -> tuple[Person, ...]:
+    def patients_of(self, provider: str) -> tuple[WorldPerson, ...]:
         """The persons with a treatment relation at the provider."""
         known = {record.person for record in self.records if record.provider == provider}
         return tuple(person for person in self.persons if person.id in known)
@@ -155,13 +155,13 @@ def load(day: date, folder: Path = FOLDER) -> World:
             versions = (FhirVersion.of(entry["fhir"]),) if "fhir" in entry else provider.versions[: 1 if own else None]
             for version in versions:
                 near = _pointed_at(own, provider.shared[version])
-                records.append(Record(provider.name, provider.source, row["id"], own, near, version))
+                records.append(WorldRecord(provider.name, provider.source, row["id"], own, near, version))
     return World(day, providers, tuple(persons), tuple(records))
 
 
-def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Provider:
+def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> WorldProvider:
     files = {version: folder / row["name"] / name for version, name in SHARED.items()}
-    return Provider(
+    return WorldProvider(
         name=row["name"],
         display=row["display"],
         kind=row["kind"],
@@ -179,10 +179,10 @@ def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Pr
     )
 
 
-def _person(row: Mapping[str, Any]) -> Person:
+def _person(row: Mapping[str, Any]) -> WorldPerson:
     born = date.fromisoformat(row["born"])
     acting = tuple((one["person"], Representation(one["kind"])) for one in row.get("representatives", ()))
-    return Person(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False), acting)
+    return WorldPerson(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False), acting)
 
 
 def _bundle(file: str | None, day: date, folder: Path, read: Read) -> tuple[Resource, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from profiles.fhir.tree import Resource
-from workbench.pgo.searches import Search
+from workbench.pgo.searches import SearchRequest
 
 SAID = (
     (r".*\(source ([a-z0-9-]+)\)", "transient", "Een deel ontbreekt: bronsysteem {} antwoordt nu niet."),
@@ -42,7 +42,7 @@ class Origin:
 class SearchAnswer:
     """What came back for one search. ``problems`` says in words what is missing and why."""
 
-    search: Search
+    search: SearchRequest
     status: int
     milliseconds: int
     matches: tuple[Resource, ...]

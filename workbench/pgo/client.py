@@ -19,13 +19,13 @@ from workbench.pgo.endpoints import Dva, EndpointError
 from workbench.pgo.oauth import (
     CORRELATION_ID,
     REQUEST_ID,
-    AuthorizationRequest,
+    PendingAuthorization,
     PgoError,
     TokenAnswer,
     Tokens,
     code_of,
 )
-from workbench.pgo.searches import Search, accept, first_searches, granted_rows, later_searches, waiting_rows
+from workbench.pgo.searches import SearchRequest, accept, first_searches, granted_rows, later_searches, waiting_rows
 
 AT_ONCE = 32
 """Searches under way at the same time."""
@@ -91,7 +91,7 @@ class PgoClient:
         self._dva = dva
         self._patience = patience
 
-    async def exchange(self, asked: AuthorizationRequest, code: str) -> TokenAnswer:
+    async def exchange(self, asked: PendingAuthorization, code: str) -> TokenAnswer:
         """Offer the code over the back channel (TOKEN-01, TOKEN-02, TOKEN-03). Raises httpx.HTTPError."""
         form = {
             "grant_type": "authorization_code",
@@ -101,7 +101,7 @@ class PgoClient:
         }
         return await self._post(self._dva.token_url, form, asked.correlation)
 
-    async def redeem(self, asked: AuthorizationRequest, answer: Mapping[str, str]) -> Tokens:
+    async def redeem(self, asked: PendingAuthorization, answer: Mapping[str, str]) -> Tokens:
         """The redirect that came back against tokens. Raises PgoError."""
         code = code_of(asked, answer)
         try:
@@ -133,7 +133,7 @@ class PgoClient:
         first = first_searches(self._dva, tokens)
         total = len(first) + len(waiting_rows(tokens))
 
-        async def one(search: Search) -> SearchAnswer:
+        async def one(search: SearchRequest) -> SearchAnswer:
             async with gate:
                 answer = await self.search(search, tokens)
             progress(answer, total)
@@ -146,7 +146,7 @@ class PgoClient:
         order = {id(row.rule): place for place, row in enumerate(granted_rows(tokens))}
         return tuple(sorted(answers, key=lambda answer: order[id(answer.search.rule)]))
 
-    async def search(self, search: Search, tokens: Tokens) -> SearchAnswer:
+    async def search(self, search: SearchRequest, tokens: Tokens) -> SearchAnswer:
         """One search, with as many of its pages as our patience reads. Nothing is raised for what goes wrong."""
         start = time.perf_counter()
         try:
@@ -239,7 +239,7 @@ class PgoClient:
         return TokenAnswer(response.status_code, response.headers, body if isinstance(body, dict) else {}, correlation)
 
 
-def _answer(search: Search, response: httpx.Response, milliseconds: int) -> SearchAnswer:
+def _answer(search: SearchRequest, response: httpx.Response, milliseconds: int) -> SearchAnswer:
     matches, included, problems = read(response.content)
     if response.status_code != 200 and not problems:
         problems = (f"De zorgaanbieder antwoordde met status {response.status_code}.",)

@@ -12,13 +12,13 @@ from workbench.pgo.client import PgoClient
 from workbench.pgo.endpoints import EndpointError
 from workbench.pgo.judge import of_redirect, of_tokens
 from workbench.pgo.kept import KeptVisit
-from workbench.pgo.oauth import AuthorizationRequest, PgoError, TokenAnswer, Tokens, code_of
+from workbench.pgo.oauth import PendingAuthorization, PgoError, TokenAnswer, Tokens, code_of
 from workbench.pgo.report import KitReport
 
 
 async def after_consent(
     pgo: PgoClient,
-    asked: AuthorizationRequest,
+    asked: PendingAuthorization,
     answer: Mapping[str, str],
     only: tuple[str, ...],
 ) -> tuple[KitReport, Tokens | None]:

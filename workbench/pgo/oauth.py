@@ -22,7 +22,7 @@ class PgoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class PendingAuthorization:
     """An authorization request that is under way."""
 
     provider: str
@@ -43,7 +43,7 @@ class Tokens:
     correlation: str
 
 
-def authorization_request(dva: Dva, provider: str, scope: str = "", born: date | None = None) -> AuthorizationRequest:
+def authorization_request(dva: Dva, provider: str, scope: str = "", born: date | None = None) -> PendingAuthorization:
     """A fresh authorization request (AUTH-08, AUTH-10); without a scope for all that the provider can deliver.
 
     ``born`` is the birth date of the person for whom somebody acts; the scope then says on which ground (REP-01).
@@ -61,10 +61,10 @@ def authorization_request(dva: Dva, provider: str, scope: str = "", born: date |
     if born is not None:
         query[BIRTH_DATE] = born.strftime("%Y%m%d")
     joint = "&" if "?" in dva.authorize_url else "?"
-    return AuthorizationRequest(provider, f"{dva.authorize_url}{joint}{urlencode(query)}", state, correlation)
+    return PendingAuthorization(provider, f"{dva.authorize_url}{joint}{urlencode(query)}", state, correlation)
 
 
-def code_of(asked: AuthorizationRequest, answer: Mapping[str, str]) -> str:
+def code_of(asked: PendingAuthorization, answer: Mapping[str, str]) -> str:
     """The code in the redirect that came back. Raises PgoError: cancelled, refused, or not an answer to our request."""
     if not secrets.compare_digest(answer.get("state", "").encode(), asked.state.encode()):
         raise PgoError("Dit antwoord hoort niet bij uw bezoek.", "state")

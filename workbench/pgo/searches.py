@@ -33,7 +33,7 @@ class GrantedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchRequest:
     """One search to send."""
 
     row: GrantedRow
@@ -68,7 +68,7 @@ def granted_rows(tokens: Tokens) -> Iterator[GrantedRow]:
                 yield GrantedRow(standard, service, rule)
 
 
-def first_searches(dva: Dva, tokens: Tokens) -> list[Search]:
+def first_searches(dva: Dva, tokens: Tokens) -> list[SearchRequest]:
     """The searches that need nothing but the token and the calendar. Raises EndpointError."""
     found = ((row, _known_values(row.rule)) for row in granted_rows(tokens))
     return [_search(dva, tokens, row, values) for row, values in found if values is not None]
@@ -79,7 +79,7 @@ def waiting_rows(tokens: Tokens) -> list[GrantedRow]:
     return [row for row in granted_rows(tokens) if row.waits]
 
 
-def later_searches(dva: Dva, tokens: Tokens, episodes: Mapping[str, Sequence[str]]) -> list[Search]:
+def later_searches(dva: Dva, tokens: Tokens, episodes: Mapping[str, Sequence[str]]) -> list[SearchRequest]:
     """The searches of the waiting rows, by the ids of the episodes that were found in each service."""
     return [
         _search(dva, tokens, row, {EPISODE: episodes[row.service.id]})
@@ -107,7 +107,7 @@ def _known_values(rule: RequestRule) -> Mapping[str, Sequence[str]] | None:
     return values
 
 
-def _search(dva: Dva, tokens: Tokens, row: GrantedRow, values: Mapping[str, Sequence[str]]) -> Search:
+def _search(dva: Dva, tokens: Tokens, row: GrantedRow, values: Mapping[str, Sequence[str]]) -> SearchRequest:
     pairs = []
     for one in row.rule.required:
         value = one.value
@@ -116,4 +116,4 @@ def _search(dva: Dva, tokens: Tokens, row: GrantedRow, values: Mapping[str, Sequ
             value = ",".join(value.replace(placeholder, each) for each in found) if placeholder in value else value
         pairs.append(f"{one.name}={quote(value, safe='/|:,$')}")
     path = f"{dva.resource(tokens.provider, row.service.id)}/{row.rule.path.lstrip('/')}"
-    return Search(row, path + ("?" + "&".join(pairs) if pairs else ""))
+    return SearchRequest(row, path + ("?" + "&".join(pairs) if pairs else ""))

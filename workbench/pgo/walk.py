@@ -11,7 +11,7 @@ import httpx
 from workbench.pgo import forms
 from workbench.pgo.client import PgoClient
 from workbench.pgo.endpoints import Dva
-from workbench.pgo.oauth import AuthorizationRequest, PgoError, Tokens, authorization_request
+from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens, authorization_request
 
 MOST_PAGES, MOST_HOPS = 12, 40
 
@@ -61,7 +61,7 @@ class PageWalk:
         self._aids = aids
         self._cookies: dict[tuple[str, str], str] = {}
 
-    async def authorize(self, asked: AuthorizationRequest, met: Met = lambda _page: None) -> dict[str, str]:
+    async def authorize(self, asked: PendingAuthorization, met: Met = lambda _page: None) -> dict[str, str]:
         """Landing, login and consent, to the answer that the browser would bring to the PGO. Raises VisitError."""
         response = await self._get(asked.url)
         hops = 0

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from gateway.cli.access import operator
 from gateway.intake.bulk import bring
-from gateway.intake.outcome import Outcome
-from gateway.intake.read import Item
+from gateway.intake.outcome import ImportOutcome
+from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.settings import Settings
 from gateway.wiring import open_gate, open_intake, recording, save_counts
@@ -25,13 +25,13 @@ class StoredSet:
         self._settings = settings
         self._bsn = bsn
 
-    def store(self, resources: Sequence[LoadItem], provider: str, source: str, outcome: Outcome) -> None:
+    def store(self, resources: Sequence[LoadItem], provider: str, source: str, outcome: ImportOutcome) -> None:
         """Store the fixtures, as an import of files would; what cannot be placed is told to ``outcome``.
 
         Raises AuditUnavailable.
         """
         items = [
-            Item(one.origin, frozenset({one.version}), one.resource, one.original, _short(one.media),
+            InputItem(one.origin, frozenset({one.version}), one.resource, one.original, _short(one.media),
                  patient=one.patient or "")
             for one in resources
         ]  # fmt: skip

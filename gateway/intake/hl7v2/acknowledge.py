@@ -19,7 +19,7 @@ _NUMBER = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ErrorSegment:
     """One ERR: severity (table 0516: E, W or I), code, text without values, and where."""
 
     severity: str
@@ -28,7 +28,7 @@ class Line:
     where: tuple[str, int, int] | None = None
 
     @classmethod
-    def of(cls, fault: MessageFault, severity: str = "E") -> "Line":
+    def of(cls, fault: MessageFault, severity: str = "E") -> "ErrorSegment":
         """The line that tells a fault."""
         return cls(severity, fault.code, fault.text, fault.where)
 
@@ -38,7 +38,7 @@ class Answered:
     """What is said about a message: AA, AE or AR. ``kept``: it is stored, or held for people, whatever the code."""
 
     code: str
-    lines: Sequence[Line] = field(default_factory=tuple)
+    lines: Sequence[ErrorSegment] = field(default_factory=tuple)
     kept: bool = False
 
 
@@ -98,7 +98,7 @@ def _wanted(condition: str, *, good: bool) -> bool:
     return {"AL": True, "NE": False, "ER": not good, "SU": good}.get(condition.upper(), True)
 
 
-def acknowledgement(header: Header, code: str, lines: Sequence[Line] = ()) -> bytes:
+def acknowledgement(header: Header, code: str, lines: Sequence[ErrorSegment] = ()) -> bytes:
     """One ACK: MSH, MSA with the control id of the message, and an ERR for every line."""
     at = datetime.now(UTC)
     names = "|".join(_again(header, number) for number in (5, 6, 3, 4))

@@ -51,7 +51,7 @@ def framed(message: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class MessageBatch:
     """The messages of a frame. ``opening`` holds FHS and BHS, ``counts`` what BTS and FTS say about how many."""
 
     messages: Sequence[bytes]
@@ -68,11 +68,11 @@ class Batch:
 _LINE = re.compile(rb"\r\n|\r|\n")
 
 
-def messages_of(frame: bytes) -> Batch:
+def messages_of(frame: bytes) -> MessageBatch:
     """Take a frame apart at each MSH; what is no message at all comes back as one, to be refused by name."""
     lines = [line for line in _LINE.split(frame.removeprefix(b"\xef\xbb\xbf")) if line.strip()]
     if sum(line.startswith(b"MSH") for line in lines) < 2 and not (lines and lines[0][:3] in (b"FHS", b"BHS")):
-        return Batch([frame])
+        return MessageBatch([frame])
     messages: list[list[bytes]] = []
     opening, counts = [], []
     for line in lines:
@@ -87,4 +87,4 @@ def messages_of(frame: bytes) -> Batch:
             messages[-1].append(line)
         elif name != b"FTS":
             messages.append([line])
-    return Batch([b"\r".join(one) + b"\r" for one in messages], opening, counts)
+    return MessageBatch([b"\r".join(one) + b"\r" for one in messages], opening, counts)

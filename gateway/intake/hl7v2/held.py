@@ -8,14 +8,14 @@ import msgspec
 from sqlalchemy import Engine, insert, select
 
 from auth.crypto import KeyRing
-from gateway.intake.hl7v2.acknowledge import Line
+from gateway.intake.hl7v2.acknowledge import ErrorSegment
 from gateway.store.schema import quarantine
 from profiles.fhir.version import FhirVersion
 
 
 def hold(
     engine: Engine, ring: KeyRing, provider: str, source: str, version: FhirVersion, raw: bytes, kind: str,
-    lines: Sequence[Line],
+    lines: Sequence[ErrorSegment],
 ) -> int:  # fmt: skip
     """Keep a message; the number of the item. The same message is held once. Raises SQLAlchemyError."""
     digest = hashlib.sha256(f"{provider}|{source}|hl7v2|".encode() + raw).digest()

@@ -6,10 +6,10 @@ from adapters.mapping.functions import key
 from gateway.intake.hl7v2.mapping import MessageMapping
 from gateway.intake.hl7v2.message import Message, MessageFault, SegmentLine
 from gateway.intake.hl7v2.special import numbers
-from gateway.intake.merge import Identity
+from gateway.intake.merge import IdentityStep
 
 
-def who_is_who(message: Message, mapping: MessageMapping) -> Sequence[Identity]:
+def who_is_who(message: Message, mapping: MessageMapping) -> Sequence[IdentityStep]:
     """What a message says about numbers of patients; none for other messages. Raises MessageFault."""
     kind = mapping.file.identity.get(message.kind)
     if kind is None:
@@ -19,14 +19,14 @@ def who_is_who(message: Message, mapping: MessageMapping) -> Sequence[Identity]:
         if len(persons) != 2:
             raise MessageFault("101", "a link is between two PID", where=("PID", 2, 0))
         first, second = (_number(mapping, message, one, "PID", 3) for one in persons)
-        return (Identity(kind, first[0], second[0], first[1], second[1]),)
+        return (IdentityStep(kind, first[0], second[0], first[1], second[1]),)
     steps = []
     for one in persons:
         prior = [other for other in message.around(one).patient if other.name == "MRG"]
         survivor = _number(mapping, message, one, "PID", 3)
         for merged in prior:
             old = _number(mapping, message, merged, "MRG", 1)
-            steps.append(Identity(kind, old[0], survivor[0], old[1], survivor[1]))
+            steps.append(IdentityStep(kind, old[0], survivor[0], old[1], survivor[1]))
     if not steps:
         raise MessageFault("101", "MRG-1: the number that ends is not there", where=("MRG", 1, 1))
     return steps

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.intake.hl7v2.row import Row
+from gateway.intake.hl7v2.row import SegmentRow
 from profiles.fhir.tree import Resource
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +27,7 @@ class KeepRule(BaseModel):
     fresh: tuple[str, ...] = ()
     otherwise: str | None = None
 
-    def sent(self, row: Row) -> bool:
+    def sent(self, row: SegmentRow) -> bool:
         """Whether the message says something about it."""
         if row.message.kind in self.fresh:
             return True
@@ -42,7 +42,7 @@ class KeepRule(BaseModel):
         )
 
 
-def kept(rules: Sequence[KeepRule], row: Row, made: Resource, stored: Resource | None) -> Resource:
+def kept(rules: Sequence[KeepRule], row: SegmentRow, made: Resource, stored: Resource | None) -> Resource:
     """The resource that a message makes, with what it says nothing about taken from what is stored."""
     known = stored or {}
     result = {**made}
@@ -60,7 +60,7 @@ def kept(rules: Sequence[KeepRule], row: Row, made: Resource, stored: Resource |
     return {name: value for name, value in result.items() if value not in (None, [], {})}
 
 
-def _with(made: Any, known: Any, rule: KeepRule, row: Row, name: str) -> Resource:
+def _with(made: Any, known: Any, rule: KeepRule, row: SegmentRow, name: str) -> Resource:
     """The object with one element settled, and the extensions beside it."""
     result: Resource = dict(made or {})
     old: Mapping[str, Any] = known if isinstance(known, dict) else {}
@@ -80,7 +80,7 @@ def _with(made: Any, known: Any, rule: KeepRule, row: Row, name: str) -> Resourc
     return result
 
 
-def _one_choice(result: Resource, row: Row) -> None:
+def _one_choice(result: Resource, row: SegmentRow) -> None:
     """Of deceased[x] one may stay: the day, unless it was just said that the person lives."""
     if "deceasedDateTime" not in result or "deceasedBoolean" not in result:
         return

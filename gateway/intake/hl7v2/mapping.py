@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adapters.mapping.file import StrictLoader
 from adapters.mapping.functions import functions
-from adapters.mapping.template import Compiler, Part, RecordError, TemplateError
+from adapters.mapping.template import Part, RecordError, TemplateCompiler, TemplateError
 from adapters.mapping.terms import TermMap, Terms
 from adapters.port import AdapterMisconfigured
 from gateway.intake.hl7v2.keep import KeepRule, kept
 from gateway.intake.hl7v2.message import Message, MessageFault, Place, SegmentLine
-from gateway.intake.hl7v2.row import ChildNames, Row
+from gateway.intake.hl7v2.row import ChildNames, SegmentRow
 from gateway.intake.hl7v2.untaken import Untaken, untaken
 from gateway.intake.tasks import ID, Key, Push, Task
 from profiles.fhir.codec import jsonio
@@ -35,7 +35,7 @@ Stored = Callable[[Key], tuple[Resource, int] | None]
 """What is served now under a type and id, with its version."""
 
 
-class Section(BaseModel):
+class MessageSection(BaseModel):
     """One kind of resource that comes out of a message: one for each segment that ``rows`` names."""
 
     model_config = _STRICT
@@ -76,7 +76,7 @@ class MessageFile(BaseModel):
     quiet: dict[str, str] = Field(default_factory=dict)
     """Places that are not taken and need no warning, each with the reason."""
 
-    sections: dict[str, Section]
+    sections: dict[str, MessageSection]
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +86,7 @@ class MessageFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    section: Section
+    section: MessageSection
     id_of: Part
     body: Part
     when: Part | None
@@ -107,7 +107,7 @@ class MessageMapping:
 
     def __init__(self, read: MessageFile) -> None:
         """Compile. Raises TemplateError."""
-        compiler = Compiler(functions(Terms(read.terms, read.systems)), frozenset(read.terms), ChildNames())
+        compiler = TemplateCompiler(functions(Terms(read.terms, read.systems)), frozenset(read.terms), ChildNames())
         self.file = read
         self.version = read.version
         self._systems = {name.upper(): url for name, url in read.systems.items()}
@@ -121,9 +121,9 @@ class MessageMapping:
             self._sections.append(_Compiled(section, parts[0], parts[1], conditions[0], conditions[1]))
         self.messages = frozenset(one for each in read.sections.values() for one in each.messages) | set(read.identity)
 
-    def row(self, message: Message, segment: SegmentLine) -> Row:
+    def row(self, message: Message, segment: SegmentLine) -> SegmentRow:
         """A segment as the row of a section."""
-        return Row(message, segment, self._systems)
+        return SegmentRow(message, segment, self._systems)
 
     def read(
         self,
@@ -204,7 +204,7 @@ class MessageMapping:
             )
         return made, used
 
-    def _task(self, one: _Compiled, row: Row, stored: Stored) -> Task | None:
+    def _task(self, one: _Compiled, row: SegmentRow, stored: Stored) -> Task | None:
         if one.when is not None and one.when.compute(row) is not True:
             return None
         kind = one.section.type

@@ -23,7 +23,7 @@ COLUMN = re.compile(
 CHILD = re.compile(r"([A-Z][A-Z0-9]{2})(?:_(\d{1,2}))?")
 
 
-class Row(dict[str, Any]):
+class SegmentRow(dict[str, Any]):
     """The columns of one segment. ``reads`` collects the places that were asked for."""
 
     def __init__(
@@ -125,7 +125,7 @@ class Row(dict[str, Any]):
 
     # --- child rows ------------------------------------------------------------------------------------------------
 
-    def child(self, name: str) -> "list[Row]":
+    def child(self, name: str) -> "list[SegmentRow]":
         """The child rows of a name. Raises KeyError for a name that is none."""
         if name in special.CHILDREN:
             return special.CHILDREN[name](self)
@@ -139,28 +139,28 @@ class Row(dict[str, Any]):
         count = len(line.repetitions(int(number))) if line else 0
         return [self.turn(segment, int(number), turn) for turn in range(count)]
 
-    def at(self, line: SegmentLine) -> "Row":
+    def at(self, line: SegmentLine) -> "SegmentRow":
         """This row, looking at one of several segments with the same name."""
         chosen = {**self.chosen, line.name: line}
-        return Row(self.message, self.anchor, self.systems, self.turns, chosen, self.reads)
+        return SegmentRow(self.message, self.anchor, self.systems, self.turns, chosen, self.reads)
 
-    def turn(self, segment: str, number: int, turn: int) -> "Row":
+    def turn(self, segment: str, number: int, turn: int) -> "SegmentRow":
         """This row, looking at one repetition of a field."""
         turns = {**self.turns, (segment, number): turn}
-        return Row(self.message, self.anchor, self.systems, turns, self.chosen, self.reads)
+        return SegmentRow(self.message, self.anchor, self.systems, turns, self.chosen, self.reads)
 
-    def beside(self, line: SegmentLine) -> "Row":
+    def beside(self, line: SegmentLine) -> "SegmentRow":
         """The row of another segment, read for the sake of this one: that does not make it used."""
-        return Row(self.message, line, self.systems)
+        return SegmentRow(self.message, line, self.systems)
 
 
 class _Children(Mapping[str, Any]):
     """The child rows by name, made when they are asked for."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: SegmentRow) -> None:
         self._row = row
 
-    def __getitem__(self, name: str) -> list[Row]:
+    def __getitem__(self, name: str) -> list[SegmentRow]:
         return self._row.child(name)
 
     def __iter__(self) -> Any:
@@ -177,4 +177,4 @@ class ChildNames:
         return isinstance(name, str) and (name in special.CHILDREN or CHILD.fullmatch(name) is not None)
 
 
-Special = Callable[[Row], Any]
+Special = Callable[[SegmentRow], Any]

@@ -12,9 +12,9 @@ import ssl
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.audit.trail import AuditUnavailable, Trail
-from gateway.intake.hl7v2.acknowledge import Answered, Header, Line, acknowledgement, batched, replies
-from gateway.intake.hl7v2.frames import Batch, Frames, framed, messages_of
-from gateway.intake.hl7v2.take import MessageTaker, Outcome
+from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment, Header, acknowledgement, batched, replies
+from gateway.intake.hl7v2.frames import Frames, MessageBatch, framed, messages_of
+from gateway.intake.hl7v2.take import MessageOutcome, MessageTaker
 from gateway.intake.settings import MllpSettings
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
@@ -107,12 +107,14 @@ class MllpListener:
             return [reply for raw in batch.messages for reply in await self._replies(raw)]
         return [batched(batch.opening, await self._batch(batch))]
 
-    async def _batch(self, batch: Batch) -> list[bytes]:
+    async def _batch(self, batch: MessageBatch) -> list[bytes]:
         if batch.complete:
             return [acknowledgement(Header(raw), said.code, said.lines) for raw in batch.messages
                     for said in (await self._said(raw),)]  # fmt: skip
         log.warning("%s: a batch without all its messages is refused", self._name)
-        line = Line("E", "102", "BTS-1: the batch does not hold as many messages as it says; nothing was stored")
+        line = ErrorSegment(
+            "E", "102", "BTS-1: the batch does not hold as many messages as it says; nothing was stored"
+        )
         return [acknowledgement(Header(raw), "AE", (line,)) for raw in batch.messages]
 
     async def _replies(self, raw: bytes) -> list[bytes]:
@@ -123,17 +125,17 @@ class MllpListener:
 
     async def _said(self, raw: bytes) -> Answered:
         try:
-            outcome: Outcome = await self._worker.run(lambda: self._take(raw))
+            outcome: MessageOutcome = await self._worker.run(lambda: self._take(raw))
             await note(self._trail, outcome.records)
             return outcome.said
         except (StoreUnavailable, AuditUnavailable, SQLAlchemyError) as fault:
             log.error("%s: store or audit unavailable: %s", self._name, type(fault.__cause__ or fault).__name__)
-            return Answered("AR", (Line("E", "207", "temporarily unavailable, not stored; send it again"),))
+            return Answered("AR", (ErrorSegment("E", "207", "temporarily unavailable, not stored; send it again"),))
         except Exception:
             log.exception("%s: unexpected fault", self._name)
-            return Answered("AR", (Line("E", "207", "an internal error, which was logged"),))
+            return Answered("AR", (ErrorSegment("E", "207", "an internal error, which was logged"),))
 
-    def _take(self, raw: bytes) -> Outcome:
+    def _take(self, raw: bytes) -> MessageOutcome:
         """Take it; in enhanced mode a message with faulty content is kept, as the commit answer says that it is."""
         outcome = self._taker.take(raw)
         header = Header(raw)
@@ -144,7 +146,7 @@ class MllpListener:
             and header[16].upper() in ("AL", "ER")
         ):
             self._taker.hold(raw, f"{header.component(9, 1)}^{header.component(9, 2)}", outcome.said.lines)
-            return Outcome(Answered("AE", outcome.said.lines, kept=True), outcome.records)
+            return MessageOutcome(Answered("AE", outcome.said.lines, kept=True), outcome.records)
         return outcome
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.audit.record import AuditRecord
-from gateway.intake.hl7v2.acknowledge import Answered, Line
+from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
 from gateway.intake.hl7v2.held import hold
 from gateway.intake.hl7v2.identity import who_is_who
 from gateway.intake.hl7v2.mapping import SHIPPED, Mapped, MessageMapping, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
-from gateway.intake.merge import Identity, NotOnePerson, carry_out, check
+from gateway.intake.merge import IdentityStep, NotOnePerson, carry_out, check
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import MllpSettings
@@ -32,7 +32,7 @@ MOST_WARNINGS = 20
 
 
 @dataclass(slots=True)
-class Outcome:
+class MessageOutcome:
     """What became of a message, and what the audit trail must hold before it is said."""
 
     said: Answered
@@ -51,7 +51,7 @@ class MessageTaker:
         self._provider = intake.settings.sources[name].provider
         self._production = production
 
-    def take(self, raw: bytes) -> Outcome:
+    def take(self, raw: bytes) -> MessageOutcome:
         """Carry out a message. Raises SQLAlchemyError when the store does not answer."""
         message: Message | None = None
         try:
@@ -59,11 +59,11 @@ class MessageTaker:
             return self._carry_out(message)
         except MessageFault as fault:
             log.warning("%s: message %s refused: %s", self.name, _control(message), fault.text)
-            return Outcome(Answered("AR" if fault.rejected else "AE", (Line.of(fault),)))
+            return MessageOutcome(Answered("AR" if fault.rejected else "AE", (ErrorSegment.of(fault),)))
         except NotOnePerson as fault:
-            return Outcome(Answered("AE", (Line("E", "204", str(fault)),)))
+            return MessageOutcome(Answered("AE", (ErrorSegment("E", "204", str(fault)),)))
         except (FormatError, Refusal) as fault:
-            return Outcome(Answered("AE", (Line("E", "102", str(fault)[:200]),)))
+            return MessageOutcome(Answered("AE", (ErrorSegment("E", "102", str(fault)[:200]),)))
 
     def read(self, raw: bytes) -> Message:
         """Take a message apart and see whether it is one for us. Raises MessageFault."""
@@ -79,12 +79,12 @@ class MessageTaker:
             raise MessageFault("101", "MSH-10: no message control id", where=("MSH", 1, 10))
         return message
 
-    def hold(self, raw: bytes, kind: str, lines: Sequence[Line]) -> int:
+    def hold(self, raw: bytes, kind: str, lines: Sequence[ErrorSegment]) -> int:
         """Keep a message for people to look at; the number in quarantine."""
         intake = self._intake
         return hold(intake.engine, intake.ring, self._provider, self.name, self.mapping.version, raw, kind, lines)
 
-    def _carry_out(self, message: Message) -> Outcome:
+    def _carry_out(self, message: Message) -> MessageOutcome:
         steps = who_is_who(message, self.mapping)
         if steps:
             self._check(message, steps)
@@ -107,8 +107,10 @@ class MessageTaker:
         except _Unwanted as fault:
             lines = _warnings(fault.mapped, "E")
             number = self.hold(message.raw, message.kind, lines)
-            told = Line("E", "207", f"the source wants nothing left out: kept in quarantine as {number}, not stored")
-            return Outcome(Answered("AE", (told, *lines), kept=True))
+            told = ErrorSegment(
+                "E", "207", f"the source wants nothing left out: kept in quarantine as {number}, not stored"
+            )
+            return MessageOutcome(Answered("AE", (told, *lines), kept=True))
         if steps and taken.answer.status < 400:
             with self._intake.engine.begin() as connection:
                 sender = self._intake.sender(self.name)
@@ -116,15 +118,15 @@ class MessageTaker:
                     carry_out(connection, sender, self.mapping.version, steps, message.raw, request_id)
                 )
         said = self._told(message, made[0], taken)
-        return Outcome(said, taken.records)
+        return MessageOutcome(said, taken.records)
 
-    def _check(self, message: Message, steps: Sequence[Identity]) -> None:
+    def _check(self, message: Message, steps: Sequence[IdentityStep]) -> None:
         """Before anything is stored. Raises MessageFault; the message is then in quarantine, for people to decide."""
         try:
             with reading(self._intake.engine).connect() as connection:
                 check(connection, self._intake.sender(self.name), self.mapping.version, steps)
         except NotOnePerson as fault:
-            number = self.hold(message.raw, message.kind, [Line("E", "204", str(fault))])
+            number = self.hold(message.raw, message.kind, [ErrorSegment("E", "204", str(fault))])
             text = f"{fault}; nothing was changed, the message is in quarantine as {number} for people to decide"
             raise MessageFault("204", text) from None
 
@@ -145,14 +147,16 @@ class MessageTaker:
         if status >= 400:
             texts = [str(issue["details"]["text"]) for issue in taken.answer.resource["issue"][:5]]
             if status in (503, 412):
-                return Answered("AR", (Line("E", "207", texts[0]),))
+                return Answered("AR", (ErrorSegment("E", "207", texts[0]),))
             code = "204" if status == 409 else "102"
-            return Answered("AE", tuple(Line("E", code, text) for text in texts), kept=status == 422 and _held(texts))
-        faults = [Line.of(fault) for fault in mapped.refused]
+            return Answered(
+                "AE", tuple(ErrorSegment("E", code, text) for text in texts), kept=status == 422 and _held(texts)
+            )
+        faults = [ErrorSegment.of(fault) for fault in mapped.refused]
         if faults:
             number = self.hold(message.raw, message.kind, faults)
             text = f"{len(faults)} segments were refused, the rest is stored; the message is in quarantine as {number}"
-            faults.append(Line("W", "207", text))
+            faults.append(ErrorSegment("W", "207", text))
         warnings = _warnings(mapped, "W")
         for line in (*faults, *warnings):
             log.warning("%s: message %s: %s", self.name, _control(message), line.text)
@@ -177,10 +181,14 @@ class _Unwanted(Exception):
         self.mapped = mapped
 
 
-def _warnings(mapped: Mapped, severity: str) -> tuple[Line, ...]:
-    lines = [Line(severity, "0" if severity == "W" else "207", str(one), one.where) for one in mapped.untaken]
+def _warnings(mapped: Mapped, severity: str) -> tuple[ErrorSegment, ...]:
+    lines = [ErrorSegment(severity, "0" if severity == "W" else "207", str(one), one.where) for one in mapped.untaken]
     more = len(lines) - MOST_WARNINGS
-    rest = [Line(severity, "0" if severity == "W" else "207", f"and {more} places more not taken")] if more > 0 else []
+    rest = (
+        [ErrorSegment(severity, "0" if severity == "W" else "207", f"and {more} places more not taken")]
+        if more > 0
+        else []
+    )
     return (*lines[:MOST_WARNINGS], *rest)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from profiles.fhir.codec.limits import MAX_SIZE
 from profiles.fhir.codec.xmldiv import NotPlain
-from profiles.fhir.codec.xmlplan import FHIR, Plans, plans, script_plans
-from profiles.fhir.codec.xmlread import Reader
+from profiles.fhir.codec.xmlplan import FHIR, ReleasePlans, plans, script_plans
+from profiles.fhir.codec.xmlread import XmlReader
 from profiles.fhir.codec.xmlwrite import Writer, escape
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -48,15 +48,15 @@ def dump_script(resource: Any) -> bytes:
     return _document(script_plans(), resource)
 
 
-def _read(known: Plans, data: bytes, max_size: int) -> Resource:
+def _read(known: ReleasePlans, data: bytes, max_size: int) -> Resource:
     if len(data) > max_size:
         raise FormatError(f"the document is larger than {max_size} bytes")
     data = data[3:] if data.startswith(_BOM) else data
     _require_utf8(data)
     try:
-        return Reader(known, data).read()
+        return XmlReader(known, data).read()
     except NotPlain:
-        return Reader(known, data, rebuild=True).read()
+        return XmlReader(known, data, rebuild=True).read()
 
 
 def dump(resource: Any, version: FhirVersion) -> bytes:
@@ -69,7 +69,7 @@ def fragment(resource: Any, version: FhirVersion) -> bytes:
     return Writer(plans(version)).text(resource).encode()
 
 
-def _document(known: Plans, resource: Any) -> bytes:
+def _document(known: ReleasePlans, resource: Any) -> bytes:
     return (_DECLARATION + Writer(known).text(resource, f' xmlns="{FHIR}"')).encode()
 
 

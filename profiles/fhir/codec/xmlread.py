@@ -10,11 +10,11 @@ from xml.parsers import expat
 from profiles.fhir.codec.limits import XML_DEPTH
 from profiles.fhir.codec.numbers import JSON_INTEGER, JSON_NUMBER, read_decimal, read_integer
 from profiles.fhir.codec.xmldiv import NarrativeReader
-from profiles.fhir.codec.xmlplan import FHIR, Kind, Plan, Plans, Slot
+from profiles.fhir.codec.xmlplan import FHIR, ElementForm, ReleasePlans, Slot, TypePlan
 from profiles.fhir.errors import FormatError
 
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-_TEXT, _COMPLEX, _RESOURCE = Kind.TEXT, Kind.COMPLEX, Kind.RESOURCE
+_TEXT, _COMPLEX, _RESOURCE = ElementForm.TEXT, ElementForm.COMPLEX, ElementForm.RESOURCE
 _SCHEMA_LOCATION = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 
 
@@ -23,17 +23,17 @@ class _Frame:
 
     __slots__ = ("node", "parent", "plan", "slot")
 
-    def __init__(self, slot: Slot | None, plan: Plan | None, node: dict[str, Any] | None, parent: Any) -> None:
+    def __init__(self, slot: Slot | None, plan: TypePlan | None, node: dict[str, Any] | None, parent: Any) -> None:
         self.slot = slot
         self.plan = plan
         self.node = node
         self.parent = parent
 
 
-class Reader:
+class XmlReader:
     """Reads one document. ``rebuild`` makes narratives from events instead of from their source text."""
 
-    def __init__(self, plans: Plans, data: bytes, *, rebuild: bool = False) -> None:
+    def __init__(self, plans: ReleasePlans, data: bytes, *, rebuild: bool = False) -> None:
         self._plans, self._data = plans, data
         self._stack: list[_Frame] = []
         self._root: dict[str, Any] = {}
@@ -148,7 +148,7 @@ class Reader:
     def _inside_plain(self, frame: _Frame, name: str, attributes: dict[str, str]) -> None:
         """A child of a primitive (an extension) or of an element that holds a resource."""
         slot = frame.slot
-        if slot is not None and slot.kind is Kind.RESOURCE:
+        if slot is not None and slot.kind is ElementForm.RESOURCE:
             if frame.node is not None:
                 raise FormatError("more than one resource in an element")
             self._resource(name, attributes, frame)
@@ -185,7 +185,7 @@ class Reader:
         frame = self._stack.pop()
         if frame.plan is None and frame.node is None and frame.slot is not None:
             held = frame.parent.get(frame.slot.name)
-            if held is None or (frame.slot.many and held[-1] is None) or frame.slot.kind is Kind.RESOURCE:
+            if held is None or (frame.slot.many and held[-1] is None) or frame.slot.kind is ElementForm.RESOURCE:
                 self._stack.append(frame)
                 raise FormatError("an element without a value or content")
 
@@ -221,11 +221,11 @@ def _without_prefix(name: str) -> str:
     return name if name.count(" ") < 2 else name.rpartition(" ")[0]
 
 
-def _typed(kind: Kind, value: str) -> Any:
+def _typed(kind: ElementForm, value: str) -> Any:
     """The JSON value of a number or boolean; what is neither stays text, for the validator to report."""
-    if kind is Kind.BOOLEAN:
+    if kind is ElementForm.BOOLEAN:
         return {"true": True, "false": False}.get(value, value)
-    if kind is Kind.INTEGER:
+    if kind is ElementForm.INTEGER:
         return read_integer(value) if _INTEGER.fullmatch(value) else value
     if JSON_INTEGER.fullmatch(value):
         return read_integer(value)

@@ -7,13 +7,13 @@ from typing import Any
 from profiles.fhir.codec.limits import XML_DEPTH
 from profiles.fhir.codec.numbers import JSON_INTEGER, JSON_NUMBER
 from profiles.fhir.codec.xhtml import checked_div
-from profiles.fhir.codec.xmlplan import Kind, Plan, Plans, Slot
+from profiles.fhir.codec.xmlplan import ElementForm, ReleasePlans, Slot, TypePlan
 from profiles.fhir.errors import FormatError
 
 _SPECIAL = re.compile('[&<>"\n\r\t\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL_IN = _SPECIAL.search
-_TEXT, _COMPLEX, _ATTRIBUTE = Kind.TEXT, Kind.COMPLEX, Kind.ATTRIBUTE
+_TEXT, _COMPLEX, _ATTRIBUTE = ElementForm.TEXT, ElementForm.COMPLEX, ElementForm.ATTRIBUTE
 _ESCAPES = {ord(char): f"&#{ord(char)};" for char in "\n\r\t"} | str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 )
@@ -31,7 +31,7 @@ def escape(text: str) -> str:
 class Writer:
     """Writes one resource. Errors say where, as a path below the resource."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, plans: ReleasePlans) -> None:
         self._plans = plans
         self._out: list[str] = []
 
@@ -57,7 +57,7 @@ class Writer:
         else:
             self._out.append(f"</{name}>")
 
-    def _children(self, node: dict[str, Any], plan: Plan, depth: int) -> None:
+    def _children(self, node: dict[str, Any], plan: TypePlan, depth: int) -> None:
         if depth > XML_DEPTH - 2:  # the reader counts this element and its children too
             raise FormatError(f"nested deeper than {XML_DEPTH}")
         for slot, value, extras in _ordered(node, plan):
@@ -105,7 +105,7 @@ class Writer:
                 self._extended(slot, shown, extras, depth)
         elif kind is _COMPLEX:
             self._complex(slot, value, depth)
-        elif kind is Kind.RESOURCE:
+        elif kind is ElementForm.RESOURCE:
             self._out.append(slot.head + ">")
             self._resource(value, "", depth + 2)  # the holder and the resource
             self._out.append(slot.close)
@@ -150,7 +150,7 @@ class Writer:
         self._out.append(slot.close)
 
 
-def _ordered(node: dict[str, Any], plan: Plan) -> list[tuple[Slot, Any, Any]]:
+def _ordered(node: dict[str, Any], plan: TypePlan) -> list[tuple[Slot, Any, Any]]:
     """The child elements with their values and extras, in the order of the specification."""
     slots = plan.write
     last = -1
@@ -174,7 +174,7 @@ def _ordered(node: dict[str, Any], plan: Plan) -> list[tuple[Slot, Any, Any]]:
     return found
 
 
-def _extras_slot(key: str, value: Any, plan: Plan) -> Slot | None:
+def _extras_slot(key: str, value: Any, plan: TypePlan) -> Slot | None:
     """The slot that ``_name`` belongs to; None for resourceType, FormatError for an unknown property."""
     slot = plan.write.get(key[1:]) if key.startswith("_") else None
     if slot is not None and slot.primitive:
@@ -194,22 +194,25 @@ def _attribute(value: Any, name: str) -> str:
     return escape(value)
 
 
-def _primitive(kind: Kind, value: Any) -> str:
+def _primitive(kind: ElementForm, value: Any) -> str:
     """The attribute value of a primitive. What would be read back as another JSON value is refused."""
     if isinstance(value, str):
-        if kind is Kind.TEXT:
+        if kind is ElementForm.TEXT:
             return escape(value)
-        reads_back = {Kind.BOOLEAN: value in ("true", "false"), Kind.INTEGER: JSON_INTEGER.fullmatch(value) is not None}
+        reads_back = {
+            ElementForm.BOOLEAN: value in ("true", "false"),
+            ElementForm.INTEGER: JSON_INTEGER.fullmatch(value) is not None,
+        }
         if reads_back.get(kind, JSON_NUMBER.fullmatch(value) is not None):
             raise FormatError("must not be a string")
         return escape(value)
     if value is True or value is False:
-        if kind is Kind.BOOLEAN:
+        if kind is ElementForm.BOOLEAN:
             return "true" if value else "false"
-    elif kind is Kind.DECIMAL and isinstance(value, int | Decimal):
+    elif kind is ElementForm.DECIMAL and isinstance(value, int | Decimal):
         shown = str(value)
         if JSON_NUMBER.fullmatch(shown):
             return shown
-    elif kind is Kind.INTEGER and isinstance(value, int):
+    elif kind is ElementForm.INTEGER and isinstance(value, int):
         return str(value)
-    raise FormatError(f"must be a {kind.name.lower() if kind is not Kind.TEXT else 'string'}")
+    raise FormatError(f"must be a {kind.name.lower() if kind is not ElementForm.TEXT else 'string'}")

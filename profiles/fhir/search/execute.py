@@ -12,7 +12,7 @@ from profiles.fhir.search.search import Search
 from profiles.fhir.tree import Resource
 
 
-class Held(Protocol):
+class HeldResource(Protocol):
     """A resource as someone holds it."""
 
     @property
@@ -28,7 +28,7 @@ class Held(Protocol):
         """The resource itself."""
 
 
-H = TypeVar("H", bound=Held)
+H = TypeVar("H", bound=HeldResource)
 Find = Callable[[str, str], H | None]
 HeldByType = Callable[[str], Iterable[H]]
 

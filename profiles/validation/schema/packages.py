@@ -21,7 +21,7 @@ __all__ = [
     "CORE",
     "MAX_ARCHIVE",
     "Entry",
-    "Missing",
+    "MissingDependency",
     "Package",
     "PackageError",
     "check_dependencies",
@@ -141,7 +141,7 @@ def satisfies(version: str, wanted: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingDependency:
     """A dependency that is not in the cache, and what stands in for it (another version), if anything."""
 
     package: str
@@ -150,7 +150,7 @@ class Missing:
     instead: str | None
 
 
-def check_dependencies(package: Package, present: Iterable[Package]) -> list[Missing]:
+def check_dependencies(package: Package, present: Iterable[Package]) -> list[MissingDependency]:
     """The dependencies of a package that the present packages do not meet."""
     by_name: dict[str, list[Package]] = {}
     for other in present:
@@ -160,7 +160,7 @@ def check_dependencies(package: Package, present: Iterable[Package]) -> list[Mis
         candidates = by_name.get(name, [])
         if not any(satisfies(other.version, wanted) for other in candidates):
             instead = max(candidates, key=lambda other: version_key(other.version)).label if candidates else None
-            problems.append(Missing(package.label, name, wanted, instead))
+            problems.append(MissingDependency(package.label, name, wanted, instead))
     return problems
 
 

@@ -23,7 +23,7 @@ from world.auth_house import (
 )
 
 from auth.ages import today
-from auth.ports import Available, Level, Reason
+from auth.ports import AbsenceReason, Available, Level
 
 pytestmark = pytest.mark.anyio
 
@@ -332,7 +332,7 @@ async def test_rep_07_a_kind_that_the_provider_does_not_offer(house_with: Callab
 
 async def test_ui_07_reasons_of_the_source_reach_the_person(house: House) -> None:
     """Mission context, section 7: the page says which; the client does not hear it."""
-    house.host.known[P1] = Available(frozenset(), Reason.WITHHELD, date(1980, 1, 1))
+    house.host.known[P1] = Available(frozenset(), AbsenceReason.WITHHELD, date(1980, 1, 1))
     page = await house.pgo().to_consent()
     assert "behandelaar" in page.text
 

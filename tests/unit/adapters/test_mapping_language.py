@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.mapping import formula
-from adapters.mapping.compiled import CompiledSection, Tally, compile_mapping
+from adapters.mapping.compiled import CompiledSection, UnmappedTally, compile_mapping
 from adapters.mapping.file import MappingFile, read_mapping
 from adapters.mapping.formula import FormulaError
 from adapters.mapping.functions import functions
-from adapters.mapping.template import Compiler, RecordError, TemplateError
+from adapters.mapping.template import RecordError, TemplateCompiler, TemplateError
 from adapters.mapping.terms import TermMap, Terms
 from adapters.port import AdapterMisconfigured, WrongPatient
 
@@ -35,7 +35,7 @@ TERMS = Terms(
 
 
 def compute(source: Any, **row: Any) -> Any:
-    compiler = Compiler(functions(TERMS), frozenset(TERMS.maps), frozenset({"children"}))
+    compiler = TemplateCompiler(functions(TERMS), frozenset(TERMS.maps), frozenset({"children"}))
     return compiler.part(source, "here").compute(row)
 
 
@@ -196,7 +196,7 @@ def test_rows_become_resources_as_they_stream() -> None:
             number += 1
             yield {"patient_id": 7, "problem_id": number, "name": "x"}
 
-    made = section().run(endless(), "7", {}, Tally())
+    made = section().run(endless(), "7", {}, UnmappedTally())
     assert next(made) == {
         "resourceType": "Condition",
         "id": "1",
@@ -209,7 +209,7 @@ def test_rows_become_resources_as_they_stream() -> None:
 def test_a_row_of_another_patient_is_an_incident() -> None:
     rows = [{"patient_id": "8", "problem_id": 1, "name": "x"}]
     with pytest.raises(WrongPatient):
-        list(section().run(rows, "7", {}, Tally()))
+        list(section().run(rows, "7", {}, UnmappedTally()))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from adapters.port import (
     Bsn,
     Capabilities,
     Coverage,
-    Level,
+    CoverageLevel,
     LocalId,
     PatientKey,
     Reason,
@@ -79,15 +79,15 @@ def test_a_moment_of_fetching_has_a_zone() -> None:
 
 def test_the_most_precise_coverage_counts() -> None:
     found = Capabilities(
-        rows={("bgz-3", "problem"): Coverage(Level.PARTLY, "no site")},
-        types={(FhirVersion.STU3, "Condition"): Coverage(Level.DELIVERABLE)},
+        rows={("bgz-3", "problem"): Coverage(CoverageLevel.PARTLY, "no site")},
+        types={(FhirVersion.STU3, "Condition"): Coverage(CoverageLevel.DELIVERABLE)},
     )
     levels = [
         found.of("bgz-3", "problem", FhirVersion.STU3, "Condition").level,
         found.of("ggz-2", "problem", FhirVersion.STU3, "Condition").level,
         found.of("ggz-2", "problem", FhirVersion.R4, "Condition").level,
     ]
-    assert levels == [Level.PARTLY, Level.DELIVERABLE, Level.NO]
+    assert levels == [CoverageLevel.PARTLY, CoverageLevel.DELIVERABLE, CoverageLevel.NO]
 
 
 def test_an_error_becomes_a_gap_with_its_public_text_only() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from timing import work_below
 
 from auth.ports import Representation
-from auth.scope import Dialect, Kind, ScopeError, granted, is_name, parse, parse_legacy
+from auth.scope import Dialect, ScopeError, ScopeKind, granted, is_name, parse, parse_legacy
 
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8)
 SEGMENTS = st.tuples(LETTERS, st.integers(0, 9999).map(str), LETTERS).map("".join)
@@ -19,14 +19,14 @@ def test_what_is_granted_can_be_asked(name: str, services: list[str]) -> None:
     """SCOPE-02, SCOPE-09: a token's scope is a valid request of dialect M for the same services."""
     ask = parse(granted(Dialect.C, name, services))
     assert (ask.kind, ask.dialect, ask.provider, set(ask.services)) == (
-        Kind.COMBINATIONS, Dialect.M, name, set(services),
+        ScopeKind.COMBINATIONS, Dialect.M, name, set(services),
     )  # fmt: skip
 
 
 @given(NAMES)
 def test_a_provider_name_alone_is_dialect_c(name: str) -> None:
     """VER-04, SCOPE-01, REP-01."""
-    assert (parse(name).kind, parse(name).provider) == (Kind.PROVIDER, name)
+    assert (parse(name).kind, parse(name).provider) == (ScopeKind.PROVIDER, name)
     for kind in Representation:
         assert parse(f"{name} {kind}").representation is kind
 
@@ -36,7 +36,7 @@ def test_subscriptions(name: str, service: str, days: int) -> None:
     """SCOPE-04: combined with nothing else."""
     text = f"subscribe~{days}/{name}~{service}"
     ask = parse(text)
-    assert (ask.kind, ask.days, ask.services) == (Kind.SUBSCRIBE, days, (service,))
+    assert (ask.kind, ask.days, ask.services) == (ScopeKind.SUBSCRIBE, days, (service,))
     assert granted(Dialect.C, name, [service], days) == text
     with pytest.raises(ScopeError):
         parse(f"{text} {name}~{service}")
@@ -49,7 +49,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ask = parse(text)
     except ScopeError:
         return
-    if ask.kind is Kind.COMBINATIONS:
+    if ask.kind is ScopeKind.COMBINATIONS:
         assert " ".join(f"{ask.provider}~{service}" for service in ask.services) == text
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from auth.errors import REFUSALS
 from auth.pages.catalogue import CATALOGUE, choose_language
-from auth.ports import Reason
+from auth.ports import AbsenceReason
 from auth.settings import AuthSettings
 from workbench.idp.provider import CATALOGUE as LOGIN_TEXTS
 
@@ -82,7 +82,7 @@ def test_both_languages_say_the_same_things() -> None:
 
 def test_every_reason_has_a_text() -> None:
     """Mission context, section 7."""
-    assert {str(reason) for reason in Reason} <= CATALOGUE["nl"]["reason"].keys()
+    assert {str(reason) for reason in AbsenceReason} <= CATALOGUE["nl"]["reason"].keys()
 
 
 def test_dutch_sentences_are_short() -> None:

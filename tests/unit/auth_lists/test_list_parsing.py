@@ -14,15 +14,23 @@ from timing import work_below
 from unit.auth_lists import listdocs as docs
 
 from auth.clients import parse as parse_module
-from auth.clients.model import UNNAMED_INTERFACE, ClientList, ListError, ListKind, ProviderList, ServiceNames, Whitelist
+from auth.clients.model import (
+    UNNAMED_INTERFACE,
+    HostWhitelist,
+    ListError,
+    ListKind,
+    OAuthClientList,
+    ProviderList,
+    ServiceNameList,
+)
 from auth.clients.parse import parse
 
 WHL, OCL, ZAL, GNL = ListKind.WHITELIST, ListKind.CLIENTS, ListKind.PROVIDERS, ListKind.NAMES
 
 
-def read_clients(data: bytes) -> ClientList:
+def read_clients(data: bytes) -> OAuthClientList:
     found = parse(OCL, data)
-    assert isinstance(found, ClientList)
+    assert isinstance(found, OAuthClientList)
     return found
 
 
@@ -37,7 +45,7 @@ def read_providers(data: bytes) -> ProviderList:
 
 def test_a_whitelist_is_a_mapping_of_hosts() -> None:
     found = parse(WHL, docs.whitelist())
-    assert isinstance(found, Whitelist)
+    assert isinstance(found, HostWhitelist)
     assert list(found) == [docs.PGO, docs.MAP, docs.NODE]
     assert found.heading.number == 7
     assert found.heading.issued.isoformat() == docs.STAMP
@@ -48,7 +56,7 @@ def test_a_whitelist_is_a_mapping_of_hosts() -> None:
 def test_a_whitelist_holds_exact_names_only(host: str) -> None:
     """TLS-08, LIST-09."""
     found = parse(WHL, docs.whitelist())
-    assert isinstance(found, Whitelist)
+    assert isinstance(found, HostWhitelist)
     assert not found.holds(host)
 
 
@@ -381,4 +389,4 @@ def test_damaged_lists_are_read_or_refused_but_never_crash(kind: ListKind, data:
         return
     assert found.kind is kind
     assert found.heading.number > 0
-    assert isinstance(found, Whitelist | ClientList | ProviderList | ServiceNames)
+    assert isinstance(found, HostWhitelist | OAuthClientList | ProviderList | ServiceNameList)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from unit.auth_lists import listdocs as docs
 
 from auth.clients.copies import Copies
-from auth.clients.lists import Lists
+from auth.clients.lists import CurrentLists
 from auth.clients.model import ListKind
 from auth.clients.notices import Notice, NoticeType
 from auth.clients.open import NoSource, open_lists
@@ -49,7 +49,7 @@ class Desk:
         self.heard: list[Notice] = []
         self.node = node or FakeNode()
         self.now = datetime.now(UTC)
-        self.lists = Lists(self.heard.append, lambda: self.now)
+        self.lists = CurrentLists(self.heard.append, lambda: self.now)
         self.copies = Copies(folder, self.node.name, self.heard.append)
         self.puller = Puller(self.lists, self.node, self.copies, notify=self.heard.append)
 
@@ -198,7 +198,7 @@ def test_the_schedule_goes_on_after_faults(caplog: pytest.LogCaptureFixture) -> 
                 raise RuntimeError("unforeseen")
             return self.documents[kind] or b""
 
-    node, lists = Moody(), Lists()
+    node, lists = Moody(), CurrentLists()
     puller = Puller(lists, node, interval_seconds=0.01)
     asyncio.run(_run_for(puller, lambda: lists.whitelist.holds(docs.PGO)))
     assert lists.state.usable()
@@ -251,7 +251,7 @@ def _faults(
     hosts: tuple[str, ...] = HOSTS,
     names: bytes = DOCUMENTS[GNL],
 ) -> tuple[str, ...]:
-    lists = Lists()
+    lists = CurrentLists()
     node = FakeNode({WHL: docs.whitelist(hosts), OCL: docs.clients(), ZAL: docs.providers(entries), GNL: names})
     asyncio.run(Puller(lists, node).refresh())
     ours = Ourselves(frozenset(HOSTS), "2", {NAME: services})

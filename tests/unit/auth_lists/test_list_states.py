@@ -7,7 +7,7 @@ import pytest
 from unit.auth_lists import listdocs as docs
 
 from auth.clients.diff import differences
-from auth.clients.lists import Copy, Lists
+from auth.clients.lists import Copy, CurrentLists
 from auth.clients.model import AnyList, ListKind
 from auth.clients.notices import Notice, NoticeType
 from auth.clients.parse import parse
@@ -34,7 +34,7 @@ class World:
     def __init__(self) -> None:
         self.clock = Clock()
         self.heard: list[Notice] = []
-        self.lists = Lists(self.heard.append, self.clock)
+        self.lists = CurrentLists(self.heard.append, self.clock)
 
     def offer(self, *data: tuple[ListKind, bytes]) -> list[NoticeType]:
         """Offer lists; the types of the notices that came of it, news of change left out."""
@@ -114,7 +114,7 @@ def test_the_lists_of_one_fetch_come_into_use_together(world: World) -> None:
     world.offer(*ALL)
     old = world.lists.view()
     seen: list[tuple[int, int]] = []
-    world.lists = Lists(
+    world.lists = CurrentLists(
         lambda notice: seen.append((world.lists.whitelist.heading.number, world.lists.clients.heading.number)),
         world.clock,
     )

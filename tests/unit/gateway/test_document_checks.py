@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.documents.pdfa import check as check_pdf
-from gateway.documents.reference import Document, check
+from gateway.documents.reference import KnownDocument, check
 from workbench.demo.world import FOLDER
 
 LETTER = FOLDER / "ziekenhuiszandoord/documents/joke-ontslagbrief.pdf"
@@ -141,7 +141,7 @@ def reference(content: bytes, **changes: Any) -> dict[str, Any]:
 )
 def test_a_reference_is_held_against_its_content(changes: dict[str, Any], expected: set[str]) -> None:
     content = LETTER.read_bytes()
-    known = {"letter": Document.of(content, "application/pdf")}
+    known = {"letter": KnownDocument.of(content, "application/pdf")}
     found = {finding.rule for finding in check(reference(content, **changes), known.get)} - {"pdfa-not-checked"}
     assert found == expected
 
@@ -150,12 +150,12 @@ def test_type_author_and_date_are_asked_for() -> None:
     bare = reference(b"")
     for name in ("type", "author", "indexed"):
         del bare[name]
-    known = {"letter": Document(0, hashlib.sha1(b"").digest())}
+    known = {"letter": KnownDocument(0, hashlib.sha1(b"").digest())}
     assert {finding.rule for finding in check(bare, known.get)} == {"document-kind", "document-author", "document-date"}
 
 
 def test_of_a_document_stored_before_size_and_hash_are_compared() -> None:
     content = LETTER.read_bytes()
-    known = {"letter": Document(len(content), hashlib.sha1(content).digest())}
+    known = {"letter": KnownDocument(len(content), hashlib.sha1(content).digest())}
     assert not check(reference(content), known.get)
     assert {finding.rule for finding in check(reference(content, size=1), known.get)} == {"document-size"}

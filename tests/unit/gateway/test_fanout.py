@@ -17,14 +17,14 @@ from adapters.port import (
     Capabilities,
     Content,
     Coverage,
-    Level,
+    CoverageLevel,
     LocalId,
     PatientKey,
     Reason,
     WrongPatient,
 )
 from gateway.collect.breaker import Breaker
-from gateway.collect.fanout import FanOut, Source
+from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.live import held_of, servable, served_id
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -40,7 +40,7 @@ def condition(id_: str, patient: str = "p") -> Resource:
 class Plain:
     """An adapter that answers what a function gives, and counts how often it was asked."""
 
-    def __init__(self, name: str, answer: Answer, level: Level = Level.DELIVERABLE) -> None:
+    def __init__(self, name: str, answer: Answer, level: CoverageLevel = CoverageLevel.DELIVERABLE) -> None:
         self.name = name
         self.capabilities = Capabilities(otherwise=Coverage(level))
         self.answer = answer
@@ -86,7 +86,7 @@ def query(seconds: float = 0.3) -> AdapterQuery:
 
 
 def fan(*adapters: Plain, keep: float = 0.0) -> FanOut:
-    return FanOut([Source(adapter) for adapter in adapters], keep)
+    return FanOut([GuardedSource(adapter) for adapter in adapters], keep)
 
 
 @pytest.mark.parametrize("fault", [hangs, down, broken])
@@ -155,7 +155,7 @@ def test_what_one_visit_asks_twice_costs_the_ehr_once_but_other_visits_are_apart
 
 
 def test_a_source_that_cannot_deliver_the_row_is_not_asked() -> None:
-    never = Plain("archief", good, Level.NO)
+    never = Plain("archief", good, CoverageLevel.NO)
     gathered = asyncio.run(fan(never, Plain("epd", good)).gather(query(), TOKEN))
     assert never.asked == 0
     assert len(gathered.batches) == 1

@@ -7,7 +7,7 @@ from flow.hl7_generated import KINDS, generate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.intake.hl7v2.acknowledge import Answered, Line, replies
+from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment, replies
 from gateway.intake.hl7v2.delimited import Separators
 from gateway.intake.hl7v2.frames import messages_of
 from gateway.intake.hl7v2.mapping import SHIPPED, load_mapping
@@ -78,7 +78,7 @@ def test_any_bytes_get_an_answer(raw: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200).map(lambda tail: b"MSH|^~\\&|" + tail), st.sampled_from(["AA", "AE", "AR"]))
 def test_an_answer_is_always_a_message_of_its_own(raw: bytes, code: str) -> None:
-    for reply in replies(raw, Answered(code, (Line("E", "102", "reason | with ^ marks"),))):
+    for reply in replies(raw, Answered(code, (ErrorSegment("E", "102", "reason | with ^ marks"),))):
         lines = reply.decode().rstrip("\r").split("\r")
         assert [line[:3] for line in lines] == ["MSH", "MSA", "ERR"] or len(lines) == 2
         assert re.match(r"MSA\|(AA|AE|AR|CA|CE|CR)\|", lines[1])

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from gateway.audit.append import Appending, NotAppended
 from gateway.cli.db import upgrade
 from gateway.collect.held import ParsedKeys
-from gateway.http.asked import LONGEST, MOST, Asked, Question
+from gateway.http.asked import LONGEST, MOST, AskedQuestions, Question
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record
 from profiles.fhir.codec.mediatypes import Format
@@ -38,7 +38,7 @@ def question(path: str, query: str, standard: str = "bgz-3") -> Question:
 
 
 def test_a_search_is_understood_once() -> None:
-    asked = Asked()
+    asked = AskedQuestions()
     found = question("Condition", "")
     key = ("https://g/z/48/fhir", "GET", "Condition", "", None)
     asked.keep(key, found)
@@ -48,7 +48,7 @@ def test_a_search_is_understood_once() -> None:
 
 
 def test_reads_and_long_queries_are_not_kept() -> None:
-    asked = Asked()
+    asked = AskedQuestions()
     read = ("b", "GET", "Binary/1", "", None)
     asked.keep(read, question("Binary/1", "", "pdfa-3"))
     assert asked.get(read) is None
@@ -58,7 +58,7 @@ def test_reads_and_long_queries_are_not_kept() -> None:
 
 
 def test_what_is_kept_of_questions_is_bounded() -> None:
-    asked, found = Asked(), question("Condition", "")
+    asked, found = AskedQuestions(), question("Condition", "")
     for number in range(MOST * 2 + 3):
         asked.keep(("b", "GET", f"Condition{number}", "", None), found)
     assert len(asked._known) <= MOST

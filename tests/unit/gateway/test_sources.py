@@ -22,13 +22,13 @@ from adapters.port import (
     Capabilities,
     Content,
     Coverage,
-    Level,
+    CoverageLevel,
     LocalId,
     PatientKey,
     RepairNote,
 )
 from gateway.collect import sources
-from gateway.collect.fanout import FanOut, Source
+from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources, names_person
 from gateway.http.origin import origin
@@ -44,7 +44,7 @@ class Epd:
     """A source that answers what it is given, and notes how it is treated."""
 
     name = "epd"
-    capabilities = Capabilities(otherwise=Coverage(Level.PARTLY))
+    capabilities = Capabilities(otherwise=Coverage(CoverageLevel.PARTLY))
 
     def __init__(self, resources: list[Resource] | None = None, faults: int = 0) -> None:
         self.resources = resources or []
@@ -75,7 +75,7 @@ class Epd:
 
 
 def providers(*adapters: Epd) -> dict[str, Sources]:
-    return {"ziekenhuis": Sources(False, FanOut([Source(one) for one in adapters]))}
+    return {"ziekenhuis": Sources(False, FanOut([GuardedSource(one) for one in adapters]))}
 
 
 def query(seconds: float = 1.0) -> AdapterQuery:
@@ -94,9 +94,9 @@ def identified(number: str) -> dict[str, Any]:
 
 def test_a_resource_that_names_another_bsn_is_an_incident() -> None:
     """A reference by number has no id to compare: the guard needs the BSN for it."""
-    wrong = FanOut([Source(Epd([condition(identified(OTHER))]))])
+    wrong = FanOut([GuardedSource(Epd([condition(identified(OTHER))]))])
     assert asyncio.run(wrong.gather(query(), b"token")).incidents == ["epd"]
-    right = FanOut([Source(Epd([condition(identified(MINE.reveal()))]))])
+    right = FanOut([GuardedSource(Epd([condition(identified(MINE.reveal()))]))])
     assert len(asyncio.run(right.gather(query(), b"token")).batches[0].resources) == 1
 
 

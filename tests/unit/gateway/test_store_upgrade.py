@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from gateway.cli.db import SCRIPTS, upgrade
 from gateway.collect.answer import Answer, search
-from gateway.collect.record import Record, Whose
+from gateway.collect.record import Record, RecordOwner
 from gateway.store.engine import open_engine
 from gateway.store.reader import open_reader
 from gateway.store.rekey import Rekeying
@@ -65,7 +65,7 @@ def before(engine: Engine, revision: str = "0004") -> None:
 async def asked(engine: Engine, url: str) -> tuple[Answer, Rekeying]:
     """The answer to a search by code on the first person's record, with the writer of keys."""
     reader, rekeying = open_reader(url), Rekeying(engine)
-    record = Record(reader, Whose("z", FhirVersion.STU3, "person-a"), "json", rekeying)
+    record = Record(reader, RecordOwner("z", FhirVersion.STU3, "person-a"), "json", rekeying)
     found = await search(record, compile_search(FhirVersion.STU3, "Observation", [("code", "718-7")]))
     await rekeying.close()
     await reader.close()
@@ -165,7 +165,7 @@ def test_a_resource_that_changes_while_it_is_read_is_matched_anew(kind: str, tmp
 
         async def raced() -> tuple[Answer, int]:
             reader = Racing()
-            record = Record(reader, Whose("z", FhirVersion.STU3, "person-a"), "json")  # type: ignore[arg-type]
+            record = Record(reader, RecordOwner("z", FhirVersion.STU3, "person-a"), "json")  # type: ignore[arg-type]
             found = await search(record, compile_search(FhirVersion.STU3, "Observation", [("code", "m")]))
             await reader.close()
             return found, reader.calls

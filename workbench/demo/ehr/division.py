@@ -10,7 +10,7 @@ from gateway.collect.live import served_id
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.walk import references
-from workbench.demo.world import Record, World
+from workbench.demo.world import World, WorldRecord
 
 Key = tuple[str, str]
 
@@ -36,7 +36,7 @@ class Division:
         """Whether everything of a provider is live."""
         return provider == GGZ
 
-    def patient(self, record: Record) -> str | None:
+    def patient(self, record: WorldRecord) -> str | None:
         """The served id of the person's Patient at the hospital's EHR; None when the EHR does not know the person."""
         mine = self.moved.get(record.person, {}) if record.provider == HOSPITAL else {}
         return next((id_ for (type_, _), id_ in mine.items() if type_ == "Patient"), None)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import PgoClient
-from workbench.pgo.oauth import AuthorizationRequest, PgoError, Tokens
+from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens
 
 MOST, SECONDS = 200, 1800
 
@@ -20,7 +20,7 @@ class BrowserVisit:
 
     id: str
     owner: str
-    asked: AuthorizationRequest
+    asked: PendingAuthorization
     whom: str = ""
     """Name of the person for whom somebody else collects, as this PGO's user knows them; empty: the user's own data."""
     begun: float = field(default_factory=time.monotonic)
@@ -46,7 +46,7 @@ class BrowserVisits:
         self._pgo = pgo
         self._visits: dict[str, BrowserVisit] = {}
 
-    def begin(self, owner: str, asked: AuthorizationRequest, whom: str = "") -> BrowserVisit:
+    def begin(self, owner: str, asked: PendingAuthorization, whom: str = "") -> BrowserVisit:
         """A new visit of this browser, for ``whom`` when that is somebody else; the oldest make room."""
         now = time.monotonic()
         for visit in [one for one in self._visits.values() if now - one.begun > SECONDS]:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.port import AdapterMisconfigured
-from gateway.intake.hl7v2.acknowledge import Header, Line, acknowledgement
+from gateway.intake.hl7v2.acknowledge import ErrorSegment, Header, acknowledgement
 from gateway.intake.hl7v2.mapping import SHIPPED, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
-from gateway.intake.hl7v2.row import Row
+from gateway.intake.hl7v2.row import SegmentRow
 from gateway.intake.hl7v2.times import moment, zone_of
 
 HEAD = "MSH|^~\\&|LAB|ZKH|GW|ZKH|20260201||ORU^R01|42|P|2.5"
@@ -26,7 +26,7 @@ def read(text: str, encoding: str = "utf-8") -> Message:
     return Message.read(text.encode(encoding), encoding)
 
 
-def rows(message: Message) -> list[Row]:
+def rows(message: Message) -> list[SegmentRow]:
     """The rows of the patient and of the results."""
     return [MAPPING.row(message, one) for one in message.segments if one.name in ("PID", "OBX")]
 
@@ -103,7 +103,7 @@ def test_any_bytes_are_mapped_or_refused_with_a_reason(raw: bytes) -> None:
     """And an acknowledgement can be made of every one of them, in one block."""
     _, fault = tried(raw)
     assert fault is None or (fault.text and "999990019" not in fault.text)
-    answer = acknowledgement(Header(raw), "AE", (Line("E", "102", "a | b ^ c\r\nd"),))
+    answer = acknowledgement(Header(raw), "AE", (ErrorSegment("E", "102", "a | b ^ c\r\nd"),))
     assert answer.count(b"\rMSA|AE|") == 1
     assert b"\x1c" not in answer
     assert b"\x0b" not in answer

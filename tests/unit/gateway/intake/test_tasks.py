@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.intake.refusal import Refusal
-from gateway.intake.tasks import Call, Names, Push, Task, tasks_of
+from gateway.intake.tasks import GivenIds, HttpCall, Push, Task, tasks_of
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
@@ -19,7 +19,7 @@ STU3 = FhirVersion.STU3
 def asked(method: str, *path: str, body: Any = None, query: str = "", **headers: str) -> Push:
     content = jsonio.dump(body) if body is not None else b""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return tasks_of(Call(method, path, query, content, Format.JSON, STU3, named), 10)
+    return tasks_of(HttpCall(method, path, query, content, Format.JSON, STU3, named), 10)
 
 
 PATIENT = {"resourceType": "Patient", "id": "p1"}
@@ -72,10 +72,10 @@ def test_the_same_content_gets_the_same_id_and_equal_resources_in_one_request_do
     def task() -> Task:
         return Task("POST", "Patient", resource={"resourceType": "Patient", "gender": "male"})
 
-    first, second = Names("z", "epd", STU3), Names("z", "epd", STU3)
+    first, second = GivenIds("z", "epd", STU3), GivenIds("z", "epd", STU3)
     assert first.assign(task()) == second.assign(task())
-    assert first.assign(task()) != Names("z", "epd", STU3).assign(task())
-    assert Names("z", "lab", STU3).assign(task()) != Names("z", "epd", STU3).assign(task())
+    assert first.assign(task()) != GivenIds("z", "epd", STU3).assign(task())
+    assert GivenIds("z", "lab", STU3).assign(task()) != GivenIds("z", "epd", STU3).assign(task())
 
 
 NAMES = st.sampled_from(

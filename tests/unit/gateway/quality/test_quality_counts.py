@@ -17,7 +17,7 @@ from sqlalchemy import Engine, func, select, text
 from timing import LONG
 
 from gateway.cli.db import upgrade
-from gateway.quality.elements import Plans
+from gateway.quality.elements import CountPlans
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Delivery, Recorder
 from gateway.quality.settings import QualitySettings
@@ -32,7 +32,7 @@ from profiles.zibs import validator
 
 DAY = date(2026, 3, 31)
 VALIDATOR = validator(FhirVersion.STU3, ())
-PLANS = Plans(VALIDATOR)
+PLANS = CountPlans(VALIDATOR)
 SECRET = "Zeldzame aandoening van mevrouw Proef"
 
 

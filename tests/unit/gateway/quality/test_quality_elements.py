@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.quality.elements import Plan, Plans
+from gateway.quality.elements import CountPlan, CountPlans
 from profiles.fhir.version import FhirVersion
 from profiles.zibs import validator
 
 NICTIZ = "http://nictiz.nl/fhir/StructureDefinition/"
 VALIDATOR = validator(FhirVersion.STU3, ())
-PLANS = Plans(VALIDATOR)
+PLANS = CountPlans(VALIDATOR)
 
 
 def coding(system: str, code: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_without_a_known_profile_the_places_of_the_type_are_counted() -> None:
     plan = PLANS.of(["urn:unknown"], "Flag")
     assert "Flag.status" in {element.key for element in plan.elements}
     assert not any(element.concept for element in plan.elements)
-    assert PLANS.of([], "NoSuchType") == Plan(
+    assert PLANS.of([], "NoSuchType") == CountPlan(
         "http://hl7.org/fhir/StructureDefinition/NoSuchType", "", "", "NoSuchType", ()
     )
 

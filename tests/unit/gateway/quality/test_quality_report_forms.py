@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from rich.console import Console
 
 from gateway.report import svg
-from gateway.report.document import Column, Document, Plot, Section, Share
+from gateway.report.document import Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.quality import _safe
 from gateway.report.render import as_html, as_json, to_console
 from gateway.report.words import _rules, _texts, rule_text, words
@@ -15,8 +15,8 @@ from gateway.report.words import _rules, _texts, rule_text, words
 EVIL = "<script>alert(1)</script>"
 
 
-def document(name: str = "Longziekten") -> Document:
-    section = Section(
+def document(name: str = "Longziekten") -> ReportDocument:
+    section = ReportSection(
         "departments",
         "Per afdeling",
         [Column("department", "Afdeling"), Column("valid", "Zonder fout")],
@@ -26,7 +26,7 @@ def document(name: str = "Longziekten") -> Document:
         period="wanneer",
         plot=Plot("bars", "department", "valid", "Plaatje"),
     )
-    return Document("quality", "Titel", "2026-03-31", "nl", ["Keuze"], [section], words("nl", "words"))
+    return ReportDocument("quality", "Titel", "2026-03-31", "nl", ["Keuze"], [section], words("nl", "words"))
 
 
 def test_a_share_is_never_rounded_to_all_or_none_and_shows_its_whole() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.fhir.search.execute import Found, Held, run
+from profiles.fhir.search.execute import Found, HeldResource, run
 from profiles.fhir.search.search import compile_search, parse_query
 from profiles.fhir.version import FhirVersion
 
@@ -31,13 +31,13 @@ def ask(
     held = {(one.type, one.id): one for one in store}
     search = compile_search(version, kind, parse_query(query), operation)
 
-    def of_type(wanted: str) -> list[Held]:
+    def of_type(wanted: str) -> list[HeldResource]:
         return [one for one in held.values() if one.type == wanted]
 
     return run(search, held.values(), lambda wanted, key: held.get((wanted, key)), of_type)
 
 
-def ids(found: Iterable[Held]) -> list[str]:
+def ids(found: Iterable[HeldResource]) -> list[str]:
     return [f"{one.type}/{one.id}" for one in found]
 
 

@@ -16,13 +16,13 @@ from workbench.pgo.answers import SearchAnswer, issues, next_page, read
 from workbench.pgo.client import NATIONAL, Patience, PgoClient
 from workbench.pgo.judge import of_search
 from workbench.pgo.oauth import Tokens
-from workbench.pgo.searches import Search, first_searches
+from workbench.pgo.searches import SearchRequest, first_searches
 
 TOKENS = Tokens("ziekenhuiszandoord", ("48",), "a-token", 900, "r", "c")
 HERE = "http://gateway.test/ziekenhuiszandoord/48/fhir/Condition"
 
 
-def search_of(rule: str) -> Search:
+def search_of(rule: str) -> SearchRequest:
     """One search of the BgZ."""
     return next(one for one in first_searches(SETTINGS, TOKENS) if one.rule.id == rule)
 
