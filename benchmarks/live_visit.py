@@ -77,7 +77,9 @@ def configured(port: int, database: str, source: str) -> Any:
     provider = ProviderSettings(display_name="Ziekenhuis Zandoord", services=("48",), sources=(raw,))
     base = load()
     listen = base.listen.model_copy(update={"port": port})
-    update = {"database_url": database, "listen": listen, "providers": {PROVIDER: provider}}
+    update: dict[str, Any] = {"database_url": database, "listen": listen, "providers": {PROVIDER: provider}}
+    # On a slow machine a figure says more than a refusal.
+    update["limits"] = base.limits.model_copy(update={"deadline_seconds": 20.0})
     return base.model_copy(update=update)
 
 

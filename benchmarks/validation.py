@@ -16,14 +16,14 @@ from fhir.resources.STU3 import get_fhir_model_class
 
 from benchmarks.frame import Bench, Figure, best_of, finish, machine, options
 from benchmarks.population import Copies, Population
+from profiles import zibs
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
-from profiles.validation import validator
 
 MOST = 500
 
 
-def validation(asked: argparse.Namespace, folder: Path) -> Bench:
+def validation(asked: argparse.Namespace, _folder: Path) -> Bench:
     """The whole benchmark."""
     population = Population(min(asked.persons, 20), asked.seed, asked.fullness)
     texts = [body for _, body in islice(Copies(population), MOST)]
@@ -31,7 +31,7 @@ def validation(asked: argparse.Namespace, folder: Path) -> Bench:
     size = sum(map(len, texts)) / len(texts)
     bench = Bench("validation", f"{len(texts)} resources of {size:,.0f} bytes, our own zib tables", machine())
     begin = time.process_time()
-    checking = validator(FhirVersion.STU3, str(folder))
+    checking = zibs.validator(FhirVersion.STU3, ())
     verdicts = {checking.validate(body).verdict for body in bodies}
     first = (time.process_time() - begin) * 1e3
     models = [(get_fhir_model_class(str(one["resourceType"])), text) for one, text in zip(bodies, texts, strict=True)]
