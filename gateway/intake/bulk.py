@@ -6,7 +6,6 @@ broken off is simply started again: what is stored already is found unchanged.
 """
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +14,19 @@ from typing import BinaryIO
 
 import msgspec
 
-from auth.crypto import valid_bsn
 from gateway.audit.record import AuditRecord
-from gateway.intake.index import BOTH, COMPANION, FOLLOWS, OWN, SHARED, ImportIndex, IndexEntry, IndexPlace, mask_of
+from gateway.intake.index import (
+    BOTH,
+    COMPANION,
+    FOLLOWS,
+    NUMBERED,
+    OWN,
+    SHARED,
+    ImportIndex,
+    IndexEntry,
+    IndexPlace,
+    mask_of,
+)
 from gateway.intake.outcome import ImportOutcome
 from gateway.intake.read import InputDocument, InputItem, Unreadable, documents, fault_of, files, items
 from gateway.intake.release import Releases
@@ -30,6 +39,7 @@ from gateway.store.known import rows_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.bsn import find_bsn, starred
 from profiles.record.repair import resolve_urns
 from profiles.record.walk import links, nodes
 from profiles.record.whose import OWNERS, contexts, may_follow, mentions, patient_of, subjects
@@ -37,7 +47,6 @@ from profiles.record.whose import OWNERS, contexts, may_follow, mentions, patien
 BATCH, BATCH_BYTES = 800, 6_000_000
 """Most resources, and bytes of them, in one transaction."""
 PURPOSE = "import"
-NUMBER = re.compile(r"(?<!\d)\d{9}(?!\d)")
 MANY = "belongs to resources of more than one patient"
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much (0: not known)."""
@@ -155,7 +164,7 @@ class Bulk:
         """The sender of a batch: the trail says from which files it was."""
         names = list(dict.fromkeys(place.file.name for place in batch))
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        shown = NUMBER.sub(lambda found: "*" * 9 if valid_bsn(found.group()) else found.group(), ", ".join(names[:3]))
+        shown = starred(", ".join(names[:3]))
         door = replace(self._sender.door, reason=f"{self._sender.source}: {shown}{more}"[:200])
         return replace(self._sender, door=door)
 
@@ -273,6 +282,8 @@ def _beside(resource: Resource) -> str:
 
 def _kind(resource: Resource) -> str:
     type_ = str(resource["resourceType"])
+    if type_ == "Patient":
+        return OWN if find_bsn(resource) is None else NUMBERED
     follows = may_follow(resource)
     if OWNERS.may_be_shared(type_):
         return COMPANION if follows and type_ in OWNERS.companion else SHARED

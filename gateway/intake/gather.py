@@ -90,6 +90,9 @@ STATES = (
 _CONTEXT = (
     "UPDATE copy SET grp = t.grp FROM copy t WHERE copy.ctype = '{0}' AND copy.state = '' AND t.state = ''"
     " AND (t.type, t.id, t.release) = (copy.ctype, copy.cid, copy.release) AND t.grp <> ''"
+    # A person with a number has a record of their own, whoever's episode it was: the walk must see that person too.
+    " AND NOT EXISTS (SELECT 1 FROM copy p WHERE p.type = 'Patient' AND p.id = copy.whose"
+    " AND p.release = copy.release AND p.kind = 'numbered')"
 )
 GROUPS = (
     "UPDATE copy SET grp = whose WHERE whose <> ''",

@@ -18,8 +18,8 @@ from profiles.fhir.version import FhirVersion
 BIT = {FhirVersion.STU3: 1, FhirVersion.R4: 2}
 BOTH = 3
 VERSIONS = {bit: version for version, bit in BIT.items()}
-SHARED, COMPANION, FOLLOWS, OWN = "shared", "companion", "follows", "own"
-"""What a resource is that names no patient: see profiles/record/whose.toml."""
+SHARED, COMPANION, FOLLOWS, OWN, NUMBERED = "shared", "companion", "follows", "own", "numbered"
+"""What a resource is that names no patient (profiles/record/whose.toml); ``numbered`` is a Patient with a BSN."""
 FIRST = ("Patient", "EpisodeOfCare", "Encounter")
 """Within a person's record these come first: the rest stands on them."""
 SHARED_FIRST = ("Organization", "Location", "Endpoint", "Practitioner", "HealthcareService", "PractitionerRole")
