@@ -3,14 +3,12 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from gateway.intake.hl7v2.message import NULL, MessageFault
+from gateway.intake.hl7v2.row import SegmentRow
 from gateway.intake.hl7v2.times import clock, moment
-
-if TYPE_CHECKING:
-    from gateway.intake.hl7v2.row import SegmentRow
 
 UCUM = "http://unitsofmeasure.org"
 Found = dict[str, Any]
@@ -37,7 +35,7 @@ def number(text: str) -> Decimal:
 # --- coded elements -------------------------------------------------------------------------------------------------
 
 
-def concept(row: "SegmentRow", segment: str, field: int) -> Found | None:
+def concept(row: SegmentRow, segment: str, field: int) -> Found | None:
     """A CodeableConcept of CE, CWE or CNE: its codings, local ones included, and its text."""
     found = [row.text(segment, field, place, 0) for place in (1, 2, 3, 4, 5, 6)]
     original = row.text(segment, field, 9, 0)
@@ -56,9 +54,7 @@ def concept(row: "SegmentRow", segment: str, field: int) -> Found | None:
     return {name: item for name, item in made.items() if item} or None
 
 
-def _coding(
-    row: "SegmentRow", code: str | None, shown: str | None, system: str | None, oid: str | None
-) -> Found | None:
+def _coding(row: SegmentRow, code: str | None, shown: str | None, system: str | None, oid: str | None) -> Found | None:
     if not code or not code.strip():
         return None
     url = system_url(row, system.strip(), oid) if system and system.strip() else None
@@ -66,9 +62,9 @@ def _coding(
     return {name: item for name, item in made.items() if item}
 
 
-def system_url(row: "SegmentRow", name: str, oid: str | None = None) -> str:
+def system_url(row: SegmentRow, name: str, oid: str | None = None) -> str:
     """The URL of a code system as HL7 table 0396 names it; a local one gets a name below that of its institution."""
-    known = row.systems.get(name.upper())
+    known = row.language.systems.get(name.upper())
     if known is not None:
         return known
     if oid and re.fullmatch(r"[0-2](\.\d+)+", oid):
@@ -81,13 +77,13 @@ def system_url(row: "SegmentRow", name: str, oid: str | None = None) -> str:
     return f"urn:hl7v2:{quote(house, safe='')}:{quote(name, safe='')}"
 
 
-def words(row: "SegmentRow", segment: str, field: int) -> str | None:
+def words(row: SegmentRow, segment: str, field: int) -> str | None:
     """What people read of a coded element; for elements that hold only a text."""
     found = concept(row, segment, field)
     return found.get("text") if found else None
 
 
-def person(row: "SegmentRow", segment: str, field: int) -> str | None:
+def person(row: SegmentRow, segment: str, field: int) -> str | None:
     """A person (XCN, XPN) as people write the name; a number alone when there is no name."""
     line = row.repetition(segment, field)
     if line is None:
@@ -106,7 +102,7 @@ def person(row: "SegmentRow", segment: str, field: int) -> str | None:
 # --- numbers with units ---------------------------------------------------------------------------------------------
 
 
-def unit(row: "SegmentRow", segment: str, field: int) -> Found:
+def unit(row: SegmentRow, segment: str, field: int) -> Found:
     """The unit of a Quantity: as people write it, and the UCUM code when the message says that it is one."""
     found = [row.text(segment, field, place, 0) for place in (1, 2, 3, 4, 5, 6)]
     for place in (7, 8, 9):
@@ -126,7 +122,7 @@ def measured(text: str, with_unit: Found) -> Found:
     return {"value": number(matched[2]), **comparator, **with_unit}
 
 
-def reference_range(row: "SegmentRow") -> Found | None:
+def reference_range(row: SegmentRow) -> Found | None:
     """OBX-7: the limits when they can be read (3.5-5.0, <5, >=3), and always the text."""
     text = row["OBX_7_text"]
     if text is None:
@@ -146,11 +142,11 @@ def reference_range(row: "SegmentRow") -> Found | None:
 # --- OBX-5 by OBX-2 -------------------------------------------------------------------------------------------------
 
 
-def _number(row: "SegmentRow") -> Value:
+def _number(row: SegmentRow) -> Value:
     return ("Quantity", measured(str(row["OBX_5_text"]), unit(row, "OBX", 6)))
 
 
-def _structured(row: "SegmentRow") -> Value:
+def _structured(row: SegmentRow) -> Value:
     """SN: comparator, number, separator or suffix, number."""
     sign, first, between, second = ((row.text("OBX", 5, place, 0) or "").strip() for place in (1, 2, 3, 4))
     ours = unit(row, "OBX", 6)
@@ -167,12 +163,12 @@ def _structured(row: "SegmentRow") -> Value:
     return ("String", words)
 
 
-def _text(row: "SegmentRow") -> Value:
+def _text(row: SegmentRow) -> Value:
     text = row["OBX_5_lines"]
     return ("String", text) if text else None
 
 
-def _array(row: "SegmentRow") -> Value:
+def _array(row: SegmentRow) -> Value:
     """NA: numbers side by side; FHIR's SampledData needs a period that the message does not tell."""
     lines = []
     for child in row.child("OBX_5"):
@@ -185,31 +181,31 @@ def _array(row: "SegmentRow") -> Value:
     return ("String", "\n".join(lines))
 
 
-def _coded(row: "SegmentRow") -> Value:
+def _coded(row: SegmentRow) -> Value:
     return ("CodeableConcept", concept(row, "OBX", 5))
 
 
-def _day(row: "SegmentRow") -> Value:
+def _day(row: SegmentRow) -> Value:
     return ("DateTime", moment(str(row["OBX_5"]), row.message.zone))
 
 
-def _clock(row: "SegmentRow") -> Value:
+def _clock(row: SegmentRow) -> Value:
     found = clock(str(row["OBX_5"]))
     return ("Time", found) if found else ("String", row["OBX_5"])
 
 
-def _period(row: "SegmentRow") -> Value:
+def _period(row: SegmentRow) -> Value:
     made = {"start": row["OBX_5_1_time"], "end": row["OBX_5_2_time"]}
     return ("Period", {name: value for name, value in made.items() if value})
 
 
-def _range(row: "SegmentRow") -> Value:
+def _range(row: SegmentRow) -> Value:
     ours = unit(row, "OBX", 6)
     found = {"low": row["OBX_5_1"], "high": row["OBX_5_2"]}
     return ("Range", {name: {"value": number(str(value)), **ours} for name, value in found.items() if value})
 
 
-def _with_unit(row: "SegmentRow") -> Value:
+def _with_unit(row: SegmentRow) -> Value:
     """CQ: a number with its own unit."""
     shown = row.text("OBX", 5, 2, 1)
     return ("Quantity", measured(str(row["OBX_5"]), {"unit": shown} if shown else unit(row, "OBX", 6)))
@@ -218,7 +214,7 @@ def _with_unit(row: "SegmentRow") -> Value:
 TEXTS = frozenset({"", "TX", "FT", "ST", "ID", "IS", "SI", "NA"})
 """Types of which all repetitions are one value."""
 
-READERS: dict[str, Callable[["SegmentRow"], Value]] = {
+READERS: dict[str, Callable[[SegmentRow], Value]] = {
     "NM": _number, "SI": _text, "SN": _structured, "CQ": _with_unit, "NR": _range,
     "": _text, "ST": _text, "TX": _text, "FT": _text, "ID": _text, "IS": _text, "NA": _array,
     "CE": _coded, "CWE": _coded, "CNE": _coded, "CF": _coded,
@@ -227,7 +223,7 @@ READERS: dict[str, Callable[["SegmentRow"], Value]] = {
 """How a value is read; a type that is not here is refused by name. ED and RP are documents, not values."""
 
 
-def value(row: "SegmentRow") -> Value:
+def value(row: SegmentRow) -> Value:
     """The value of an OBX; None when it has none. Raises ValueError, or MessageFault for a type that is not taken."""
     kind = str(row["OBX_2"] or "").strip().upper()
     read = READERS.get(kind)

@@ -15,7 +15,8 @@ from adapters.mapping.terms import TermMap, Terms
 from adapters.port import AdapterMisconfigured
 from gateway.intake.hl7v2.keep import KeepRule, kept
 from gateway.intake.hl7v2.message import Message, MessageFault, Place, SegmentLine
-from gateway.intake.hl7v2.row import ChildNames, SegmentRow
+from gateway.intake.hl7v2.row import SegmentRow
+from gateway.intake.hl7v2.special import ChildNames, language
 from gateway.intake.hl7v2.untaken import Untaken, untaken
 from gateway.intake.tasks import ID, Key, Push, Task
 from profiles.fhir.codec import jsonio
@@ -110,7 +111,7 @@ class MessageMapping:
         compiler = TemplateCompiler(functions(Terms(read.terms, read.systems)), frozenset(read.terms), ChildNames())
         self.file = read
         self.version = read.version
-        self._systems = {name.upper(): url for name, url in read.systems.items()}
+        self._language = language(read.systems)
         self._sections: list[_Compiled] = []
         for name, section in read.sections.items():
             body = dict(section.resource)
@@ -123,7 +124,7 @@ class MessageMapping:
 
     def row(self, message: Message, segment: SegmentLine) -> SegmentRow:
         """A segment as the row of a section."""
-        return SegmentRow(message, segment, self._systems)
+        return SegmentRow(message, segment, self._language)
 
     def read(
         self,

@@ -9,11 +9,11 @@ write a name), ``_digest`` (a short name made of all of it). Child rows are ``PI
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from adapters.mapping.template import CHILDREN
-from gateway.intake.hl7v2 import special
 from gateway.intake.hl7v2.message import NULL, Message, Place, SegmentLine
 from gateway.intake.hl7v2.times import moment
 
@@ -23,6 +23,16 @@ COLUMN = re.compile(
 CHILD = re.compile(r"([A-Z][A-Z0-9]{2})(?:_(\d{1,2}))?")
 
 
+@dataclass(frozen=True, slots=True)
+class RowLanguage:
+    """What a mapping of messages knows beside places: columns, child rows and endings by name, and code systems."""
+
+    columns: Mapping[str, "Callable[[SegmentRow], Any]"]
+    children: Mapping[str, "Callable[[SegmentRow], list[SegmentRow]]"]
+    endings: Mapping[str, "Callable[[SegmentRow, str, int], Any]"]
+    systems: Mapping[str, str]
+
+
 class SegmentRow(dict[str, Any]):
     """The columns of one segment. ``reads`` collects the places that were asked for."""
 
@@ -30,7 +40,7 @@ class SegmentRow(dict[str, Any]):
         self,
         message: Message,
         anchor: SegmentLine,
-        systems: Mapping[str, str],
+        language: RowLanguage,
         turns: Mapping[tuple[str, int], int] | None = None,
         chosen: Mapping[str, SegmentLine] | None = None,
         reads: set[Place] | None = None,
@@ -38,14 +48,15 @@ class SegmentRow(dict[str, Any]):
         super().__init__()
         self.message: Message = message
         self.anchor = anchor
-        self.systems = systems
+        self.language = language
         self.turns = turns or {}
         self.chosen = chosen or {}
         self.reads: set[Place] = set() if reads is None else reads
         self[CHILDREN] = _Children(self)
 
     def __missing__(self, name: str) -> Any:
-        found = special.COLUMNS[name](self) if name in special.COLUMNS else self._place(name)
+        made = self.language.columns.get(name)
+        found = made(self) if made else self._place(name)
         self[name] = found
         return found
 
@@ -71,12 +82,8 @@ class SegmentRow(dict[str, Any]):
         if found is None:
             return None
         line, turn, text = found
-        if ending == "concept":
-            return special.concept(self, segment, number)
-        if ending == "words":
-            return special.words(self, segment, number)
-        if ending == "person":
-            return special.person(self, segment, number)
+        if ending in self.language.endings:
+            return self.language.endings[ending](self, segment, number)
         self.reads.add((line.number, number, turn, 0, 0))
         return sha256(text.encode()).hexdigest()[:12] if ending == "digest" else line.marks.plain(text).strip() or None
 
@@ -127,8 +134,8 @@ class SegmentRow(dict[str, Any]):
 
     def child(self, name: str) -> "list[SegmentRow]":
         """The child rows of a name. Raises KeyError for a name that is none."""
-        if name in special.CHILDREN:
-            return special.CHILDREN[name](self)
+        if name in self.language.children:
+            return self.language.children[name](self)
         matched = CHILD.fullmatch(name)
         if matched is None:
             raise KeyError(name)
@@ -142,16 +149,16 @@ class SegmentRow(dict[str, Any]):
     def at(self, line: SegmentLine) -> "SegmentRow":
         """This row, looking at one of several segments with the same name."""
         chosen = {**self.chosen, line.name: line}
-        return SegmentRow(self.message, self.anchor, self.systems, self.turns, chosen, self.reads)
+        return SegmentRow(self.message, self.anchor, self.language, self.turns, chosen, self.reads)
 
     def turn(self, segment: str, number: int, turn: int) -> "SegmentRow":
         """This row, looking at one repetition of a field."""
         turns = {**self.turns, (segment, number): turn}
-        return SegmentRow(self.message, self.anchor, self.systems, turns, self.chosen, self.reads)
+        return SegmentRow(self.message, self.anchor, self.language, turns, self.chosen, self.reads)
 
     def beside(self, line: SegmentLine) -> "SegmentRow":
         """The row of another segment, read for the sake of this one: that does not make it used."""
-        return SegmentRow(self.message, line, self.systems)
+        return SegmentRow(self.message, line, self.language)
 
 
 class _Children(Mapping[str, Any]):
@@ -168,13 +175,3 @@ class _Children(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 0
-
-
-class ChildNames:
-    """The names that ``$each`` may use in a mapping of messages."""
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in special.CHILDREN or CHILD.fullmatch(name) is not None)
-
-
-Special = Callable[[SegmentRow], Any]

@@ -4,15 +4,13 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.intake.hl7v2 import datatypes
 from gateway.intake.hl7v2.datatypes import concept, person, words
 from gateway.intake.hl7v2.message import MessageFault, SegmentLine
+from gateway.intake.hl7v2.row import CHILD, RowLanguage, SegmentRow
 from profiles.record.bsn import valid_bsn
-
-if TYPE_CHECKING:
-    from gateway.intake.hl7v2.row import SegmentRow
 
 BSN_TYPES = frozenset({"NNNLD", "BSN"})
 BSN_AUTHORITIES = frozenset({"NLMINBIZA", "2.16.840.1.113883.2.4.6.3"})
@@ -20,7 +18,7 @@ LOCAL_TYPES = ("PI", "MR", "PT", "")
 """Types of identifier (CX.5) that are the sender's own patient number, the first that is there counts."""
 
 
-def numbers(row: "SegmentRow", segment: str = "PID", field: int = 3) -> dict[str, str | None]:
+def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, str | None]:
     """The sender's own number of a patient and the BSN, from a field of identifiers (CX). Raises MessageFault."""
     bsn: str | None = None
     local: dict[str, str] = {}
@@ -40,28 +38,28 @@ def numbers(row: "SegmentRow", segment: str = "PID", field: int = 3) -> dict[str
     return {"patient_id": row.message.resolve(own) if own else None, "sent_id": own, "bsn": bsn}
 
 
-def _notes(row: "SegmentRow", name: str) -> str | None:
+def _notes(row: SegmentRow, name: str) -> str | None:
     line = row.segment(name)
     found = [row.at(one).texts("NTE", 3) for one in row.message.comments(line)] if line else []
     return "\n".join("\n".join(one) for one in found).strip() or None
 
 
-def _own_notes(row: "SegmentRow") -> str | None:
+def _own_notes(row: SegmentRow) -> str | None:
     return _notes(row, row.anchor.name)
 
 
-def _all_notes(row: "SegmentRow") -> str | None:
+def _all_notes(row: SegmentRow) -> str | None:
     """Those of the order, then those of the result: who reads one result must see both."""
     return "\n".join(filter(None, (_notes(row, "OBR"), _notes(row, "OBX")))) or None
 
 
-def _twins(row: "SegmentRow") -> list[SegmentLine]:
+def _twins(row: SegmentRow) -> list[SegmentLine]:
     """The OBX of the same order with the same code and sub-id."""
     own = [_field(row.anchor, number) for number in (3, 4)]
     return [one for one in _order(row) if [_field(one, number) for number in (3, 4)] == own]
 
 
-def _order(row: "SegmentRow") -> list[SegmentLine]:
+def _order(row: SegmentRow) -> list[SegmentLine]:
     return [one for one in row.message.around(row.anchor).order if one.name == "OBX"]
 
 
@@ -69,28 +67,28 @@ def _field(line: SegmentLine, number: int) -> str:
     return line.fields[number] if number < len(line.fields) else ""
 
 
-def _turn(row: "SegmentRow") -> str | None:
+def _turn(row: SegmentRow) -> str | None:
     """Behind the id of a result: which of several with the same code and sub-id it is; nothing for the first."""
     place = [one.number for one in _twins(row)].index(row.anchor.number)
     return f"-{place + 1}" if place else None
 
 
-def _sector(row: "SegmentRow") -> str | None:
+def _sector(row: SegmentRow) -> str | None:
     return row["OBR_24"] or row.message.sector or None
 
 
 # --- values of a result ---------------------------------------------------------------------------------------------
 
 
-def _several(row: "SegmentRow") -> bool:
+def _several(row: SegmentRow) -> bool:
     """Whether OBX-5 holds several values that each stand for themselves."""
     line = row.segment("OBX")
     kind = str(row["OBX_2"] or "").strip().upper()
     return line is not None and kind not in datatypes.TEXTS and len(line.repetitions(5)) > 1
 
 
-def _value_as(kind: str) -> "Callable[[SegmentRow], Any]":
-    def read(row: "SegmentRow") -> Any:
+def _value_as(kind: str) -> Callable[[SegmentRow], Any]:
+    def read(row: SegmentRow) -> Any:
         if ("OBX", 5) not in row.turns and _several(row):
             return None
         if "value" not in row:
@@ -101,11 +99,11 @@ def _value_as(kind: str) -> "Callable[[SegmentRow], Any]":
     return read
 
 
-def _values(row: "SegmentRow") -> "list[SegmentRow]":
+def _values(row: SegmentRow) -> list[SegmentRow]:
     return row.child("OBX_5") if _several(row) else []
 
 
-def _members(row: "SegmentRow") -> "list[SegmentRow]":
+def _members(row: SegmentRow) -> list[SegmentRow]:
     """The results that go with this one: of the same sub-id (OBX-4) under its first, or sent again with its code."""
     own = _field(row.anchor, 4)
     if own:
@@ -119,7 +117,7 @@ def _members(row: "SegmentRow") -> "list[SegmentRow]":
 # --- documents ------------------------------------------------------------------------------------------------------
 
 
-def _content(row: "SegmentRow") -> bytes:
+def _content(row: SegmentRow) -> bytes:
     for place in (1, 2):  # which system made it, and the kind of data of which OBX-5.3 is the subtype
         row.text("OBX", 5, place, 0)
     data, coding = row.text("OBX", 5, 5, 0) or "", (row["OBX_5_4"] or "").upper()
@@ -140,20 +138,20 @@ def _base64(data: str) -> bytes:
         raise MessageFault("102", "OBX-5: the document is not base64") from None
 
 
-def _document(row: "SegmentRow") -> str | None:
+def _document(row: SegmentRow) -> str | None:
     return base64.b64encode(_content(row)).decode() or None
 
 
-def _size(row: "SegmentRow") -> int:
+def _size(row: SegmentRow) -> int:
     return len(_content(row))
 
 
-def _hash(row: "SegmentRow") -> str:
+def _hash(row: SegmentRow) -> str:
     # FHIR states the hash of an attachment as SHA-1; it protects nothing.
     return base64.b64encode(hashlib.sha1(_content(row), usedforsecurity=False).digest()).decode()
 
 
-def _paper(row: "SegmentRow") -> bytes:
+def _paper(row: SegmentRow) -> bytes:
     """The lines of text (TX, FT) of a document, as one plain text; empty when it has none."""
     lines = []
     for one in _order(row):
@@ -165,16 +163,16 @@ def _paper(row: "SegmentRow") -> bytes:
     return "\n".join(lines).strip().encode()
 
 
-def _paper_hash(row: "SegmentRow") -> str:
+def _paper_hash(row: SegmentRow) -> str:
     return base64.b64encode(hashlib.sha1(_paper(row), usedforsecurity=False).digest()).decode()
 
 
-def _media(row: "SegmentRow") -> str | None:
+def _media(row: SegmentRow) -> str | None:
     """Type and subtype of ED: ``PDF``, or ``IM^JPEG`` when the subtype alone does not tell."""
     return (row["OBX_5_3"] or row["OBX_5_2"] or "").upper() or None
 
 
-COLUMNS: Mapping[str, "Callable[[SegmentRow], Any]"] = {
+COLUMNS: Mapping[str, Callable[[SegmentRow], Any]] = {
     "patient_id": lambda row: numbers(row)["patient_id"],
     "bsn": lambda row: numbers(row)["bsn"],
     "event": lambda row: row.message.kind.partition("^")[2],
@@ -203,6 +201,18 @@ COLUMNS: Mapping[str, "Callable[[SegmentRow], Any]"] = {
 }
 """What these are is told in docs/mapping.md and docs/hl7.md."""
 
-CHILDREN: Mapping[str, "Callable[[SegmentRow], list[SegmentRow]]"] = {"values": _values, "members": _members}
+CHILDREN: Mapping[str, Callable[[SegmentRow], list[SegmentRow]]] = {"values": _values, "members": _members}
 
-__all__ = ["CHILDREN", "COLUMNS", "concept", "numbers", "person", "words"]
+ENDINGS = {"concept": concept, "words": words, "person": person}
+
+
+def language(systems: Mapping[str, str]) -> RowLanguage:
+    """The language of a mapping, with the code systems that it names."""
+    return RowLanguage(COLUMNS, CHILDREN, ENDINGS, {name.upper(): url for name, url in systems.items()})
+
+
+class ChildNames:
+    """The names that ``$each`` may use in a mapping of messages."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in CHILDREN or CHILD.fullmatch(name) is not None)
