@@ -31,6 +31,9 @@ CONSTANTS: Final = {
     "sct": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
 }
+_NUMBERS: Final = frozenset({int, Decimal, bool})
+_LIGHT: Final = _NUMBERS | {str}
+"""Types of values that cost nothing to compare."""
 _ORDER: Final = frozenset({"<", ">", "<=", ">=", "+", "-"})
 _EQUALITY: Final = frozenset({"=", "!=", "~", "!~", "in", "contains"})
 _ASKS_TYPES: Final = frozenset(
@@ -153,22 +156,15 @@ def _binary(operator: str, left: Closure, right: Closure) -> Closure:
         return LOGIC[operator](left, right)
     run = OPERATORS[operator]
     loosely = operator in ("~", "!~")
+    light = _NUMBERS if operator in ("&", "+") else _LIGHT
 
     def binary(focus: Items, env: Evaluation) -> Items:
         items, others = left(focus, env), right(focus, env)
-        if not (len(items) <= 1 and len(others) <= 1 and _is_light(items) and _is_light(others)):
+        if len(items) != 1 or len(others) != 1 or type(items[0]) not in light or type(others[0]) not in light:
             env.spend(weight(items) * (len(others) if loosely else 1) + weight(others))
         return run(items, others)
 
     return binary
-
-
-def _is_light(items: Items) -> bool:
-    """Whether it costs nothing to compare: no items, or one that is no object and no long text."""
-    if not items:
-        return True
-    value = items[0]
-    return type(value) is int or type(value) is Decimal or (type(value) is str and len(value) < 1_000)
 
 
 def _path(tree: NameStep, typed: bool) -> Closure:

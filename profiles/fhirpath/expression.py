@@ -88,34 +88,25 @@ class Expression:
 
         The evaluation's variables are the caller's to set. FhirPathError as with `evaluate`.
         """
-        closure = self._closure
+        closure, typed = self._closure, self.typed
 
-        def on_data(value: Any, env: Evaluation) -> Items:
+        def judge(value: Any, env: Evaluation) -> Items:
             try:
-                return closure([value], env)
+                return closure([_known(value, type_name, env) if typed else value], env)
             except FhirPathError:
                 raise
             except _FAULTS as fault:
                 raise _failed(fault) from fault
 
-        def on_elements(value: Any, env: Evaluation) -> Items:
-            if type(value) is ElementNode:
-                known = value if value.types is not None else None
-                return on_data(known or ElementNode(value.data, type_name, value.extra, env.resource, env.types), env)
-            return on_data(ElementNode(value, type_name, None, env.resource, env.types), env)
-
-        return on_elements if self.typed else on_data
+        return judge
 
     def rule(self, type_name: str | None = None) -> Rule:
         """Like `judge`, for an expression that is a rule: whether it holds for the value; None when it is empty."""
-        if self.typed:
-            judge = self.judge(type_name)
-            return lambda value, env: truth(judge(value, env))
-        closure = self._closure
+        closure, typed = self._closure, self.typed
 
         def holds(value: Any, env: Evaluation) -> bool | None:
             try:
-                items = closure([value], env)
+                items = closure([_known(value, type_name, env) if typed else value], env)
             except FhirPathError:
                 raise
             except _FAULTS as fault:
@@ -153,6 +144,15 @@ class Expression:
             raise
         except _FAULTS as fault:
             raise _failed(fault) from fault
+
+
+def _known(value: Any, type_name: str | None, env: Evaluation) -> ElementNode:
+    """A value as an element of this type, unless it knows its type already."""
+    if type(value) is not ElementNode:
+        return ElementNode(value, type_name, None, env.resource, env.types)
+    if value.types is not None:
+        return value
+    return ElementNode(value.data, type_name, value.extra, env.resource, env.types)
 
 
 def _has_plain_form(root: ElementNode) -> bool:
