@@ -104,6 +104,7 @@ class Bulk:
         urls = _named(resource, item.urls) if item.urls else {}
         if urls:
             resolve_urns(resource, urls)
+        whose = _beside(resource)
         targets = frozenset(links(resource)) | {key for key in urls.values() if key[0] == "Binary"}
         return IndexEntry(
             key=(type_, str(resource["id"])),
@@ -114,8 +115,8 @@ class Bulk:
             format=item.format,
             digest=_digest(jsonio.canonical(resource)),
             releases=mask_of(item.versions),
-            whose=_beside(resource),
-            kind=_kind(resource),
+            whose=whose,
+            kind=OWN if whose else _kind(resource),
             context=_context(resource, targets),
             links=targets,
             urls=msgspec.json.encode(urls) if urls else b"",

@@ -6,7 +6,7 @@ is counted under its place in FHIR (``Observation.status``).
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from profiles.fhir.tree import Resource
@@ -31,12 +31,18 @@ class Step:
     name: str
     types: tuple[str, ...] = ()
     tests: tuple[Discriminator, ...] = ()
+    names: tuple[str, ...] = field(init=False)
+    """The properties that hold it."""
+
+    def __post_init__(self) -> None:
+        chosen = tuple(f"{self.name}{one[:1].upper()}{one[1:]}" for one in self.types)
+        object.__setattr__(self, "names", chosen or (self.name,))
 
     def values(self, item: Any, context: Context) -> Iterator[Any]:
         """The values below an item."""
         if not isinstance(item, dict):
             return
-        for name in (f"{self.name}{one[:1].upper()}{one[1:]}" for one in self.types) if self.types else (self.name,):
+        for name in self.names:
             found = item.get(name)
             for value in found if isinstance(found, list) else (found,):
                 if value is not None and all(test.test(value, context) is True for test in self.tests):
@@ -74,6 +80,8 @@ class Element:
         """Whether the element is filled in a resource, and whether with a code."""
         filled = coded = False
         for place in self.places:
+            if not any(name in resource for name in place.steps[0].names):
+                continue  # As most are: not a step further.
             for value in place.values(resource, context):
                 filled = True
                 coded = coded or place.code or is_coded(value)

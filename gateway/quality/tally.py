@@ -121,8 +121,9 @@ class Tally:
         self.subjects.update(other.subjects)
 
     def _count(self, scope: Scope, element: str, numbers: Numbers) -> None:
-        known = self.numbers.get((scope, element))
-        self.numbers[scope, element] = Numbers(*map(int, numbers)) if known is None else known.plus(numbers)
+        key = (scope, element)
+        known = self.numbers.get(key)
+        self.numbers[key] = Numbers(*map(int, numbers)) if known is None else known.plus(numbers)
 
     def _name(self, plan: CountPlan, element: Element) -> None:
         if (plan.profile, element.key) not in self.names:

@@ -30,6 +30,7 @@ _GAP = (
 )
 """What people put between the digits. At most two in a row, so that two numbers of a table are not read as one."""
 
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _NINE = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 
 
@@ -84,6 +85,22 @@ def pattern_of(numbers: Iterable[str]) -> re.Pattern[str] | None:
     """What finds these numbers in text, however they are written; None without any that can be looked for."""
     shapes = [shape for number in sorted(set(numbers)) if (shape := _shape(number))]
     return _compiled(tuple(shapes)) if shapes else None
+
+
+def may_stand_in(text: bytes, numbers: Iterable[str]) -> bool:
+    """Whether `pattern_of` could find one of the numbers in a text (UTF-8): a quick look before a long one.
+
+    Never False when it could: what stands between digits is no digit, unless the text has character references or
+    escapes, and then it is not looked at here.
+    """
+    if b"&#" in text or b"\\u" in text:
+        return True
+    digits = text.translate(None, _NO_DIGITS)
+    for number in numbers:
+        plain = plain_bsn(number)
+        if not plain.isascii() or not plain.isdigit() or plain.removeprefix("0").encode() in digits:
+            return True
+    return False
 
 
 def starred(text: str) -> str:

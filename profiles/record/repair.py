@@ -6,12 +6,12 @@ Clinical values are never touched.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from profiles.fhir.tree import Resource
-from profiles.record.bsn import BSN_OID, is_bsn_system, pattern_of
+from profiles.record.bsn import BSN_OID, is_bsn_system, may_stand_in, pattern_of
 from profiles.record.label import label
 from profiles.record.neighbours import Neighbours
 from profiles.record.walk import nodes
@@ -40,9 +40,8 @@ def mask_bsn(resource: Resource, known: Iterable[str] = ()) -> list[Repair]:
             numbers.add(node.pop("value"))
             node["_value"] = {**MASKED}
             repairs.append(Repair("bsn-masked", f"{path}.value"))
-    pattern = pattern_of(numbers)
-    if pattern is not None:
-        _star(resource, str(resource.get("resourceType", "")), pattern, repairs)
+    if numbers:
+        _star(resource, str(resource.get("resourceType", "")), numbers, repairs)
     return repairs
 
 
@@ -51,12 +50,14 @@ def may_hold_bsn(text: bytes, known: str | None = None) -> bool:
     lower = text.lower()
     if b"namingsystem/bsn" in lower or BSN_OID.encode() in lower:
         return True
-    pattern = pattern_of([known]) if known else None
+    if not known or not may_stand_in(text, [known]):
+        return False
+    pattern = pattern_of([known])
     return pattern is not None and pattern.search(_ESCAPED.sub(" ", text.decode("utf-8", "replace"))) is not None
 
 
-def _star(node: Any, path: str, pattern: re.Pattern[str], repairs: list[Repair]) -> None:
-    """Put stars in place of what the pattern finds in any text below ``node``."""
+def _star(node: Any, path: str, numbers: Collection[str], repairs: list[Repair]) -> None:
+    """Put stars in place of the numbers in any text below ``node``."""
     places: list[tuple[Any, str]] = []
     if isinstance(node, dict):
         places = [(name, f"{path}.{name}") for name in node]
@@ -65,8 +66,12 @@ def _star(node: Any, path: str, pattern: re.Pattern[str], repairs: list[Repair])
     for place, below in places:
         value = node[place]
         if not isinstance(value, str):
-            _star(value, below, pattern, repairs)
-        elif pattern.search(value):
+            _star(value, below, numbers, repairs)
+        elif (
+            may_stand_in(value.encode("utf-8", "surrogatepass"), numbers)
+            and (pattern := pattern_of(numbers)) is not None
+            and pattern.search(value)
+        ):
             node[place] = pattern.sub(lambda found: "*" * len(found.group()), value)
             repairs.append(Repair("bsn-masked", below))
 

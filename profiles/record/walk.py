@@ -1,12 +1,15 @@
 """The walks through a resource: every object with its path, every reference, every key that it points at."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
 
 Key = tuple[str, str]
 """Type and id of a resource."""
+REMEMBERED = 200
+"""References that are longer are not kept in memory."""
 
 
 def nodes(node: Any, path: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -49,14 +52,36 @@ def references(node: Any) -> Iterator[dict[str, Any]]:
 
 def links(resource: Resource) -> Iterator[Key]:
     """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
-    for node in objects(resource):
-        reference, url = node.get("reference"), node.get("url")
-        if isinstance(reference, str) and (found := local_reference(reference)):
-            yield found
-        if isinstance(url, str) and "Binary/" in url and node is not resource:
-            found = local_reference(url)
-            if found and found[0] == "Binary":
-                yield found
+    # One loop without generators inside: every resource that comes in is walked several times.
+    stack: list[Any] = [resource]
+    while stack:
+        current = stack.pop()
+        if type(current) is list:
+            stack += [value for value in reversed(current) if type(value) is dict or type(value) is list]
+            continue
+        below = []
+        for name, value in current.items():
+            kind = type(value)
+            if kind is dict or kind is list:
+                below.append(value)
+            elif kind is str:
+                if name == "reference":
+                    if (found := _aim(value)) is not None:
+                        yield found
+                elif name == "url" and "Binary/" in value and current is not resource:
+                    found = _aim(value)
+                    if found is not None and found[0] == "Binary":
+                        yield found
+        below.reverse()
+        stack += below
+
+
+def _aim(text: str) -> Key | None:
+    """The key that a reference names: a record names the same few again and again."""
+    return _remembered(text) if len(text) < REMEMBERED else local_reference(text)
+
+
+_remembered = lru_cache(maxsize=4096)(local_reference)
 
 
 def values(node: Any, path: str) -> Iterator[Any]:

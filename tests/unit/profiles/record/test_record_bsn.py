@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth import crypto
-from profiles.record.bsn import bsn_of, find_bsn, is_bsn_system, pattern_of, plain_bsn, starred, valid_bsn
+from profiles.record.bsn import bsn_of, find_bsn, is_bsn_system, may_stand_in, pattern_of, plain_bsn, starred, valid_bsn
 from profiles.record.repair import mask_bsn, may_hold_bsn
 
 BSN = "999990019"
@@ -85,3 +85,19 @@ def test_no_way_of_writing_it_leaves_it_in(between: list[str], around: str) -> N
     assert may_hold_bsn(json.dumps(flag, ensure_ascii=False).encode(), BSN)
     mask_bsn(flag, [BSN])
     assert BSN not in plain_bsn(flag["code"]["text"].removeprefix(around))  # type: ignore[index]
+
+
+@given(
+    st.lists(st.sampled_from([*"0123456789", "9999", "9001", "&#57;", "&nbsp;", " ", "\u00a0", "-", "ab", "\n", "é"])),
+    st.sampled_from(["999990019", "012345672", "abc12345", "0"]),
+)
+def test_the_quick_look_misses_nothing(pieces: list[str], number: str) -> None:
+    text = "".join(pieces)
+    pattern = pattern_of([number])
+    if pattern is not None and pattern.search(text):
+        assert may_stand_in(text.encode(), [number])
+
+
+def test_a_text_without_the_number_is_seen_at_once() -> None:
+    assert not may_stand_in(b'{"value":"12345678","code":"999990018"}', ["999990019"])
+    assert may_stand_in("nr 9 9999-0019 é".encode(), ["999990019"])
