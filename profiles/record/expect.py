@@ -1,11 +1,13 @@
 """Which profile a resource without one should claim: what the rows of the standards expect, when they agree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.claims import correct
+from profiles.record.repair import Repair
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule
 
@@ -14,10 +16,26 @@ FREE = ("{date}", "{code}", "{vitalsigns}")
 
 
 class Expectations:
-    """The profiles that the rows of a catalogue expect."""
+    """The profiles that the rows of a catalogue name and expect."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._named: dict[FhirVersion, Mapping[str, str]] = {}
+
+    def correct(self, resource: Resource, version: FhirVersion) -> list[Repair]:
+        """Let a resource claim what receivers know, in place (`profiles.record.claims`); returns what was done."""
+        return correct(resource, version, self.named(version), self)
+
+    def named(self, version: FhirVersion) -> Mapping[str, str]:
+        """Every profile that the standards of a release name, by its address in lower case."""
+        if version not in self._named:
+            standards = self._catalogue.of_version(version)
+            found = [one for standard in standards for read in standard.reads.values() for one in read]
+            for rule in (rule for standard in standards for rule in standard.rules):
+                found += rule.profiles
+                found += (one for profiles in rule.included_profiles.values() for one in profiles)
+            self._named[version] = {one.lower(): one for one in found}
+        return self._named[version]
 
     def __call__(self, resource: Resource, version: FhirVersion) -> Sequence[str]:
         """The canonical that every fitting row expects; none when no row fits, or rows expect different ones.
