@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -58,9 +59,30 @@ def claim_parents(resource: Resource, version: FhirVersion) -> list[Repair]:
     given = meta.get("profile") if isinstance(meta, dict) else None
     if not isinstance(given, list):
         return []
-    parents = _parents()[version]
-    missing = [parents[one] for one in given if isinstance(one, str) and one in parents and parents[one] not in given]
+    known = parents()[version]
+    missing = [known[one] for one in given if isinstance(one, str) and one in known and known[one] not in given]
     return _claim(resource, [*given, *dict.fromkeys(missing)], ["profile-parent-claimed"] if missing else [])
+
+
+def judged_by(resource: Resource, version: FhirVersion) -> Resource:
+    """A resource as it is judged: without the parents that stand behind a derived profile, in a Bundle without those of
+    its entries. Two parents of R4 are no base of their derived profile, and ask more of codes than it does."""
+    entries = resource.get("entry")
+    if resource.get("resourceType") == "Bundle" and isinstance(entries, list):
+        return {**resource, "entry": [_entry(one, version) for one in entries]}
+    meta = resource.get("meta")
+    given = meta.get("profile") if isinstance(meta, dict) else None
+    if not isinstance(meta, dict) or not isinstance(given, list):
+        return resource
+    known = parents()[version]
+    behind = {known[one] for one in given if isinstance(one, str) and one in known}
+    kept = [one for one in given if one not in behind]
+    return {**resource, "meta": {**meta, "profile": kept}} if behind.intersection(given) else resource
+
+
+def _entry(entry: Any, version: FhirVersion) -> Any:
+    held = entry.get("resource") if isinstance(entry, dict) else None
+    return {**entry, "resource": judged_by(held, version)} if isinstance(held, dict) else entry
 
 
 def _claim(resource: Resource, claimed: Sequence[str], rules: Sequence[str]) -> list[Repair]:
@@ -70,7 +92,8 @@ def _claim(resource: Resource, claimed: Sequence[str], rules: Sequence[str]) -> 
 
 
 @cache
-def _parents() -> Mapping[FhirVersion, Mapping[str, str]]:
+def parents() -> Mapping[FhirVersion, Mapping[str, str]]:
+    """The parent of each derived profile that receivers know, by release (claims.toml)."""
     names, table = short_names(), tomllib.loads(TABLE.read_text("utf-8"))
     return {
         version: {

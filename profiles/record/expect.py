@@ -6,10 +6,10 @@ from functools import lru_cache
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.claims import correct
+from profiles.record.claims import correct, parents
 from profiles.record.repair import Repair
 from profiles.standards.load import Catalogue
-from profiles.standards.model import RequestRule
+from profiles.standards.model import RequestRule, Standard
 
 FREE = ("{date}", "{code}", "{vitalsigns}")
 """Placeholders that a client fills in by itself."""
@@ -42,14 +42,24 @@ class Expectations:
 
         Rows that filter (``code=...``) go before rows that take every resource of a type.
         """
+        standards = self._catalogue.of_version(version)
+        # What goes to persons comes first: sets between institutions name profiles of their own for the same data.
+        for_persons = [one for one in standards if one.patient_from == "token"]
+        return self._agreed(for_persons, resource, version) or self._agreed(standards, resource, version)
+
+    @staticmethod
+    def _agreed(standards: Sequence[Standard], resource: Resource, version: FhirVersion) -> Sequence[str]:
         type_ = str(resource.get("resourceType"))
         found: dict[bool, set[str]] = {True: set(), False: set()}
-        for standard in self._catalogue.of_version(version):
+        for standard in standards:
             for rule in standard.rules:
                 if rule.type == type_ and rule.method == "GET" and rule.profiles and fits(rule, version, resource):
                     found[bool(rule.query)] |= set(rule.profiles)
             found[False] |= set(standard.reads.get(type_, ())) - found[True]
-        for canonicals in (found[True], found[False]):
+        above = parents()[version]
+        for named in (found[True], found[False]):
+            # Of a profile and one derived from it the parent is right for both.
+            canonicals = {one for one in named if above.get(one) not in named}
             if canonicals:
                 return tuple(canonicals) if len(canonicals) == 1 else ()
         return ()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.fhir.version import FhirVersion
-from profiles.record.claims import claim_parents
+from profiles.record.claims import claim_parents, judged_by
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
@@ -79,3 +79,15 @@ def test_nothing_but_the_claims_is_touched_and_none_is_lost(claims: list[str]) -
     claim_parents(resource, STU3)
     assert {name: value for name, value in resource.items() if name != "meta"} == rest
     assert set(claims) <= set(resource.get("meta", {}).get("profile", []))
+
+
+def test_a_parent_behind_its_derived_profile_is_not_judged() -> None:
+    """A verdict is by what the source and its row mean; a parent claimed alone is judged."""
+    both = {"resourceType": "Immunization", "meta": {"profile": [f"{N}imm-Vaccination-event"]}}
+    claim_parents(both, R4)
+    alone = {"resourceType": "Immunization", "meta": {"profile": [f"{N}nl-core-Vaccination-event"]}}
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": both}, {"resource": alone}, {"fullUrl": "x"}, 1]}
+    seen = judged_by(bundle, R4)["entry"]
+    assert seen[0]["resource"]["meta"]["profile"] == [f"{N}imm-Vaccination-event"]
+    assert seen[1:] == bundle["entry"][1:]
+    assert len(both["meta"]["profile"]) == 2
