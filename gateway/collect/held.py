@@ -1,5 +1,6 @@
 """A resource on its way out: ready bytes, keys to match on, and the whole as data only for who asks."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from profiles.fhir.codec import jsonio, xmlio
@@ -8,6 +9,7 @@ from profiles.fhir.codec.packing import unpack
 from profiles.fhir.search.keys import FINGERPRINT, opened
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.repair import Repair
 
 KEPT = 32 * 1024 * 1024
 """Most bytes of search keys that stay parsed between requests: the searches of one visit ask for the same ones."""
@@ -84,6 +86,13 @@ class Held:
     def put(self, format_: str, body: bytes) -> None:
         """Add bytes that were loaded."""
         self._bodies[format_] = body
+
+    def change(self, repair: Callable[[Resource, FhirVersion], Sequence[Repair]]) -> Sequence[Repair]:
+        """Let a rule change the data of a live one, in place; bytes that were made before are forgotten."""
+        repairs = repair(self.whole, self._version)
+        if repairs:
+            self._bodies.clear()
+        return repairs
 
     def lacks(self, format_: str) -> bool:
         """Whether bytes in a format have to be loaded before they can be sent."""

@@ -1,7 +1,7 @@
 """Answers of live sources on their way into a person's record: normalised, with ids that are unique at the provider."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
@@ -10,13 +10,11 @@ from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.record.neighbours import ONE_PERSON, Neighbours
-from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn
+from profiles.record.repair import Repair, fill_display, mask_bsn
 from profiles.record.walk import nodes
 from profiles.record.whose import is_shared
-
-Expected = Callable[[Resource, FhirVersion], Sequence[str]]
-"""Which profiles a resource without one should claim (profiles.record.expect)."""
 
 MOST = 64
 """Longest id that FHIR allows."""
@@ -29,7 +27,7 @@ def served_id(source: str, id_: str) -> str:
 
 
 def held_of(
-    batch: Batch, version: FhirVersion, expected: Expected, *, prefixed: bool, known: Iterable[str] = ()
+    batch: Batch, version: FhirVersion, expected: Expectations, *, prefixed: bool, known: Iterable[str] = ()
 ) -> tuple[Sequence[Held], Sequence[tuple[str, Repair]]]:
     """A batch as resources ready to serve, and what was changed in each (``Type/id``, repair).
 
@@ -44,7 +42,7 @@ def held_of(
     for (type_, id_), resource in by_key.items():
         repairs = fill_display(resource, Neighbours(owners[type_, id_], held.get))
         repairs += mask_bsn(resource, known)
-        repairs += claim_profile(resource, expected(resource, version))
+        repairs += expected.correct(resource, version)
         notes += [(f"{type_}/{id_}", repair) for repair in repairs]
     ready = []
     for (type_, id_), resource in by_key.items():

@@ -13,11 +13,13 @@ from auth.crypto import KeyRing
 from auth.grants import Grant
 from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
-from gateway.collect.live import Expected, held_of, servable
+from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
+from profiles.record.claims import claim_parents
+from profiles.record.expect import Expectations
 from profiles.record.repair import Repair
 from profiles.standards.admit import PERSON, Admitted
 from profiles.standards.model import Standard
@@ -76,7 +78,7 @@ class Collector:
     reader: Reader
     ring: KeyRing
     providers: Mapping[str, Sources]
-    expected: Expected
+    expected: Expectations
     deadline: float
     quality: PullGate | None = None
     rekey: Rekey | None = None
@@ -100,12 +102,15 @@ class Collector:
         gaps = list(gathered.gaps)
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
-            held, notes = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
+            held, made = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
+            notes = list(made)
             held, unwritable = servable(held)
             gaps += unwritable
             if self.quality is not None:
                 held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
                 gaps += blocked
+            # After the verdict: a source answers for the profiles that it and the row mean.
+            notes += [("", repair) for one in held for repair in one.change(claim_parents)]
             record.add(held)
             _note(sources.live, batch, [repair for _, repair in notes])
         nothing = gathered.nothing and not sources.store and bool(gaps)

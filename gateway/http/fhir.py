@@ -13,6 +13,7 @@ from gateway.http.address import Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
+from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, tell
 from gateway.http.reply import Reply, send_reply
 from gateway.http.statements import Statements, serialised
@@ -38,10 +39,12 @@ class FhirEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Every fault becomes an OperationOutcome in the asked format."""
+        method = scope["method"]
         exchange = Exchange.of(scope)
         progress = Progress(exchange, self.addresses.of(scope["path_params"], self.today()))
         reason = ""
         try:
+            await take_form(progress, receive, self.admissions.query_bytes)
             reply = await self._reply(progress)
         except Exception as fault:
             problem = problem_of(self._at_edge(fault))
@@ -54,7 +57,7 @@ class FhirEndpoint:
         await send_reply(exchange, send, reply)
         # After the answer left: the chain log never holds it up (LOG-08).
         if self.note is not None:
-            tell(self.note, progress, reply.status)
+            tell(self.note, progress, method, reply.status)
 
     async def _reply(self, progress: Progress) -> Reply:
         what, pairs = self.admissions.opened(progress)

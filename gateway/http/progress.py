@@ -74,7 +74,7 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
     )
 
 
-def tell(note: Note, progress: Progress, status: int) -> None:
+def tell(note: Note, progress: Progress, method: str, status: int) -> None:
     """The two resource events of the chain log (LOG-03). Nothing for capabilities: they are about nobody."""
     if progress.route is None or progress.route.interaction == "capabilities":
         return
@@ -87,6 +87,6 @@ def tell(note: Note, progress: Progress, status: int) -> None:
         "provider_id": progress.provider or None,
         "service_id": progress.service or None,
     }
-    note(EventType.RECEIVE_RESOURCE_REQUEST, method=exchange.method, **common)
+    note(EventType.RECEIVE_RESOURCE_REQUEST, method=method, **common)
     error = {} if status < 400 else {"error_code": "other"}
     note(EventType.SEND_RESOURCE_RESPONSE, status=status, **error, **common)

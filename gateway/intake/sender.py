@@ -1,16 +1,12 @@
 """Who sends: the source of a push, by which door it comes, and all that is needed to judge what is sent."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from gateway.quality.gate import Gate
 from gateway.store.unit import Owner
-from profiles.fhir.tree import Resource
-from profiles.fhir.version import FhirVersion
-
-Expected = Callable[[Resource, FhirVersion], Sequence[str]]
+from profiles.record.expect import Expectations
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Sender(Owner):
 
     engine: Engine
     patients_of: frozenset[str]
-    expected: Expected
+    expected: Expectations
     gate: Gate
     door: Door = field(default_factory=Door)
     base: str = ""

@@ -16,9 +16,10 @@ from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import find_bsn
+from profiles.record.claims import claim_parents
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
-from profiles.record.repair import Repair, claim_profile, fill_display, mask_bsn, may_hold_bsn
+from profiles.record.repair import Repair, fill_display, mask_bsn, may_hold_bsn
 from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
@@ -247,9 +248,10 @@ class Settling:
             about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
         changed = bool(repairs)
-        repairs += claim_profile(resource, () if _claims(resource) else one.expected(resource, self.version))
+        repairs += one.expected.correct(resource, self.version)
         decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs
+        repairs += claim_parents(resource, self.version)
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
         original, format_ = (body, "json") if content is not None else task.received or (task.original, task.format)
@@ -303,8 +305,3 @@ def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:
     except FormatError as found:
         return refusal(400, "structure", found.text, found.expression or task.type)
     raise fault
-
-
-def _claims(resource: Resource) -> bool:
-    meta = resource.get("meta")
-    return bool(isinstance(meta, dict) and meta.get("profile"))

@@ -62,7 +62,8 @@ def route(method: str, path: str) -> Route:
     """Look up the interaction of a method and a path below the FHIR base (decoded, without query).
 
     HEAD counts as GET. UnknownRoute: 400 for a path that is no FHIR path (``DocumentReference/$``), 405 for a method
-    that the path does not have, 404 for what is FHIR but served nowhere (``_history``, ``_search``).
+    that the path does not have, 404 for what is FHIR but served nowhere (``_history``). A posted search
+    (``POST Type/_search``) is read before it comes here, as the search that it stands for.
     """
     method = "GET" if method == "HEAD" else method
     path = path.strip("/")

@@ -1,9 +1,10 @@
 """Which row of a standard allows a request. What no row allows is refused, and the refusal says what is offered.
 
 Never wider than the row: fixed values may be asked in any order and in part, includes may be left out, optional
-parameters may be added. Harmless on every search, because they only narrow, order or shape the answer: ``_id``,
-``_lastUpdated``, ``_sort``, ``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it
-is a page size, and there is one page: the whole set (spec/datasets.md section 2).
+parameters may be added. What a row names as ``expected`` may be left out: a fixed value then holds all the same.
+Harmless on every search, because they only narrow, order or shape the answer: ``_id``, ``_lastUpdated``, ``_sort``,
+``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it is a page size, and there is
+one page: the whole set (spec/datasets.md section 2).
 """
 
 import re
@@ -169,6 +170,9 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
     rule = max(fitting, key=lambda one: one[0])[1]
     person_names = {one.name for one in rule.required if one.is_person}
     kept = tuple(pair for pair in query if pair[0] not in person_names)
+    # What the standard requires and the client left out holds as well, and the self link says so.
+    asked_names = {name for name, _ in query}
+    kept += tuple(pair for pair in rule.fixed if pair[0] not in asked_names)
     counts = any(one.name == "_count" for one in rule.parameters)
     try:
         pairs = [pair for pair in kept if pair[0] not in IGNORED and (counts or pair[0] != "_count")]

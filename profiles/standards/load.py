@@ -79,7 +79,7 @@ def _catalogue(extra: tuple[str, ...]) -> Catalogue:
 
 def read_standard(folder: Path) -> Standard:
     """Read one folder; StandardError names the file and row that is wrong."""
-    names, where = _names(), str(folder / "standard.toml")
+    names, where = short_names(), str(folder / "standard.toml")
     row = read_table(folder / "standard.toml", StandardTable)
     if row.id != folder.name:
         raise StandardError(f"{where}: id {row.id} differs from the name of the folder")
@@ -129,7 +129,7 @@ def _service(where: str, table: object, usecases: Container[str]) -> Service:
 
 
 @lru_cache(maxsize=1)
-def _names() -> Mapping[str, str]:
+def short_names() -> Mapping[str, str]:
     """Short names for code systems and profile bases, from data/names.toml."""
     return read_table(DATA / "names.toml", dict[str, str])
 

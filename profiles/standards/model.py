@@ -74,6 +74,9 @@ class RequestRule:
     name_nl: str
     name_en: str
     zibs: tuple[str, ...]
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
+    as if it had been sent; an open one (a first day) does not narrow."""
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -84,6 +87,11 @@ class RequestRule:
     def includes(self) -> tuple[Parameter, ...]:
         """Every include that the row offers."""
         return tuple(one for one in self.parameters if one.is_include)
+
+    @cached_property
+    def fixed(self) -> tuple[tuple[str, str], ...]:
+        """Filters with a fixed value that hold whether or not a client sends them (see ``expected``)."""
+        return tuple((one.name, one.value) for one in self.required if one.name in self.expected and not one.is_open)
 
     @cached_property
     def query(self) -> str:

@@ -33,7 +33,7 @@ def misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> Misfit | None
         else:
             given.setdefault(name, []).append(value)
     for one in rule.required:
-        if not one.is_include and one.name not in given:
+        if not one.is_include and one.name not in given and one.name not in rule.expected:
             return Misfit("missing", one.name)
     for name, values in given.items():
         rows = [one for one in rule.parameters if one.name == name]
@@ -49,7 +49,8 @@ def _fits(rule: RequestRule, rows: Sequence[Parameter], values: Sequence[str]) -
     """Whether every value asked of a parameter is offered, and what the row requires is among them."""
     if not all(any(_allows(one, value) for one in rows) or _together(rows, value) for value in values):
         return False
-    return all(any(_allows(one, value) for value in values) for one in rows if one in rule.required)
+    needed = [one for one in rows if one in rule.required and one.name not in rule.expected]
+    return all(any(_allows(one, value) for value in values) for one in needed)
 
 
 def _covers(offered: Parameter, name: str, value: str) -> bool:

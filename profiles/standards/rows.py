@@ -35,7 +35,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
     if len(paths) != 1:
         raise StandardError(f"{where}: exactly one of get, post and put gives the path")
     method, path = paths[0]
-    values = {name: tuple(_full(one, names) for one in given) for name, given in row.values.items()}
+    values = {name: tuple(full_value(one, names) for one in given) for name, given in row.values.items()}
     try:
         interaction, resource_type, operation, on_instance = interaction_of(method, path)
         required = tuple(_parameter(one, names, values) for one in row.query)
@@ -45,6 +45,8 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
                 read_include(version, one.name, one.value)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
+    if unknown := set(row.expected) - {one.name for one in required if not one.is_include}:
+        raise StandardError(f"{where}: expected names {', '.join(sorted(unknown))}, which query does not hold")
     shape = "last" if operation == "lastn" else "all" if interaction == "search-type" else "one"
     return RequestRule(
         id=row.id,
@@ -63,6 +65,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         name_nl=row.nl,
         name_en=row.en,
         zibs=row.zibs,
+        expected=row.expected,
     )
 
 
@@ -70,13 +73,13 @@ def _parameter(text: str, names: Mapping[str, str], values: Mapping[str, tuple[s
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
         raise ValueError(f"{text} is not name=value")
-    value = _full(value, names)
+    value = full_value(value, names)
     if unknown := set(re.findall(r"\{[^}]*\}?", value)) - model.PLACEHOLDERS:
         raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))} in {text}")
     return Parameter(name, value, values.get(name, ()) if "{" in value else ())
 
 
-def _full(text: str, names: Mapping[str, str]) -> str:
+def full_value(text: str, names: Mapping[str, str]) -> str:
     """Write ``{sct}`` and the like in full; other placeholders stay."""
     return re.sub(r"\{([a-z0-9\-]+)\}", lambda found: names.get(found[1], found[0]), text)
 

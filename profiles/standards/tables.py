@@ -79,6 +79,8 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usecase: Text = "serve"
     query: Texts = ()
     optional: Texts = ()
+    expected: dict[str, Text] = {}
+    """Names among ``query`` that a client may leave out, each with why and by which source (docs/standards.md)."""
     values: dict[str, Texts] = {}
     profiles: Texts = ()
     included: dict[str, Text | Texts] = {}

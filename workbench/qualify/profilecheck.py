@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.claims import judged_by
 from profiles.validation import Finding, Report, Validator
 from profiles.validation.schema.packages import PackageError
 from profiles.zibs import validator
@@ -25,10 +26,13 @@ class OwnChecker:
         self.notes: list[str] = []
 
     def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> ProfileVerdict:
-        """The verdict of the validator, with its findings as text; a Bundle's entries are checked too."""
+        """The verdict of the validator, with its findings as text; a Bundle's entries are checked too.
+
+        A parent that stands behind its derived profile in ``meta.profile`` is there for receivers, and not judged.
+        """
         if version not in self._validators:
             self._validators[version] = self._made(version)
-        return _verdict(self._validators[version].validate(resource, profiles))
+        return _verdict(self._validators[version].validate(judged_by(resource, version), profiles))
 
     def _made(self, version: FhirVersion) -> Validator:
         usable = []

@@ -31,7 +31,7 @@ def test_what_a_request_asks(method: str, path: str, expected: Route) -> None:
         ("GET", "Patient/1/2/3", 400),
         ("GET", "Patient/" + "1" * 65, 400),
         ("GET", "Patient/1/_history/2", 404),
-        ("POST", "Observation/_search", 404),
+        ("GET", "Observation/_search", 404),
         ("GET", "nothing", 404),
         ("GET", "", 405),
         ("DELETE", "Patient/1", 405),
