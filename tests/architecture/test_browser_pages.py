@@ -32,6 +32,7 @@ STORIES = {
     "workbench/demo/templates/start.html": "accessible.test_pages_that_need_no_visit",
     "workbench/qualify/templates/index.html": "report.test_the_pages_of_a_qualification",
     "workbench/qualify/templates/set.html": "report.test_the_pages_of_a_qualification",
+    "gateway/dossier/templates/dossier.html": "accessible.test_consent_and_the_record",
     "gateway/report/templates/report.html": "report.test_the_page_fits_and_nobody_is_left_out",
 }
 LOOKS = {"accessible", "both_languages", "faults", "told"}

@@ -137,6 +137,15 @@ class Tab:
         found.wait_for()
         return self
 
+    def part(self, name: str) -> "Tab":
+        """From the summary of a record, or another part, to this part."""
+        return self.follow(self.page.locator("nav.parts a", has_text=name).first)
+
+    def unfold(self) -> "Tab":
+        """Open everything on the page that can be closed."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        return self
+
     def post_as_form(self, form: dict[str, str], to: "Tab | None" = None) -> APIResponse:
         """Send the consent form past the page, with this browser's cookies; redirects are looked at."""
         page = (to or self).page

@@ -40,8 +40,8 @@ def both_languages(tab: Tab, dutch: str, english: str) -> None:
         ("/handbook/authorization.html", "authorization server"),
         ("/demo-ehr/", "Bronsystemen van de demo"),
         ("/demo-pgo/", "Haal uw gegevens op"),
-        ("/demo-pgo/bezoek/onbekend", "Mijn Dossier"),
-        ("/demo-pgo/nergens", "Mijn Dossier"),
+        ("/demo-pgo/bezoek/onbekend", "Demo PGO"),
+        ("/demo-pgo/nergens", "Demo PGO"),
         ("/idp/authorize?client_id=niemand", "Inloggen kan niet"),
     ],
 )
@@ -66,16 +66,32 @@ def test_consent_and_the_record(tab: Tab) -> None:
     tab.page.locator("summary").click()
     accessible(tab)
     tab.consent().record()
-    # Closed parts are part of the page as well.
-    tab.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    accessible(tab, "Joke van Veldhuizen")
+    accessible(tab.press("Alles op één pagina, om te printen"), "Joke van Veldhuizen")
+    tab.press("Terug naar de samenvatting").part("Basisgegevens zorg")
+    # Closed sections are part of the page as well.
+    tab.unfold()
     accessible(tab, "Joke van Veldhuizen")
 
 
 def test_a_record_with_mistakes(tab: Tab) -> None:
     """UI-14, with the findings unfolded."""
-    tab.to_consent("Gerda Slootweg").consent().record()
-    tab.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    tab.to_consent("Gerda Slootweg").consent().record().part("Basisgegevens zorg").unfold()
     accessible(tab, "Gerda Slootweg")
+
+
+@pytest.mark.parametrize(
+    ("provider", "person", "part"),
+    [
+        ("Geboortepraktijk De Linde", "Sanne Hofland", "Integrale zwangerschapskaart"),
+        ("Laboratorium Delta", "Hanna Terpstra", "Laboratoriumuitslagen"),
+    ],
+)
+def test_trends_ranges_and_pregnancies(tab: Tab, provider: str, person: str, part: str) -> None:
+    """UI-14: plots have a name, and colour is never the only sign."""
+    tab.to_consent(person, provider).consent().record().part(part).unfold()
+    assert tab.page.locator("svg[role=img] title").count() > 0
+    accessible(tab)
 
 
 def test_the_confirmation_of_delen(base: str, tab: Tab) -> None:

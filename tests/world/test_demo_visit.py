@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
+from gateway.dossier.validity import check
 from profiles.fhir.codec import xmlio
 from profiles.fhir.version import FhirVersion
 from workbench.cli.visit import started, visit
-from workbench.demo.pgo.validity import check
 from workbench.demo.world import FOLDER
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import PgoClient, connect

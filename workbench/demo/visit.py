@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from workbench.demo.pgo.validity import check
+from gateway.dossier.validity import check
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import NATIONAL, PgoClient, connect
 from workbench.pgo.endpoints import GatewayEndpoints

@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from auth.ports import Representation
-from workbench.demo.pgo import words
-from workbench.demo.pgo.parts import parts_of, person_of
+from gateway.calendar import today_here
+from gateway.dossier import words
+from gateway.dossier.answer import DossierAnswer
+from gateway.dossier.pages import STYLE, DossierAddresses, environment
+from gateway.dossier.record import Dossier, dossier_of
 from workbench.demo.pgo.visits import BrowserVisit, BrowserVisits
 from workbench.demo.world import Mandate, World, load
 from workbench.pgo.answers import SearchAnswer
@@ -32,6 +35,29 @@ GROUNDS = {Representation.PARENTAL: "als ouder", Representation.VOLUNTARY: "met 
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
+def answered(answer: SearchAnswer) -> DossierAnswer:
+    """What a search brought, as a dossier is made of it."""
+    return DossierAnswer(
+        id=answer.id,
+        service=answer.search.service.id,
+        service_name=answer.search.service.name,
+        name=answer.name,
+        type=answer.search.rule.type or "",
+        version=answer.search.standard.fhir,
+        matches=answer.matches,
+        included=answer.included,
+        problems=answer.problems if answer.complete or answer.problems else ("De zorgaanbieder gaf geen antwoord.",),
+        origins=tuple(map(str, answer.origins)),
+    )
+
+
+def _dossier(visit: BrowserVisit) -> Dossier:
+    """Made once for a visit: its pages all show the same."""
+    if visit.dossier is None:
+        visit.dossier = dossier_of([answered(one) for one in visit.answers], today_here())
+    return visit.dossier
+
+
 class Pages:
     """The pages; one instance per process."""
 
@@ -44,13 +70,7 @@ class Pages:
         self._http = http
         self._world = world
         self._visits = BrowserVisits(self._pgo)
-        self._templates = Environment(
-            loader=PackageLoader("workbench.demo.pgo"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = environment(PackageLoader("workbench.demo.pgo"))
         front = urlsplit(gateway.front)
         self._policy = (
             "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -87,7 +107,7 @@ class Pages:
         return RedirectResponse(f"{self._root}/bezoek/{visit.id}", 303, {"Cache-Control": "no-store"})
 
     async def visit(self, request: Request) -> Response:
-        """The record, or how far collecting is."""
+        """The record, or how far collecting is: its summary, one of its parts, or everything on one page."""
         visit = self._find(request)
         if visit is None:
             return self._message("Dit bezoek is er niet meer. Haal uw gegevens opnieuw op.", 404)
@@ -100,15 +120,32 @@ class Pages:
             await asyncio.wait([visit.task], timeout=PATIENCE_SECONDS)
         if visit.finished is None:
             return self._page("waiting.html", visit=visit, provider=provider)
-        parts = await asyncio.to_thread(parts_of, visit.answers)
+        dossier = await asyncio.to_thread(_dossier, visit)
+        here = request.path_params.get("part", "")
+        if here and dossier.part(here) is None:
+            return self._message("Dit onderdeel is er niet. Ga terug naar uw dossier.", 404)
         return self._page(
             "record.html",
             visit=visit,
             provider=provider,
-            parts=parts,
-            person=person_of(visit.answers),
+            dossier=dossier,
+            here=here,
+            whole=request.url.path.endswith("/alles"),
+            at=DossierAddresses(f"{self._root}/bezoek/{visit.id}"),
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
+            asked=words.plural(len(visit.answers), "vraag", "vragen"),
         )
+
+    async def again(self, request: Request) -> Response:
+        """Collect once more: with a lasting consent at once, else by asking the person again."""
+        visit = self._find(request)
+        if visit is None:
+            return self._message("Dit bezoek is er niet meer. Haal uw gegevens opnieuw op.", 404)
+        if await self._visits.again(visit):
+            return RedirectResponse(f"{self._root}/bezoek/{visit.id}", 303, {"Cache-Control": "no-store"})
+        provider = self._world.provider(visit.asked.provider)
+        text = f"U gaf {provider.display} toestemming voor één keer, of uw toestemming is gestopt. Begin opnieuw."
+        return self._message(text, 200, "Opnieuw ophalen kan niet")
 
     async def raw(self, request: Request) -> Response:
         """One section as it came, in JSON or asked again in XML."""
@@ -155,6 +192,10 @@ class Pages:
         """The style sheet."""
         return FileResponse(STATIC / "pgo.css", media_type="text/css")
 
+    async def dossier_style(self, _request: Request) -> Response:
+        """The style sheet of what is the same wherever a dossier is shown."""
+        return FileResponse(STYLE, media_type="text/css")
+
     async def icon(self, _request: Request) -> Response:
         """The icon."""
         return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
@@ -183,7 +224,7 @@ class Pages:
     def _answer(visit: BrowserVisit | None, id_: str) -> SearchAnswer | None:
         return next((one for one in (visit.answers if visit is not None else ()) if one.id == id_), None)
 
-    def _message(self, text: str, status: int, title: str = "Mijn Dossier") -> Response:
+    def _message(self, text: str, status: int, title: str = "Demo PGO") -> Response:
         return self._page("message.html", status=status, text=text, title=title)
 
     def _page(self, template: str, *, status: int = 200, **values: object) -> Response:
@@ -213,10 +254,14 @@ def app(
             Route("/bezoek", pages.start, methods=["POST"]),
             Route("/callback", pages.callback),
             Route("/bezoek/{visit}", pages.visit),
+            Route("/bezoek/{visit}/alles", pages.visit),
+            Route("/bezoek/{visit}/deel/{part}", pages.visit),
+            Route("/bezoek/{visit}/opnieuw", pages.again, methods=["POST"]),
             Route("/bezoek/{visit}/{section}/document/{binary}", pages.document),
             Route("/bezoek/{visit}/{section}.{form}", pages.raw),
             Route("/logo/{provider}.svg", pages.logo),
             Route("/pgo.css", pages.style),
+            Route("/dossier.css", pages.dossier_style),
             Route("/icon.svg", pages.icon),
         ],
         exception_handlers={404: pages.missing},

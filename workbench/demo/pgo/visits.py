@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import httpx
+
+from gateway.dossier.record import Dossier
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import PgoClient
 from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens
@@ -31,7 +34,14 @@ class BrowserVisit:
     milliseconds: int = 0
     finished: datetime | None = None
     problem: str = ""
+    dossier: Dossier | None = None
+    renewing: bool = False
     task: asyncio.Task[None] | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the provider may be asked again without the person."""
+        return self.tokens is not None and bool(self.tokens.refresh_token)
 
     @property
     def waiting(self) -> bool:
@@ -77,6 +87,27 @@ class BrowserVisits:
             visit.problem = str(error)
             return
         visit.task = asyncio.create_task(self._collect(visit, visit.tokens))
+
+    async def again(self, visit: BrowserVisit) -> bool:
+        """Collect once more with a lasting consent; False when there is none, or it has ended. Nothing is lost then."""
+        if visit.waiting or visit.renewing:
+            # A refresh token is good for once: a second press waits for what the first one started.
+            return True
+        if visit.tokens is None or not visit.lasting:
+            return False
+        visit.renewing = True
+        try:
+            given = await self._pgo().refresh(visit.tokens.refresh_token)
+        except httpx.HTTPError:
+            return False
+        finally:
+            visit.renewing = False
+        if not given.given:
+            return False
+        visit.tokens = given.tokens(visit.asked.provider)
+        visit.answers, visit.seen, visit.finished, visit.dossier = (), 0, None, None
+        visit.task = asyncio.create_task(self._collect(visit, visit.tokens))
+        return True
 
     async def _collect(self, visit: BrowserVisit, tokens: Tokens) -> None:
         start = time.perf_counter()

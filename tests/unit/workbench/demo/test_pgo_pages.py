@@ -78,18 +78,59 @@ def test_pages_allow_no_scripts_and_nothing_from_elsewhere(browser: Browser) -> 
         assert page.headers["cache-control"] == "no-store"
 
 
+def part(browser: Browser, service: str) -> str:
+    """A visit, and the text of one of its parts."""
+    address, _ = record(browser)
+    page = browser.get(f"{address}/deel/{service}")
+    assert page.status_code == 200
+    return unescape(page.text).replace("\u00a0", " ")
+
+
 def test_the_record_is_shown_zib_by_zib_with_what_is_missing_and_what_is_empty(browser: Browser) -> None:
     _, text = record(browser)
     assert "<h1>Joke van Veldhuizen - Brandsma</h1>" in text
+    assert "COPD" in text
+    assert "Dit overzicht is niet compleet" in text
+    text = part(browser, "48")
     assert "GOLD 3, groep E." in text
     assert "P.J. van Vliet" in text
-    missing = re.search(r'id="ontbreekt-1">.*?</section>', text, re.DOTALL)
+    missing = re.search(r'id="ontbreekt">.*?</section>', text, re.DOTALL)
     assert missing is not None
     assert "Waarschuwingen" in missing[0]
-    empty = re.search(r'id="leeg-1">.*?</section>', text, re.DOTALL)
+    empty = re.search(r"<h3>Niets vastgelegd.*?</section>", text, re.DOTALL)
     assert empty is not None
     assert "Allergieën" in empty[0]
     assert "Waarschuwingen" not in empty[0]
+
+
+def test_every_part_is_one_press_away_and_all_of_it_can_be_printed(browser: Browser) -> None:
+    address, text = record(browser)
+    for service in ("48", "51"):
+        assert f'href="{address}/deel/{service}"' in text
+        assert f'href="{address}"' in browser.get(f"{address}/deel/{service}").text
+    whole = unescape(browser.get(f"{address}/alles").text)
+    assert "GOLD 3, groep E." in whole
+    assert "Ontslagbrief" in whole or "brief" in whole
+    assert browser.get(f"{address}/deel/999").status_code == 404
+
+
+def test_with_a_lasting_consent_it_can_be_asked_again(browser: Browser, gateway: FakeGateway) -> None:
+    address, _ = record(browser)
+    seen = len(gateway.requests)
+    again = browser.post(f"{address}/opnieuw")
+    assert (again.status_code, again.headers["location"]) == (303, address)
+    assert browser.get(address).status_code == 200
+    assert len(gateway.requests) == 2 * seen
+    browser.cookies.clear()
+    assert browser.post(f"{address}/opnieuw").status_code == 404
+
+
+def test_a_consent_that_has_ended_takes_nothing_away(browser: Browser, gateway: FakeGateway) -> None:
+    address, text = record(browser)
+    gateway.ended = True
+    again = browser.post(f"{address}/opnieuw")
+    assert (again.status_code, "Begin opnieuw." in again.text) == (200, True)
+    assert unescape(browser.get(address).text).replace("\u00a0", " ") == text
 
 
 def test_what_the_gateway_says_is_text_and_never_markup(browser: Browser) -> None:
@@ -99,10 +140,11 @@ def test_what_the_gateway_says_is_text_and_never_markup(browser: Browser) -> Non
     assert "Het &lt;b&gt;systeem&lt;/b&gt; is er niet." in page
 
 
-def test_validity_stands_beside_each_resource_with_the_findings(browser: Browser) -> None:
-    _, text = record(browser)
-    assert "1 met fouten" in text
-    assert "Condition.clinicalStatus" in text
+def test_findings_are_in_words_and_for_professionals(browser: Browser) -> None:
+    text = part(browser, "48")
+    assert "Voor zorgverleners en technici" in text
+    assert "1 gegeven volgt de landelijke afspraken niet." in text
+    assert "Condition.clinicalStatus:" not in text
 
 
 def test_a_section_can_be_taken_as_it_came_in_json_and_in_xml(browser: Browser, gateway: FakeGateway) -> None:
@@ -117,8 +159,8 @@ def test_a_section_can_be_taken_as_it_came_in_json_and_in_xml(browser: Browser, 
 
 
 def test_a_document_opens_with_the_token_of_the_visit(browser: Browser) -> None:
-    address, text = record(browser)
-    link = re.search(r'href="([^"]+/document/[^"]+)"', text)
+    address, _ = record(browser)
+    link = re.search(r'href="([^"]+/document/[^"]+)"', browser.get(f"{address}/deel/51").text)
     assert link is not None
     opened = browser.get(link[1])
     assert (opened.headers["content-type"], opened.content) == ("application/pdf", PDF)
@@ -178,8 +220,8 @@ def test_style_icon_and_logos_are_there(browser: Browser) -> None:
 
 
 def test_when_the_token_has_ended_files_are_refused_in_words(browser: Browser, gateway: FakeGateway) -> None:
-    address, text = record(browser)
-    link = re.search(r'href="([^"]+/document/[^"]+)"', text)
+    address, _ = record(browser)
+    link = re.search(r'href="([^"]+/document/[^"]+)"', browser.get(f"{address}/deel/51").text)
     assert link is not None
     gateway.ended = True
     for path in (f"{address}/48-problem.xml", link[1]):

@@ -104,7 +104,7 @@ class FakeGateway:
     async def token(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode())
         self.headers.append(dict(request.headers))
-        if form.get("code") != ["once"]:
+        if form.get("code") != ["once"] and (self.ended or form.get("refresh_token") != ["r"]):
             return JSONResponse({"error": "invalid_grant"}, 400)
         scope = " ".join(f"ziekenhuiszandoord~{service}" for service in self.services.split())
         answer = {"access_token": "a-token", "token_type": "Bearer", "expires_in": 900, "refresh_token": "r"}

@@ -1,12 +1,12 @@
-"""Whether what came in follows the profiles that it claims: the PGO's own check, on its own side of the line."""
+"""Whether what came in follows the profiles that it claims: the reader's own check, on its own side of the line."""
 
 from functools import lru_cache
 
+from gateway.dossier.tables import RowVerdict
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.zibs import validator
-from workbench.demo.pgo.tables import RowVerdict
 
 
 @lru_cache(maxsize=len(FhirVersion))
@@ -19,4 +19,4 @@ def check(version: FhirVersion, resource: Resource) -> RowVerdict:
     report = _validator(version).validate(resource)
     errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
     kind = {"ok": "ok", "wrong": "wrong"}.get(report.verdict, "partly")
-    return RowVerdict(kind, tuple(f"{finding.expression}: {finding.text_nl}" for finding in errors))
+    return RowVerdict(kind, tuple(dict.fromkeys(finding.text_nl for finding in errors)))

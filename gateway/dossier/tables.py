@@ -7,9 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from gateway.dossier.moments import when
+from gateway.dossier.paths import values
+from gateway.dossier.plots import range_plot
+from gateway.dossier.readings import readings
+from gateway.dossier.words import text_of
 from profiles.fhir.tree import Resource
-from workbench.demo.pgo.paths import values
-from workbench.demo.pgo.words import text_of
+from profiles.fhirpath.quantities import quantity_of, side_by_side
 
 TABLE = Path(__file__).parent / "zibs.toml"
 
@@ -40,13 +46,6 @@ class RowVerdict:
     kind: str
     findings: tuple[str, ...] = ()
 
-    @property
-    def label(self) -> str:
-        """The verdict in a word or two."""
-        if self.kind == "wrong":
-            return f"{len(self.findings)} {'fout' if len(self.findings) == 1 else 'fouten'}"
-        return "in orde" if self.kind == "ok" else "deels te controleren"
-
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
@@ -56,6 +55,8 @@ class ShownRow:
     cells: tuple[tuple[str, ...], ...]
     verdict: RowVerdict
     document: str
+    plot: Markup | None = None
+    """Where a result stands against what is normal, when the result says what that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +103,55 @@ def tables(resources: Iterable[Resource], check: Check) -> list[Table]:
 
 
 def _table(shape: RowShape, resources: Sequence[Resource], check: Check) -> Table:
-    cells = [[_lines(resource, column.path) for column in shape.columns] for resource in resources]
+    cells = [[lines(resource, column.path) for column in shape.columns] for resource in resources]
     filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
     rows = tuple(
         ShownRow(
-            ", ".join(_lines(resource, shape.title)) or "niet ingevuld",
+            ", ".join(lines(resource, shape.title)) or "niet ingevuld",
             tuple(row[place] for place in filled),
             check(resource),
-            next(iter(values(resource, shape.document)), "") if shape.document else "",
+            str(next(iter(values(resource, shape.document)), "")) if shape.document else "",
+            _plot(resource),
         )
         for resource, row in zip(resources, cells, strict=True)
     )
     return Table(shape, tuple(shape.columns[place].label for place in filled), rows)
 
 
-def _lines(resource: Resource, path: str) -> tuple[str, ...]:
+def once(resources: Sequence[Resource]) -> list[Resource]:
+    """Without a measurement that only says again, in another unit, what one of the same moment said: 72 kg and 72000 g.
+
+    Anything that differs in more than the unit stays.
+    """
+    kept: list[Resource] = []
+    said: dict[tuple[str, str], list[Resource]] = {}
+    for resource in resources:
+        key = (str(resource.get("code")), when(resource))
+        if not any(_same_in_another_unit(resource, one) for one in said.get(key, ())):
+            kept.append(resource)
+            said.setdefault(key, []).append(resource)
+    return kept
+
+
+def _same_in_another_unit(one: Resource, other: Resource) -> bool:
+    left, right = one.get("valueQuantity"), other.get("valueQuantity")
+    if not isinstance(left, dict) or not isinstance(right, dict) or left.get("code") == right.get("code"):
+        return False
+    if left.get("comparator") != right.get("comparator"):
+        return False
+    first, second = quantity_of(left), quantity_of(right)
+    pair = side_by_side(first, second) if first and second else None
+    return pair is not None and pair[0] == pair[1]
+
+
+def _plot(resource: Resource) -> Markup | None:
+    found = [one for one in readings(resource) if one.normal is not None]
+    if len(found) != 1 or not found[0].exact or found[0].normal is None:
+        return None
+    return range_plot(found[0].number, found[0].normal, found[0].what)
+
+
+def lines(resource: Resource, path: str) -> tuple[str, ...]:
+    """What a path points at, in words, each text once."""
     _, words = _config()
     return tuple(dict.fromkeys(text_of(value, words) for value in values(resource, path)))

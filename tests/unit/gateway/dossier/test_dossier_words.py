@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.demo.pgo.words import moment, text_of
+from gateway.dossier.words import moment, text_of
 
 WORDS = {"active": "actief", "F": "vrouw"}
 
@@ -26,6 +26,12 @@ WORDS = {"active": "actief", "F": "vrouw"}
         ({"value": Decimal("4.10"), "unit": "mmol/L"}, "4,10 mmol/L"),
         ({"value": Decimal("2"), "unit": "1", "code": "1"}, "2"),
         ({"value": 5, "comparator": "<", "code": "mg"}, "< 5 mg"),
+        ({"value": Decimal("11.20"), "unit": "10*9/L", "code": "10*9/L"}, "11,20 miljard per liter"),
+        ({"value": Decimal("5"), "code": "10^12/L"}, "5 biljoen per liter"),
+        ({"value": 1, "unit": "dag", "code": "d"}, "1 dag"),
+        ({"value": 3, "unit": "dag", "code": "d"}, "3 dagen"),
+        ({"value": 3, "unit": "scheppen", "code": "{schep}"}, "3 scheppen"),
+        ({"value": 120, "unit": "mm[Hg]", "code": "mm[Hg]"}, "120 mmHg"),
         ({"coding": [{"code": "1", "display": "Hoog"}, {"code": "2", "display": "Hoog"}]}, "Hoog"),
         ({"coding": [{"code": "1", "display": "Hoog"}], "text": "Te hoog"}, "Te hoog"),
         ({"system": "s", "code": "F"}, "vrouw"),

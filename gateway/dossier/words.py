@@ -1,8 +1,11 @@
 """FHIR values in Dutch, for reading: dates, quantities with their units, codes by display, references by display."""
 
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 MONTHS = (
@@ -43,6 +46,29 @@ def moment(text: str) -> str:
     return SPACE.join([*([str(int(day))] if day else []), MONTHS[int(month) - 1], year]) + clock
 
 
+def plural(count: int, one: str, more: str) -> str:
+    """A number with its noun: 1 vraag, 2 vragen."""
+    return f"{count} {one if count == 1 else more}"
+
+
+@lru_cache(maxsize=1)
+def _units() -> Mapping[str, Sequence[str]]:
+    words: Mapping[str, Sequence[str]] = tomllib.loads((Path(__file__).parent / "units.toml").read_text("utf-8"))[
+        "words"
+    ]
+    return words
+
+
+def unit_of(value: Mapping[str, Any]) -> str:
+    """The unit of a Quantity in words; what we have no words for is said as the source wrote it."""
+    written, code = str(value.get("unit") or ""), str(value.get("code") or "")
+    # The words of the source stand, unless they are only a code.
+    words = _units().get(written) or (_units().get(code) if not written or written == code else None)
+    if words is None:
+        return written or code
+    return words[0] if str(value.get("value")) in ("1", "1.0") else words[-1]
+
+
 def day(when: date) -> str:
     """A day in Dutch: 3 maart 2026."""
     return moment(when.isoformat()[:10])
@@ -64,8 +90,7 @@ def _number(value: Mapping[str, Any]) -> str:
 
 
 def _quantity(value: Mapping[str, Any], _words: Words) -> str:
-    unit = str(value.get("unit") or value.get("code") or "")
-    return f"{value.get('comparator', '')} {_number(value)} {'' if unit == '1' else unit}".strip()
+    return f"{value.get('comparator', '')} {_number(value)} {unit_of(value)}".strip()
 
 
 def _range(value: Mapping[str, Any], words: Words) -> str:

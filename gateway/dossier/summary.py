@@ -1,0 +1,191 @@
+"""The top of a dossier: the next appointment, what matters in an emergency, and where the record contradicts itself.
+
+The rows of ``summary.toml`` say what stands there. Nothing is left out in silence: what no longer applies is counted,
+and a part that did not come is said to be missing.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gateway.dossier.answer import DossierAnswer
+from gateway.dossier.moments import is_past, when
+from gateway.dossier.paths import values
+from gateway.dossier.tables import lines
+from gateway.dossier.words import UNKNOWN, moment
+from profiles.fhir.tree import Resource
+
+RULES = Path(__file__).parent / "summary.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryItem:
+    """One line: what it is, and a little more about it."""
+
+    title: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryLine:
+    """One subject of the summary. ``missing``: it was asked for, and (a part of it) did not come."""
+
+    id: str
+    title: str
+    items: tuple[SummaryItem, ...]
+    past: int
+    missing: bool
+    none: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextAppointment:
+    """The first appointment from today on."""
+
+    moment: str
+    what: str
+    whom: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands on top."""
+
+    contradictions: tuple[str, ...]
+    appointment: NextAppointment | None
+    lines: tuple[SummaryLine, ...]
+
+
+def summary_of(answers: Sequence[DossierAnswer], today: date) -> Summary:
+    """The summary of everything that came; a subject that nobody asked for has no line."""
+    rules = _rules()
+    held = {rule["id"]: list(_held(rule, answers)) for rule in rules["line"]}
+    asked = (rule for rule in rules["line"] if any(one.type in rule["types"] for one in answers))
+    return Summary(
+        tuple(dict.fromkeys(_contradictions(rules, held, today))),
+        _next_appointment(answers, today),
+        tuple(_line(rule, held[rule["id"]], answers, today) for rule in asked),
+    )
+
+
+@lru_cache(maxsize=1)
+def _rules() -> Mapping[str, Any]:
+    return tomllib.loads(RULES.read_text("utf-8"))
+
+
+def _held(rule: Mapping[str, Any], answers: Iterable[DossierAnswer]) -> Iterator[Resource]:
+    """Each resource once, however many data services brought it."""
+    seen = set()
+    for answer in answers:
+        for resource in answer.resources:
+            key = (answer.version, resource["resourceType"], resource.get("id") or id(resource))
+            if _meant(rule, resource) and key not in seen:
+                seen.add(key)
+                yield resource
+
+
+def _meant(rule: Mapping[str, Any], resource: Resource) -> bool:
+    if resource["resourceType"] not in rule["types"]:
+        return False
+    wanted = rule.get("profiles")
+    claimed = {str(url).rsplit("/", 1)[-1] for url in resource.get("meta", {}).get("profile", [])}
+    # A resource that claims nothing is not left out for that.
+    return not wanted or not claimed or not claimed.isdisjoint(wanted)
+
+
+def _line(rule: Mapping[str, Any], held: list[Resource], answers: Sequence[DossierAnswer], today: date) -> SummaryLine:
+    asked = [one for one in answers if one.type in rule["types"]]
+    now = [one for one in held if applies(rule, one, today)]
+    said = {_item(rule, one): None for one in sorted(now, key=when, reverse=True)}
+    missing = any(one.problems for one in asked)
+    return SummaryLine(rule["id"], rule["title"], tuple(said), len(held) - len(now), missing, rule["none"])
+
+
+def _item(rule: Mapping[str, Any], resource: Resource) -> SummaryItem:
+    told = [(before, ", ".join(lines(resource, path))) for before, path in rule["details"]]
+    return SummaryItem(_title(rule, resource), "; ".join(before + text for before, text in told if text))
+
+
+def _title(rule: Mapping[str, Any], resource: Resource) -> str:
+    return ", ".join(lines(resource, rule["shown"])) or str(rule.get("unnamed", UNKNOWN))
+
+
+def applies(rule: Mapping[str, Any], resource: Resource, today: date) -> bool:
+    """Whether something still applies, as far as its source says: what is unknown stays on top."""
+    if _codes(resource, rule["status"]) & {*rule["past"], *rule["never"]}:
+        return False
+    if "verified" in rule and _codes(resource, rule["verified"]) & set(rule["never"]):
+        return False
+    ends = values(resource, rule["ends"]) if "ends" in rule else []
+    return not any(isinstance(end, str) and is_past(end, today) for end in ends)
+
+
+def _codes(resource: Resource, path: str) -> set[str]:
+    found: set[str] = set()
+    for value in values(resource, path):
+        codings = value.get("coding", []) if isinstance(value, dict) else [{"code": value}]
+        found |= {str(coding.get("code")) for coding in codings}
+    return found
+
+
+def _contradictions(rules: Mapping[str, Any], held: Mapping[str, list[Resource]], today: date) -> Iterator[str]:
+    by_id = {rule["id"]: rule for rule in rules["line"]}
+    for row in rules["contradiction"]:
+        rule, found = by_id[row["line"]], held[row["line"]]
+        if "except" in row:
+            yield from _denied(row, rule, [one for one in found if applies(rule, one, today)])
+        else:
+            yield from _disagreeing(row, rule, found, today)
+
+
+def _disagreeing(row: Mapping[str, Any], rule: Mapping[str, Any], found: list[Resource], today: date) -> Iterator[str]:
+    """Several resources, or one, that say different things of the same."""
+    groups: dict[str, list[Resource]] = {}
+    for resource in found:
+        if title := ", ".join(lines(resource, rule["shown"])):
+            groups.setdefault(title.casefold(), []).append(resource)
+    for group in groups.values():
+        if not any(applies(rule, one, today) for one in group):
+            continue
+        # Of what is about whether it applies, what is past counts; of anything else only what applies does.
+        judged = group if row["said"] == rule["status"] else [one for one in group if applies(rule, one, today)]
+        said: dict[str, str] = {}
+        for resource in sorted(judged, key=when):
+            for value in lines(resource, row["said"]):
+                said.setdefault(value.casefold(), f"‘{value}’{_dated(resource)}")
+        if len(said) > 1:
+            yield row["text"].format(title=f"‘{_title(rule, group[0])}’", values=" en ".join(said.values()))
+
+
+def _denied(row: Mapping[str, Any], rule: Mapping[str, Any], found: list[Resource]) -> Iterator[str]:
+    """Something says that there is nothing, and something else is there."""
+    others = [one for one in found if row["except"] not in _codes(one, rule["shown"])]
+    if others and len(others) < len(found):
+        named = dict.fromkeys(f"‘{_title(rule, one)}’" for one in others)
+        yield row["text"].format(title="", values=", ".join(named))
+
+
+def _dated(resource: Resource) -> str:
+    day = moment(when(resource)[:10])
+    return f" ({day})" if day else ""
+
+
+def _next_appointment(answers: Iterable[DossierAnswer], today: date) -> NextAppointment | None:
+    found = [
+        one
+        for answer in answers
+        for one in answer.resources
+        if one["resourceType"] == "Appointment"
+        and one.get("status") not in ("cancelled", "noshow", "entered-in-error")
+        and one.get("start")
+        and not is_past(str(one["start"]), today)
+    ]
+    if not found:
+        return None
+    first = min(found, key=lambda one: str(one["start"]))
+    what = ", ".join(lines(first, "description|appointmentType|serviceType")) or "Afspraak"
+    return NextAppointment(moment(str(first["start"])), what, ", ".join(lines(first, "participant(PRF).actor")))
