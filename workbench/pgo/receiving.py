@@ -17,7 +17,7 @@ from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import Patience
 from workbench.pgo.endpoints import Dva
 from workbench.pgo.oauth import Tokens
-from workbench.pgo.searches import GrantedRow, Search
+from workbench.pgo.searches import GrantedRow, SearchRequest
 
 WHOLE = 10.0
 """Seconds after which the front end of the national client stops (SC-P5)."""
@@ -28,7 +28,7 @@ def patience_of(receiver: Receiver) -> Patience:
     return Patience(WHOLE, receiver.first_byte, receiver.repeats, receiver.pages)
 
 
-def searches_of(receiver: Receiver, dva: Dva, tokens: Tokens, today: date | None = None) -> list[Search]:
+def searches_of(receiver: Receiver, dva: Dva, tokens: Tokens, today: date | None = None) -> list[SearchRequest]:
     """The searches that a receiver sends with these tokens, written as it writes them. Raises EndpointError."""
     found = []
     day = (today or datetime.now(UTC).date()).isoformat()
@@ -40,7 +40,7 @@ def searches_of(receiver: Receiver, dva: Dva, tokens: Tokens, today: date | None
         for asked in receiver.searches.get(service_id, {}).values():
             query = asked.replace("{date}", day)
             row = GrantedRow(standard, service, _rule(standard, service, query))
-            found.append(Search(row, f"{dva.resource(tokens.provider, service_id)}/{query}"))
+            found.append(SearchRequest(row, f"{dva.resource(tokens.provider, service_id)}/{query}"))
     return found
 
 
