@@ -333,7 +333,7 @@ def test_an_import_does_not_give_his_data_to_whose_episode_they_name(turned: boo
         assert CliRunner().invoke(cli, arguments, env=environment).exit_code == 0
         engine = open_engine(url)
         with engine.connect() as connection:
-            owners = dict(connection.execute(select(table.c.id, table.c.patient_id)).tuples().all())
+            owners = {row.id: row.patient_id for row in connection.execute(select(table))}
         engine.dispose()
     assert owners == {"anna": "anna", "e": "anna", "w": "bram", "bram": "bram"}
 
