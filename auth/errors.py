@@ -83,6 +83,22 @@ REFUSALS: dict[str, RefusalRow] = {
 }
 
 
+NUMBERS = {
+    "invalid_request": "400",
+    "unsupported_response_type": "400",
+    "invalid_scope": "400",
+    "access_denied": "403",
+    "server_error": "500",
+    "temporarily_unavailable": "503",
+}
+"""The codes of a redirect as numbers, for a client that cannot read words (quirk `numeric_error`)."""
+
+
+def told_as(code: str, *, numeric: bool) -> str:
+    """An error code of a redirect as a client reads it."""
+    return NUMBERS.get(code, "500") if numeric else code
+
+
 class AuthorizationError(Exception):
     """An authorization request that does not lead to a landing page."""
 

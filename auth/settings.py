@@ -76,6 +76,17 @@ class OidcSettings(_Section):
     """How long its keys are kept."""
 
 
+class ClientQuirks(_Section):
+    """What one client needs besides, and no other gets (docs/clients.md)."""
+
+    always_refresh_token: bool = False
+    """TOKEN-15: a one-off consent gets a refresh token that dies with the access token."""
+    accept_refresh_code: bool = False
+    """TOKEN-16: grant type `refresh_code` is read as `refresh_token`."""
+    numeric_error: bool = False
+    """`error` in a redirect is a number: an HTTP status in place of the word of RFC 6749."""
+
+
 class AuthSettings(_Section):
     """All settings of `auth`. Raises one clear line when production would be unsafe."""
 
@@ -106,6 +117,8 @@ class AuthSettings(_Section):
     """Client quirk (TOKEN-15): a one-off consent gets a refresh token that dies with the access token."""
     accept_refresh_code: bool = False
     """Client quirk (TOKEN-16): read grant type `refresh_code` as `refresh_token`."""
+    quirks: dict[str, ClientQuirks] = {}
+    """Quirks by the host name of a client; the table `clients` fills it, presets included."""
     peer_match: Literal["exact", "organisation"] = "exact"
     """May another node of the same organisation use a token (RES-06)."""
     client_authentication: Literal["mtls", "asserted"] = "mtls"
@@ -181,6 +194,15 @@ class AuthSettings(_Section):
             }
             found += [f"auth: {what} in production" for what, wrong in refused.items() if wrong]
         return found
+
+    def quirks_of(self, client: str | None) -> ClientQuirks:
+        """The quirks of one client: its own, and those that are switched on for all."""
+        own = self.quirks.get((client or "").lower(), ClientQuirks())
+        return ClientQuirks(
+            always_refresh_token=own.always_refresh_token or self.always_refresh_token,
+            accept_refresh_code=own.accept_refresh_code or self.accept_refresh_code,
+            numeric_error=own.numeric_error,
+        )
 
     @property
     def node_name(self) -> str:

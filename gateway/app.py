@@ -27,6 +27,7 @@ from gateway.http.answer import Answers
 from gateway.http.api import Api, described, typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.partial import Partials
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
 from gateway.quality.verdicts import shared_validator
@@ -136,10 +137,12 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
         rekey=wiring.rekeying,
     )
     strict = behaviour.trace_ids == "strict"
+    own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
+    partials = Partials(behaviour.partial, behaviour.partial_of, own)
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
-        answers=Answers(collector, pseudonyms, behaviour.source_header),
+        answers=Answers(collector, pseudonyms, behaviour.source_header, partials),
         statements=Statements(OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")),
         trail=wiring.trail,
         today=today_here,

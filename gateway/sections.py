@@ -4,6 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Partial = Literal["outcome", "safety", "refuse"]
+"""What an answer is that lacks a part: an entry that says so; 503 where a gap is dangerous; always 503."""
+
 
 class SettingsSection(BaseModel):
     """A settings section: unknown names are an error, so that a typing mistake is found at start."""
@@ -35,6 +38,11 @@ class ResourceServer(SettingsSection):
     trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
     wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
     document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
+    partial: Partial = Field(
+        "safety",
+        description="an answer that lacks a source: told inside; 503 for what is dangerous; always 503",
+    )
+    partial_of: dict[str, Partial] = Field({}, description="the same for single information standards, by their id")
     source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
 
 

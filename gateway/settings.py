@@ -15,6 +15,7 @@ from auth.clients.settings import ListSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
 from gateway.chainlog import ChainLogSettings
+from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"
     )
+    clients: dict[str, ClientSettings] = Field({}, description="what single clients need, by their host name")
     lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
@@ -90,7 +92,8 @@ def refusals(settings: Settings) -> list[str]:
 
 def authorization(settings: Settings) -> AuthSettings:
     """The section of the authorization server, with the mode and address of the whole."""
-    update: dict[str, Any] = {"mode": settings.mode}
+    own = {name.lower(): one.quirks for name, one in settings.clients.items()}
+    update: dict[str, Any] = {"mode": settings.mode, "quirks": {**settings.auth.quirks, **own}}
     if "base_url" not in settings.auth.model_fields_set:
         update["base_url"] = settings.base_url
     if "client_authentication" not in settings.auth.model_fields_set and settings.mode == "test":

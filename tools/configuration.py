@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from gateway.clients import ClientSettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings
 
@@ -108,7 +109,16 @@ def table(model: type[BaseModel], prefix: str = "") -> str:
 def page() -> str:
     """The whole page."""
     provider = "\n## A care provider: `providers.NAME`\n"
-    parts = [HEAD, "## All settings\n", table(Settings), provider, table(ProviderSettings)]
+    client = '\n## A client: `clients."HOST"`\n'
+    parts = [
+        HEAD,
+        "## All settings\n",
+        table(Settings),
+        provider,
+        table(ProviderSettings),
+        client,
+        table(ClientSettings),
+    ]
     return "\n".join(parts) + "\n"
 
 

@@ -86,7 +86,8 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         services = allowed_services(parts, self.request.client.entry, family, family.services)
         if not services:
             raise TokenError("ERR-28")
-        with_refresh = family.lasting or (parts.settings.always_refresh_token and family.function == "collect")
+        always = parts.settings.quirks_of(family.client).always_refresh_token
+        with_refresh = family.lasting or (always and family.function == "collect")
         correlation = self.request.correlation_id or code.row.correlation_id
         return 200, issue_tokens(parts, family, services, correlation, with_refresh), []
 

@@ -73,7 +73,8 @@ class BackChannel:
 
     def _token(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> EndpointAnswer:
         grant_type = asked.value("grant_type")
-        if grant_type == "refresh_code" and self._parts.settings.accept_refresh_code:
+        caller = peers[0] if peers else asked.value("client_id")
+        if grant_type == "refresh_code" and self._parts.settings.quirks_of(caller).accept_refresh_code:
             grant_type = "refresh_token"
         offered = None if grant_type == "refresh_token" else self._spend(asked, ids)
         if asked.repeated:

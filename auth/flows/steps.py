@@ -1,6 +1,6 @@
 """What every step of a visit works with: the session that only one request can move, events, and the two ways out."""
 
-from auth.errors import REFUSALS
+from auth.errors import REFUSALS, told_as
 from auth.events import EventType
 from auth.flows import redirects
 from auth.flows.session import Live, Session, moved
@@ -67,9 +67,9 @@ class Steps:
     def refusal_location(self, content: Session, row: str) -> str:
         """Where the browser goes with a refusal; the same for everything about the person (ERR-92)."""
         refusal = REFUSALS[row]
-        return self.location(
-            content, [("error", refusal.code or "server_error"), ("error_description", refusal.description or "")]
-        )
+        numeric = self.parts.settings.quirks_of(content.client).numeric_error
+        error = told_as(refusal.code or "server_error", numeric=numeric)
+        return self.location(content, [("error", error), ("error_description", refusal.description or "")])
 
     def location(self, content: Session, fields: list[tuple[str, str]]) -> str:
         """The Location of an answer to the client, with `iss` by setting (RFC 9207)."""

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.port import Gap
 from auth.crypto import Pseudonyms
@@ -14,6 +14,7 @@ from gateway.collect.record import Record
 from gateway.http.admission import Admission
 from gateway.http.binary import as_document, as_resource, media_of
 from gateway.http.origin import origin
+from gateway.http.partial import Partials, unavailable
 from gateway.http.progress import Progress
 from gateway.http.reply import Reply
 from gateway.problems import Problem
@@ -30,6 +31,8 @@ class Answers:
     collector: Collector
     pseudonyms: Pseudonyms
     named: bool
+    partials: Partials = field(default_factory=Partials)
+    """What an answer is from which a part is missing."""
 
     async def reply(self, progress: Progress, admission: Admission) -> Reply:
         """The answer. Raises Problem, SearchError or StoreUnavailable; what was found is noted in ``progress``."""
@@ -38,6 +41,8 @@ class Answers:
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
+        grant, rule = admission.grant, admission.admitted.rule
+        self.partials.check(grant.client, admission.standard.id, rule, gaps)
         found = await self._search(admission, admission.admitted.search, record)
         progress.counts = found.counts()
         body = _searchset(progress, admission, found, gaps)
@@ -52,9 +57,8 @@ class Answers:
         progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in collected.gaps)
         progress.incidents = tuple(collected.incidents)
         if collected.nothing:
-            after = max([gap.retry_after or 10 for gap in collected.gaps], default=10)
             text = "The source of these data does not answer at the moment. Try again later."
-            raise Problem(503, "transient", text, headers={"retry-after": str(after)})
+            raise unavailable(collected.gaps, text)
         return collected.record, collected.gaps
 
     async def _read(self, progress: Progress, admission: Admission, record: Record) -> Reply:

@@ -129,6 +129,12 @@ def _service(where: str, table: object, usecases: Container[str]) -> Service:
 
 
 @lru_cache(maxsize=1)
+def safety_relevant() -> frozenset[str]:
+    """The zibs of which a list that is not whole is dangerous (data/safety.toml)."""
+    return frozenset(read_table(DATA / "safety.toml", dict[str, tuple[str, ...]])["zibs"])
+
+
+@lru_cache(maxsize=1)
 def short_names() -> Mapping[str, str]:
     """Short names for code systems and profile bases, from data/names.toml."""
     return read_table(DATA / "names.toml", dict[str, str])

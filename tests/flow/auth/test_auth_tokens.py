@@ -13,8 +13,9 @@ from world.auth_house import FRONT, P1, P4, WHITELIST_ONLY, ZANDOORD, D, G, Hous
 
 from auth.bearer import PeerRefused, require
 from auth.crypto import digest, new_token
-from auth.errors import BearerError
+from auth.errors import REFUSALS, BearerError, told_as
 from auth.ports import Available, Client, Peer
+from auth.settings import ClientQuirks
 from auth.store.tables import access_tokens
 
 pytestmark = pytest.mark.anyio
@@ -397,6 +398,21 @@ async def test_token_15_and_16_client_quirks_are_switches(house_with: Callable[.
     assert second.status_code == 200
     house.clock.pass_(seconds=901)
     assert told(await pgo.refresh(second.json()["refresh_token"])) == GRANT
+
+
+async def test_quirks_are_those_of_one_client(house_with: Callable[..., House]) -> None:
+    """APP-06, TOKEN-15, TOKEN-16: what one client needs, no other gets; a refusal reaches it as a number."""
+    quirks = ClientQuirks(always_refresh_token=True, accept_refresh_code=True, numeric_error=True)
+    house = house_with(quirks={D: quirks})
+    token = await house.pgo().tokens(P4)
+    second = await house.pgo().refresh(token["refresh_token"], grant_type="refresh_code")
+    assert second.status_code == 200
+    assert second.json()["scope"].strip()
+    other = house_with(quirks={"other.example": quirks})
+    assert "refresh_token" not in await other.pgo().tokens(P4)
+    assert told(await other.pgo().refresh("x", grant_type="refresh_code")) == (400, "unsupported_grant_type")
+    assert told_as("access_denied", numeric=True).isdigit()
+    assert all(row.code is None or told_as(row.code, numeric=True).isdigit() for row in REFUSALS.values())
 
 
 # --- bearer ------------------------------------------------------------
