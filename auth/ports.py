@@ -183,6 +183,16 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceContents:
+    """What there is for a person in one data service, as far as it is known before it is asked for."""
+
+    parts: tuple[tuple[str, int], ...]
+    """What people call it, and how many there are; 0 when that cannot be told beforehand."""
+    since: str | None = None
+    """The year of the oldest of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Available:
     """The answer of an availability or receivability test."""
 
@@ -192,6 +202,12 @@ class Available:
     """Why nothing is left, when `services` is empty; NO_RELATION is assumed when absent."""
     birth_date: date | None = field(default=None, repr=False)
     """Birth date in the provider's system, when known; used for the age rule and for representation (REP-05)."""
+    name: str | None = field(default=None, repr=False)
+    """Name in the provider's system, when known; shown to who decides, and to nobody else."""
+    contents: Mapping[str, ServiceContents] = field(default_factory=dict, repr=False)
+    """By service; what is not known (a source that is only asked later) is not there."""
+    absent: Mapping[str, AbsenceReason] = field(default_factory=dict)
+    """Why the other asked services cannot be delivered, by service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ class DrawError(RuntimeError):
     """Five random values in a row existed already: the random generator is broken."""
 
 
-def issue_code(parts: Parts, code: Code) -> str:
-    """Issue an authorization code that never existed before."""
-    return _draw(lambda text: parts.store.add_code(digest(text), code))
+def issue_code(parts: Parts, code: Code, drawn: str) -> None:
+    """Issue the authorization code that was drawn; it is one that never existed before. Raises DrawError."""
+    if not parts.store.add_code(digest(drawn), code):
+        raise DrawError("an authorization code was drawn twice")
 
 
 def issue_tokens(

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
-from auth.ports import AbsenceReason, Available, Person, Provider
+from auth.ports import AbsenceReason, Available, Person, Provider, ServiceContents
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, RecordOwner
+from gateway.dossier.moments import when
+from gateway.dossier.words import text_of
 from gateway.store.queries import OF_PERSON
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
@@ -33,6 +35,10 @@ class KnownPerson:
     relation: bool
     birth_date: date | None = None
     reasons: tuple[str, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Why a source delivers a service not, by service."""
+    name: str | None = None
+    contents: Mapping[str, ServiceContents] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,11 @@ class Availabilities:
             raise faults[0]
         birth_date = next((one.birth_date for one in found if one.birth_date), None)
         if offered:
-            return Available(offered, None, birth_date)
+            contents = {id_: held for one in found for id_, held in one.contents.items() if id_ in offered}
+            name = next((one.name for one in found if one.name), None)
+            # Nobody can say beforehand how much a live source adds: then a number would be too low.
+            told = {id_: _possible(id_) for id_ in offered} | ({} if len(found) > 1 else contents)
+            return Available(offered, None, birth_date, name, told, _absent(services - offered, found))
         return Available(offered, _why_nothing(found), birth_date)
 
     async def relation(self, provider: Provider, person: Person) -> KnownPerson:
@@ -74,7 +84,8 @@ class Availabilities:
     async def _stored(self, provider: str, person: Person, services: frozenset[str]) -> KnownPerson:
         birth_date: date | None = None
         relation = False
-        found: set[str] = set()
+        name: str | None = None
+        contents: dict[str, ServiceContents] = {}
         for version in FhirVersion:
             who = {"provider": provider, "fhir": version.value, "person": person.pseudonym}
             patients = await self.reader.fetch(OF_PERSON.patients, who)
@@ -82,8 +93,12 @@ class Availabilities:
                 relation = True
                 birth_date = birth_date or _date(patients[0][2])
                 record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "")
-                found |= {id_ for id_ in services if await _offers(id_, version, record)}
-        return KnownPerson(frozenset(found), relation, birth_date)
+                for id_ in services:
+                    held = await _contents(id_, version, record)
+                    if held is not None:
+                        contents[id_] = held
+                name = name or await _name(record)
+        return KnownPerson(frozenset(contents), relation, birth_date, name=name, contents=contents)
 
 
 def _why_nothing(found: Sequence[KnownPerson]) -> AbsenceReason:
@@ -114,7 +129,8 @@ async def _asked(
     for answer in answers:
         if isinstance(answer, Availability):
             reasons = tuple(str(reason) for reason in answer.reasons.values())
-            known.append(KnownPerson(answer.services, answer.relation, answer.birth_date, reasons))
+            absent = {id_: str(reason) for id_, reason in answer.reasons.items()}
+            known.append(KnownPerson(answer.services, answer.relation, answer.birth_date, reasons, absent))
         elif isinstance(answer, AdapterError):
             faults.append(answer)
         else:
@@ -122,22 +138,55 @@ async def _asked(
     return known, faults
 
 
-async def _offers(service_id: str, version: FhirVersion, record: Record) -> bool:
-    """Whether some row of the service has an answer in the record: its filters fit, or its profile is claimed."""
+def _possible(service_id: str) -> ServiceContents:
+    """What a service can hold, without numbers."""
+    standard, service = catalogue().service(service_id)
+    asked = (rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.interaction != "read")
+    return ServiceContents(tuple((name, 0) for name in dict.fromkeys(rule.name_nl for rule in asked)))
+
+
+def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str, AbsenceReason]:
+    """Why services are not there: what a source said of each, else that nothing was recorded."""
+    said = {id_: reason for one in found for id_, reason in one.absent.items() if reason in set(AbsenceReason)}
+    return {id_: AbsenceReason(said.get(id_, AbsenceReason.EMPTY)) for id_ in sorted(services)}
+
+
+async def _contents(service_id: str, version: FhirVersion, record: Record) -> ServiceContents | None:
+    """What the rows of a service find in the record (their filters fit, or their profile is claimed); None: nothing."""
     standard, service = catalogue().service(service_id)
     if standard.fhir is not version:
-        return False
+        return None
+    parts: dict[str, int] = {}
+    moments: list[str] = []
+    offered = False
     for rule in standard.rules_of(service):
-        if rule.method != "GET" or rule.type is None or rule.type in GENERAL:
+        if rule.method != "GET" or rule.type is None:
             continue
         record.of_type(rule.type)
         await record.load()
-        for held in record.of_type(rule.type):
-            if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
-                return True
-            if may_fit(rule, version, held.data):
-                return True
-    return False
+        mine = [held for held in record.of_type(rule.type) if _answers(rule, version, held)]
+        offered = offered or (bool(mine) and rule.type not in GENERAL)
+        if mine and rule.interaction != "read":
+            # Of "the latest of each" nobody can say beforehand how many there are: that is told without a number.
+            known = 0 if rule.answer == "last" else len(mine)
+            parts[rule.name_nl] = max(parts.get(rule.name_nl, 0), known)
+            moments += [moment for held in mine if (moment := when(held.data))]
+    if not offered:
+        return None
+    return ServiceContents(tuple(parts.items()), min(moments)[:4] if moments else None)
+
+
+def _answers(rule: RequestRule, version: FhirVersion, held: Held) -> bool:
+    if fits(rule, version, held.data) and (rule.query or _claims(held, rule)):
+        return True
+    return may_fit(rule, version, held.data)
+
+
+async def _name(record: Record) -> str | None:
+    record.of_type("Patient")
+    await record.load()
+    names = [name for held in record.of_type("Patient") for name in held.data.get("name", [])]
+    return text_of(names[0], {}) if names else None
 
 
 def _claims(held: Held, rule: RequestRule) -> bool:

@@ -102,15 +102,18 @@ def _filled(members: Mapping[str, object]) -> dict[str, object]:
 
 def _entry(record: Mapping[str, object]) -> AccessEntry:
     standard, _ = catalogue().service(str(record["service"]))
-    names = {rule.id: rule.name_nl for rule in standard.rules}
+    rules = {rule.id: rule for rule in standard.rules}
+    rule = rules.get(str(record.get("rule", "")))
     resources = record.get("resources")
-    count = sum(int(pair[1]) for pair in resources) if isinstance(resources, list) else 0
+    # What came along with what was asked for (a medicine's product, a practitioner) is not counted as one more.
+    asked = [pair for pair in resources if rule is None or pair[0] == rule.type] if isinstance(resources, list) else []
+    count = sum(int(pair[1]) for pair in asked)
     return AccessEntry(
         time=datetime.fromisoformat(str(record["at"])).astimezone(UTC),
         client=str(record.get("client", "")),
         provider=str(record.get("provider", "")),
         service_id=str(record["service"]),
-        what=names.get(str(record.get("rule", "")), str(record.get("interaction", ""))),
+        what=rule.name_nl if rule else str(record.get("interaction", "")),
         count=count,
         represented_by=str(record["actor"]) if record.get("actor") else None,
     )

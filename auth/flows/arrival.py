@@ -6,7 +6,7 @@ from auth.events import EventType
 from auth.flows.check import SourceDown, age_refuses, deliverable
 from auth.flows.session import Live, Session
 from auth.flows.steps import Steps, VisitStopped
-from auth.ports import AbsenceReason, Representation
+from auth.ports import AbsenceReason, Available, Representation
 
 
 class Arrival(Steps):
@@ -39,11 +39,12 @@ class Arrival(Steps):
         if not verdict.services:
             return await self._unavailable(live, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
         replaces = known.function == "collect" and await parts.run(
-            parts.store.has_lasting, person.pseudonym, provider.name, known.client
+            parts.store.has_lasting, person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
         )
         offered = tuple(service for service in known.asked if service in verdict.services)
         found = verdict.birth_date.isoformat() if verdict.birth_date else None
-        return await self.move(live, known.but(offered=offered, replaces=replaces, birth_date=found), "consent")
+        told = known.but(offered=offered, replaces=replaces, birth_date=found, **_told(known, verdict.found))
+        return await self.move(live, told, "consent")
 
     def _worth_asking(self, known: Session) -> frozenset[str]:
         """Leave out what the client list rules out already; when that is everything, the token endpoint tells it."""
@@ -56,6 +57,14 @@ class Arrival(Steps):
     async def _unavailable(self, live: Live, row: str, reason: AbsenceReason) -> Live:
         self.note(EventType.SHOW_UNAVAILABLE_PAGE, live.content)
         return await self.refuse(live, row, reason)
+
+
+def _told(known: Session, found: Available | None) -> dict[str, object]:
+    """What the consent page tells: the name, what is in each service, and why the others are not there."""
+    if found is None:
+        return {}
+    absent = {id_: str(reason) for id_, reason in found.absent.items() if id_ in known.asked}
+    return {"name": found.name, "contents": dict(found.contents), "absent": absent}
 
 
 def _same_birth_date(asked: str | None, known: date | None) -> bool:

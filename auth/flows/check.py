@@ -24,6 +24,8 @@ class ScopeVerdict:
     services: frozenset[str]
     reason: AbsenceReason | None = None
     birth_date: date | None = field(default=None, repr=False)
+    found: Available | None = field(default=None, repr=False)
+    """What the provider answered, for telling who decides."""
 
 
 def age_refuses(parts: Parts, birth_date: date, acting: Representation | None) -> bool:
@@ -53,10 +55,10 @@ async def deliverable(
         return ScopeVerdict(frozenset(), found.reason or AbsenceReason.NO_RELATION, birth_date)
     if birth_date is None:
         passes = parts.settings.unknown_birth_date == "pass"
-        return ScopeVerdict(left if passes else frozenset(), None if passes else AbsenceReason.AGE)
+        return ScopeVerdict(left if passes else frozenset(), None if passes else AbsenceReason.AGE, None, found)
     if age_refuses(parts, birth_date, acting):
         return ScopeVerdict(frozenset(), AbsenceReason.AGE, birth_date)
-    return ScopeVerdict(left, None, birth_date)
+    return ScopeVerdict(left, None, birth_date, found)
 
 
 async def _asked(

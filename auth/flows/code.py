@@ -18,9 +18,9 @@ from auth.store.rows import Code, Family
 from auth.tokens import issue_code, issue_tokens
 
 
-def code_for(parts: Parts, content: Session, family: Family) -> str:
+def keep_code(parts: Parts, content: Session, family: Family, drawn: str) -> None:
     """Issue the code that answers an authorization request. The consent must be durable already (CONS-03)."""
-    return issue_code(
+    issue_code(
         parts,
         Code(
             family=family.id,
@@ -32,6 +32,7 @@ def code_for(parts: Parts, content: Session, family: Family) -> str:
             challenge_method="S256" if content.challenge else None,
             expires=parts.now() + parts.settings.code_seconds * 1000,
         ),
+        drawn,
     )
 
 

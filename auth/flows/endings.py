@@ -1,11 +1,13 @@
 """The end of a visit: consent or refusal, kept before anything is answered (CONS-03), and the answer itself."""
 
+import hmac
 import secrets
 
+from auth.crypto import SealError, digest, new_token
 from auth.errors import REFUSALS
 from auth.events import EventType
-from auth.flows.code import code_for
-from auth.flows.session import Live, Session, closed
+from auth.flows.code import keep_code
+from auth.flows.session import FirstAnswer, Live, Session, answered, closed, first_answer
 from auth.flows.steps import SessionLost, Steps, at
 from auth.parts import Parts
 from auth.store.rows import ConsentEntry, Family
@@ -23,12 +25,33 @@ class Endings(Steps):
         entry = self._entry(content, consent_id, "given", content.offered, lasting)
         family = self._family(content, consent_id, lasting)
         replaces = content.function == "collect"
-        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, family, replaces):
+        # The code is drawn before, so that the visit can remember its answer in the statement that ends it.
+        code = new_token()
+        location = self.location(content, [("code", code)])
+        ended = answered(live, parts.ring, parts.now(), FirstAnswer(content.csrf, location, digest(code)))
+        if not await parts.run(parts.store.decide, ended, live.row.version, entry, family, replaces):
             raise SessionLost
         self.note(EventType.RECEIVE_CONSENT, content, consent_id=consent_id)
-        code = await parts.run(code_for, parts, content, family)
+        await parts.run(keep_code, parts, content, family, code)
         self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content)
-        return self.location(content, [("code", code)])
+        return location
+
+    async def answer_again(self, session_id: str, cookie: str | None, csrf: str | None) -> str | None:
+        """The answer of a visit that ended just now, for a second press of the button on this browser's page.
+
+        None when there is none to repeat: another browser, another page, too late, or a client that had it already.
+        """
+        parts = self.parts
+        row = await parts.run(parts.store.find_session, session_id)
+        if row is None or cookie is None or not hmac.compare_digest(digest(cookie), bytes(row.cookie)):
+            return None
+        try:
+            first = first_answer(row, parts.ring, parts.now())
+        except SealError:
+            return None
+        if first is None or not hmac.compare_digest(first.csrf.encode(), (csrf or "").encode()):
+            return None
+        return None if await parts.run(parts.store.was_offered, first.digest) else first.location
 
     async def refuse_consent(self, live: Live) -> str:
         """Consent refused: recorded, and the client hears the usual (ERR-15)."""

@@ -5,9 +5,10 @@ from typing import Self
 import msgspec
 
 from auth.crypto import KeyRing, digest, new_token
+from auth.ports import ServiceContents
 from auth.store.rows import SessionRow
 
-_PURPOSE = "session"
+_PURPOSE, _ANSWER = "session", "answer"
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,6 +47,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     offered: tuple[str, ...] = ()
     replaces: bool = False
+    name: str | None = None
+    contents: dict[str, ServiceContents] = {}
+    absent: dict[str, str] = {}
+    """What the consent page tells of the person and of each service."""
     consent_id: str | None = None
 
     refusal: str | None = None
@@ -87,6 +92,37 @@ def moved(live: Live, content: Session, ring: KeyRing, now: int, seconds: int, s
     return live.row._replace(
         step=step, version=live.row.version + 1, expires=now + seconds * 1000, content=_sealed(content, ring)
     )
+
+
+class FirstAnswer(msgspec.Struct, frozen=True):
+    """What is left of a visit that ended, for a second press of the same button: its answer."""
+
+    csrf: str
+    location: str
+    digest: bytes = b""
+    """Of the code in it: once that was offered, its answer is not repeated."""
+
+    def __repr__(self) -> str:
+        return "FirstAnswer()"
+
+
+REPEAT_MILLISECONDS = 30_000
+"""How long a second press gets the first answer again."""
+
+
+def answered(live: Live, ring: KeyRing, now: int, first: FirstAnswer) -> SessionRow:
+    """The row of a visit that is over and that remembers its answer for some seconds."""
+    content = ring.seal(_ANSWER, msgspec.json.encode(first))
+    return live.row._replace(
+        step="done", version=live.row.version + 1, expires=now + REPEAT_MILLISECONDS, content=content
+    )
+
+
+def first_answer(row: SessionRow, ring: KeyRing, now: int) -> FirstAnswer | None:
+    """The answer that a visit gave just now; None when it ended otherwise, or longer ago. Raises SealError."""
+    if row.step != "done" or not row.content or row.expires <= now:
+        return None
+    return msgspec.json.decode(ring.open(_ANSWER, bytes(row.content)), type=FirstAnswer)
 
 
 def closed(live: Live) -> SessionRow:

@@ -44,6 +44,21 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentService:
+    """One data service on the consent page: its parts, how much there is of each, and since when, as far as known."""
+
+    name: str
+    parts: tuple[tuple[str, int], ...]
+    since: str | None
+
+    @property
+    def count(self) -> int:
+        """How much there is in all; 0 when it is not known of every part."""
+        counts = [count for _, count in self.parts]
+        return sum(counts) if all(counts) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """The choice: consent, confirmation, subscription or its end (UI-08 to UI-11)."""
 
@@ -52,13 +67,17 @@ class Consent:
     """Section of the catalogue: consent, confirm, subscribe or unsubscribe."""
     visit: str
     csrf: str
-    services: tuple[str, ...]
+    services: tuple[ConsentService, ...]
+    absent: tuple[tuple[str, str], ...]
+    """Services that were asked for and are not there: name, and key of the reason."""
+    name: str | None
+    """Name of the person whose data it is about, as the provider has it."""
     privacy_url: str | None
     replaces: bool
     representing: str | None
     """Kind of representation, when somebody acts for somebody else; only consent to collect knows it (REP-01)."""
     born: str | None
-    """Birth date of the person whose data it is about, when that is somebody else."""
+    """Birth date of the person whose data it is about."""
     days: int | None
 
     @property
@@ -171,6 +190,17 @@ class Manage:
 
 
 @dataclass(frozen=True, slots=True)
+class EndConsent:
+    """Is ending a lasting consent meant?"""
+
+    template: ClassVar[str] = "end.html"
+    title: ClassVar[str] = "manage.end_title"
+    visit: str
+    csrf: str
+    consent: ConsentLine
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """Logged out."""
 
@@ -178,4 +208,4 @@ class Bye:
     title: ClassVar[str] = "manage.bye_title"
 
 
-Context = Landing | Cancel | Consent | RefusedPage | FaultPage | MissingPage | ManageLanding | Manage | Bye
+Context = Landing | Cancel | Consent | RefusedPage | FaultPage | MissingPage | ManageLanding | Manage | EndConsent | Bye

@@ -63,18 +63,29 @@ class PageGuard:
     async def posted(self, request: Request, turn: Turn) -> tuple[Live, Parameters]:
         """The visit and the posted form, when it came from our page (CT-57). Raises SessionLost."""
         live = await self.live(request, turn)
+        form = await self.form(request)
+        if form is None or not hmac.compare_digest((form.value("csrf") or "").encode(), live.content.csrf.encode()):
+            raise SessionLost(live.content)
+        return live, form
+
+    async def form(self, request: Request) -> Parameters | None:
+        """The posted form, read once; None when it is too large, cannot be read, or says a thing twice."""
+        if not hasattr(request.state, "form"):
+            request.state.form = await self._read_form(request)
+        found: Parameters | None = request.state.form
+        return found
+
+    async def _read_form(self, request: Request) -> Parameters | None:
         body = b""
         async for chunk in request.stream():
             body += chunk
             if len(body) > self.parts.settings.max_body:
-                raise SessionLost(live.content)
+                return None
         try:
             form = Parameters.read(body, self.parts.settings.max_body)
-        except ParameterError as error:
-            raise SessionLost(live.content) from error
-        if form.repeated or not hmac.compare_digest((form.value("csrf") or "").encode(), live.content.csrf.encode()):
-            raise SessionLost(live.content)
-        return live, form
+        except ParameterError:
+            return None
+        return None if form.repeated else form
 
     async def guarded(self, handler: Handler, request: Request) -> Response:
         """Run a handler; whatever goes wrong becomes the page that section 14 names."""

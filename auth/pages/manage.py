@@ -11,7 +11,7 @@ from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost
 from auth.pages.acting import Acting
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import AccessLine, Bye, ConsentLine, HistoryLine, Manage, ManageLanding
+from auth.pages.contexts import AccessLine, Bye, ConsentLine, EndConsent, HistoryLine, Manage, ManageLanding
 from auth.pages.guard import PageGuard, Turn
 from auth.pages.presenter import VISIT
 from auth.ports import AccessEntry
@@ -44,7 +44,7 @@ class ManageConsents(PageGuard):
         return answer
 
     async def end(self, request: Request) -> Response:
-        """POST /oauth/visit/{id}/end: end one lasting consent, at once (LTC-09)."""
+        """POST /oauth/visit/{id}/end: end one lasting consent, at once when the person is sure (LTC-09)."""
         return await self.guarded(self._end, request)
 
     async def _end(self, request: Request, turn: Turn) -> Response:
@@ -55,6 +55,9 @@ class ManageConsents(PageGuard):
         family = mine.get(form.value("consent") or "")
         if family is None:
             return await self.overview(live, None)
+        if form.value("sure") != "yes":
+            page = EndConsent(VISIT + content.id, content.csrf, self._consent_line(family, acting))
+            return self.show.page(page, language=content.language, content=content)
         parts = self.parts
         await parts.run(parts.store.end_family, family.id, parts.now(), "withdrawn", "manage-consents")
         self.visits.note(EventType.CONSENT_WITHDRAWN, content, consent_id=family.consent_id)

@@ -131,13 +131,34 @@ class FrontChannel(PageGuard):
         return await self.guarded(self._decide, request)
 
     async def _decide(self, request: Request, turn: Turn) -> Response:
+        try:
+            return await self._decided(request, turn)
+        except SessionLost:
+            again = await self._again(request)
+            if again is None:
+                raise
+            return again
+
+    async def _decided(self, request: Request, turn: Turn) -> Response:
         live, form = await self.posted(request, turn)
         decision = form.value("decision")
         if decision == "refuse":
             return self.back(live, await self.visits.refuse_consent(live))
         if decision != "give":
             raise SessionLost(live.content)
-        return self.back(live, await self.visits.decide(live, lasting=form.value("duration") == "lasting"))
+        location = await self.visits.decide(live, lasting=form.value("duration") == "lasting")
+        # The secret stays for some seconds: a second press of the button gets the same answer.
+        return self.show.redirect(location, 302)
+
+    async def _again(self, request: Request) -> Response | None:
+        """The first answer, for a second press of the button that gave it (CT-57)."""
+        form = await self.form(request)
+        if form is None or form.value("decision") != "give":
+            return None
+        session_id = request.path_params["visit"]
+        cookie = request.cookies.get(self.show.cookie_name(session_id))
+        location = await self.visits.answer_again(session_id, cookie, form.value("csrf"))
+        return self.show.redirect(location, 302) if location else None
 
     async def leave(self, request: Request) -> Response:
         """GET /oauth/visit/{id}/leave: from a page that told why the flow stopped, back to the client."""

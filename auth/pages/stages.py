@@ -6,8 +6,9 @@ from auth.events import EventType
 from auth.flows.session import Live, Session
 from auth.flows.visit import Visits
 from auth.pages.catalogue import CATALOGUE
-from auth.pages.contexts import Consent, Landing, ManageLanding, RefusedPage
+from auth.pages.contexts import Consent, ConsentService, Landing, ManageLanding, RefusedPage
 from auth.pages.presenter import VISIT, Presenter, day_of
+from auth.ports import Provider
 
 _KINDS = {"collect": "consent", "share": "confirm", "subscribe": "subscribe"}
 _REFUSED = {"ERR-12": ("refused.title_cancelled", "cancelled"), "ERR-13": ("refused.title_login", "login")}
@@ -47,7 +48,16 @@ class Stages:
             kind=kind,
             visit=VISIT + content.id,
             csrf=content.csrf,
-            services=self._show.service_names(provider, content.offered),
+            services=tuple(
+                ConsentService(name, contents.parts if contents else (), contents.since if contents else None)
+                for name, contents in zip(
+                    self._show.service_names(provider, content.offered),
+                    map(content.contents.get, content.offered),
+                    strict=True,
+                )
+            ),
+            absent=self._absent(content, provider),
+            name=content.name,
             privacy_url=provider.privacy_url,
             replaces=content.replaces,
             representing=content.representation,
@@ -55,6 +65,12 @@ class Stages:
             days=content.days,
         )
         return self._show.page(page, language=content.language, content=content)
+
+    def _absent(self, content: Session, provider: Provider) -> tuple[tuple[str, str], ...]:
+        """The services that were asked for and are not there: name, and key of the reason."""
+        ids = tuple(content.absent)
+        names = self._show.service_names(provider, ids)
+        return tuple((name, f"reason.{content.absent[id_]}") for id_, name in zip(ids, names, strict=True))
 
     def _refused(self, live: Live) -> Response:
         content = live.content

@@ -6,7 +6,20 @@ change a row that is still as expected, so that of any number of workers exactly
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, Select, and_, bindparam, delete, exists, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    LargeBinary,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from auth.store.tables import access_tokens, codes, consents, families, refresh_tokens, sessions
 
@@ -58,6 +71,10 @@ SPEND_CODE = (
 )
 FAMILY_OF_CODE = select(codes.c.family).where(codes.c.digest == bindparam("which", type_=_DIGEST))
 
+SPENT_BEFORE = select(codes.c.family).where(
+    codes.c.digest == bindparam("which", type_=_DIGEST), codes.c.spent.is_not(None)
+)
+
 ADD_FAMILY = insert(families)
 USE_FAMILY = update(families).where(families.c.id == bindparam("which")).values(used=bindparam("now"))
 FIND_FAMILY = select(families).where(families.c.id == bindparam("which"))
@@ -79,6 +96,7 @@ END_EARLIER = _END.where(
     families.c.provider == bindparam("at"),
     families.c.client == bindparam("to"),
     families.c.function == bindparam("kind"),
+    func.coalesce(families.c.actor, "") == bindparam("giver"),
     families.c.lasting,
     families.c.ended.is_(None),
 )

@@ -74,7 +74,8 @@ class Store:
     def decide(self, row: SessionRow, version: int, entry: ConsentEntry, family: Family | None, replaces: bool) -> bool:
         """Move the session, append the consent and open its family, in one transaction (CONS-03).
 
-        With `replaces`, earlier lasting families of the same person, provider, client and function end (LTC-10).
+        With `replaces`, earlier lasting families of the same person, provider, client and function end (LTC-10), those
+        that the same giver gave: what a representative chooses never ends what the person chose, nor the reverse.
         False: another request was first, and nothing was kept.
         """
         with self.engine.begin() as connection:
@@ -82,6 +83,7 @@ class Store:
                 return False
             if family is not None and replaces:
                 same = {"person": family.subject, "at": family.provider, "to": family.client, "kind": family.function}
+                same["giver"] = family.actor or ""
                 _ended(connection, sql.END_EARLIER, same, entry.moment, "replaced", "new-consent")
             connection.execute(sql.ADD_CONSENT, consent_values(entry))
             if family is not None:
@@ -89,6 +91,11 @@ class Store:
         return True
 
     # --- codes -----------------------------------------------------------------------------------------------------
+
+    def was_offered(self, digest: bytes) -> bool:
+        """Whether a client offered this code already."""
+        with self._single.begin() as connection:
+            return connection.execute(sql.SPENT_BEFORE, {"which": digest}).first() is not None
 
     def add_code(self, digest: bytes, code: Code) -> bool:
         """Keep a code; False when this code was issued before (AUTH-14)."""
@@ -125,9 +132,10 @@ class Store:
         with self._single.begin() as connection:
             return [family_of(row) for row in connection.execute(sql.FAMILIES_OF_ACTOR, {"actor": actor}).mappings()]
 
-    def has_lasting(self, subject: str, provider: str, client: str) -> bool:
-        """True when the person gave a lasting consent before that still stands."""
-        return any((f.provider, f.client) == (provider, client) for f in self.lasting_families(subject))
+    def has_lasting(self, subject: str, provider: str, client: str, actor: str | None = None) -> bool:
+        """True when the same giver, the person or `actor` for them, gave a lasting consent that still stands."""
+        wanted = (provider, client, actor)
+        return any((f.provider, f.client, f.actor) == wanted for f in self.lasting_families(subject))
 
     def end_family(self, family_id: str, now: int, why: str, channel: str) -> Family | None:
         """End a family and append the end to the consent register; None when it had ended already."""

@@ -14,6 +14,7 @@ STORIES = {
     "auth/pages/templates/bye.html": "manage.test_a_person_sees_who_collected_what_and_ends_it_at_once",
     "auth/pages/templates/cancel.html": "accessible.test_landing_cancel_and_login",
     "auth/pages/templates/consent.html": "accessible.test_consent_and_the_record",
+    "auth/pages/templates/end.html": "for_another.test_a_mother_collects_for_her_child",
     "auth/pages/templates/fault.html": "faults.test_the_source_fails_during_the_visit",
     "auth/pages/templates/landing.html": "accessible.test_landing_cancel_and_login",
     "auth/pages/templates/manage.html": "manage.test_a_person_sees_who_collected_what_and_ends_it_at_once",

@@ -62,6 +62,8 @@ def test_a_mother_collects_for_her_child(tab: Tab) -> None:
     log = tab.page.get_by_role("region", name="Wie heeft wat opgehaald?").get_by_role("listitem")
     expect(log.filter(has_text=words).first).to_contain_text(re.compile(r"Problemen en diagnoses \(1\)"))
     tab.follow(given.get_by_role("button", name="Toestemming stoppen"))
+    accessible(tab, "Wilt u deze toestemming stoppen?")
+    tab.press("Ja, toestemming stoppen")
     accessible(tab)
     expect(tab.page.get_by_role("status")).to_contain_text("Demo PGO kan vanaf nu niets meer ophalen.")
     expect(given).to_have_count(0)

@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -147,7 +147,7 @@ class FakeHost:
         if self.fault is not None:
             raise self.fault
         found = self.known.get(person.bsn, Available(frozenset(), AbsenceReason.NO_RELATION))
-        return Available(found.services & services, found.reason, found.birth_date)
+        return replace(found, services=found.services & services)
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[ports.AccessEntry]:
         return [*self.accesses, *self.log.get(pseudonym, [])][:limit]

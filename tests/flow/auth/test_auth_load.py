@@ -12,7 +12,7 @@ from servers import free_port
 from sqlalchemy import Engine
 from world.auth_house import D, House
 
-from auth.crypto import digest
+from auth.crypto import digest, new_token
 from auth.ports import Peer
 from auth.tokens import issue_code
 
@@ -33,7 +33,10 @@ async def _codes(house: House, count: int) -> list[str]:
     pgo, parts = house.pgo(), house.auth.parts
     first = parts.store.spend_code(digest(await pgo.code()), 1).code
     assert first is not None
-    return [issue_code(parts, first) for _ in range(count)]
+    drawn = [new_token() for _ in range(count)]
+    for one in drawn:
+        issue_code(parts, first, one)
+    return drawn
 
 
 def serve(house: House) -> tuple[uvicorn.Server, threading.Thread, int]:

@@ -28,7 +28,10 @@ async def test_ct_85_ending_a_consent_works_at_once(house: House) -> None:
     assert "Mijn Dossierboom" in page.text
     assert "Basisgegevens zorg 3.0" in page.text
     house.clock.pass_(minutes=1)
-    ended = await pgo.submit(page, "end-1")
+    asked = await pgo.submit(page, "end-1")
+    assert "Wilt u deze toestemming stoppen?" in asked.text
+    await pgo.check(token["access_token"])
+    ended = await pgo.submit(asked, "end")
     assert "Mijn Dossierboom kan vanaf nu niets meer ophalen" in ended.text
     with pytest.raises(BearerError):
         await pgo.check(token["access_token"])
@@ -137,7 +140,7 @@ async def test_rep_06_who_acted_sees_and_ends_what_was_given(house_with: Callabl
     own, _, others = page.text.partition("Toestemmingen die u voor iemand anders gaf")
     assert "U hebt geen toestemmingen die doorlopen" in own
     assert f"Voor uw kind, geboren op {born}." in others
-    ended = await pgo.submit(page, "end-1")
+    ended = await pgo.submit(await pgo.submit(page, "end-1"), "end")
     assert "Mijn Dossierboom kan vanaf nu niets meer ophalen" in ended.text
     assert "Toestemmingen die u voor iemand anders gaf" not in ended.text
     with pytest.raises(BearerError):

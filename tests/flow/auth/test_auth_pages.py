@@ -1,13 +1,15 @@
 """Every page that people meet, in both languages: what must be on it, and that anybody can use it (UI-01 to UI-14)."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 
 import httpx
 import pytest
-from world.auth_house import FRONT, P1, P3, ZANDOORD, House
+from world.auth_house import CARER, FRONT, P1, P3, ZANDOORD, House
 
-from auth.ports import Level
+from auth.ports import AbsenceReason, Available, Level, ServiceContents
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +107,41 @@ async def test_ui_12_the_fault_page_tells_whom_to_call(house: House) -> None:
     page = await house.pgo().authorize(client_id="x")
     for words in ("Zandoord Koppelingen", "010 - 555 00 00", "Trace ID", "Session ID"):
         assert words in page.text
+
+
+async def test_the_consent_page_says_who_what_since_when_and_what_is_not_there(house: House) -> None:
+    """UI-08, AVL-05: name and birth date, the parts of each service with their number, why others are absent."""
+    house.host.known[P1] = Available(
+        frozenset({"48"}),
+        birth_date=date(1980, 5, 17),
+        name="<b>Joke</b> Zandstra",
+        contents={"48": ServiceContents((("Allergieën", 3), ("Problemen", 1)), "2014")},
+        absent={"65": AbsenceReason.DELAYED},
+    )
+    page = (await house.pgo().to_consent()).text
+    assert "&lt;b&gt;Joke&lt;/b&gt; Zandstra, geboren op 17-05-1980" in page
+    assert "4 gegevens, vanaf 2014" in page
+    assert "Allergieën" in page
+    assert "1 onderdeel is er niet bij" in page
+    assert "Deze gegevens komen later beschikbaar." in page
+
+
+async def test_what_a_representative_chooses_once_leaves_the_own_consent_alone(
+    house_with: Callable[..., House],
+) -> None:
+    """LTC-10, REP-01: each giver replaces what that giver gave, and nothing else."""
+    house = house_with(representation=True)
+    store = house.auth.parts.store
+    pgo = house.pgo()
+    await pgo.tokens(lasting=True)
+    (own,) = store.lasting_families(house.auth.parts.pseudonyms.of(P1))
+    acting = replace(own, id="acting", actor=house.auth.parts.pseudonyms.of(CARER), lasting=False)
+    (entry,) = store.consents_of(own.subject)
+    for family in (acting, replace(own, id="once", lasting=False)):
+        consent = await house.pgo().to_consent()
+        row = store.find_session(str(consent.url).rsplit("/", 1)[-1])
+        assert row is not None
+        told = replace(entry, entry=family.id, consent_id=family.id)
+        assert store.decide(row._replace(version=row.version + 1), row.version, told, family, True)
+        kept = [one.id for one in store.lasting_families(own.subject)]
+        assert kept == ([own.id] if family is acting else [])
