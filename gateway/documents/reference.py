@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.documents.found import found
 from gateway.documents.pdfa import check as check_pdf
+from profiles.fhir.codec.mediatypes import essence
 from profiles.fhir.tree import Resource, local_reference
 from profiles.validation.run.findings import Finding
 
@@ -88,9 +89,9 @@ def _content(expression: str, attachment: Resource, document: KnownDocument) -> 
     elif _decoded(stated) != document.sha1:
         yield found("document-hash", f"{expression}.hash")
     media = str(attachment.get("contentType", ""))
-    if document.media and media.partition(";")[0] != document.media.partition(";")[0]:
+    if document.media and essence(media) != essence(document.media):
         yield found("document-type", f"{expression}.contentType", f"{media or '-'} != {document.media}")
-    if document.content is not None and PDF in (media, document.media):
+    if document.content is not None and PDF in (essence(media), essence(document.media)):
         yield from check_pdf(document.content, expression)
 
 

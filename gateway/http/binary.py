@@ -4,8 +4,8 @@ import re
 
 from gateway.collect.content import DocumentContent, wrapped
 from gateway.collect.held import Held
-from gateway.http.exchange import Exchange
-from gateway.http.ranges import Unsatisfiable, applies, asked, tag
+from gateway.http.exchange import NOT_MODIFIED, Exchange
+from gateway.http.ranges import Unsatisfiable, applies, asked, names, tag
 from gateway.http.reply import Reply, Stream
 from gateway.problems import Problem
 from profiles.fhir.codec.mediatypes import Format, content_type
@@ -28,7 +28,10 @@ def as_resource(held: Held, content: DocumentContent, format_: Format, version: 
 
 
 def as_document(held: Held, content: DocumentContent, exchange: Exchange) -> Reply:
-    """The document itself: 200, or 206 for a range (RFC 9110). Raises Problem 416 for a range outside it."""
+    """The document itself: 200, 206 for a range, or 304 for who has it already (RFC 9110).
+
+    Raises Problem 412 when If-Match names another version, and 416 for a range outside it.
+    """
     etag = tag(content.digest)
     # What a browser makes of somebody's file must never run as a page of ours.
     headers = {
@@ -38,6 +41,11 @@ def as_document(held: Held, content: DocumentContent, exchange: Exchange) -> Rep
         "content-disposition": "attachment",
         "content-security-policy": "sandbox",
     }
+    wished = exchange.header(b"if-match")
+    if wished is not None and not names(wished, etag, weakly=False):
+        raise Problem(412, "conflict", "The document is not the version that If-Match names.", headers={"etag": etag})
+    if names(exchange.header(b"if-none-match"), etag, weakly=True):
+        return Reply(NOT_MODIFIED, b"", media_of(held), {"etag": etag, "vary": "accept"})
     wanted = None
     if exchange.method == "GET" and applies(exchange.header(b"if-range"), etag):
         try:

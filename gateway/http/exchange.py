@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope, Send
 
+NOT_MODIFIED = 304
+"""Has no body, and so no length of one."""
 UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -96,7 +98,7 @@ async def _start(
 ) -> None:
     rows: Iterable[tuple[str, str]] = {
         "content-type": content_type,
-        "content-length": str(length),
+        **({} if status == NOT_MODIFIED else {"content-length": str(length)}),
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "medmij-request-id": exchange.request_id,

@@ -1,4 +1,4 @@
-"""Byte ranges (RFC 9110, section 14): one range of a representation of known length."""
+"""Byte ranges (RFC 9110, section 14): one range of a representation of known length; and which one a client has."""
 
 import re
 
@@ -33,6 +33,14 @@ def asked(header: str | None, size: int) -> tuple[int, int] | None:
 def tag(digest: bytes) -> str:
     """A strong entity tag."""
     return f'"{digest[:16].hex()}"'
+
+
+def names(header: str | None, etag: str, *, weakly: bool) -> bool:
+    """Whether If-None-Match (weak comparison) or If-Match (strong) names this entity tag, or any (section 13.1)."""
+    if header is None:
+        return False
+    tags = [tag.strip() for tag in header.split(",")]
+    return tags == ["*"] or etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)
 
 
 def applies(if_range: str | None, etag: str) -> bool:

@@ -12,6 +12,7 @@ from gateway.intake.tasks import Push, Task
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
+from profiles.record.stamp import moment
 from profiles.validation import Finding
 
 STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 404: "404 Not Found",
@@ -87,7 +88,7 @@ def _response(result: Result, base: str) -> dict[str, Any]:
     if result.version and result.updated is not None:
         found["location"] = f"{base}/{task.type}/{task.id}/_history/{result.version}"
         found["etag"] = f'W/"{result.version}"'
-        found["lastModified"] = result.updated.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        found["lastModified"] = moment(result.updated)
     found["outcome"] = operation_outcome(result.issues)
     return found
 

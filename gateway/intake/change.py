@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from gateway.intake.tasks import Key, Push, Task
 from gateway.store.known import KnownKeys, StoredRow
-from gateway.store.unit import Pending
+from gateway.store.unit import Pending, now_in_milliseconds
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import bsn_of
 from profiles.record.repair import Repair
@@ -40,6 +40,8 @@ class WritePlan:
     blocked: list[Change] = field(default_factory=list)
     known: KnownKeys = field(default_factory=KnownKeys)
     watched: frozenset[Key] = frozenset()
+    now: datetime = field(default_factory=now_in_milliseconds)
+    """Since when what is written is there."""
 
 
 @dataclass(slots=True)

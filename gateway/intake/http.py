@@ -4,6 +4,7 @@ POST base            transaction or batch
 POST Type            create; If-None-Exist: identifier=system|value makes it conditional
 PUT Type/id          update, or create with this id; If-Match is honoured; PUT Type?identifier=system|value
 DELETE Type/id       and DELETE Type?identifier=system|value
+OPTIONS              which methods an address takes; any other method is answered with 405 and the same list
 POST /intake/token   an access token for a client assertion
 """
 
@@ -22,7 +23,9 @@ from starlette.types import ASGIApp
 from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
 from gateway.intake.answers import IntakeAnswer, refused
+from gateway.intake.encoding import decoded
 from gateway.intake.login import Denied, Logins
+from gateway.intake.preconditions import HEADERS
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
 from gateway.intake.settings import IntakeSettings
@@ -43,7 +46,10 @@ SMALL = 20_000
 """Largest form at the token endpoint."""
 AT_ONCE = 16
 """Most bodies that are in memory at the same time; who comes later waits before anything is read."""
-KEPT_HEADERS = ("x-request-id", "if-none-exist", "if-match")
+KEPT_HEADERS = ("x-request-id", "if-none-exist", *HEADERS)
+ALLOWED = {0: ("POST",), 1: ("POST", "PUT", "DELETE"), 2: ("PUT", "DELETE")}
+"""Methods by the number of steps below the base of a source."""
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 class Listener:
@@ -90,14 +96,16 @@ class Listener:
             format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
             async with self._slot():
                 body = await self._body(request, self._settings.body_bytes)
-                taken = await self._worker.run(lambda: self._take(name, _call(request, body, given, version)))
+                taken = await self._worker.run(lambda: self._take(name, request, body, given, version))
                 await note(self._trail, taken.records)
             answer = taken.answer
         except Exception as fault:
             answer = _answer_of(fault)
         return _written(answer, format_, version)
 
-    def _take(self, name: str, call: HttpCall) -> Taken:
+    def _take(self, name: str, request: Request, body: bytes, given: Format, version: FhirVersion) -> Taken:
+        coding = ",".join(request.headers.getlist("content-encoding"))
+        call = _call(request, decoded(body, coding, self._settings.body_bytes), given, version)
         return self._intake.take(name, lambda: tasks_of(call, self._settings.entries))
 
     async def _log_in(self, name: str, request: Request) -> None:
@@ -151,7 +159,8 @@ class _Slot:
 
 
 def _call(request: Request, body: bytes, given: Format, version: FhirVersion) -> HttpCall:
-    headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    # What is said in several lines is one list (RFC 9110, 5.3).
+    headers = {name: ", ".join(found) for name in KEPT_HEADERS if (found := request.headers.getlist(name))}
     if "x-request-id" in headers and not REQUEST_ID.fullmatch(headers["x-request-id"]):
         raise Problem(400, "invalid", "X-Request-ID has 1 to 100 printable characters.")
     path = tuple(request.path_params[part] for part in ("type", "id") if part in request.path_params)
@@ -186,12 +195,30 @@ def _written(answer: IntakeAnswer, format_: Format, version: FhirVersion) -> Res
     return Response(body, answer.status, {**headers, "content-type": content_type(format_, version)})
 
 
+async def _other(request: Request) -> Response:
+    """What no address takes: which methods there are, or that there is nothing. It tells nothing of who sends."""
+    path = request.path_params["rest"]
+    steps = len([step for step in path.split("/") if step]) - 1
+    allowed = ("POST",) if path == "token" else ALLOWED.get(steps, ())
+    if not allowed:
+        problem = Problem(404, "not-found", "This address is no Type or Type/id below the base of a source.")
+    elif request.method == "OPTIONS":
+        return Response(
+            status_code=204, headers={"allow": ", ".join((*allowed, "OPTIONS")), "cache-control": "no-store"}
+        )
+    else:
+        text = "This address takes data and gives none" if request.method in ("GET", "HEAD") else "No such method here"
+        allow = {"allow": ", ".join((*allowed, "OPTIONS"))}
+        problem = Problem(405, "not-supported", f"{text}; it knows {allow['allow']}.", headers=allow)
+    try:
+        format_ = negotiate(request.headers.get("accept"), request.query_params.get("_format"), FhirVersion.STU3)
+    except NotAcceptable:
+        format_ = Format.JSON
+    return _written(_answer_of(problem), format_, FhirVersion.STU3)
+
+
 def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> ASGIApp:
     """The application of the internal listener; ``health`` and ``admin`` are mounted at these names."""
-
-    async def other(_request: Request) -> Response:
-        answer = _answer_of(Problem(405, "not-supported", "This listener takes data; it gives none."))
-        return _written(answer, Format.JSON, FhirVersion.STU3)
 
     async def metrics(_request: Request) -> Response:
         return Response(METRICS.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
@@ -203,10 +230,10 @@ def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> ASGIApp:
             Mount("/admin", admin),
             Route("/metrics", metrics),
             Route("/intake/token", listener.token, methods=["POST"]),
-            Route("/intake/{source}", taking, methods=["POST"]),
-            Route("/intake/{source}/", taking, methods=["POST"]),
-            Route("/intake/{source}/{type}", taking, methods=["POST", "PUT", "DELETE"]),
-            Route("/intake/{source}/{type}/{id}", taking, methods=["PUT", "DELETE"]),
-            Route("/intake/{rest:path}", other, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/intake/{source}", taking, methods=ALLOWED[0]),
+            Route("/intake/{source}/", taking, methods=ALLOWED[0]),
+            Route("/intake/{source}/{type}", taking, methods=ALLOWED[1]),
+            Route("/intake/{source}/{type}/{id}", taking, methods=ALLOWED[2]),
+            Route("/intake/{rest:path}", _other, methods=METHODS),
         ]
     )

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from gateway.intake.change import Draft, owners_by_bsn
-from gateway.intake.refusal import refusal
+from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
-from gateway.intake.tasks import ID, GivenIds, Key, Task, set_id
+from gateway.intake.tasks import ID, GivenIds, Key, Task, identifier_asked, is_stored_type, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known
@@ -102,10 +102,14 @@ class Lookup:
         self.draft.repairs[task.key] = resolve_urns(resource, urls) if urls else []
         for reference in pointing:
             text = reference["reference"]
-            type_, mark, query = text.partition("?identifier=")
-            if not mark or "/" in type_:
+            type_, mark, query = text.partition("?")
+            if not mark or not is_stored_type(type_, self.version):
                 continue
-            system, _, value = query.partition("|")
+            try:
+                system, value = identifier_asked(query, task.place)
+            except Refusal as fault:
+                task.refused = fault
+                return
             found = {
                 other.id
                 for other in self.draft.tasks

@@ -20,6 +20,7 @@ from profiles.record.claims import claim_parents
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
 from profiles.record.repair import Repair, fill_display, mask_bsn, may_hold_bsn
+from profiles.record.stamp import stamp, unstamp
 from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
@@ -86,8 +87,8 @@ class Settling:
                 first.refused, fault = differs(first), differs(task)
             elif row is not None and row.source != self.sender.source and not task.only_new:
                 fault = refusal(409, "conflict", f"{task.type}/{task.id} belongs to another source", task.place or None)
-            elif task.if_match is not None and (row is None or row.deleted or row.version != task.if_match):
-                fault = refusal(412, "conflict", "the stored version is another one", task.place or None)
+            elif task.only_if is not None and (told := task.only_if.fault(row)):
+                fault = refusal(412, "conflict", told, task.place or None)
             seen.setdefault(task.key, task)
             task.refused = fault
 
@@ -248,6 +249,7 @@ class Settling:
             about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
         changed = bool(repairs)
+        repairs += unstamp(resource)
         repairs += one.expected.correct(resource, self.version)
         decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs
@@ -275,6 +277,8 @@ class Settling:
             birth_date=birth_date(resource) if task.type == "Patient" else None,
         )
         if not change.same:
+            stamp(resource, change.number, self.draft.plan.now)
+            change.json = jsonio.dump(resource)
             change.xml = xmlio.fragment(resource, self.version)
             change.search = stored(self.version, resource)
         return change
@@ -287,7 +291,7 @@ def urls_of(push: Push, task: Task) -> Mapping[str, Key]:
 
 def is_same(first: Task, other: Task) -> bool:
     """Whether two tasks about one key ask for exactly the same."""
-    if (first.method == "DELETE") != (other.method == "DELETE") or first.if_match != other.if_match:
+    if (first.method == "DELETE") != (other.method == "DELETE") or first.only_if != other.only_if:
         return False
     return jsonio.canonical(first.resource) == jsonio.canonical(other.resource)
 

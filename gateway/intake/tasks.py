@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from gateway.intake.preconditions import HEADERS, Preconditions, preconditions
 from gateway.intake.refusal import Refusal, refusal
 from profiles.fhir.basetypes import facts
 from profiles.fhir.codec import jsonio, xmlio
@@ -19,8 +20,9 @@ from profiles.fhir.version import FhirVersion
 Key = tuple[str, str]
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
-ETAG = re.compile(r'(?:W/)?"?([1-9][0-9]{0,8})"?', re.ASCII)
 BATCH, IMPORT = "batch", "import"
+_IN_BUNDLE = {"ifMatch": "if-match", "ifNoneMatch": "if-none-match"}
+"""Preconditions in the request of an entry, by the headers that they stand for."""
 _NAMESPACE = uuid.UUID("6f0f6f5e-51d3-5c0e-9a53-1f1f4a6f2d11")
 
 
@@ -35,7 +37,7 @@ class Task:
     original: bytes = b""
     format: str = "json"
     condition: tuple[str, str] | None = None
-    if_match: int | None = None
+    only_if: Preconditions | None = None
     only_new: bool = False
     received: tuple[bytes, str] | None = None
     """What it was made of, with its format, when that is not ``original``."""
@@ -107,7 +109,7 @@ def tasks_of(call: HttpCall, most: int) -> Push:
     if not call.path:
         return _bundle(push, resource or {}, most)
     condition = call.query if call.method != "POST" else call.headers.get("if-none-exist", "")
-    task = _task(call.method, call.path, condition, call.headers.get("if-match", ""), resource, call.version, "")
+    task = _task(call.method, call.path, condition, call.headers, resource, call.version, "")
     task.original, task.format = call.body, call.format.value
     push.tasks.append(task)
     return push
@@ -145,7 +147,8 @@ def _entry(entry: Any, version: FhirVersion, place: str) -> Task:
     path = tuple(part for part in parts.path.split("/") if part)
     condition = parts.query if method != "POST" else str(request.get("ifNoneExist", ""))
     given = resource if method != "DELETE" else None
-    task = _task(method, path, condition, str(request.get("ifMatch", "")), given, version, place)
+    headers = {header: str(request[name]) for name, header in _IN_BUNDLE.items() if request.get(name)}
+    task = _task(method, path, condition, headers, given, version, place)
     task.full_url = entry["fullUrl"] if isinstance(entry.get("fullUrl"), str) else ""
     task.original = jsonio.dump(given) if given is not None else b""
     return task
@@ -155,7 +158,7 @@ def _task(
     method: str,
     path: tuple[str, ...],
     condition: str,
-    if_match: str,
+    headers: Mapping[str, str],
     resource: Resource | None,
     version: FhirVersion,
     place: str,
@@ -165,7 +168,7 @@ def _task(
     type_, id_ = path[0], path[1] if len(path) == 2 else ""
     if id_ and not ID.fullmatch(id_):
         raise refusal(400, "invalid", "an id has 1 to 64 letters, digits, - and .", place or None)
-    asked = _condition(condition, place) if condition and not id_ else None
+    asked = identifier_asked(condition, place) if condition and not id_ else None
     if not id_ and asked is None and method != "POST":
         raise refusal(400, "required", "an update or delete names an id, or one identifier", place or None)
     if resource is not None:
@@ -173,12 +176,10 @@ def _task(
             raise refusal(400, "invalid", f"the resource is not a {type_}", f"{place}.resource" if place else type_)
         if method == "PUT" and (given := resource.get("id")) is not None and id_ and given != id_:
             raise refusal(400, "invalid", "the id in the resource is not the one in the address", f"{type_}.id")
-    matched = ETAG.fullmatch(if_match.strip()) if if_match else None
-    if if_match and matched is None:
-        raise refusal(400, "invalid", "If-Match holds no version", place or None)
-    return Task(
-        method, type_, id_, resource, condition=asked, if_match=int(matched[1]) if matched else None, place=place
-    )
+    if method == "POST" and any(headers.get(name) for name in HEADERS):
+        text = "a create has no version to compare; to create only what is not there, use If-None-Exist"
+        raise refusal(400, "not-supported", text, place or None)
+    return Task(method, type_, id_, resource, condition=asked, only_if=preconditions(headers, place), place=place)
 
 
 def is_stored_type(name: str, version: FhirVersion) -> bool:
@@ -187,7 +188,8 @@ def is_stored_type(name: str, version: FhirVersion) -> bool:
     return found is not None and found.kind == "resource" and name not in ("Bundle", "Parameters", "OperationOutcome")
 
 
-def _condition(query: str, place: str) -> tuple[str, str]:
+def identifier_asked(query: str, place: str) -> tuple[str, str]:
+    """System and value of a search for one identifier, percent-decoded as a URI is. Raises Refusal 400."""
     pairs = parse_qsl(query.partition("?")[2] or query, keep_blank_values=True)
     if len(pairs) != 1 or pairs[0][0] != "identifier" or pairs[0][1].count("|") != 1:
         text = "a condition is one identifier: identifier=system|value"

@@ -39,7 +39,7 @@ def carry_out(sender: Sender, plan: WritePlan, released: int | None) -> Taken:
     with sender.engine.begin() as connection:
         if plan.blocked:
             _quarantine(connection, sender, plan)
-        unit = Unit(connection, sender, push.version)
+        unit = Unit(connection, sender, push.version, plan.now)
         watched = plan.watched
         unit.check({key: row for key, row in plan.known.rows.items() if key in watched}, watched)
         _put_patients(unit, plan)

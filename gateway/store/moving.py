@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from gateway.store.documents import current
 from gateway.store.history import content
-from gateway.store.known import Key, StoredPatient, known, rows_of
+from gateway.store.known import Key, StoredPatient, StoredRow, known, rows_of
 from gateway.store.schema import document, identity, link, patient, patient_alias, resource, verdict
 from gateway.store.unit import Owner, Pending, RecordedVerdict, Unit, digest_of, local_person
 from profiles.fhir.codec import jsonio, xmlio
@@ -16,6 +17,7 @@ from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
+from profiles.record.stamp import stamp, unstamp
 from profiles.record.walk import links, objects
 
 DEPTH = 20
@@ -92,11 +94,9 @@ class Moving:
                 continue
             before = rows[key]
             whose = survivor if before.patient_id == old else before.patient_id
-            changes.append(self._pending(key, row.pk, body, whose, changed))
+            changes.append(self._pending(key, before, body, whose, changed, unit.now))
             if (found := self._verdict(row.pk, before.version)) is not None:
                 verdicts[key] = found
-        for change in changes:
-            change.before = rows[change.key]
         unit.write(changes, verdicts)
         # What names no patient (a Binary) and what was deleted goes along as it is.
         self.connection.execute(
@@ -106,14 +106,18 @@ class Moving:
         )
         return Counter(row.type for row in held)
 
-    def _pending(self, key: Key, pk: int, body: Resource, whose: str, changed: list[Repair]) -> Pending:
-        held = self._content(key, pk)
-        text = jsonio.dump(body)
-        tokens = self.connection.execute(select(identity.c.token).where(identity.c.resource_pk == pk)).scalars()
+    def _pending(
+        self, key: Key, before: StoredRow, body: Resource, whose: str, changed: list[Repair], now: datetime
+    ) -> Pending:
+        held = self._content(key, before.pk)
+        unstamp(body)
+        digest = digest_of(jsonio.dump(body), held)
+        stamp(body, before.version + 1, now)
+        tokens = self.connection.execute(select(identity.c.token).where(identity.c.resource_pk == before.pk)).scalars()
         return Pending(
-            key, whose, None, json=text, xml=xmlio.fragment(body, self.version), search=stored(self.version, body),
-            digest=digest_of(text, held), original=self.received, format="hl7v2", links=frozenset(links(body)),
-            tokens=frozenset(tokens), repairs=changed, content=held,
+            key, whose, before, json=jsonio.dump(body), xml=xmlio.fragment(body, self.version),
+            search=stored(self.version, body), digest=digest, original=self.received, format="hl7v2",
+            links=frozenset(links(body)), tokens=frozenset(tokens), repairs=changed, content=held,
         )  # fmt: skip
 
     def _content(self, key: Key, pk: int) -> bytes | None:

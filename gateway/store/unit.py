@@ -29,6 +29,12 @@ def digest_of(json: bytes, content: bytes | None) -> bytes:
     return found.digest()
 
 
+def now_in_milliseconds() -> datetime:
+    """This moment, as precise as it is stated in what is served."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 class Stale(Exception):
     """The store changed since it was looked at: look again and start over."""
 
@@ -56,6 +62,11 @@ class Pending:
     tokens: frozenset[str] = frozenset()
     repairs: Sequence[Repair] = ()
     content: bytes | None = None
+
+    @property
+    def number(self) -> int:
+        """The version that it becomes."""
+        return 1 if self.before is None else self.before.version + 1
 
     @property
     def same(self) -> bool:
@@ -104,14 +115,14 @@ def local_person(pseudonyms: Pseudonyms, provider: str, version: FhirVersion, pa
 class Unit:
     """Writes changes of one provider and source inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, owner: Owner, version: FhirVersion) -> None:
+    def __init__(self, connection: Connection, owner: Owner, version: FhirVersion, now: datetime | None = None) -> None:
         self._db = connection
         self._provider = owner.provider
         self._source = owner.source
         self._pseudonyms = owner.pseudonyms
         self._ring = owner.ring
         self._version = version
-        self.now = datetime.now(UTC)
+        self.now = now or now_in_milliseconds()
 
     def put_patient(self, patient_id: str, bsn: str | None, birth_date: date | None) -> None:
         """Make or refresh a patient. A patient without BSN gets a pseudonym of their own, until the BSN is known."""

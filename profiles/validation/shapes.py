@@ -19,7 +19,18 @@ def errors(hits: Hits | None) -> bool:
 class Shape:
     """An object of a known type or profile: its properties, which of them must be there, and its invariants."""
 
-    __slots__ = ("choices", "invariants", "name", "node", "props", "required", "required_nodes", "resource", "url")
+    __slots__ = (
+        "beside",
+        "choices",
+        "invariants",
+        "name",
+        "node",
+        "props",
+        "required",
+        "required_nodes",
+        "resource",
+        "url",
+    )
 
     def __init__(self, name: str, url: str, node: Node, *, resource: bool = False) -> None:
         self.name = name
@@ -31,6 +42,8 @@ class Shape:
         self.required_nodes: tuple[tuple[int, Node, str], ...] = ()
         self.invariants: tuple[Check, ...] = ()
         self.choices: tuple[Node, ...] = ()
+        self.beside: tuple[tuple[str, Segment, Shape], ...] = ()
+        """Primitives that need something beside their value (an extension): key, segment, and shape of that."""
 
     def require(self, demands: Iterable[tuple[int, Node, str]]) -> None:
         """Note what must be there: the bit of the property, the definition that says so, and the slice it is about."""
@@ -70,9 +83,28 @@ class Shape:
             hits = (hits or []) + self._missing(missing)
         if not value or (len(value) == 1 and not self.resource and "id" in value):
             hits = [*(hits or ()), Hit("type.empty", self.node)]
-        return self._invariants(value, context, hits) if self.invariants else hits
+        return self._whole(value, context, hits) if self.invariants or self.beside else hits
 
-    def _invariants(self, value: Any, context: Context, hits: Hits | None) -> Hits | None:
+    def _bare(self, value: dict[str, Any], hits: Hits | None) -> Hits | None:
+        """What primitives lack that have nothing beside their value; where something is, its own check tells."""
+        for key, segment, inner in self.beside:
+            item, sibling = value.get(key), value.get("_" + key)
+            items = item if isinstance(item, list) else [item]
+            siblings = sibling if isinstance(sibling, list) else [sibling]
+            for index, one in enumerate(items):
+                if one is None or (index < len(siblings) and siblings[index] is not None):
+                    continue
+                for hit in inner._missing(inner.required):
+                    if isinstance(item, list):
+                        hit.path.append(index)
+                    hit.path.append(segment)
+                    hits = [*(hits or ()), hit]
+        return hits
+
+    def _whole(self, value: dict[str, Any], context: Context, hits: Hits | None) -> Hits | None:
+        """What is about more than one property: primitives and what stands beside them, and invariants."""
+        if self.beside:
+            hits = self._bare(value, hits)
         for invariant in self.invariants:
             found = invariant(value, context)
             if found:
@@ -119,15 +151,15 @@ class Shape:
 
 
 def _without_null(hits: Hits, key: str, value: dict[str, Any]) -> Hits:
-    """Drop complaints about a null that has its counterpart in the sibling list (``given``/``_given``)."""
+    """Drop complaints about what the other half of a primitive makes good: a null in ``given`` or ``_given``, and an
+    ``_given`` with nothing but an id."""
     sibling = value.get(key[1:] if key[0] == "_" else "_" + key)
-    if not isinstance(sibling, list):
-        return hits
-    kept = []
-    for hit in hits:
-        if hit.key == "type.null" and len(hit.path) == 1 and isinstance(hit.path[0], int):
-            index = hit.path[0]
-            if index < len(sibling) and sibling[index] is not None:
-                continue
-        kept.append(hit)
-    return kept
+    return hits if sibling is None else [hit for hit in hits if not _made_good(hit, value[key], sibling)]
+
+
+def _made_good(hit: Hit, item: Any, sibling: Any) -> bool:
+    index = hit.path[0] if len(hit.path) == 1 else None
+    if isinstance(index, int) and isinstance(sibling, list):
+        there = index < len(sibling) and sibling[index] is not None
+        return there and (hit.key == "type.null" or (hit.key == "type.empty" and bool(item[index])))
+    return hit.key == "type.empty" and not hit.path and bool(item)

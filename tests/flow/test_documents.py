@@ -125,14 +125,30 @@ def test_who_names_fhir_gets_the_resource_in_both_formats(pgo: httpx.Client) -> 
     assert as_json.headers["content-type"].startswith(JSON)
     assert int(as_json.headers["content-length"]) == len(as_json.content)
     resource = as_json.json()
-    assert set(resource) == {"resourceType", "id", "contentType", "content"}
+    assert set(resource) == {"resourceType", "id", "meta", "contentType", "content"}
     assert base64.b64decode(resource["content"]) == BIG
     as_xml = pgo.get("Binary/big", params={"_format": "xml"})
     assert as_xml.headers["content-type"].startswith(XML)
     root = ElementTree.fromstring(as_xml.content)
-    assert [node.tag.partition("}")[2] for node in root] == ["id", "contentType", "content"]
-    assert base64.b64decode(root[2].get("value", "")) == BIG
+    assert [node.tag.partition("}")[2] for node in root] == ["id", "meta", "contentType", "content"]
+    assert base64.b64decode(root[3].get("value", "")) == BIG
     assert int(as_xml.headers["content-length"]) == len(as_xml.content)
+
+
+def test_who_has_the_document_already_gets_no_second_copy(pgo: httpx.Client) -> None:
+    """RFC 9110 13.1: If-None-Match gives 304 without body, If-Match 412 for another version (field case f05)."""
+    whole = pgo.get("Binary/big", headers={"accept": "application/pdf"})
+    etag = whole.headers["etag"]
+    for tags in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        for method in ("GET", "HEAD"):
+            again = pgo.request(method, "Binary/big", headers={"accept": "application/pdf", "if-none-match": tags})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+            assert again.headers["cache-control"] == "no-store"
+    assert pgo.get("Binary/big", headers={"if-none-match": '"other"'}).content == BIG
+    assert pgo.get("Binary/big", headers={"if-match": f'"other", {etag}', "range": "bytes=0-9"}).status_code == 206
+    lost = pgo.get("Binary/big", headers={"if-match": '"other"', "range": "bytes=0-9"})
+    assert (lost.status_code, lost.json()["resourceType"]) == (412, "OperationOutcome")
+    assert pgo.get("Binary/letter-bas", headers={"if-none-match": "*"}).status_code == 404, "nobody else's"
 
 
 @pytest.mark.parametrize(

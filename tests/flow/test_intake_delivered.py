@@ -46,6 +46,9 @@ def test_a_pgo_sees_a_push_and_a_deletion_at_once(kind: str, tmp_path: Path) -> 
         hospital.send("PUT", "/intake/epd/Condition/c1", condition())
         (found,) = problems(running.base)
         assert found["clinicalStatus"] == "active"
+        since = found["meta"]["lastUpdated"]
+        assert len(problems(running.base, f"Condition?_lastUpdated=ge{since}")) == 1, "field case f01"
+        assert problems(running.base, "Condition?_lastUpdated=lt2020-01-01") == []
         assert BSN not in json.dumps(found)
         hospital.send("PUT", "/intake/epd/Condition/c1", condition(clinicalStatus="resolved"))
         assert [one["clinicalStatus"] for one in problems(running.base)] == ["resolved"]

@@ -231,7 +231,10 @@ def what_is_held(hospital: House) -> tuple[Any, ...]:
         verdicts = connection.execute(select(verdict.c.verdict)).scalars().all()
         kept = connection.execute(select(quarantine.c.what, quarantine.c.state)).all()
         persons = connection.execute(select(patients.c.patient_id, patients.c.person)).all()
-    return (hospital.stored(), sorted(map(tuple, rows)), sorted(verdicts), sorted(map(tuple, kept)),
+    served = hospital.stored()
+    for one in served.values():
+        del one["meta"]["lastUpdated"]
+    return (served, sorted(map(tuple, rows)), sorted(verdicts), sorted(map(tuple, kept)),
             sorted(map(tuple, persons)), hospital.count("original"), hospital.count("repair"))  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from gateway.intake.hl7v2.message import Message, MessageFault, Place, SegmentLi
 from gateway.intake.hl7v2.row import SegmentRow
 from gateway.intake.hl7v2.special import ChildNames, language
 from gateway.intake.hl7v2.untaken import Untaken, untaken
+from gateway.intake.preconditions import Preconditions, version_is
 from gateway.intake.tasks import ID, Key, Push, Task
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
@@ -216,16 +217,16 @@ class MessageMapping:
             return Task("DELETE", kind, id_, place=f"{kind}/{id_}")
         body = one.body.compute(row) or {}
         meta = {"meta": {"profile": [one.section.profile]}} if one.section.profile else {}
-        version: int | None = None
+        only_if: Preconditions | None = None
         if one.section.keep:
             known = stored((kind, id_))
-            version = known[1] if known else None
+            only_if = version_is(known[1]) if known else None
             body = kept(one.section.keep, row, body, known[0] if known else None)
         resource = {"resourceType": kind, "id": id_, **meta, **body}
         raw = row.message.raw
         return Task(
             "PUT", kind, id_, resource, jsonio.dump(resource), only_new=one.section.once, place=f"{kind}/{id_}",
-            received=(raw, "hl7v2") if len(raw) <= KEEP_WHOLE else None, if_match=version,
+            received=(raw, "hl7v2") if len(raw) <= KEEP_WHOLE else None, only_if=only_if,
         )  # fmt: skip
 
 

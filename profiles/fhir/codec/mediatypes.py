@@ -93,6 +93,11 @@ def negotiate_content(accept: str | None, format_param: str | None, version: Fhi
     return negotiate(",".join(others), None, version)
 
 
+def essence(text: str) -> str:
+    """Type and subtype of a media type, in lower case and without parameters (RFC 9110, 8.3.1)."""
+    return text.partition(";")[0].strip().lower()
+
+
 def read_format(content_type: str | None, version: FhirVersion | None = None) -> Format:
     """The format of a body by its Content-Type; with ``version``, the fhirVersion in it must fit. NotAcceptable."""
     media, parameters = _media_type(content_type or "")

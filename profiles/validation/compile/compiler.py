@@ -128,6 +128,8 @@ class Compiler:
         shape.props[key] = (check, bit, segment, group)
         if primitive and ref.code != "xhtml":
             shape.props["_" + key] = (self._sibling(node, ref), bit, segment, group)
+            if (inner := self._primitive_shape(node, ref)).required:
+                shape.beside = (*shape.beside, (key, segment, inner))
 
     def _sibling(self, node: Node, ref: TypeRef) -> Check:
         """A check for what stands beside a primitive: an id and extensions."""
@@ -145,10 +147,14 @@ class Compiler:
         shape = Shape("Element", "", node)
         self._nodes[id(node)] = (node, shape)
         bit = 1
+        required: list[tuple[int, Node, str]] = []
         for name in ("id", "extension"):
             if name in children:
-                self._properties(shape, name, children[name], bit)
+                needed = self._properties(shape, name, children[name], bit)
+                demands = [(needed, "")] if needed is not None else demanded_slices(children[name])
+                required.extend((bit, *one) for one in demands)
                 bit <<= 1
+        shape.require(required)
         return shape
 
     def _element(self) -> Shape:

@@ -10,7 +10,8 @@ from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.invariants import invariant_check
 from profiles.validation.rules.lengths import bounds_check, length_check
-from profiles.validation.rules.references import reference_check
+from profiles.validation.rules.narrative import narrative_check
+from profiles.validation.rules.references import consistent_check, reference_check
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import MISSING, BrokenDefinition, Node, TypeRef
 from profiles.validation.schema.terminology import Terminology
@@ -40,7 +41,11 @@ class Extras:
             found.append(length_check(node.max_length, node))
         if node.bounds != (None, None):
             found.append(bounds_check(*node.bounds, node))
+        if code == "xhtml":
+            found.append(narrative_check(node))
         found.append(binding_check(node, code, self._terminology))
+        if code == "Reference":
+            found.append(consistent_check(node, self._is_resource))
         if code == "Reference" and ref.targets:
             found.append(reference_check(node, ref.targets, self._merger.kind_of, self._is_resource))
         done = shape.node.constraints if shape is not None else {}

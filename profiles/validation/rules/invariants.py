@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from profiles import fhirpath
 from profiles.validation.hits import Check, Hit, Hits
+from profiles.validation.rules.narrative import references_in
 from profiles.validation.schema.nodes import Constraint, Node
 
 Predicate = Callable[[Any, Any], bool]
 
 SKIP: Final = frozenset({"ele-1", "dom-1", "dom-6", "txt-1", "txt-2", "txt-3"})
-"""Checked by structure (ele-1), by format (txt-*), withdrawn in practice (dom-1: text in contained resources is
-only advised against since R4), or advice about narrative (dom-6)."""
+"""Checked by structure (ele-1), by the rule for narratives (txt-*), withdrawn in practice (dom-1: text in contained
+resources is only advised against since R4), or advice about narrative (dom-6)."""
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -43,7 +44,9 @@ def _dom3(value: Any, context: Any) -> bool:
         if isinstance(item, dict):
             for key, child in item.items():
                 if isinstance(child, str):
-                    if child.startswith("#"):
+                    if key == "div":
+                        used |= references_in(child)
+                    elif child.startswith("#"):
                         used.add(child[1:])
                         back = back or (nested and child == "#")
                 else:

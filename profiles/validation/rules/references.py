@@ -34,9 +34,13 @@ def reference_check(
     allowed = ", ".join(sorted(types))
 
     def check(value: Any, context: Any) -> Hits | None:
-        text = value.get("reference") if type(value) is dict else None
-        if type(text) is not str:
+        if type(value) is not dict:
             return None
+        text = value.get("reference")
+        if type(text) is not str:
+            said = _stated(value)
+            wrong = said is not None and known(said) and said not in types
+            return [Hit("reference.type", node, {"allowed": allowed, "value": said})] if wrong else None
         resource = context.resolve(text) if text[:1] == "#" or context.bundle or context.external else None
         if resource is None:
             local = local_reference(text)
@@ -54,3 +58,27 @@ def reference_check(
         return [Hit("reference.profile", node, {"allowed": ", ".join(profiles), "value": text[:200]})]
 
     return check
+
+
+def consistent_check(node: Node, known: Callable[[str], bool]) -> Check:
+    """A check that ``Reference.type`` is the type of what ``Reference.reference`` points at (references.html, R4)."""
+
+    def check(value: Any, context: Any) -> Hits | None:
+        said = _stated(value) if type(value) is dict and "type" in value else None
+        text = value.get("reference") if said is not None else None
+        if type(text) is not str:
+            return None
+        found = context.resolve(text)
+        local = local_reference(text)
+        kind = found.get("resourceType") if found is not None else local[0] if local is not None else None
+        if type(kind) is not str or kind == said or not known(kind):
+            return None
+        return [Hit("reference.consistent", node, {"allowed": str(said)[:80], "value": kind})]
+
+    return check
+
+
+def _stated(value: dict[str, Any]) -> str | None:
+    """The type that a reference names: a code, or the canonical of a resource type."""
+    said = value.get("type")
+    return said.removeprefix(HL7) if type(said) is str else None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.intake.preconditions import version_is
 from gateway.intake.refusal import Refusal
 from gateway.intake.tasks import GivenIds, HttpCall, Push, Task, tasks_of
 from profiles.fhir.codec import jsonio
@@ -27,7 +28,7 @@ PATIENT = {"resourceType": "Patient", "id": "p1"}
 
 def test_single_interactions() -> None:
     (update,) = asked("PUT", "Patient", "p1", body=PATIENT, if_match='W/"3"').tasks
-    assert (update.method, update.key, update.if_match) == ("PUT", ("Patient", "p1"), 3)
+    assert (update.method, update.key, update.only_if) == ("PUT", ("Patient", "p1"), version_is(3))
     (create,) = asked("POST", "Patient", body=PATIENT, if_none_exist="identifier=urn:x|1").tasks
     assert (create.id, create.condition) == ("", ("urn:x", "1"))
     (conditional,) = asked("DELETE", "Patient", query="identifier=urn%3Ax%7C1").tasks
@@ -79,7 +80,20 @@ def test_the_same_content_gets_the_same_id_and_equal_resources_in_one_request_do
 
 
 NAMES = st.sampled_from(
-    ["resourceType", "type", "entry", "request", "method", "url", "resource", "fullUrl", "ifMatch", "ifNoneExist", "id"]
+    [
+        "resourceType",
+        "type",
+        "entry",
+        "request",
+        "method",
+        "url",
+        "resource",
+        "fullUrl",
+        "ifMatch",
+        "ifNoneMatch",
+        "ifNoneExist",
+        "id",
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),

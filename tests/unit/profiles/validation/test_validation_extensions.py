@@ -87,3 +87,52 @@ def test_a_required_slice_of_values_is_missed_too_and_an_optional_one_is_not() -
     validator = knowing(definition)
     assert rules(validator.validate(observation(), [TEST + "parts"])) == [("slicing", "Observation.component")]
     assert rules(validator.validate(observation(component=[{"code": code}]), [TEST + "parts"])) == []
+
+
+KIND = extension("kind", "code")
+NAMED = profile(
+    "named",
+    "Patient",
+    element("Patient.name.given.extension:kind", min=1, type=[{"code": "Extension", "profile": [TEST + "kind"]}]),
+    element("Patient.birthDate.extension", min=1),
+)
+KNOWN = {"extension": [{"url": TEST + "kind", "valueCode": "BR"}]}
+
+
+@pytest.mark.parametrize("version", list(FhirVersion))
+@pytest.mark.parametrize(
+    ("name", "missed"),
+    [
+        ({"given": ["Jan"]}, [0]),
+        ({"given": ["Jan", "Piet"], "_given": [KNOWN]}, [1]),
+        ({"given": ["Jan", "Piet"], "_given": [None, KNOWN]}, [0]),
+        ({"given": ["Jan", "Piet"], "_given": [KNOWN, {"id": "b"}]}, [1]),
+        ({"given": ["Jan"], "_given": [KNOWN]}, []),
+        ({"given": [None], "_given": [KNOWN]}, []),
+        ({"family": "Berg"}, []),
+    ],
+)
+def test_an_extension_that_a_primitive_needs_is_missed(version: FhirVersion, name: Any, missed: list[int]) -> None:
+    """Field case v11: zib-NameInformation asks for the kind of every given name."""
+    patient = {"resourceType": "Patient", "name": [name]}
+    found = rules(knowing(KIND, NAMED, version=version).validate(patient, (TEST + "named",)))
+    assert [path for _, path in found] == [f"Patient.name[0].given[{index}].extension" for index in missed]
+
+
+def test_a_single_primitive_needs_its_extension_too() -> None:
+    validator = knowing(KIND, NAMED)
+    bare = {"resourceType": "Patient", "birthDate": "1970-01-01"}
+    assert rules(validator.validate(bare, (TEST + "named",))) == [("cardinality", "Patient.birthDate.extension")]
+    assert rules(validator.validate(bare)) == [], "only this profile asks for it"
+    beside = bare | {"_birthDate": KNOWN}
+    assert rules(validator.validate(beside, (TEST + "named",))) == []
+
+
+def test_a_primitive_may_have_nothing_but_an_id_beside_it() -> None:
+    validator = knowing()
+    named = {"given": ["Jan", "Piet"], "_given": [None, {"id": "b"}]}
+    patient = {"resourceType": "Patient", "birthDate": "1970-01-01", "_birthDate": {"id": "a"}, "name": [named]}
+    assert rules(validator.validate(patient)) == []
+    assert rules(validator.validate({"resourceType": "Patient", "_birthDate": {"id": "a"}})) != []
+    assert rules(validator.validate(patient | {"_birthDate": {}})) != []
+    assert rules(validator.validate(patient | {"name": [named | {"_given": [None, {}]}]})) != []
