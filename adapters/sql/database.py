@@ -114,7 +114,7 @@ class Database:
     def __init__(self, url: str, connections: int, limits: SourceLimits, *, snapshot: bool = True) -> None:
         self._limits = limits
         self._dialect = dialect_of(url)
-        self._engine = _engine(url, self._dialect, connections, self._dialect.snapshot if snapshot else None)
+        self._engine = open_engine(url, self._dialect, connections, self._dialect.snapshot if snapshot else None)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="sql-source")
 
     async def run(self, deadline: float, work: Callable[[Conversation], T]) -> T:
@@ -167,7 +167,8 @@ class Database:
             connection.exec_driver_sql(statement.format(ms=left, seconds=seconds))
 
 
-def _engine(url: str, dialect: SqlDialect, connections: int, isolation: str | None) -> Engine:
+def open_engine(url: str, dialect: SqlDialect, connections: int, isolation: str | None) -> Engine:
+    """A pool of connections that opens none yet. Raises `AdapterMisconfigured`."""
     if dialect.name == "sqlite":
         path = url.removeprefix("sqlite:///")
 

@@ -1,4 +1,4 @@
-"""A mapping that cannot work stops the start, and says everything that is wrong with it: line, place, what was meant."""
+"""A mapping that cannot work stops the start, and all that is wrong is told: line, place, what was meant."""
 
 from pathlib import Path
 
