@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from adapters.mapping import coverage, formula
-from adapters.mapping.file import Children, MappingFile, MappingSection, Zib, read_mapping
+from adapters.mapping.faults import MappingFault, MappingFaults, Steps, misconfigured, steps
+from adapters.mapping.file import Children, MappingFile, MappingSection, Zib, parse_mapping, read_text
 from adapters.mapping.functions import functions
-from adapters.mapping.template import CHILDREN, Part, RecordError, TemplateCompiler, TemplateError
+from adapters.mapping.names import element_faults, row_faults
+from adapters.mapping.template import CHILDREN, Part, RecordError, TemplateCompiler, TemplateError, Watch
 from adapters.mapping.terms import Terms
-from adapters.port import AdapterMisconfigured, Capabilities, Coverage, CoverageLevel, Gap, Reason, WrongPatient
+from adapters.port import Capabilities, Coverage, CoverageLevel, Gap, Reason, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.whose import OWNERS
@@ -72,7 +74,7 @@ class CompiledSection:
         for row in rows:
             self.check_owner(row, patient)
             try:
-                made = self._resource(row, children, only)
+                made = self.resource_of(row, children, only)
             except RecordError as error:
                 tally.failed[(error.place, error.text)] += 1
                 continue
@@ -81,19 +83,20 @@ class CompiledSection:
 
     def check_owner(self, row: Mapping[str, Any], patient: str) -> None:
         """Raises `WrongPatient` unless the row says that it is this patient's (or the section is shared)."""
-        if not self.shared and str(row[PATIENT_COLUMN]) != patient:
+        if not self.shared and str(row[PATIENT_COLUMN]).strip() != patient.strip():
             raise WrongPatient("the source answered with data of another patient", cause=f"section {self.name}")
 
-    def _resource(
+    def resource_of(
         self, row: Mapping[str, Any], children: Mapping[str, Mapping[Any, Any]], only: str | None
     ) -> Resource | None:
+        """The resource of one row; None when another id is wanted. Raises `RecordError`."""
         given = self.id_of.compute(row)
         if not isinstance(given, str) or not _ID.fullmatch(given):
             raise RecordError(f"{self.type}.id", "no usable id")
         if only is not None and given != only:
             return None
         if self.children:
-            found = {name: index.get(row.get(self.children[name].by), ()) for name, index in children.items()}
+            found = {name: index.get(_key(row.get(self.children[name].by)), ()) for name, index in children.items()}
             row = {**row, CHILDREN: found}
         meta = {"meta": {"profile": [self.profile]}} if self.profile else {}
         return {"resourceType": self.type, "id": given, **meta, **(self.body.compute(row) or {})}
@@ -136,51 +139,75 @@ class ZibMapping:
         return Capabilities(rows, types, Coverage(CoverageLevel.NO, "not in the mapping"))
 
 
-def load_mapping(path: Path) -> ZibMapping:
-    """Read and compile a mapping file. Raises `AdapterMisconfigured` that names the place."""
-    read = read_mapping(path)
+def load_mapping(path: Path, watch: Watch | None = None) -> ZibMapping:
+    """Read and compile a mapping file. Raises `AdapterMisconfigured` that names everything that is wrong, by line."""
+    text = read_text(path)
+    read, faults = parse_mapping(path.name, text)
     try:
-        return compile_mapping(read)
-    except TemplateError as error:
-        raise AdapterMisconfigured(f"mapping {path.name}: {error}") from None
+        made = compile_mapping(read, watch) if read is not None else None
+    except MappingFaults as error:
+        made, faults = None, [*faults, *error.faults]
+    if made is None or faults:
+        raise misconfigured(path.name, text, faults)
+    return made
 
 
-def compile_mapping(read: MappingFile) -> ZibMapping:
-    """Compile a mapping. Raises `TemplateError`."""
+def compile_mapping(read: MappingFile, watch: Watch | None = None) -> ZibMapping:
+    """Compile a mapping. ``watch`` is told of every formula that is worked out. Raises `MappingFaults`."""
     known = functions(Terms(read.terms, read.systems))
-    maps = frozenset(read.terms)
-    sections = [
-        _compile(name, section, TemplateCompiler(known, maps, frozenset(section.children)))
-        for name, section in read.sections.items()
-    ]
+    sections: list[CompiledSection] = []
+    faults: list[MappingFault] = []
+    for name, section in read.sections.items():
+        place = ("sections", name)
+        faults += [*row_faults(section, place, read.version), *element_faults(section, place, read.version)]
+        faults += _section_faults(section, place)
+        told: list[TemplateError] = []
+        maps, systems = frozenset(read.terms), frozenset(read.systems)
+        compiler = TemplateCompiler(known, maps, frozenset(section.children), systems, told, watch)
+        sections += _compiled(name, section, compiler)
+        faults += [MappingFault((*place, "resource", *steps(one.place)[1:]), one.text) for one in told]
+    if faults:
+        raise MappingFaults(faults)
     return ZibMapping(read.mapping, read.version, read.patient.query, tuple(sections))
 
 
-def _compile(name: str, section: MappingSection, compiler: TemplateCompiler) -> CompiledSection:
-    place = f"sections.{name}"
+def _compiled(name: str, section: MappingSection, compiler: TemplateCompiler) -> Iterator[CompiledSection]:
+    """The section, unless a formula of it cannot be read."""
     body = dict(section.resource)
     given = body.pop("id", None)
-    if given is None:
-        raise TemplateError(place, "a resource needs an id")
-    _check_subject(section, place)
+    parts = (compiler.part(body, section.type), compiler.part(given, f"{section.type}.id"))
+    if not compiler.faults:
+        yield CompiledSection(
+            name,
+            section.type,
+            section.query,
+            section.profile,
+            frozenset((row.split("/")[0], row.split("/")[1]) for row in section.rows),
+            section.partly,
+            section.shared,
+            section.children,
+            section.zib,
+            section.resource,
+            *parts,
+            frozenset(_columns(section.resource)),
+        )
+
+
+def _section_faults(section: MappingSection, place: Steps) -> Iterator[MappingFault]:
+    """A resource without an id, or that does not say whose it is; zib elements that point at nothing."""
+    if section.resource.get("id") is None:
+        yield MappingFault(place, "a resource needs an id")
+    owner = _owner_fault(section)
+    if owner is not None:
+        yield MappingFault(place, owner)
     for element, path in (section.zib.elements if section.zib else {}).items():
         if not coverage.reaches(section.resource, path.split(".")):
-            raise TemplateError(f"{place}.zib.elements", f"{element}: there is no {path} in the resource")
-    return CompiledSection(
-        name,
-        section.type,
-        section.query,
-        section.profile,
-        frozenset((row.split("/")[0], row.split("/")[1]) for row in section.rows),
-        section.partly,
-        section.shared,
-        section.children,
-        section.zib,
-        section.resource,
-        compiler.part(body, section.type),
-        compiler.part(given, f"{section.type}.id"),
-        frozenset(_columns(section.resource)),
-    )
+            yield MappingFault((*place, "zib", "elements", element), f"there is no {path} in the resource")
+
+
+def _key(value: Any) -> Any:
+    """A value that parent and child rows share: a padded CHAR is the same as one that is not."""
+    return value.rstrip() if isinstance(value, str) else value
 
 
 def _columns(node: Any) -> Iterator[str]:
@@ -191,14 +218,14 @@ def _columns(node: Any) -> Iterator[str]:
         yield from _columns(item)
 
 
-def _check_subject(section: MappingSection, place: str) -> None:
+def _owner_fault(section: MappingSection) -> str | None:
     """A resource of a patient says whose it is; a shared one is of a type that is about nobody."""
     if section.shared:
-        if not OWNERS.may_be_shared(section.type):
-            raise TemplateError(place, f"{section.type} is about a patient and cannot be shared")
-        return
+        fits = OWNERS.may_be_shared(section.type)
+        return None if fits else f"{section.type} is about a patient and cannot be shared"
     if section.type in ("Patient", "Binary") or OWNERS.may_be_shared(section.type):
-        return
+        return None
     names = {path.split(".")[0] for path in OWNERS.elements(section.type)}
-    if not names.intersection(section.resource):
-        raise TemplateError(place, f"the resource does not say whose it is ({' or '.join(sorted(names))})")
+    if not names or names.intersection(section.resource):
+        return None
+    return f"the resource does not say whose it is ({' or '.join(sorted(names))})"

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from adapters.mapping.faults import MappingFault, misconfigured
 from adapters.mapping.terms import TermMap
 from adapters.port import AdapterMisconfigured
 from profiles.fhir.version import FhirVersion
@@ -24,8 +25,8 @@ def binds(query: str) -> set[str]:
 def check_query(query: str, parameter: str) -> str:
     """One reading statement with exactly this parameter, or ValueError."""
     bare = _QUOTED.sub("''", query).strip().rstrip(";")
-    if not re.match(r"(select|with)\b", bare, re.IGNORECASE):
-        raise ValueError("a query starts with select or with")
+    if not re.match(r"(select|with|exec|execute|call)\b", bare, re.IGNORECASE):
+        raise ValueError("a query starts with select or with, or calls a stored procedure (exec, call)")
     if ";" in bare:
         raise ValueError("one query, not several")
     if binds(query) != {parameter}:
@@ -140,16 +141,43 @@ StrictLoader.yaml_implicit_resolvers = {
 StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
 
 
-def read_mapping(path: Path) -> MappingFile:
-    """Read a mapping file. Raises `AdapterMisconfigured` that names the place."""
+def read_text(path: Path) -> str:
+    """The text of a mapping file. Raises `AdapterMisconfigured`."""
     try:
-        raw = yaml.load(path.read_text("utf-8"), StrictLoader)  # noqa: S506 - a SafeLoader
-        return MappingFile.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise AdapterMisconfigured(f"mapping {path.name}: {place}: {first['msg']}") from None
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        raise AdapterMisconfigured(f"mapping {path.name} cannot be read", cause=error) from error
+
+
+def parse_mapping(name: str, text: str) -> tuple[MappingFile | None, list[MappingFault]]:
+    """A mapping, checked for shape, and its faults; sections that have one are left out. None: too little is right.
+
+    Raises `AdapterMisconfigured` for what is no YAML.
+    """
+    try:
+        raw = yaml.load(text, StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise AdapterMisconfigured(f"mapping {path.name} cannot be read{where}", cause=error) from error
+        why = getattr(error, "problem", None)
+        words = f"mapping {name} cannot be read{where}{f': {why}' if why else ''}"
+        raise AdapterMisconfigured(words, cause=error) from error
+    try:
+        return MappingFile.model_validate(raw), []
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+    faults = [MappingFault(one["loc"], one["msg"].removeprefix("Value error, ")) for one in found]
+    broken = {one.place[1] for one in faults if one.place[:1] == ("sections",) and len(one.place) > 1}
+    if any(one.place[:1] != ("sections",) or len(one.place) < 2 for one in faults):
+        return None, faults
+    sections = {key: value for key, value in raw["sections"].items() if key not in broken}
+    return MappingFile.model_validate({**raw, "sections": sections}), faults
+
+
+def read_mapping(path: Path) -> MappingFile:
+    """Read a mapping file. Raises `AdapterMisconfigured` that names every place."""
+    text = read_text(path)
+    read, faults = parse_mapping(path.name, text)
+    if read is None or faults:
+        raise misconfigured(path.name, text, faults)
+    return read

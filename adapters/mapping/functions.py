@@ -45,7 +45,7 @@ def join(separator: Any, *values: Any) -> str | None:
 
 def default(*values: Any) -> Any:
     """The first value that is something; those behind it are not worked out."""
-    return next((value for value in values if value not in (None, "")), None)
+    return next((value for value in values if present(value)), None)
 
 
 def if_(condition: Any, then: Any, otherwise: Any = None) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from adapters.mapping import formula
 from adapters.mapping.formula import ColumnReference, Compute, FormulaError, FunctionCall, Literal, Node, Row
-from adapters.mapping.functions import LanguageFunction
+from adapters.mapping.functions import LanguageFunction, present
 
 CHILDREN = "$children"
 """The key in a row under which its child rows are, by name; no column can be called so."""
@@ -27,6 +27,8 @@ class TemplateError(ValueError):
 
     def __init__(self, place: str, text: str) -> None:
         super().__init__(f"{place}: {text}")
+        self.place = place
+        self.text = text
 
 
 class RecordError(ValueError):
@@ -47,13 +49,26 @@ class Part:
     many: bool = False
 
 
+Watch = Callable[[str, str, Row, Any], None]
+"""Told of every formula that was worked out: its place, the formula, the row and what it gave."""
+
+NOTHING = Part(lambda _row: None, dynamic=True)
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateCompiler:
-    """Compiles the templates of one mapping. ``children`` are the names that ``$each`` may use."""
+    """Compiles the templates of one mapping. ``children`` are the names that ``$each`` may use.
+
+    With ``faults``, a mistake is added to them and compiling goes on, so that all are told at once; else it is raised.
+    With ``systems``, a code system that is neither one of these short names nor a URI is a mistake too.
+    """
 
     functions: Mapping[str, LanguageFunction]
     maps: frozenset[str]
     children: Container[str] = frozenset()
+    systems: Container[str] | None = None
+    faults: list[TemplateError] | None = None
+    watch: Watch | None = None
 
     def part(self, node: Any, place: str) -> Part:
         """Compile a node. Raises `TemplateError`."""
@@ -71,15 +86,18 @@ class TemplateCompiler:
         try:
             compute = self._compute(formula.parse(source))
         except FormulaError as error:
-            raise TemplateError(place, str(error)) from None
+            return self._fault(place, str(error))
 
         def guarded(row: Row) -> Any:
             try:
-                return _element(compute(row))
+                value = _element(compute(row))
             except ValueError as error:
                 raise RecordError(place, str(error)) from None
             except (TypeError, AttributeError, LookupError, ArithmeticError):
                 raise RecordError(place, "a value of an unexpected kind") from None
+            if self.watch is not None:
+                self.watch(place, source, row, value)
+            return value
 
         return Part(guarded, dynamic=True)
 
@@ -105,17 +123,21 @@ class TemplateCompiler:
             named = node.arguments[function.maps]
             if not isinstance(named, Literal) or named.value not in self.maps:
                 raise FormulaError(f"{node.name}() needs the name of a terminology map")
-        if function.systems is not None and not isinstance(node.arguments[function.systems], Literal):
-            raise FormulaError(f"{node.name}() needs a code system as a fixed text")
+        if function.systems is not None:
+            named = node.arguments[function.systems]
+            if not isinstance(named, Literal):
+                raise FormulaError(f"{node.name}() needs a code system as a fixed text")
+            if self.systems is not None and ":" not in str(named.value) and named.value not in self.systems:
+                raise FormulaError(f"{node.name}(): there is no system called {named.value!r}")
 
     def _object(self, node: Mapping[str, Any], place: str) -> Part:
         plain = {name: item for name, item in node.items() if name not in ("$if", "$each", "$value")}
         odd = next((name for name in plain if not isinstance(name, str) or name.startswith("$")), None)
         if odd is not None:
-            raise TemplateError(place, f"unknown instruction {odd}")
+            return self._fault(place, f"unknown instruction {odd}")
         if "$value" in node:
             if plain:
-                raise TemplateError(place, "$value gives the whole object: nothing can stand beside it")
+                return self._fault(place, "$value gives the whole object: nothing can stand beside it")
             made = self.part(node["$value"], place)
         else:
             made = _make_object([(name, self.part(item, f"{place}.{name}")) for name, item in plain.items()])
@@ -123,9 +145,15 @@ class TemplateCompiler:
             made = _conditional(self.part(node["$if"], f"{place}.$if").compute, made)
         if "$each" in node:
             if node["$each"] not in self.children:
-                raise TemplateError(place, f"there are no child rows called {node['$each']!r}")
+                return self._fault(place, f"there are no child rows called {node['$each']!r}")
             return Part(_repeat(str(node["$each"]), made.compute), dynamic=True, many=True)
         return made
+
+    def _fault(self, place: str, text: str) -> Part:
+        if self.faults is None:
+            raise TemplateError(place, text) from None
+        self.faults.append(TemplateError(place, text))
+        return NOTHING
 
     def _list(self, parts: Sequence[Part]) -> Part:
         def compute(row: Row) -> Any:
@@ -201,7 +229,7 @@ def _if(arguments: Sequence[Compute]) -> Compute:
 
 
 def _default(arguments: Sequence[Compute]) -> Compute:
-    return lambda row: next((value for one in arguments if (value := one(row)) not in (None, "")), None)
+    return lambda row: next((value for one in arguments if present(value := one(row))), None)
 
 
 def _all(arguments: Sequence[Compute]) -> Compute:

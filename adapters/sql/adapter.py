@@ -1,7 +1,7 @@
 """The adapter for a relational EHR: the sections of its mapping, run over the rows of one patient."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from adapters.availability import GENERAL, answer, types_of
 from adapters.content import decode, pieces
@@ -19,11 +19,11 @@ from adapters.port import (
     Capabilities,
     Content,
     Gap,
-    PatientKey,
     Reason,
     ServiceKey,
 )
-from adapters.sql.database import Conversation, Database, Row, grouped
+from adapters.sql.database import Conversation, Database
+from adapters.sql.people import People, children_of, people
 from adapters.sql.settings import SqlSettings
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.walk import references
@@ -37,7 +37,8 @@ class SqlAdapter:
         self.settings = settings
         self.mapping = load_mapping(settings.mapping)
         self.capabilities: Capabilities = self.mapping.capabilities()
-        self._database = Database(settings.url.get_secret_value(), settings.connections, settings.limits)
+        url = settings.url.get_secret_value()
+        self._database = Database(url, settings.connections, settings.limits, snapshot=settings.snapshot)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -97,7 +98,7 @@ class SqlAdapter:
     # -- in the thread -------------------------------------------------------------------------------------------------
 
     def _available(self, talk: Conversation, query: AvailabilityQuery) -> Availability:
-        known = self._known(talk, query.patient)
+        known = people(talk, self.mapping, self.name, query.patient)
 
         def missing(service: ServiceKey) -> Reason | None:
             sections = self._sections_of(service)
@@ -106,7 +107,7 @@ class SqlAdapter:
             made = (next(self._made(talk, section, known, UnmappedTally()), None) for section in sections)
             return None if any(one is not None for one in made) else Reason.EMPTY
 
-        return answer(query, known, known.values(), self.settings.services, missing)
+        return answer(query, known, (one.birth_date for one in known.values()), self.settings.services, missing)
 
     def _sections_of(self, service: ServiceKey) -> Sequence[CompiledSection]:
         """The sections whose records count as data of a service: by the rows that they name, else by their type."""
@@ -119,7 +120,7 @@ class SqlAdapter:
     def _find(
         self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection], fetched: datetime
     ) -> Batch:
-        known = self._known(talk, query.patient)
+        known = people(talk, self.mapping, self.name, query.patient)
         if not known:
             gap = Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON)
             return Batch(self.name, (), fetched, gaps=(gap,))
@@ -132,9 +133,7 @@ class SqlAdapter:
         kept, orphans = Guard(frozenset(known), query.patient.bsn).check(_once(resources, gaps))
         return Batch(self.name, kept, fetched, frozenset(known), (*gaps, *orphans))
 
-    def _include(
-        self, talk: Conversation, known: dict[str, date | None], resources: list[Resource], gaps: list[Gap]
-    ) -> None:
+    def _include(self, talk: Conversation, known: People, resources: list[Resource], gaps: list[Gap]) -> None:
         """Add what the resources refer to and is not there yet."""
         held = {(one["resourceType"], one["id"]) for one in resources}
         wanted = {local for node in references(resources) if (local := local_reference(node["reference"]))} - held
@@ -148,7 +147,7 @@ class SqlAdapter:
         self,
         talk: Conversation,
         section: CompiledSection,
-        known: dict[str, date | None],
+        known: People,
         into: list[Resource],
         gaps: list[Gap],
         only: str | None = None,
@@ -161,17 +160,14 @@ class SqlAdapter:
         self,
         talk: Conversation,
         section: CompiledSection,
-        known: Mapping[str, date | None],
+        known: People,
         tally: UnmappedTally,
         only: str | None = None,
     ) -> Iterator[Resource]:
         """The resources of a section, as its rows stream in."""
         for patient in sorted(known):
-            parameters = {"patient": patient}
-            children = {
-                name: grouped(_owned(section, talk.rows(child.query, parameters), patient), child.by)
-                for name, child in section.children.items()
-            }
+            parameters = {"patient": known[patient].key}
+            children = children_of(talk, section, patient, parameters)
             at_once = 1 if section.type == "Binary" else 500
             rows = talk.rows(section.query, parameters, at_once)
             yield from section.run(rows, patient, children, tally, only)
@@ -179,22 +175,12 @@ class SqlAdapter:
     def _read(
         self, talk: Conversation, query: AdapterQuery, sections: Sequence[CompiledSection]
     ) -> tuple[list[Resource], frozenset[str]]:
-        known = self._known(talk, query.patient)
+        known = people(talk, self.mapping, self.name, query.patient)
         found: list[Resource] = []
         for section in sections if known else ():
             self._collect(talk, section, known, found, [], query.id)
         kept, _ = Guard(frozenset(known), query.patient.bsn).check(found, vouched=True)
         return _once(kept, []), frozenset(known)
-
-    def _known(self, talk: Conversation, patient: PatientKey) -> dict[str, date | None]:
-        """The patient's ids here with the birth date."""
-        local = patient.local_id(self.name)
-        if local is not None:
-            return {local: patient.birth_date}
-        if patient.bsn is None:
-            return {}
-        rows = talk.rows(self.mapping.patient_query, {"bsn": patient.bsn.reveal()})
-        return {str(row[PATIENT_COLUMN]): _date(row.get("birth_date")) for row in rows}
 
     def _check_columns(self, talk: Conversation) -> None:
         if PATIENT_COLUMN not in talk.columns(self.mapping.patient_query, "bsn"):
@@ -218,12 +204,6 @@ class SqlAdapter:
         return Content(self.name, binary["id"], kind, pieces(data), fetched, len(data))
 
 
-def _owned(section: CompiledSection, rows: Iterator[Row], patient: str) -> Iterator[Row]:
-    for row in rows:
-        section.check_owner(row, patient)
-        yield row
-
-
 def _once(resources: Sequence[Resource], gaps: list[Gap]) -> list[Resource]:
     """Each type and id once; two different ones under one id are both left out, with a gap."""
     held: dict[tuple[str, str], Resource] = {}
@@ -241,12 +221,3 @@ def _once(resources: Sequence[Resource], gaps: list[Gap]) -> list[Resource]:
 def _complain(mapping: str, section: str, missing: set[str]) -> None:
     if missing:
         raise AdapterMisconfigured(f"mapping {mapping}: {section}: the query gives no {', '.join(sorted(missing))}")
-
-
-def _date(value: object) -> date | None:
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(str(value)[:10])
-    except ValueError:
-        return None

@@ -11,13 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, TextClause, bindparam, create_engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import NullType
 
-from adapters.port import AdapterDown, AdapterError, AdapterGarbage
+from adapters.port import AdapterDown, AdapterError, AdapterGarbage, AdapterMisconfigured
 from adapters.settings import SourceLimits
+from adapters.sql.dialects import SqlDialect, dialect_of
 
 T = TypeVar("T")
 
@@ -103,10 +111,10 @@ class _Call:
 class Database:
     """Threads and connections of one source: never more than its settings allow, whatever waits."""
 
-    def __init__(self, url: str, connections: int, limits: SourceLimits) -> None:
+    def __init__(self, url: str, connections: int, limits: SourceLimits, *, snapshot: bool = True) -> None:
         self._limits = limits
-        self._lite = url.startswith("sqlite:")
-        self._engine = _engine(url, connections)
+        self._dialect = dialect_of(url)
+        self._engine = open_engine(url, self._dialect, connections, self._dialect.snapshot if snapshot else None)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="sql-source")
 
     async def run(self, deadline: float, work: Callable[[Conversation], T]) -> T:
@@ -135,13 +143,10 @@ class Database:
     def _work(self, call: _Call, deadline: float, work: Callable[[Conversation], T]) -> T:
         if call.stopped.is_set():
             raise AdapterDown("the source did not answer in time")
-        with translated(), self._engine.connect() as connection:
+        with translated(self._dialect), self._engine.connect() as connection:
             raw = connection.connection.dbapi_connection
-            call.running(getattr(raw, "interrupt" if self._lite else "cancel", None))
-            left = max(1, int(1000 * (deadline - time.monotonic())))
-            if not self._lite:
-                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                connection.execute(text(f"SET LOCAL statement_timeout = {left}"))
+            call.running(getattr(raw, self._dialect.stop, None) if self._dialect.stop else None)
+            self._limit(connection, raw, max(1, int(1000 * (deadline - time.monotonic()))))
             limits = self._limits
             talk = Conversation(connection, deadline, limits, limits.total_bytes, limits.resources * 4, call.stopped)
             try:
@@ -153,9 +158,18 @@ class Database:
                 else:
                     connection.rollback()
 
+    def _limit(self, connection: Connection, raw: Any, left: int) -> None:
+        """Let the database itself end what takes longer than is left, and let it only read."""
+        seconds = -(-left // 1000)
+        if self._dialect.milliseconds:
+            setattr(raw, self._dialect.milliseconds, left)
+        for statement in self._dialect.begin:
+            connection.exec_driver_sql(statement.format(ms=left, seconds=seconds))
 
-def _engine(url: str, connections: int) -> Engine:
-    if url.startswith("sqlite:///"):
+
+def open_engine(url: str, dialect: SqlDialect, connections: int, isolation: str | None) -> Engine:
+    """A pool of connections that opens none yet. Raises `AdapterMisconfigured`."""
+    if dialect.name == "sqlite":
         path = url.removeprefix("sqlite:///")
 
         def opened() -> sqlite3.Connection:
@@ -171,28 +185,39 @@ def _engine(url: str, connections: int) -> Engine:
             max_overflow=0,
             hide_parameters=True,
         )
-    driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(
-        driver,
-        hide_parameters=True,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=5,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 3, "application_name": "medmij-gateway"},
-    )
+    try:
+        return create_engine(
+            dialect.driver + "://" + url.partition("://")[2],
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            isolation_level=isolation,
+            connect_args=dict(dialect.connect),
+        )
+    except ModuleNotFoundError:
+        words = f"the driver for {dialect.name} is not installed: pip install 'medmij-gateway[{dialect.extra}]'"
+        raise AdapterMisconfigured(words) from None
+    except (ArgumentError, ValueError):
+        # Its text holds the address, and that a password.
+        raise AdapterMisconfigured(f"the address of the source cannot be read; expected is {dialect.example}") from None
+
+
+def unpadded(value: Any) -> Any:
+    """A value without the spaces that a CHAR column puts behind it."""
+    return value.rstrip() if isinstance(value, str) else value
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(dialect: SqlDialect) -> Iterator[None]:
     """What the driver raises as an `AdapterError`; its text, which may hold data, goes no further than the cause."""
     try:
         yield
     except AdapterError:
         raise
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        missing = "no such table" in str(error.__cause__) or "no such column" in str(error.__cause__)
-        if missing:
+        if any(words in str(error.__cause__) for words in dialect.absent):
             raise AdapterGarbage("the source's tables are not as the mapping expects", cause=_kind(error)) from None
         raise AdapterDown("the source is not available", cause=_kind(error), retry_after=10) from None
     except ProgrammingError as error:
@@ -212,8 +237,8 @@ def _seen(future: "asyncio.Future[Any]") -> None:
 
 
 def grouped(rows: Iterator[Row], column: str) -> dict[Any, Sequence[Row]]:
-    """Child rows by the column that they share with their parent."""
+    """Child rows by the column that they share with their parent; a padded CHAR matches one that is not."""
     found: dict[Any, list[Row]] = {}
     for row in rows:
-        found.setdefault(row[column], []).append(dict(row))
+        found.setdefault(unpadded(row[column]), []).append(dict(row))
     return dict(found)

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from adapters.settings import AdapterSettings
+from adapters.sql.dialects import dialect_of
 
 
 class SqlSettings(AdapterSettings):
@@ -14,7 +15,7 @@ class SqlSettings(AdapterSettings):
     type: Literal["sql"] = "sql"
 
     url: SecretStr
-    """``sqlite:///path`` or ``postgresql://user:password@host/database``."""
+    """``sqlite:///path``, ``postgresql://user:password@host/database``, or one of the others in docs/adapters.md."""
 
     mapping: Path
     """The mapping file (docs/mapping.md)."""
@@ -25,9 +26,11 @@ class SqlSettings(AdapterSettings):
     services: tuple[str, ...] | None = None
     """The data services that this source's data are made available for; all that are asked when left out."""
 
+    snapshot: bool = True
+    """Whether all queries of a question see one moment; SQL Server only, where the database must allow it."""
+
     @field_validator("url")
     @classmethod
     def _a_known_database(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-            raise ValueError("a sqlite:/// or postgresql:// address is expected")
+        dialect_of(value.get_secret_value())
         return value

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.mapping import formula
 from adapters.mapping.compiled import CompiledSection, UnmappedTally, compile_mapping
+from adapters.mapping.faults import MappingFaults
 from adapters.mapping.file import MappingFile, read_mapping
 from adapters.mapping.formula import FormulaError
 from adapters.mapping.functions import functions
@@ -224,7 +225,7 @@ def test_a_row_of_another_patient_is_an_incident() -> None:
     ],
 )
 def test_a_section_that_cannot_work_is_refused(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(TemplateError) as caught:
+    with pytest.raises(MappingFaults) as caught:
         section(**changes)
     assert words in str(caught.value)
 
