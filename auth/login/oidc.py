@@ -15,10 +15,10 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from auth.bridges import OidcSettings
 from auth.login.claims import identity
 from auth.login.keys import KEY_TYPES, Key, NoKeySet, ProviderKeys
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable
-from auth.settings import OidcSettings
 
 with warnings.catch_warnings():
     # Authlib announces httpx2; both libraries do what is needed here.

@@ -21,10 +21,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from world.auth_house import CARER, IDP, P1, House
 
+from auth.bridges import OidcSettings
 from auth.login.oidc import OidcLogin
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable
 from auth.ports import Level, Representation
-from auth.settings import OidcSettings
 
 pytestmark = pytest.mark.anyio
 
