@@ -48,10 +48,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock: $(VENV)/.installed-dev
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --extra build -o requirements.lock pyproject.toml
+	  --extra build --extra saml -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
+	  --extra build --extra saml --extra dev -o requirements-dev.lock pyproject.toml
 
 # Writes the page of requirements anew: after you name an id in code or in a test, or move or rename either.
 requirements: $(VENV)/.installed-dev

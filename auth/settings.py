@@ -6,77 +6,12 @@ import hashlib
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
-from auth.ports import Level
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from auth.bridges import BridgeSection, OidcSettings, SamlSettings
 
 
-class ClaimNames(_Section):
-    """Which claims of the login carry what; a dot walks into an object. Differs per login bridge."""
-
-    bsn: str = "bsn"
-    """Claim with the citizen number."""
-    level: str = "acr"
-    """Claim with the level of assurance."""
-    birth_date: str = "birthdate"
-    """Claim with the birth date."""
-    actor_bsn: str = "act.bsn"
-    """Citizen number of the representative, when somebody acts for somebody else (RFC 8693 `act`)."""
-    representation: str = "representation"
-    """Kind of representation that was used: a value of `representations`."""
-
-
-class OidcSettings(_Section):
-    """The OpenID Connect client towards the login bridge (IDN-01)."""
-
-    issuer: str = "http://127.0.0.1:8080/idp"
-    """Address of the login provider."""
-    internal_issuer: str | None = None
-    """Base URL for calls from server to server when it differs from what browsers use (tests, split networks)."""
-    client_id: str = "medmij-gateway"
-    """Our client id at the login provider."""
-    client_secret: SecretStr | None = None
-    """Our secret there, when no key signs."""
-    private_key_file: str | None = None
-    """PEM file; when set, the client signs its assertions (private_key_jwt) in place of using a secret."""
-    private_key_id: str | None = None
-    """Key id in signed assertions."""
-    signing_algorithm: str = "ES256"
-    """Algorithm of signed assertions."""
-    scopes: tuple[str, ...] = ("openid",)
-    """Scopes that are asked."""
-    claims: ClaimNames = ClaimNames()
-    levels: dict[str, Level] = {
-        "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": Level.BASIS,
-        "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract": Level.MIDDEN,
-        "urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard": Level.SUBSTANTIEEL,
-        "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI": Level.HOOG,
-    }
-    """Values of the level claim, and of `acr_values` in the request."""
-    representations: dict[str, Literal["onbehalfof", "onbehalfofchild"]] = {
-        "voluntary": "onbehalfof",
-        "parental": "onbehalfofchild",
-    }
-    """Values of the representation claim, and the scope part that each stands for."""
-    id_token_algorithms: tuple[str, ...] = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
-    """Algorithms accepted on ID tokens."""
-    max_age_seconds: int = Field(default=300, ge=10, le=900)
-    """How long ago the person may have authenticated; a fresh login is asked every time (AUTH-18)."""
-    clock_leeway_seconds: int = Field(default=30, ge=0, le=120)
-    """Difference of clocks that is accepted."""
-    timeout_seconds: float = Field(default=5.0, gt=0, le=30)
-    """Time for one call to the login provider."""
-    proxy: str | None = None
-    """Proxy for the calls to the login bridge; the environment's proxy variables are not used."""
-    jwks_seconds: int = Field(default=300, ge=10, le=86400)
-    """How long its keys are kept."""
-
-
-class ClientQuirks(_Section):
+class ClientQuirks(BridgeSection):
     """What one client needs besides, and no other gets (docs/clients.md)."""
 
     always_refresh_token: bool = False
@@ -87,8 +22,10 @@ class ClientQuirks(_Section):
     """`error` in a redirect is a number: an HTTP status in place of the word of RFC 6749."""
 
 
-class AuthSettings(_Section):
+class AuthSettings(BaseModel):
     """All settings of `auth`. Raises one clear line when production would be unsafe."""
+
+    model_config = BridgeSection.model_config
 
     mode: Literal["test", "production"] = "test"
     """Follows the mode of the gateway."""
@@ -159,6 +96,7 @@ class AuthSettings(_Section):
     seal_with: str | None = None
     """Id of the key that seals."""
     login: OidcSettings = OidcSettings()
+    saml: SamlSettings = SamlSettings()
 
     @field_validator("base_url")
     @classmethod
@@ -185,7 +123,7 @@ class AuthSettings(_Section):
         if self.mode == "production":
             refused = {
                 "base_url must be https": not self.base_url.startswith("https://"),
-                "login.issuer must be https": not self.login.issuer.startswith("https://"),
+                "login.issuer must be https": not self.saml.on and not self.login.issuer.startswith("https://"),
                 "pseudonym_key must be set": self.pseudonym_key is None,
                 "seal_keys and seal_with must be set": not self.seal_keys or self.seal_with is None,
                 "secure_cookies must be on": not self.secure_cookies,

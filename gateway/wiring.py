@@ -21,10 +21,12 @@ from auth.clients.pull import Puller
 from auth.clients.selfcheck import Ourselves
 from auth.crypto import KeyRing, Pseudonyms
 from auth.events import EventType
-from auth.login.oidc import OidcLogin
+from auth.login.open import BridgeUnusable, login_of
+from auth.login.port import Login
 from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
 from auth.router import AuthApp, build
+from auth.settings import AuthSettings
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway import health
 from gateway.audit.trail import Trail
@@ -52,7 +54,7 @@ from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
-from gateway.settings import Settings, authorization
+from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
@@ -169,7 +171,7 @@ class Wiring:
 def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
     """Make the parts. Nothing is opened yet but files; the database is connected on first use.
 
-    ``around`` is put around every source's adapter.
+    ``around`` is put around every source's adapter. Raises SettingsError when the login bridge's files cannot be used.
     """
     engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
     registry = Registry(settings.providers)
@@ -195,7 +197,7 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         lists=lists,
         providers=registry,
         host=GatewayHost(engine, Availabilities(reader, sources), chain),
-        login=OidcLogin(section.login),
+        login=_login(section),
         peer_of=peer_of,
         fetch=grant,
     )
@@ -237,3 +239,10 @@ def _log_client(settings: Settings) -> httpx.AsyncClient:
 
 def _notice(notice: Notice) -> None:
     log.log(logging.WARNING if notice.alarm else logging.INFO, "lists: %s: %s", notice.kind.value, notice.text)
+
+
+def _login(section: AuthSettings) -> Login:
+    try:
+        return login_of(section)
+    except BridgeUnusable as fault:
+        raise SettingsError(str(fault)) from fault

@@ -5,6 +5,7 @@ Whatever ends a visit without a code gives the client the same answer (ERR-92); 
 """
 
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
 
@@ -15,8 +16,10 @@ from auth.flows.authorize import AuthorizationRequest
 from auth.flows.endings import Endings
 from auth.flows.session import Live, Session, fresh, read
 from auth.flows.steps import SessionLost, VisitStopped, at
-from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable
+from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable, state_of
 from auth.ports import Level, Representation
+
+log = logging.getLogger(__name__)
 
 _OPEN_STEPS = frozenset({"landing", "login", "consent", "refused", "manage"})
 
@@ -102,7 +105,8 @@ class Visits(Arrival, Endings):
         except LoginCancelled:
             self.note(EventType.RECEIVE_AUTHORIZATION_CANCELLATION, content)
             return await self.refuse(live, "ERR-12", None)
-        except LoginFailed:
+        except LoginFailed as error:
+            log.warning("a login was refused: %s", error.why)
             return await self._failed(live)
         except LoginUnavailable as error:
             raise VisitStopped(content) from error
@@ -123,12 +127,14 @@ class Visits(Arrival, Endings):
         return await self.arrived(live, known)
 
     async def _identity(self, live: Live, answer: Mapping[str, str]) -> Identity:
-        content, state = live.content, answer.get("state", "")
+        content, state = live.content, state_of(answer)
         if live.step != "login" or content.login_state is None:
             raise LoginFailed("replayed")
         if not hmac.compare_digest(content.login_state.encode(), state.encode("utf-8", "replace")):
             raise LoginFailed("another-request")
         parts = self.parts
+        if "SAMLart" in answer:
+            self.note(EventType.SEND_ARTIFACT_RESOLUTION_REQUEST, content)
         return await parts.login.finish(answer, content.login_kept, self._ask(content), parts.clock())
 
     async def _failed(self, live: Live, reason: str | None = None) -> Live:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from auth.bridges import OidcSettings, SamlSettings
 from auth.crypto import valid_bsn
 from auth.login.port import Identity, LoginFailed
 from auth.ports import Level, Representation
-from auth.settings import OidcSettings
+
+BridgeSettings = OidcSettings | SamlSettings
 
 _SECTOR = "s00000000:"
 """Prefix of a citizen number in DigiD's own notation."""
@@ -23,33 +25,33 @@ class ClaimRule:
     """One claim: which setting names it, how it is read, whether a login without it fails."""
 
     field: str
-    named: Callable[[OidcSettings], str]
-    read: Callable[[object, OidcSettings], object]
+    named: Callable[[BridgeSettings], str]
+    read: Callable[[object, BridgeSettings], object]
     required: bool
 
 
-def _bsn(value: object, _settings: OidcSettings) -> object:
+def _bsn(value: object, _settings: BridgeSettings) -> object:
     text = value.removeprefix(_SECTOR) if isinstance(value, str) else ""
     return text if valid_bsn(text) else None
 
 
-def _level(value: object, settings: OidcSettings) -> object:
+def _level(value: object, settings: BridgeSettings) -> object:
     return settings.levels.get(value) if isinstance(value, str) else None
 
 
-def _date(value: object, _settings: OidcSettings) -> object:
+def _date(value: object, _settings: BridgeSettings) -> object:
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
 
-def _representation(value: object, settings: OidcSettings) -> object:
+def _representation(value: object, settings: BridgeSettings) -> object:
     known = settings.representations.get(value) if isinstance(value, str) else None
     return Representation(known) if known is not None else None
 
 
-def _moment(value: object, _settings: OidcSettings) -> object:
+def _moment(value: object, _settings: BridgeSettings) -> object:
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) and 0 < value < 2**40 else None
 
 
@@ -63,14 +65,15 @@ CLAIM_RULES = (
 )
 
 
-def identity(claims: Mapping[str, Any], settings: OidcSettings, id_token: str, now: datetime) -> Identity:
-    """The identity in verified claims. Raises LoginFailed.
+def identity(claims: Mapping[str, Any], settings: BridgeSettings, assertion: str, now: datetime) -> Identity:
+    """The identity in verified claims; `assertion` is what proved them, kept as a digest. Raises LoginFailed.
 
     A claim that is present must be readable, required or not: half an answer about a representative is no answer.
     """
     found: dict[str, Any] = {}
     for rule in CLAIM_RULES:
-        raw = _walk(claims, rule.named(settings))
+        name = rule.named(settings)
+        raw = _walk(claims, name) if name else None
         value = None if raw is None else rule.read(raw, settings)
         if value is None and (rule.required or raw is not None):
             raise LoginFailed(f"claim-{rule.field}")
@@ -79,10 +82,10 @@ def identity(claims: Mapping[str, Any], settings: OidcSettings, id_token: str, n
     if (found["actor_bsn"] is None) != (found["representation"] is None):
         raise LoginFailed("claim-representation")
     level: Level = found["level"]
-    return Identity(assertion_id=hashlib.sha256(id_token.encode()).hexdigest()[:32], **{**found, "level": level})
+    return Identity(assertion_id=hashlib.sha256(assertion.encode()).hexdigest()[:32], **{**found, "level": level})
 
 
-def _fresh(authenticated: datetime, settings: OidcSettings, now: datetime) -> None:
+def _fresh(authenticated: datetime, settings: BridgeSettings, now: datetime) -> None:
     age = (now - authenticated).total_seconds()
     if not -settings.clock_leeway_seconds <= age <= settings.max_age_seconds + settings.clock_leeway_seconds:
         raise LoginFailed("stale")

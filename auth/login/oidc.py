@@ -14,11 +14,11 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
+from auth.bridges import OidcSettings
 from auth.login.claims import identity
+from auth.login.keys import KEY_TYPES, Key, NoKeySet, ProviderKeys
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable
-from auth.settings import OidcSettings
 
 with warnings.catch_warnings():
     # Authlib announces httpx2; both libraries do what is needed here.
@@ -28,7 +28,6 @@ with warnings.catch_warnings():
 _CANCELLED = frozenset({"access_denied", "login_cancelled", "cancelled"})
 _DOWN = frozenset({"temporarily_unavailable", "server_error"})
 _MAX_METADATA = 200_000
-_KEY_TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {"ES": ECKey, "Ed": OKPKey, "RS": RSAKey, "PS": RSAKey}
 
 
 class _Shared(httpx.AsyncBaseTransport):
@@ -50,7 +49,7 @@ class OidcLogin:
         single_use = httpx.Limits(max_connections=50, max_keepalive_connections=0)
         self._transport = _Shared(transport or httpx.AsyncHTTPTransport(proxy=settings.proxy, limits=single_use))
         self._metadata: tuple[float, dict[str, Any]] | None = None
-        self._keys: tuple[float, KeySet] | None = None
+        self._keys: tuple[float, ProviderKeys] | None = None
 
     async def start(self, ask: LoginAsk) -> LoginStart:
         """Build the authentication request. Raises LoginUnavailable."""
@@ -102,14 +101,14 @@ class OidcLogin:
         self._metadata = (time.monotonic(), found)
         return found
 
-    async def _key_set(self, *, renewed: bool) -> KeySet:
+    async def _key_set(self, *, renewed: bool) -> ProviderKeys:
         now = time.monotonic()
         if self._keys is not None and now - self._keys[0] < (5 if renewed else self._settings.jwks_seconds):
             return self._keys[1]
         metadata = await self._discovered()
         try:
-            keys = KeySet.import_key_set(await self._get(metadata["jwks_uri"]))  # type: ignore[arg-type]
-        except (JoseError, ValueError, KeyError, TypeError) as error:
+            keys = ProviderKeys.read(await self._get(metadata["jwks_uri"]))
+        except NoKeySet as error:
             raise LoginUnavailable("the provider's keys cannot be read") from error
         self._keys = (now, keys)
         return keys
@@ -170,14 +169,16 @@ class OidcLogin:
         return dict(claims)
 
     async def _signed(self, id_token: str) -> Any:
-        """Verify the signature; an unknown key is looked up once more, at most every five seconds."""
+        """Verify the signature; when no key fits, the keys are fetched once more, at most every five seconds."""
+        failure: Exception | None = None
+        algorithms = list(self._settings.id_token_algorithms)
         for renewed in (False, True):
-            try:
-                return jwt.decode(
-                    id_token, await self._key_set(renewed=renewed), algorithms=list(self._settings.id_token_algorithms)
-                )
-            except (JoseError, ValueError) as error:
-                failure = error
+            keys = await self._key_set(renewed=renewed)
+            for key in keys.may_have_signed(id_token, algorithms):
+                try:
+                    return jwt.decode(id_token, key, algorithms=algorithms)
+                except (JoseError, ValueError) as error:
+                    failure = error
         raise LoginFailed("id-token-signature") from failure
 
     def _client(self, callback: str, token_endpoint: str | None = None) -> Any:
@@ -209,7 +210,7 @@ class OidcLogin:
         return next((name for name, kind in self._settings.representations.items() if kind == ask.representation), "")
 
 
-def _private_key(settings: OidcSettings) -> RSAKey | ECKey | OKPKey:
+def _private_key(settings: OidcSettings) -> Key:
     pem = Path(settings.private_key_file or "").read_bytes()
-    kind: type[RSAKey | ECKey | OKPKey] = _KEY_TYPES[settings.signing_algorithm[:2]]
+    kind: type[Key] = KEY_TYPES[settings.signing_algorithm[:2]]
     return kind.import_key(pem)

@@ -1,4 +1,4 @@
-"""The port through which a person is authenticated (IDN-01). OpenID Connect fills it; SAML could."""
+"""The port through which a person is authenticated (IDN-01). OpenID Connect and SAML 2.0 fill it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,16 @@ class LoginAsk:
     """What a login must be like."""
 
     state: str
-    """Comes back unchanged in the `state` parameter of the callback."""
+    """Comes back unchanged in the callback: see `state_of`."""
     callback: str
     level: Level
     representation: Representation | None = None
     language: str = "nl"
+
+
+def state_of(answer: Mapping[str, str | None]) -> str:
+    """The state in a callback: `state` of OAuth, `RelayState` of SAML."""
+    return answer.get("state") or answer.get("RelayState") or ""
 
 
 @dataclass(frozen=True, slots=True)

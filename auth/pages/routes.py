@@ -13,6 +13,7 @@ from auth.flows.parameters import ParameterError, Parameters, is_uuid
 from auth.flows.session import Live
 from auth.flows.steps import SessionLost
 from auth.flows.visit import Visits
+from auth.login.port import state_of
 from auth.pages.catalogue import choose_language
 from auth.pages.contexts import Cancel, MissingPage
 from auth.pages.guard import PageGuard, Turn
@@ -177,7 +178,7 @@ class FrontChannel(PageGuard):
             answer = Parameters.read(request.scope["query_string"], self.parts.settings.max_query)
         except ParameterError as error:
             raise SessionLost from error
-        session_id = (answer.value("state") or "").partition(".")[0]
+        session_id = state_of({name: answer.value(name) for name in ("state", "RelayState")}).partition(".")[0]
         live = await self.resumed(request, turn, session_id)
         live = await self.visits.finish_login(live, {} if answer.repeated else answer.as_dict())
         return self.show.redirect(VISIT + live.content.id)

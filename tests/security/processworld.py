@@ -30,9 +30,9 @@ from timing import START
 from unit.auth_lists import listdocs as docs
 from world.auth_house import FRONT, ZANDOORD, D, G
 
+from auth.bridges import OidcSettings
 from auth.clients.model import ListKind
 from auth.peer.tls import back_channel_context
-from auth.settings import OidcSettings
 from gateway.settings import load
 from gateway.store.engine import open_engine
 from workbench.demo import world

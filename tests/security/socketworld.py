@@ -27,6 +27,7 @@ from world.auth_house import ZANDOORD, D, House, Pgo
 
 from auth import router
 from auth.bearer import PeerRefused
+from auth.bridges import OidcSettings
 from auth.crypto import digest
 from auth.errors import BearerError
 from auth.events import EventType
@@ -37,7 +38,6 @@ from auth.peer.listeners import server
 from auth.peer.tls import TlsSettings, front_channel_context, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
 from auth.ports import Peer
-from auth.settings import OidcSettings
 from gateway.app import is_back_channel
 
 FRONT_HOST, BACK_HOST, IDP_HOST = "medmij.zandoord.example", "medmij-bc.zandoord.example", "inloggen.example"

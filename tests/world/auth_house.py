@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 
 from auth import ports, router
 from auth.bearer import ANY_CLIENT
+from auth.bridges import OidcSettings
 from auth.crypto import digest
 from auth.events import Event
 from auth.login.oidc import OidcLogin
@@ -38,7 +39,7 @@ from auth.ports import (
     Representation,
     ServiceInfo,
 )
-from auth.settings import AuthSettings, OidcSettings
+from auth.settings import AuthSettings
 from auth.store.rows import Family, milliseconds
 from auth.store.store import metadata
 from workbench.idp.provider import TestPerson, TestProvider
@@ -236,6 +237,8 @@ class House:
         self.idp = TestProvider(oidc, persons, [f"{FRONT}/login/callback"])
         self.idp_app = Starlette()
         self.idp_app.mount("/idp", self.idp.app)
+        self.mounts: dict[str, httpx.AsyncBaseTransport] = {}
+        """Further places that a browser can reach."""
         self.login = login or self._oidc_login(oidc)
         self.auth = self.build()
         self.auth.parts.store.create()
@@ -308,6 +311,7 @@ class Pgo:
             mounts={
                 "https://medmij.zandoord.example": app,
                 "https://inloggen.example": httpx.ASGITransport(self.house.idp_app),
+                **self.house.mounts,
             },
             headers={"Accept-Language": "nl"},
         )

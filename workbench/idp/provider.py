@@ -22,11 +22,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from auth.bridges import OidcSettings
 from auth.crypto import valid_bsn
 from auth.pages.catalogue import Texts, choose_language, read_catalogue
 from auth.pages.static import static_file
 from auth.ports import Level
-from auth.settings import OidcSettings
 
 CATALOGUE = read_catalogue("workbench.idp")
 _CODE_SECONDS, _LOGIN_SECONDS, _MOST = 60, 900, 10_000

@@ -19,8 +19,8 @@ from joserfc.jwk import ECKey
 from servers import free_port
 from world.auth_house import FRONT, P1, House, Pgo
 
+from auth.bridges import OidcSettings
 from auth.login.oidc import OidcLogin
-from auth.settings import OidcSettings
 
 pytestmark = pytest.mark.anyio
 

@@ -21,10 +21,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from world.auth_house import CARER, IDP, P1, House
 
+from auth.bridges import OidcSettings
 from auth.login.oidc import OidcLogin
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable
 from auth.ports import Level, Representation
-from auth.settings import OidcSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,9 @@ class Bridge:
         self.authorization = request.headers.get("authorization", "")
         if self.token_status != 200:
             return JSONResponse({"error": "invalid_grant"}, self.token_status)
-        id_token = self.raw or jwt.encode(self.header, self.claims, self.key, algorithms=["ES256", "HS256", "none"])
+        id_token = self.raw or jwt.encode(
+            self.header, self.claims, self.key, algorithms=["ES256", "RS256", "HS256", "none"]
+        )
         return JSONResponse({"access_token": "a", "token_type": "Bearer", "id_token": id_token})
 
 
