@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from auth.settings import ClientQuirks
-from gateway.sections import Partial, Section
+from gateway.sections import Partial, SettingsSection
 
 PRESETS = Path(__file__).parent / "clients.toml"
 
 
-class ClientSettings(Section):
+class ClientSettings(SettingsSection):
     """One client of the OAuth client list, by its host name."""
 
     preset: str = Field("", description="name of a known client, whose needs are taken over: mgo")

@@ -1,5 +1,6 @@
-"""Databases as hospitals have them: MariaDB itself, where it is installed; Oracle and SQL Server by their drivers, which
-find nobody at home; padded CHAR, NULL, local time and a stored procedure."""
+"""Databases as hospitals have them: MariaDB itself, where it is installed; Oracle and SQL Server by their drivers,
+which find nobody at home; padded CHAR, NULL, local time and a stored procedure.
+"""
 
 import asyncio
 import shutil
