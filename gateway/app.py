@@ -37,6 +37,7 @@ from gateway.typed import refused_input
 from gateway.wiring import Wiring, keys_of, wire
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
+from profiles.record.leaving import Leaving
 from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
 from profiles.validation import Validator
@@ -135,6 +136,7 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
         deadline=settings.limits.deadline_seconds,
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
+        leaving=Leaving(behaviour.narrative),
     )
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}

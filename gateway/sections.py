@@ -38,6 +38,7 @@ class ResourceServer(SettingsSection):
     trace_ids: Literal["strict", "lenient"] = Field("lenient", description="a request without trace ids: 400 or not")
     wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
     document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
+    narrative: bool = Field(False, description="a resource without narrative gets one, in Dutch")
     partial: Partial = Field(
         "safety",
         description="an answer that lacks a source: told inside; 503 for what is dangerous; always 503",

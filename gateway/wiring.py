@@ -59,6 +59,7 @@ from gateway.store.engine import open_engine
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from profiles.fhir.version import FhirVersion
+from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
 
 log = logging.getLogger("gateway")
@@ -105,7 +106,8 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
 
 def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     """The intake that a command uses; what ``gate`` counts is for the command to save."""
-    return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings))
+    leaving = Leaving(settings.resource_server.narrative)
+    return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
 
 
 def open_releases(gate: Gate) -> Releases:
@@ -215,7 +217,8 @@ def wire_intake(settings: Settings) -> IntakeParts:
     engine = impatient(open_engine(settings.database_url))
     pseudonyms, ring = keys_of(settings)
     recorder, trail = open_recorder(engine, settings), open_trail(engine, settings)
-    intake = Intake(engine, section, settings.validation, recorder.gate.counting, catalogue(), pseudonyms, ring)
+    counting, leaving = recorder.gate.counting, Leaving(settings.resource_server.narrative)
+    intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
     logins = Logins(engine, section)

@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
 from adapters.registry import build
@@ -18,8 +18,8 @@ from gateway.collect.record import Record, RecordOwner, Rekey
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.fhir.interactions import FhirRequest
-from profiles.record.claims import claim_parents
 from profiles.record.expect import Expectations
+from profiles.record.leaving import Leaving
 from profiles.record.repair import Repair
 from profiles.standards.admit import PERSON, Admitted
 from profiles.standards.model import Standard
@@ -82,6 +82,8 @@ class Collector:
     deadline: float
     quality: PullGate | None = None
     rekey: Rekey | None = None
+    leaving: Leaving = field(default_factory=Leaving)
+    """What is done to a resource last."""
 
     async def collect(
         self,
@@ -110,7 +112,7 @@ class Collector:
                 held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
                 gaps += blocked
             # After the verdict: a source answers for the profiles that it and the row mean.
-            notes += [("", repair) for one in held for repair in one.change(claim_parents)]
+            notes += [("", repair) for one in held for repair in one.change(self.leaving)]
             record.add(held)
             _note(sources.live, batch, [repair for _, repair in notes])
         nothing = gathered.nothing and not sources.store and bool(gaps)

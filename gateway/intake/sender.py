@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from gateway.quality.gate import Gate
 from gateway.store.unit import Owner
 from profiles.record.expect import Expectations
+from profiles.record.leaving import Leaving
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Sender(Owner):
     gate: Gate
     door: Door = field(default_factory=Door)
     base: str = ""
+    leaving: Leaving = field(default_factory=Leaving)
+    """What is done to a resource last, before it is stored ready."""
     """The FHIR base that locations in answers begin with."""
 
     def owns(self, source: str) -> bool:

@@ -16,7 +16,6 @@ from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import find_bsn
-from profiles.record.claims import claim_parents
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
 from profiles.record.repair import Repair, fill_display, mask_bsn, may_hold_bsn
@@ -253,7 +252,7 @@ class Settling:
         repairs += one.expected.correct(resource, self.version)
         decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
         repairs += decision.repairs
-        repairs += claim_parents(resource, self.version)
+        repairs += one.leaving(resource, self.version)
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
         original, format_ = (body, "json") if content is not None else task.received or (task.original, task.format)

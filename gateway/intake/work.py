@@ -28,6 +28,7 @@ from gateway.quality.gate import Counting, Gate
 from gateway.quality.settings import QualitySettings
 from gateway.store.unit import Stale
 from profiles.record.expect import Expectations
+from profiles.record.leaving import Leaving
 from profiles.standards.load import Catalogue
 
 ATTEMPTS = 6
@@ -47,6 +48,7 @@ class Intake:
         catalogue: Catalogue,
         pseudonyms: Pseudonyms,
         ring: KeyRing,
+        leaving: Leaving | None = None,
     ) -> None:
         self.engine = engine
         self.settings = settings
@@ -56,6 +58,7 @@ class Intake:
         self._catalogue = catalogue
         self._pseudonyms = pseudonyms
         self._expected = Expectations(catalogue)
+        self._leaving = leaving or Leaving()
         self.sender = lru_cache(maxsize=None)(self._sender)
 
     def _sender(self, name: str) -> Sender:
@@ -70,6 +73,7 @@ class Intake:
             self._expected,
             gate_of(source, self._quality, self._catalogue, self._counting),
             base=f"{self.settings.url}/intake/{name}",
+            leaving=self._leaving,
         )
 
     def importer(self, provider: str, source: str, door: Door) -> Sender:
@@ -88,6 +92,7 @@ class Intake:
             if known
             else Gate(self._quality, self._catalogue, self._counting),
             door,
+            leaving=self._leaving,
         )
 
     def take(self, name: str, make: Callable[[], Push], *, released: int | None = None) -> Taken:

@@ -5,7 +5,8 @@ because earlier packages win. Only the first line of every table is looked at be
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from profiles.validation.schema.nodes import HL7
 from profiles.validation.schema.package import Entry, Package
 from profiles.validation.schema.terminology import Server
 from profiles.zibs.naming import named
-from profiles.zibs.notation import TableError, read
+from profiles.zibs.notation import BAR, TableError, read
 from profiles.zibs.structures import structure
 from profiles.zibs.valuesets import code_system, value_set
 
@@ -124,6 +125,19 @@ def tables(release: str = "2017") -> Tables:
     if release not in RELEASES.values():
         raise LookupError(f"there are no tables of release {release}")
     return open_tables(ROOT / release)
+
+
+@cache
+def labels(version: FhirVersion, url: str) -> Mapping[str, str]:
+    """The Dutch names of the elements of a profile, for people, by path; empty for a profile without a table."""
+    if version not in RELEASES:
+        return {}
+    found = {}
+    for element, zib in tables(RELEASES[version]).names(url).items():
+        dutch = zib.split(BAR)[1] if BAR in zib else ""
+        if dutch and ":" not in element:
+            found[element] = re.sub(r"(?<=[a-zë])(?=[A-Z])", " ", dutch).capitalize()
+    return found
 
 
 def sources(version: FhirVersion, packages: Sequence[Package] = ()) -> list[Package]:
