@@ -11,10 +11,13 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.cli.receivers import ParserError, told
 from gateway.terminology import TerminologyService
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.version import FhirVersion
+from profiles.receivers.load import ReceiverError
+from profiles.receivers.load import receiver as known_receiver
 from profiles.validation.run.evaluate import Validator
 from profiles.validation.run.findings import Report, as_outcome, as_text
 from profiles.validation.run.htmlreport import as_html
@@ -66,6 +69,8 @@ def _fail(text: str) -> None:
 @click.option(
     "--ndjson", is_flag=True, help='Read lines {"id","fhir","profile","resource"} and answer each with a line.'
 )
+@click.option("--receiver", help="Tell what becomes of each resource at this app in place of validating: mgo.")
+@click.option("--parser", help="With --receiver: command that reads resources as NDJSON and answers a line for each.")
 @click.option("--terminology", envvar="GATEWAY_TERMINOLOGY", help="URL of a FHIR terminology service, asked last.")
 def validate(
     paths: tuple[str, ...],
@@ -76,6 +81,8 @@ def validate(
     form: str,
     lang: str,
     ndjson: bool,
+    receiver: str | None,
+    parser: str | None,
     terminology: str | None,
 ) -> None:
     """Validate FHIR resources (JSON or XML) in PATHS: files, folders, or - for standard input.
@@ -83,6 +90,10 @@ def validate(
     Exit code 0: nothing wrong; 1: something is wrong; 2: a path or option is.
     """
     version = FhirVersion.of(release) if release else None
+    if parser and not receiver:
+        raise click.UsageError("--parser goes with --receiver")
+    if receiver:
+        raise SystemExit(FINDINGS if _received(receiver, paths, version, parser) else DONE)
     validators = Validators(package_cache, packages, terminology)
     try:
         if ndjson:
@@ -94,6 +105,16 @@ def validate(
     except PackageError as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)
+
+
+def _received(name: str, paths: tuple[str, ...], version: FhirVersion | None, parser: str | None) -> bool:
+    if not paths:
+        raise click.UsageError("give files, folders or - to judge")
+    try:
+        return told(known_receiver(name), _read(list(_files(paths))), version, parser)
+    except (ReceiverError, ParserError) as problem:
+        _fail(str(problem))
+    return True
 
 
 def _streams(paths: tuple[str, ...]) -> Iterator[IO[bytes]]:

@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli.context import FINDINGS, console, errors, fail
+from profiles.receivers.load import ReceiverError
+from profiles.receivers.load import receiver as known_receiver
 from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
 from workbench.pgo.client import Patience, PgoClient, connect, tls
 from workbench.pgo.conversation import after_consent, refreshed, revoked
 from workbench.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
 from workbench.pgo.kept import keep, kept
 from workbench.pgo.oauth import PendingAuthorization, Tokens, authorization_request
+from workbench.pgo.receiving import patience_of
 from workbench.pgo.report import KitReport, save, show
 from workbench.pgo.walk import Aids, PageWalk, VisitError
 
@@ -99,6 +102,7 @@ def pgo() -> None:
     "--wait", type=click.FloatRange(1, 3600), default=300.0, show_default=True, help="Seconds for the person."
 )
 @click.option("--keep", "session", type=click.Path(dir_okay=False, path_type=Path), help="Keep the tokens here.")
+@click.option("--receiver", help="Ask and wait as this app does, and tell what it would show: mgo.")
 @_output
 @_identity
 @_waiting
@@ -116,6 +120,7 @@ def visit(
     browser: bool,
     wait: float,
     session: Path | None,
+    receiver: str | None,
     services: tuple[str, ...],
     folder: Path | None,
     as_json: bool,
@@ -138,7 +143,8 @@ def visit(
             resources_of(resources),
         )
         identity, front = tls(ca, cert, key), tls(ca, None, None)
-    except EndpointError as error:
+        as_ = known_receiver(receiver) if receiver else None
+    except (EndpointError, ReceiverError) as error:
         fail(str(error))
     if any("=" not in one for one in fill):
         fail("--fill wants NAME=VALUE")
@@ -152,7 +158,8 @@ def visit(
         else:
             answer = _by_hand(asked, dva, browser=browser, wait=wait)
         async with connect(identity) as http:
-            return await after_consent(PgoClient(http, dva, patience), asked, answer, services)
+            waits = patience_of(as_) if as_ else patience
+            return await after_consent(PgoClient(http, dva, waits), asked, answer, services, as_)
 
     try:
         report, tokens = asyncio.run(go())

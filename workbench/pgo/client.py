@@ -91,6 +91,11 @@ class PgoClient:
         self._dva = dva
         self._patience = patience
 
+    @property
+    def dva(self) -> Dva:
+        """Where this client goes."""
+        return self._dva
+
     async def exchange(self, asked: PendingAuthorization, code: str) -> TokenAnswer:
         """Offer the code over the back channel (TOKEN-01, TOKEN-02, TOKEN-03). Raises httpx.HTTPError."""
         form = {

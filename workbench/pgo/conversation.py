@@ -1,5 +1,6 @@
 """A PGO's visit to any DVA, step by step; what goes wrong is written in the report and ends the visit."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,12 +8,14 @@ from uuid import uuid4
 
 import httpx
 
+from profiles.receivers.load import Receiver
 from profiles.standards.load import UnknownService, catalogue
 from workbench.pgo.client import PgoClient
 from workbench.pgo.endpoints import EndpointError
 from workbench.pgo.judge import of_redirect, of_tokens
 from workbench.pgo.kept import KeptVisit
 from workbench.pgo.oauth import PendingAuthorization, PgoError, TokenAnswer, Tokens, code_of
+from workbench.pgo.receiving import received, searches_of
 from workbench.pgo.report import KitReport
 
 
@@ -21,8 +24,10 @@ async def after_consent(
     asked: PendingAuthorization,
     answer: Mapping[str, str],
     only: tuple[str, ...],
+    as_: Receiver | None = None,
 ) -> tuple[KitReport, Tokens | None]:
-    """From the redirect to the last search. ``only`` limits the searches to these data services."""
+    """From the redirect to the last search. ``only`` limits the searches to these data services; ``as_`` is the app
+    whose searches are sent, and which judges what comes."""
     report = KitReport(asked.provider)
     report.notes += of_redirect(answer)
     try:
@@ -38,7 +43,7 @@ async def after_consent(
         return report, None
     tokens = _judged(report, token, start)
     if tokens is not None:
-        await searches(pgo, tokens, only, report)
+        await searches(pgo, tokens, only, report, as_)
     return report, tokens
 
 
@@ -85,7 +90,9 @@ async def revoked(pgo: PgoClient, session: KeptVisit, url: str) -> list[str]:
     return problems
 
 
-async def searches(pgo: PgoClient, tokens: Tokens, only: tuple[str, ...], report: KitReport) -> None:
+async def searches(
+    pgo: PgoClient, tokens: Tokens, only: tuple[str, ...], report: KitReport, as_: Receiver | None = None
+) -> None:
     """Every search of the granted services, at the same time, into the report."""
     wanted = tuple(one for one in tokens.services if not only or one in only)
     report.notes += [
@@ -97,7 +104,14 @@ async def searches(pgo: PgoClient, tokens: Tokens, only: tuple[str, ...], report
         except UnknownService:
             report.notes.append(f"data service {service} is granted; no standard that we know describes its searches")
     try:
-        report.answers = await pgo.collect(replace(tokens, services=wanted))
+        granted = replace(tokens, services=wanted)
+        if as_ is None:
+            report.answers = await pgo.collect(granted)
+        else:
+            asked = searches_of(as_, pgo.dva, granted)
+            report.answers = await asyncio.gather(*(pgo.search(one, granted) for one in asked))
+            report.receiver = as_.title
+            report.received = list(received(as_, report.answers))
     except EndpointError as error:
         report.stopped = str(error)
         return

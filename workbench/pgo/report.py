@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from profiles.receivers.judge import Outcome
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.judge import of_search
 from workbench.pgo.oauth import TokenAnswer
+from workbench.pgo.receiving import Received, counted
 
 SECRET = ("access_token", "refresh_token", "id_token")
 
@@ -28,10 +30,14 @@ class KitReport:
     answers: Sequence[SearchAnswer] = ()
     notes: list[str] = field(default_factory=list)
     stopped: str = ""
+    receiver: str = ""
+    """The app as which the visit was made; empty: none."""
+    received: Sequence[Received] = ()
+    """What it would show of the answers."""
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was found that is wrong."""
+        """Whether nothing was found that is wrong; what an app does not show is told, and is no fault."""
         return not self.stopped and not self.token_problems and not any(map(of_search, self.answers))
 
     def granted(self, answer: TokenAnswer) -> None:
@@ -48,7 +54,20 @@ class KitReport:
             "tokenProblems": self.token_problems,
             "notes": self.notes,
             "searches": [_row(answer) for answer in self.answers],
+        } | ({"receiver": self.receiver, "received": fates_of(self.received)} if self.receiver else {})
+
+
+def fates_of(found: Sequence[Received]) -> list[dict[str, Any]]:
+    """What becomes of each resource, for programs."""
+    return [
+        {
+            "search": one.answer.id,
+            "resource": f"{one.resource.get('resourceType')}/{one.resource.get('id', '')}",
+            "outcome": str(one.fate.outcome),
+            "why": one.fate.why,
         }
+        for one in found
+    ]
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -81,6 +100,8 @@ def show(report: KitReport, console: Console) -> None:
         console.print(_table(report.answers))
     if report.stopped:
         console.print(f"[bold red]The visit stopped:[/] {escape(report.stopped)}", highlight=False)
+    if report.received:
+        console.print(_received(report))
     wrong = sum(bool(of_search(answer)) for answer in report.answers)
     if report.answers:
         console.print(f"{len(report.answers)} searches, {wrong} with a problem.", highlight=False)
@@ -101,6 +122,17 @@ def _table(answers: Sequence[SearchAnswer]) -> Table:
         name = escape(answer.search.rule.name_en)
         status, spent = str(answer.status or "-"), str(answer.milliseconds)
         table.add_row(answer.search.service.id, name, status, found, spent, first)
+    return table
+
+
+def _received(report: KitReport) -> Table:
+    """How many resources of each profile would be shown by the receiver."""
+    table = Table(title=report.receiver, header_style="bold")
+    table.add_column("Profile", overflow="fold")
+    for outcome in Outcome:
+        table.add_column(str(outcome), justify="right")
+    for name, counts in counted(report.received).items():
+        table.add_row(escape(name), *(str(counts[outcome] or "") for outcome in Outcome))
     return table
 
 
