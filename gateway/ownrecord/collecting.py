@@ -100,8 +100,9 @@ class OwnRecords:
             name=asked.rule.name_nl,
             type=asked.rule.type or "",
             version=asked.request.version,
-            matches=tuple(held.data for held in found.matches),
-            included=tuple(held.data for held in found.included),
+            # The whole resource: what search looks at (``data``) is only a part of it.
+            matches=tuple(held.whole for held in found.matches),
+            included=tuple(held.whole for held in found.included),
             problems=problems,
         )
 

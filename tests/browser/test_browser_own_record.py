@@ -27,6 +27,9 @@ def test_a_person_without_a_pgo_reads_their_own_record(tab: Tab) -> None:
     enter(tab, JOKE)
     assert JOKE in tab.heading
     assert "Uw volgende afspraak" in tab.text
+    # What search does not look at is there too.
+    assert "Kattenepitheel" in tab.text
+    assert "niet ingevuld" not in tab.text
     assert tab.faults() == []
     tab.part("Basisgegevens zorg").unfold()
     assert "GOLD 3" in tab.text
@@ -58,6 +61,8 @@ def test_the_record_can_be_taken_along(tab: Tab) -> None:
     bundle = json.loads(fetched("gegevens-stu3.json", "application/fhir+json"))
     found = {(entry["resource"]["resourceType"], entry["resource"]["id"]) for entry in bundle["entry"]}
     assert len(found) == len(bundle["entry"]) > 60
+    (cat,) = (one["resource"] for one in bundle["entry"] if "Kattenepitheel" in json.dumps(one))
+    assert cat["resourceType"] == "AllergyIntolerance"
     as_xml = etree.fromstring(fetched("gegevens-stu3.xml", "application/fhir+xml"))
     assert len(as_xml.findall("{http://hl7.org/fhir}entry")) == len(found)
     for name in ("gegevens-r9.json", "gegevens-stu3.exe"):
