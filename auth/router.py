@@ -19,6 +19,7 @@ from auth.flows.visit import Visits
 from auth.login.port import Login
 from auth.pages.catalogue import TEXT_VERSION
 from auth.pages.manage import ManageConsents
+from auth.pages.own import OwnRecordDoor
 from auth.pages.presenter import Presenter
 from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
@@ -43,6 +44,8 @@ class AuthApp:
     """Token and revocation endpoint: mutual TLS."""
     parts: Parts
     bearer: Bearer
+    own_record: OwnRecordDoor
+    """The login in front of the host's page "Mijn gegevens"; no route leads to it unless the host makes one."""
     missing: Callable[[Request, int, Mapping[str, str]], Response]
     """The page for a browser that asked for what there is not: request, status and further headers."""
 
@@ -139,7 +142,14 @@ def build(
     manage = ManageConsents(parts, visits, presenter)
     front, back = FrontChannel(parts, visits, presenter, manage), BackChannel(parts)
     routes = _front_routes(settings, front, manage)
-    return AuthApp(routes, _back_routes(back), parts, Bearer(parts, fetch), front.missing)
+    return AuthApp(
+        routes,
+        _back_routes(back),
+        parts,
+        Bearer(parts, fetch),
+        OwnRecordDoor(parts, visits, presenter),
+        front.missing,
+    )
 
 
 def _front_routes(settings: AuthSettings, front: FrontChannel, manage: ManageConsents) -> list[BaseRoute]:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +31,8 @@ from gateway.http.fhir import FhirEndpoint
 from gateway.http.partial import Partials
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
+from gateway.ownrecord.collecting import OwnRecords
+from gateway.ownrecord.pages import OwnRecordPages
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings, SettingsError
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
@@ -56,7 +59,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
-    endpoint = _endpoint(wiring)
+    collector = _collector(wiring)
+    endpoint = _endpoint(wiring, collector)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -85,7 +89,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.described = described(catalogue(), wiring.registry.names()[0], settings.base_url)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.add_exception_handler(RequestValidationError, refused_input)
-    app.router.routes.extend([*_routes(wiring), *stage.routes])
+    own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
+    app.router.routes.extend([*_routes(wiring), *own, *stage.routes])
     return PeerGate(
         Dispatch(endpoint, app),
         find=finder(settings.tls),
@@ -99,7 +104,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
 
 FRONT = re.compile(
     r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
-    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
+    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
 """Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
@@ -123,21 +128,33 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     ]
 
 
-def _endpoint(wiring: Wiring) -> FhirEndpoint:
-    settings, behaviour = wiring.settings, wiring.settings.resource_server
-    pseudonyms, ring = keys_of(settings)
-    known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
-    base = settings.base_url
-    collector = Collector(
+def own_record_routes(wiring: Wiring, collector: Collector) -> list[BaseRoute]:
+    """Mijn gegevens, behind the login of the authorization server."""
+    settings = wiring.settings
+    _, ring = keys_of(settings)
+    records = OwnRecords(collector, ring, wiring.trail, settings.base_url)
+    return OwnRecordPages(records, wiring.auth.own_record, Path(settings.own_record.font)).routes
+
+
+def _collector(wiring: Wiring) -> Collector:
+    _, ring = keys_of(wiring.settings)
+    return Collector(
         reader=wiring.reader,
         ring=ring,
         providers=wiring.sources,
         expected=Expectations(catalogue()),
-        deadline=settings.limits.deadline_seconds,
+        deadline=wiring.settings.limits.deadline_seconds,
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
         leaving=Leaving(behaviour.narrative),
     )
+
+
+def _endpoint(wiring: Wiring, collector: Collector) -> FhirEndpoint:
+    settings, behaviour = wiring.settings, wiring.settings.resource_server
+    pseudonyms, _ = keys_of(settings)
+    known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
+    base = settings.base_url
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
     partials = Partials(behaviour.partial, behaviour.partial_of, own)

@@ -17,6 +17,7 @@ from auth.settings import AuthSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
+from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
+    own_record: OwnRecordSettings = OwnRecordSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

@@ -37,6 +37,9 @@ class DemoWorkbench:
             }
         if auth:
             update["auth"] = settings.auth.model_copy(update=auth)
+        if not everything and "own_record" not in settings.model_fields_set:
+            # The demo shows every page that there is.
+            update["own_record"] = settings.own_record.model_copy(update={"enabled": True})
         return settings.model_copy(update=update)
 
     def stage(self, settings: Settings, *, demo: bool) -> Stage:

@@ -17,6 +17,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     manage: bool = False
     """True for a visit to "Mijn toestemmingen" without an authorization request."""
+    own_record: bool = False
+    """True for such a visit that leads to the own record instead ("Mijn gegevens")."""
     csrf: str
     language: str = "nl"
     provider: str | None = None

@@ -57,6 +57,18 @@ class Visits(Arrival, Endings):
         )
         return await self._opened(content)
 
+    async def open_own_record(self, provider: str, language: str) -> tuple[Live, str]:
+        """Start a visit to "Mijn gegevens": a login like any other, and no client either."""
+        content = Session(
+            id=secrets.token_urlsafe(16),
+            manage=True,
+            own_record=True,
+            csrf=new_token(),
+            language=language,
+            provider=provider,
+        )
+        return await self._opened(content)
+
     async def _opened(self, content: Session) -> tuple[Live, str]:
         parts = self.parts
         live, cookie = fresh(content, parts.ring, parts.now(), parts.settings.session_seconds, "landing")

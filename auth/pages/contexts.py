@@ -125,12 +125,18 @@ class MissingPage:
 
 @dataclass(frozen=True, slots=True)
 class ManageLanding:
-    """Before login to "Mijn toestemmingen"."""
+    """Before login to "Mijn toestemmingen" (kind "manage") or "Mijn gegevens" (kind "own")."""
 
     template: ClassVar[str] = "manage_landing.html"
-    title: ClassVar[str] = "manage.title"
     visit: str
     csrf: str
+    kind: str = "manage"
+    """Section of the catalogue."""
+
+    @property
+    def title(self) -> str:
+        """Key of the title."""
+        return f"{self.kind}.title"
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class ManageConsents(PageGuard):
         return lines, accesses[:_ACCESSES]
 
     def _subject(self, live: Live) -> str:
-        if live.step != "manage" or live.content.bsn is None:
+        if live.step != "manage" or live.content.own_record or live.content.bsn is None:
             raise SessionLost(None)
         return self.parts.pseudonyms.of(live.content.bsn)
 

@@ -17,6 +17,7 @@ from auth.login.port import state_of
 from auth.pages.catalogue import choose_language
 from auth.pages.contexts import Cancel, MissingPage
 from auth.pages.guard import PageGuard, Turn
+from auth.pages.own import OWN_RECORD
 from auth.pages.presenter import VISIT, Presenter
 from auth.pages.stages import Stages
 from auth.parts import Parts
@@ -97,6 +98,8 @@ class FrontChannel(PageGuard):
         language = request.query_params.get("lang")
         if language is not None and language != live.content.language:
             live = await self.visits.speak(live, choose_language(language, None))
+        if live.step == "manage" and live.content.own_record:
+            return self.show.redirect(f"{OWN_RECORD}/inzage/{live.content.id}")
         if live.step == "manage":
             return await self._manage.overview(live, None)
         return self._stages.step(live)

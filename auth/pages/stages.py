@@ -34,7 +34,7 @@ class Stages:
         content = live.content
         page: Landing | ManageLanding
         if content.manage:
-            page = ManageLanding(VISIT + content.id, content.csrf)
+            page = ManageLanding(VISIT + content.id, content.csrf, "own" if content.own_record else "manage")
         else:
             page = Landing(VISIT + content.id, content.csrf, content.function, content.representation)
         return self._show.page(page, language=content.language, content=content)

@@ -34,6 +34,8 @@ STORIES = {
     "workbench/qualify/templates/index.html": "report.test_the_pages_of_a_qualification",
     "workbench/qualify/templates/set.html": "report.test_the_pages_of_a_qualification",
     "gateway/dossier/templates/dossier.html": "accessible.test_consent_and_the_record",
+    "gateway/ownrecord/templates/record.html": "own_record.test_a_person_without_a_pgo_reads_their_own_record",
+    "gateway/ownrecord/templates/said.html": "own_record.test_who_may_not_collect_reads_why",
     "gateway/report/templates/report.html": "report.test_the_page_fits_and_nobody_is_left_out",
 }
 LOOKS = {"accessible", "both_languages", "faults", "told"}

@@ -63,7 +63,7 @@ def test_landing_cancel_and_login(tab: Tab) -> None:
 def test_consent_and_the_record(tab: Tab) -> None:
     """UI-08, UI-09, UI-10, UI-14."""
     both_languages(tab.to_consent(), "Mag Demo PGO uw gegevens ophalen?", "Demo PGO")
-    tab.page.locator("summary").click()
+    tab.unfold()
     accessible(tab)
     tab.consent().record()
     accessible(tab, "Joke van Veldhuizen")

@@ -48,7 +48,7 @@ def test_a_mother_collects_for_her_child(tab: Tab) -> None:
     expect(tab.page.get_by_role("radio")).to_have_count(2)
     tab.choose(ISA)
     both_languages(tab, "Mag Demo PGO de gegevens van uw kind ophalen?", "May Demo PGO collect the data of your child?")
-    assert f"Geboortedatum van die persoon: {written(person(ISA))}" in tab.text
+    assert f"geboren op {written(person(ISA))}" in tab.text
     assert "Wij leggen vast dat u dit deed." in tab.text
     tab.consent(lasting=True).record()
     accessible(tab, ISA)

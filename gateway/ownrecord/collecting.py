@@ -1,0 +1,125 @@
+"""Collects a whole record for the person whose it is: by the rows, sources and checks of a PGO, and audited."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from auth.crypto import KeyRing
+from auth.grants import Grant
+from auth.ports import Person
+from gateway.audit.record import AuditRecord
+from gateway.audit.trail import Trail
+from gateway.collect.answer import Answer, search
+from gateway.collect.gaps import told
+from gateway.collect.pipeline import Collector
+from gateway.collect.record import RecordOwner
+from gateway.dossier.answer import DossierAnswer
+from gateway.ownrecord.questions import OwnQuestion, question, searchable, waits
+from gateway.store.reader import StoreUnavailable
+
+CLIENT = "Mijn gegevens"
+"""What the audit trail and the page "Mijn toestemmingen" call a person who reads their own record."""
+
+MISSING = "Een deel ontbreekt: een bronsysteem antwoordt nu niet. Probeer het later opnieuw."
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRecords:
+    """Collects own records. ``base`` is the public address."""
+
+    collector: Collector
+    ring: KeyRing
+    trail: Trail
+    base: str
+
+    async def of(self, provider: str, person: Person, services: Iterable[str], visit: str) -> list[DossierAnswer]:
+        """Every answer, in the order of the standards. Raises AuditUnavailable: what is not recorded is not shown."""
+        grant = self._grant(provider, person, frozenset(services), visit)
+        rows = [row for id_ in sorted(grant.services) for row in searchable(id_)]
+        base = f"{self.base}/{provider}"
+        first = [question(*row, base, person.bsn) for row in rows if not waits(row[2])]
+        answers = await self._all(first, grant)
+        episodes = tuple(
+            str(one["id"]) for answer in answers for one in answer.matches if one["resourceType"] == "EpisodeOfCare"
+        )
+        if episodes:
+            later = [question(*row, base, person.bsn, episodes) for row in rows if waits(row[2])]
+            answers += await self._all(later, grant)
+        order = {f"{service.id}-{rule.id}": place for place, (_, service, rule) in enumerate(rows)}
+        return sorted(answers, key=lambda answer: order[answer.id])
+
+    async def _all(self, questions: Iterable[OwnQuestion | None], grant: Grant) -> list[DossierAnswer]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(asked: OwnQuestion) -> DossierAnswer:
+            async with gate:
+                return await self._answer(asked, grant)
+
+        return list(await asyncio.gather(*(one(asked) for asked in questions if asked is not None)))
+
+    async def _answer(self, asked: OwnQuestion, grant: Grant) -> DossierAnswer:
+        whose = RecordOwner(grant.provider, asked.request.version, grant.subject)
+        ids = (str(uuid.uuid4()), grant.correlation_id or "")
+        gaps: tuple[str, ...] = ()
+        incidents: tuple[str, ...] = ()
+        problems: tuple[str, ...] = ()
+        try:
+            got = await self.collector.collect(whose, grant, asked.standard, asked.request, asked.admitted, ids)
+            found = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
+            gaps, incidents = tuple(f"{gap.what}:{gap.reason}" for gap in got.gaps), tuple(got.incidents)
+            problems = (MISSING,) if told(got.gaps) else ()
+        except StoreUnavailable:
+            found, problems = Answer(()), (MISSING,)
+        await self.trail.write(
+            AuditRecord(
+                action=f"person:resource:{asked.request.interaction}",
+                at=datetime.now(UTC),
+                outcome=503 if problems and not found.matches else 200,
+                provider=grant.provider,
+                service=asked.service.id,
+                interaction=asked.request.interaction,
+                rule=asked.rule.id,
+                client=CLIENT,
+                person=grant.subject,
+                basis="own-record",
+                resources=found.counts(),
+                gaps=gaps,
+                incidents=incidents,
+                request_id=ids[0],
+                correlation_id=ids[1],
+            )
+        )
+        return DossierAnswer(
+            id=f"{asked.service.id}-{asked.rule.id}",
+            service=asked.service.id,
+            service_name=asked.service.name,
+            name=asked.rule.name_nl,
+            type=asked.rule.type or "",
+            version=asked.request.version,
+            # The whole resource: what search looks at (``data``) is only a part of it.
+            matches=tuple(held.whole for held in found.matches),
+            included=tuple(held.whole for held in found.included),
+            problems=problems,
+        )
+
+    def _grant(self, provider: str, person: Person, services: frozenset[str], visit: str) -> Grant:
+        now = datetime.now(UTC)
+        return Grant(
+            digest=hashlib.sha256(f"own-record {visit} {provider}".encode()).digest(),
+            client=CLIENT,
+            provider=provider,
+            services=services,
+            subject=person.pseudonym,
+            sealed_bsn=self.ring.seal("bsn", person.bsn.encode("ascii")),
+            patient=None,
+            actor=None,
+            issued=now,
+            expires=now + timedelta(minutes=15),
+            correlation_id=str(uuid.uuid4()),
+            consent_id=None,
+            function="collect",
+        )

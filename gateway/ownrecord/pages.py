@@ -1,0 +1,169 @@
+"""The pages of Mijn gegevens: summary, parts, everything to print, and the files to take along (VIPP 1 and 2)."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import anyio.to_thread
+from jinja2 import PackageLoader
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from auth.pages.catalogue import CATALOGUE
+from auth.pages.own import OWN_RECORD, OwnRecordDoor, Reader
+from gateway.audit.trail import AuditUnavailable
+from gateway.calendar import today_here
+from gateway.dossier.answer import DossierAnswer
+from gateway.dossier.pages import STYLE, DossierAddresses, environment
+from gateway.dossier.pdf import pdf_of
+from gateway.dossier.record import Dossier, dossier_of
+from gateway.dossier.words import moment
+from gateway.ownrecord.collecting import OwnRecords
+from gateway.ownrecord.downloads import written
+from profiles.fhir.version import FhirVersion
+
+MOST, SECONDS = 50, 300.0
+"""Records that stay for the next page of the same visit, and for how long."""
+
+_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class OwnRecordPages:
+    """The pages; one instance per process. Another process simply collects again."""
+
+    def __init__(self, records: OwnRecords, door: OwnRecordDoor, font: Path) -> None:
+        self._records = records
+        self._door = door
+        self._font = font
+        self._kept: dict[str, tuple[float, datetime, list[DossierAnswer], Dossier]] = {}
+        self._templates = environment(PackageLoader("gateway.ownrecord"))
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Everything below /mijn-gegevens."""
+        here = f"{OWN_RECORD}/inzage/{{visit}}"
+        return [
+            Route(f"{OWN_RECORD}/dossier.css", self.style),
+            Route(f"{here}/uitloggen", self.leave, methods=["POST"]),
+            Route(f"{here}/gegevens.pdf", self.pdf),
+            Route(f"{here}/gegevens-{{version}}.{{form}}", self.fhir),
+            Route(f"{here}/deel/{{part}}", self.page),
+            Route(f"{here}/alles", self.page),
+            Route(here, self.page),
+            Route(f"{OWN_RECORD}/{{provider}}", self._door.open),
+        ]
+
+    async def style(self, _request: Request) -> Response:
+        """The style sheet of a dossier."""
+        return FileResponse(STYLE, media_type="text/css")
+
+    async def leave(self, request: Request) -> Response:
+        """Out: what was kept for this visit goes too."""
+        self._kept.pop(request.path_params["visit"], None)
+        return await self._door.leave(request)
+
+    async def page(self, request: Request) -> Response:
+        """The summary, one part, or everything."""
+        return await self._door.shown(request, self._page)
+
+    async def pdf(self, request: Request) -> Response:
+        """The record as PDF/A."""
+        return await self._door.shown(request, self._pdf)
+
+    async def fhir(self, request: Request) -> Response:
+        """The record as a FHIR Bundle of one release."""
+        return await self._door.shown(request, self._fhir)
+
+    async def _page(self, request: Request, reader: Reader) -> Response:
+        found = await self._record(reader)
+        if isinstance(found, Response):
+            return found
+        collected, answers, dossier = found
+        here = request.path_params.get("part", "")
+        if here and dossier.part(here) is None:
+            return self._said(reader, "Dit onderdeel is er niet.", 404)
+        return self._html(
+            "record.html",
+            reader,
+            dossier=dossier,
+            here=here,
+            whole=request.url.path.endswith("/alles"),
+            at=DossierAddresses(self._root(reader), files=False),
+            moment=_written(collected),
+            releases=sorted({one.version.name.lower() for one in answers if one.matches}),
+            with_pdf=self._font.is_file(),
+        )
+
+    async def _pdf(self, _request: Request, reader: Reader) -> Response:
+        found = await self._record(reader)
+        if isinstance(found, Response):
+            return found
+        collected, _, dossier = found
+        if not self._font.is_file():
+            return self._said(reader, "Een PDF maken kan hier nu niet.", 404)
+        provider = reader.provider.display_name
+        body = await anyio.to_thread.run_sync(pdf_of, dossier, provider, _written(collected), collected, self._font)
+        return _file(body, "application/pdf", "mijn-gegevens.pdf")
+
+    async def _fhir(self, request: Request, reader: Reader) -> Response:
+        version = {one.name.lower(): one for one in FhirVersion}.get(request.path_params["version"])
+        form = request.path_params["form"]
+        if version is None or form not in ("json", "xml"):
+            return self._said(reader, "Dit bestand is er niet.", 404)
+        found = await self._record(reader)
+        if isinstance(found, Response):
+            return found
+        body, media = await anyio.to_thread.run_sync(written, found[1], version, form)
+        return _file(body, media, f"mijn-gegevens-{version.name.lower()}.{form}")
+
+    async def _record(self, reader: Reader) -> tuple[datetime, list[DossierAnswer], Dossier] | Response:
+        """The record of this visit, collected now or for the page before; a page when there is nothing to show."""
+        if reader.reason is not None:
+            self._kept.pop(reader.visit, None)
+            return self._said(reader, CATALOGUE["nl"]["reason"][reader.reason].format(whose=""), 200)
+        now = time.monotonic()
+        self._kept = {key: kept for key, kept in self._kept.items() if now - kept[0] < SECONDS}
+        if reader.visit not in self._kept:
+            try:
+                answers = await self._records.of(reader.provider.name, reader.person, reader.services, reader.visit)
+            except AuditUnavailable:
+                # What is not recorded is not shown.
+                return self._said(reader, "Uw gegevens zijn nu niet te lezen. Probeer het later opnieuw.", 503)
+            dossier = await anyio.to_thread.run_sync(dossier_of, answers, today_here())
+            while len(self._kept) >= MOST:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[reader.visit] = (now, datetime.now(UTC), answers, dossier)
+        _, collected, answers, dossier = self._kept[reader.visit]
+        return collected, answers, dossier
+
+    def _said(self, reader: Reader, text: str, status: int) -> Response:
+        return self._html("said.html", reader, status=status, text=text)
+
+    def _html(self, template: str, reader: Reader, *, status: int = 200, **values: object) -> Response:
+        html = self._templates.get_template(template).render(
+            provider=reader.provider, csrf=reader.csrf, root=self._root(reader), **values
+        )
+        return HTMLResponse(html, status, HEADERS)
+
+    @staticmethod
+    def _root(reader: Reader) -> str:
+        return f"{OWN_RECORD}/inzage/{reader.visit}"
+
+
+def _written(collected: datetime) -> str:
+    return moment(collected.astimezone(_AMSTERDAM).isoformat())
+
+
+def _file(body: bytes, media: str, name: str) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type=media, headers={**HEADERS, **disposition})
