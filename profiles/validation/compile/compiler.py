@@ -110,6 +110,8 @@ class Compiler:
 
     def _enter(self, shape: Shape, key: str, name: str, node: Node, ref: TypeRef, bit: int, group: int) -> None:
         segment = Segment(key, name, node)
+        if shape.resource and key == "id":
+            ref = TypeRef("id")  # The core package of R4 says that the id of a resource is any text.
         primitive = ref.code in FORMATS
         if node.max == 0:
             check = prohibited(node)
