@@ -23,6 +23,7 @@ from adapters.port import (
     ServiceKey,
 )
 from adapters.sql.database import Conversation, Database
+from adapters.sql.packs import mapping_file
 from adapters.sql.people import People, children_of, people
 from adapters.sql.settings import SqlSettings
 from profiles.fhir.tree import Resource, local_reference
@@ -35,7 +36,7 @@ class SqlAdapter:
     def __init__(self, settings: SqlSettings) -> None:
         self.name = settings.name
         self.settings = settings
-        self.mapping = load_mapping(settings.mapping)
+        self.mapping = load_mapping(mapping_file(settings.mapping))
         self.capabilities: Capabilities = self.mapping.capabilities()
         url = settings.url.get_secret_value()
         self._database = Database(url, settings.connections, settings.limits, snapshot=settings.snapshot)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import inspect
-from sqlalchemy.exc import NoSuchModuleError
 
 from adapters.port import AdapterMisconfigured
 from adapters.sql.database import open_engine, translated
@@ -52,10 +51,7 @@ def read_tables(url: str, schema: str | None = None) -> list[DraftTable]:
         dialect = dialect_of(url)
     except ValueError as error:
         raise AdapterMisconfigured(str(error)) from None
-    try:
-        engine = open_engine(url, dialect, 1, None)
-    except NoSuchModuleError:
-        raise AdapterMisconfigured(f"there is no driver for {dialect.name}") from None
+    engine = open_engine(url, dialect, 1, None)
     try:
         with translated(dialect):
             found = inspect(engine)

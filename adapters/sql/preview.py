@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from adapters.mapping.compiled import CompiledSection, ZibMapping, load_mapping
 from adapters.mapping.explain import OriginTrace, ValueOrigin
@@ -25,15 +26,16 @@ class PreviewedRecord:
 
 
 async def preview(
-    settings: SqlSettings, patient: PatientKey, deadline: float, rows: Sequence[str] = ()
+    settings: SqlSettings, file: Path, patient: PatientKey, deadline: float, rows: Sequence[str] = ()
 ) -> list[PreviewedRecord] | None:
-    """The records of a person, of the sections that answer ``rows`` (``standard/rule``; none: all that are not shared).
+    """The records of a person by the mapping in ``file``, of the sections that answer ``rows`` (``standard/rule``).
 
+    Without rows: of all sections that are not shared.
     Unlike an answer, a row that cannot be mapped is there with its reason. None: the source does not know the person.
     Raises `AdapterError`.
     """
     trace = OriginTrace()
-    mapping = load_mapping(settings.mapping, trace)
+    mapping = load_mapping(file, trace)
     wanted = [one for one in mapping.sections if (_rows(one) & set(rows) if rows else not one.shared)]
     database = Database(settings.url.get_secret_value(), 1, settings.limits, snapshot=settings.snapshot)
 

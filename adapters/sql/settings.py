@@ -8,6 +8,9 @@ from pydantic import Field, SecretStr, field_validator
 from adapters.settings import AdapterSettings
 from adapters.sql.dialects import dialect_of
 
+PACK = "pack:"
+"""What the name of a mapping pack begins with, in place of the path of a mapping file."""
+
 
 class SqlSettings(AdapterSettings):
     """``type = "sql"``: which database, which mapping. Only reading rights are needed, and only reading is done."""
@@ -18,7 +21,7 @@ class SqlSettings(AdapterSettings):
     """``sqlite:///path``, ``postgresql://user:password@host/database``, or one of the others in docs/adapters.md."""
 
     mapping: Path
-    """The mapping file (docs/mapping.md)."""
+    """The mapping file (docs/mapping.md), or ``pack:NAME`` for a mapping pack that is installed."""
 
     connections: int = Field(default=8, ge=1, le=100)
     """Queries at the same time; more wait their turn."""

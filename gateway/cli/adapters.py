@@ -17,7 +17,7 @@ from adapters.mapping.coverage import measure
 from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, CoverageLevel, Probes
 from adapters.registry import build, known, load
 from gateway.cli.context import FINDINGS, console, fail, with_settings
-from gateway.cli.mapping import draft_command, explain_command, names_command, preview_command
+from gateway.cli.mapping import draft_command, explain_command, names_command, packs_command, preview_command
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings
 from profiles.standards.load import catalogue
@@ -114,7 +114,7 @@ def coverage_command(mapping: Path) -> None:
     console.print(f"{mapped} of {total} zib elements are mapped", highlight=False)
 
 
-for one_command in (names_command, explain_command, draft_command, preview_command):
+for one_command in (names_command, explain_command, draft_command, packs_command, preview_command):
     adapters.add_command(one_command)
 
 

@@ -19,6 +19,7 @@ from adapters.mapping.names import nearest
 from adapters.mapping.terms import Terms
 from adapters.port import AdapterError, AdapterMisconfigured, Bsn, LocalId, PatientKey
 from adapters.sql.draft import draft, read_tables
+from adapters.sql.packs import mapping_file, packs, tried
 from adapters.sql.preview import PreviewedRecord, preview, rows_of
 from adapters.sql.settings import SqlSettings
 from gateway.cli.access import opened
@@ -96,6 +97,27 @@ def draft_command(url: str, schema: str | None, output: Path | None) -> None:
     output.write_text(text, "utf-8")
 
 
+@click.command("packs")
+@click.option("--try", "name", help="Map the sample rows of this pack, and compare with what is expected of them.")
+def packs_command(name: str | None) -> None:
+    """List the mapping packs that are installed, or try one. Exit code 1 when its sample is not mapped as expected."""
+    found = packs()
+    if name is None:
+        _columns([(f"pack:{one}", str(folder)) for one, folder in sorted(found.items())])
+        return
+    if name not in found:
+        fail(f"there is no mapping pack {name!r}{nearest(name, found)}")
+    try:
+        trial = asyncio.run(tried(found[name]))
+    except AdapterError as fault:
+        fail(fault.text)
+    for one in trial.faults:
+        console.print(one, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{trial.resources} resources, {len(trial.faults)} faults", highlight=False)
+    if trial.faults:
+        raise SystemExit(FINDINGS)
+
+
 @click.command("preview")
 @click.argument("person")
 @click.option("--provider", help="The provider of the source; needed when there are several.")
@@ -116,11 +138,12 @@ def preview_command(
     name, chosen = _source(settings, provider, source)
     patient = _patient(person, chosen.name)
     try:
-        known = rows_of(load_mapping(chosen.mapping))
+        file = mapping_file(chosen.mapping)
+        known = rows_of(load_mapping(file))
         for row in rows:
             if row not in known:
                 fail(f"no section of the mapping names {row}{nearest(row, known)}")
-        found = asyncio.run(preview(chosen, patient, time.monotonic() + PATIENCE, rows))
+        found = asyncio.run(preview(chosen, file, patient, time.monotonic() + PATIENCE, rows))
     except AdapterError as fault:
         fail(fault.text, USAGE if isinstance(fault, AdapterMisconfigured) else FINDINGS)
     if found is None:
