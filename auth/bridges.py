@@ -73,6 +73,21 @@ class OidcSettings(BridgeSection):
     """How long its keys are kept."""
 
 
+class AttributeNames(ClaimNames):
+    """Which attributes of an assertion carry what; `NameID` and `AuthnContextClassRef` stand for those elements."""
+
+    bsn: str = "NameID"
+    """Attribute with the citizen number."""
+    level: str = "AuthnContextClassRef"
+    """Attribute with the level of assurance."""
+    birth_date: str = "birthdate"
+    """Attribute with the birth date."""
+    actor_bsn: str = ""
+    """Citizen number of who acts; the same number as `bsn` without a representation means: for oneself. Empty: none."""
+    representation: str = ""
+    """Kind of representation that was used: a value of `representations`. Empty: none."""
+
+
 class SamlSettings(BridgeSection):
     """The SAML 2.0 client towards a login bridge (IDN-01, IDN-03). When `bridge` is set it takes the place of `login`.
 
@@ -99,10 +114,7 @@ class SamlSettings(BridgeSection):
     """AttributeConsumingServiceIndex of a login for oneself."""
     representation_services: dict[Literal["onbehalfof", "onbehalfofchild"], int] = {}
     """AttributeConsumingServiceIndex of a login for somebody else, by kind; a kind that is not here is not asked."""
-    claims: ClaimNames = ClaimNames(
-        bsn="NameID", level="AuthnContextClassRef", birth_date="birthdate", actor_bsn="", representation=""
-    )
-    """Names of attributes; `NameID` and `AuthnContextClassRef` stand for those elements. Empty: there is none."""
+    claims: AttributeNames = AttributeNames()
     levels: dict[str, Level] = {
         "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": Level.BASIS,
         "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract": Level.MIDDEN,

@@ -19,6 +19,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from auth.peer.crl import Revocations
+from auth.peer.ocsp import OcspStatuses
 
 Ext = TypeVar("Ext", bound=x509.ExtensionType)
 
@@ -66,8 +67,8 @@ class _Known:
 class PeerCheck:
     """Checks certificates of peers: chain to a trusted root, validity, key usage, extended key usage, revocation.
 
-    Takes what we trust, the revocation lists (None switches the check off: tests only) and the clock. A good answer
-    is remembered for 30 s at most, and never beyond a change of the revocation lists.
+    Takes what we trust, the revocation lists (None switches the check off: tests only), the clock, and OCSP when it is
+    asked too. A good answer is remembered for 30 s at most, and never beyond a change of the revocation lists.
     """
 
     def __init__(
@@ -75,13 +76,20 @@ class PeerCheck:
         trust: Trust,
         revocations: Revocations | None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ocsp: OcspStatuses | None = None,
     ) -> None:
+        self._ocsp = ocsp
         self._store = verification.Store(list(trust.roots))
         self._intermediates = list(trust.intermediates)
         self._revocations = revocations
         self._now = now
         self._good: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
+
+    async def consult(self, der: bytes) -> None:
+        """Ask the responder of a client certificate, when OCSP is on and its answer is not known; before `client`."""
+        if self._ocsp is not None and len(der) <= LARGEST_CERTIFICATE:
+            await self._ocsp.consult(der, self._now())
 
     def client(self, der: bytes) -> tuple[str, ...]:
         """The DNS names, in lower case, of a good client certificate. Raises CertificateRefused."""
@@ -97,6 +105,8 @@ class PeerCheck:
         except Exception as error:  # fail closed, whatever the library finds
             raise CertificateRefused(_reason(leaf, self._now(), error)) from None
         self._check(chain, ExtendedKeyUsageOID.CLIENT_AUTH)
+        if self._ocsp is not None and (fault := self._ocsp.fault(der, self._now())):
+            raise CertificateRefused(f"the certificate: {fault}")
         names = dns_names(leaf)
         if not names:
             raise CertificateRefused("no DNS name")
@@ -119,10 +129,11 @@ class PeerCheck:
         return verification.PolicyBuilder().store(self._store).time(self._now())
 
     def _generation(self) -> int:
+        told = self._ocsp.generation if self._ocsp is not None else 0
         if self._revocations is None:
-            return 0
+            return told
         self._revocations.lists()
-        return self._revocations.generation
+        return self._revocations.generation + told
 
     def _check(self, chain: list[x509.Certificate], purpose: x509.ObjectIdentifier) -> None:
         leaf = chain[0]

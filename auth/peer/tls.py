@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from auth.peer.certificates import PeerCheck, Trust
 from auth.peer.crl import Revocations
 from auth.peer.crl_pull import CrlPuller
+from auth.peer.ocsp import OcspStatuses
 
 SUITES_TLS12 = ":".join(
     (
@@ -44,6 +45,12 @@ class TlsSettings(BaseModel):
     crls: Path | None = Field(None, description="folder with the revocation lists of those (TLS-09)")
     crl_urls: tuple[str, ...] = Field((), description="distribution points; empty: somebody else fills the folder")
     revocation: Literal["crl", "off"] = Field("crl", description="off is for tests only")
+    ocsp: Literal["off", "soft", "hard"] = Field(
+        "off",
+        description="ask OCSP beside the lists; no answer: soft leaves it to the lists, hard refuses. A revoked answer"
+        " refuses in both",
+    )
+    ocsp_seconds: float = Field(3.0, gt=0, le=10, description="longest wait for an OCSP responder")
     back_certificate: Path | None = Field(None, description="our certificate on the back channel, with its chain (PEM)")
     back_key: Path | None = Field(None, description="its private key")
     front_certificate: Path | None = Field(None, description="our certificate on the front channel, with its chain")
@@ -85,7 +92,11 @@ def peer_check(settings: TlsSettings) -> PeerCheck:
     if settings.trust is None:
         raise ValueError("tls.trust is not set")
     folder = settings.crls if settings.revocation == "crl" else None
-    return PeerCheck(Trust.read(settings.trust), Revocations(folder) if folder else None)
+    trust = Trust.read(settings.trust)
+    statuses = None
+    if settings.ocsp != "off":
+        statuses = OcspStatuses(settings.ocsp, (*trust.intermediates, *trust.roots), settings.ocsp_seconds)
+    return PeerCheck(trust, Revocations(folder) if folder else None, ocsp=statuses)
 
 
 def crl_puller(settings: TlsSettings) -> CrlPuller | None:

@@ -172,7 +172,7 @@ class PeerGate:
             await self._app(scope, receive, send)
             return
         copies = self._take_header(scope)
-        peer, reason = self._peer(scope, copies)
+        peer, reason = await self._peer(scope, copies)
         extensions = {**(scope.get("extensions") or {}), _PEER: peer}
         extensions.pop(_DER, None)  # nobody behind the gate needs more than the names
         scope["extensions"] = extensions
@@ -188,11 +188,12 @@ class PeerGate:
             scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() != self._header]
         return copies
 
-    def _peer(self, scope: Scope, copies: tuple[bytes, ...]) -> tuple[Peer, str]:
+    async def _peer(self, scope: Scope, copies: tuple[bytes, ...]) -> tuple[Peer, str]:
         try:
             der = self._find(scope, copies)
             if der is None or self._check is None:
                 return NOBODY, "no client certificate"
+            await self._check.consult(der)
             names = self._check.client(der)
         except CertificateRefused as error:
             return NOBODY, str(error)

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "intake": ("gateway.cli.intake:intake", "What was pushed: the quarantine."),
     "keys": ("gateway.cli.keys:keys", "The keys that seal what is stored."),
     "lists": ("gateway.cli.lists:lists", "The MedMij lists: show, check, refresh."),
+    "login": ("gateway.cli.login:login", "The login bridge: our SAML metadata."),
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),

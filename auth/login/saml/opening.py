@@ -65,10 +65,20 @@ def opened(encrypted: etree._Element, key: RSAPrivateKey, *, authenticated: bool
         raise NotReadable("an algorithm that is not taken")
     for wrapped in encrypted.iter(ENCRYPTION + "EncryptedKey"):
         try:
-            return parsed(_content(data, _key(wrapped, key, cipher), cipher))
+            return _inside(_content(data, _key(wrapped, key, cipher), cipher), encrypted)
         except Exception:  # noqa: S112 - a key of another reader, or damage: whichever it is, it is one answer
             continue
     raise NotReadable("cannot be opened")
+
+
+def _inside(plain: bytes, encrypted: etree._Element) -> etree._Element:
+    """The one element in the text, read where it stood: its prefixes may be declared around it (xmlenc 4.4)."""
+    around: etree._Element = etree.Element("opened", nsmap=encrypted.nsmap)  # type: ignore[arg-type]
+    start, end = etree.tostring(around).removesuffix(b"/>") + b">", b"</opened>"
+    inside = list(parsed(start + plain + end))
+    if len(inside) != 1:
+        raise NotReadable("not one element")
+    return inside[0]
 
 
 def _key(wrapped: etree._Element, key: RSAPrivateKey, cipher: BlockCipher) -> bytes:

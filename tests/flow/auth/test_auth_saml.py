@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from lxml import etree
 from world.auth_house import CARER, P1, House, returned
 from world.saml_bridge import BASE, CALLBACK, KEYS, NS, OURS, STRANGER, SamlBridge, sealed, signed, text_of
@@ -16,9 +17,9 @@ from auth.bridges import SamlSettings
 from auth.login.open import BridgeUnusable, login_of
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable
 from auth.login.saml.client import SamlLogin
-from auth.login.saml.metadata import our_metadata
 from auth.ports import Level, Representation
 from auth.settings import AuthSettings
+from gateway.cli.main import cli
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,11 @@ async def test_idn_03_encrypted_for_us(tmp_path: Path) -> None:
     for gcm in (True, False):
         name = sealed("EncryptedID", f'<saml:NameID xmlns:saml="{NS["saml"]}">{P1}</saml:NameID>', gcm=gcm)
         assert (await log_in(SamlBridge(P1, {"name": name}), tmp_path)).bsn == P1
+    bare = sealed("EncryptedID", f"<saml:NameID>{P1}</saml:NameID>")
+    assert (await log_in(SamlBridge(P1, {"name": bare}), tmp_path)).bsn == P1, "a prefix that is declared around it"
+    two = sealed("EncryptedID", f"<saml:NameID>{P1}</saml:NameID><saml:NameID>{CARER}</saml:NameID>")
+    with pytest.raises(LoginFailed, match="unreadable"):
+        await log_in(SamlBridge(P1, {"name": two}), tmp_path)
     bridge = SamlBridge(P1, after=lambda xml: sealed("EncryptedAssertion", xml))
     assert (await log_in(bridge, tmp_path)).bsn == P1
     for wrong in (
@@ -160,7 +166,16 @@ async def test_a_bridge_that_changes_its_key(tmp_path: Path) -> None:
 
 def test_our_metadata(tmp_path: Path) -> None:
     """What the institution hands to the bridge: entity id, certificate, where artifacts are sent to."""
-    root = etree.fromstring(our_metadata("urn:example:gateway", OURS.certificate, CALLBACK))
+    settings = SamlBridge(P1).settings(tmp_path)
+    given = {
+        f"GATEWAY_AUTH__SAML__{name.upper()}": str(getattr(settings, name))
+        for name in ("bridge", "entity_id", "metadata_file", "key_file", "certificate_file")
+    }
+    ran = CliRunner().invoke(
+        cli, ["login", "metadata"], env={**given, "GATEWAY_LISTEN__BASE_URL": CALLBACK.removesuffix("/login/callback")}
+    )
+    assert ran.exit_code == 0, ran.output
+    root = etree.fromstring(ran.output.encode())
     text = etree.tostring(root).decode()
     assert root.get("entityID") == "urn:example:gateway"
     assert text.count(OURS.base64) == 2
