@@ -24,7 +24,7 @@ from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
-from gateway.http.api import Api, described, typed_routes
+from gateway.http.api import typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.statements import Statements
@@ -79,8 +79,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             await wiring.close()
 
-    app = Api(docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
-    app.described = described(catalogue(), wiring.registry.names()[0], settings.base_url)
+    # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.add_exception_handler(RequestValidationError, refused_input)
     app.router.routes.extend([*_routes(wiring), *stage.routes])
@@ -117,7 +117,7 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     return [
         *wiring.auth.routes,
         *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
-        *docs.routes(settings.base_url, (wiring.registry.names()[0],)),
+        *docs.routes(settings.base_url, wiring.registry),
     ]
 
 
