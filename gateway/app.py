@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from auth.metadata import metadata, smart_configuration
+from auth.metadata import routes as well_known
 from auth.peer.certificates import PeerCheck
 from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
@@ -30,10 +32,11 @@ from gateway.http.fhir import FhirEndpoint
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
 from gateway.quality.verdicts import shared_validator
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, authorization
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.wiring import Wiring, keys_of, wire
+from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.standards.capability import OAuthUrls
@@ -97,7 +100,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
 
 FRONT = re.compile(
     r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
-    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
+    r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|static/.*"
+    r"|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
 """Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
@@ -116,6 +120,7 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
 
     return [
         *wiring.auth.routes,
+        *well_known(authorization(settings), settings.base_url),
         *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
         *docs.routes(settings.base_url, wiring.registry),
     ]
@@ -140,12 +145,19 @@ def _endpoint(wiring: Wiring) -> FhirEndpoint:
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
         answers=Answers(collector, pseudonyms, behaviour.source_header),
-        statements=Statements(OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")),
+        statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
     )
+
+
+def _statements(settings: Settings) -> Statements:
+    section, back = authorization(settings), settings.base_url
+    said = metadata(section, back)
+    urls = OAuthUrls(said["authorization_endpoint"], said["token_endpoint"])
+    return Statements(urls, jsonio.dump(dict(smart_configuration(section, back))))
 
 
 def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
