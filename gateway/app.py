@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from auth.metadata import metadata, smart_configuration
+from auth.metadata import routes as well_known
 from auth.peer.certificates import PeerCheck
 from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
@@ -25,7 +27,7 @@ from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
-from gateway.http.api import Api, described, typed_routes
+from gateway.http.api import typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.partial import Partials
@@ -34,10 +36,11 @@ from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
 from gateway.quality.verdicts import shared_validator
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, authorization
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.wiring import Wiring, keys_of, wire
+from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -85,8 +88,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             await wiring.close()
 
-    app = Api(docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
-    app.described = described(catalogue(), wiring.registry.names()[0], settings.base_url)
+    # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
@@ -104,7 +107,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
 
 FRONT = re.compile(
     r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
-    r"|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
+    r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*"
+    r"|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
 """Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
@@ -123,8 +127,9 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
 
     return [
         *wiring.auth.routes,
+        *well_known(authorization(settings), settings.base_url),
         *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
-        *docs.routes(settings.base_url, (wiring.registry.names()[0],)),
+        *docs.routes(settings.base_url, wiring.registry),
     ]
 
 
@@ -162,12 +167,19 @@ def _endpoint(wiring: Wiring, collector: Collector) -> FhirEndpoint:
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
         answers=Answers(collector, pseudonyms, behaviour.source_header, partials),
-        statements=Statements(OAuthUrls(f"{base}/oauth/authorize", f"{base}/oauth/token")),
+        statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
     )
+
+
+def _statements(settings: Settings) -> Statements:
+    section, back = authorization(settings), settings.base_url
+    said = metadata(section, back)
+    urls = OAuthUrls(said["authorization_endpoint"], said["token_endpoint"])
+    return Statements(urls, jsonio.dump(dict(smart_configuration(section, back))))
 
 
 def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:

@@ -1,7 +1,15 @@
-"""The OpenAPI UI at /docs: Swagger UI from our own host, with an Authorize button that works against the test mode."""
+"""The OpenAPI UI at /docs: Swagger UI from our own host, with an Authorize button that works against the test mode.
 
+A token is of one provider, so the page shows one provider, and only what that provider offers: whatever is listed can
+be reached with its Authorize button. A provider with many services is shown service by service, which opens fast.
+"""
+
+import html
 import json
 import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,121 +18,18 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from auth.ports import ServiceInfo
+from gateway.http.api import described
+from gateway.http.docspage import PAGE, RETURN, RETURNED, START, STYLE
+from gateway.http.openapi import JsonObject
+from gateway.providers import Registry
+from profiles.standards.load import catalogue
+
 CLIENT = "openapi.demo.example"
 """The OAuth client of the UI: an ordinary entry of the demo's client list."""
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>MedMij gateway: API</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
-<link rel="stylesheet" href="/docs/start.css">
-<link rel="icon" href="/docs/assets/favicon-32x32.png">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<noscript>This page needs JavaScript. The document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-</body>
-</html>
-"""
-
-START = """"use strict";
-const ui = SwaggerUIBundle({
-  url: "/openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: false,
-  docExpansion: "none",
-  defaultModelsExpandDepth: -1,
-  tryItOutEnabled: true,
-  oauth2RedirectUrl: %(redirect)s,
-  requestInterceptor: (request) => {
-    request.headers["MedMij-Request-ID"] = crypto.randomUUID();
-    request.headers["X-Correlation-ID"] = %(correlation)s;
-    if (request.url.includes("/oauth/token?")) {
-      // The UI repeats the parameters of the authorization request; here parameters stand in the body only.
-      request.url = request.url.split("?")[0];
-    }
-    return request;
-  }
-});
-// What Swagger UI leaves without a name for a screen reader (WCAG 4.1.2) gets one as soon as it appears.
-new MutationObserver(() => {
-  for (const one of document.querySelectorAll(".close-modal:not([aria-label])")) {
-    one.setAttribute("aria-label", "Close");
-  }
-  for (const one of document.querySelectorAll("#swagger-ui select:not([aria-label])")) {
-    const name = one.closest("tr")?.querySelector(".parameter__name")?.firstChild?.textContent;
-    one.setAttribute("aria-label", one.id === "servers" ? "Server" : name || "Media type");
-  }
-}).observe(document.getElementById("swagger-ui"), {childList: true, subtree: true});
-ui.initOAuth({
-  clientId: %(client)s,
-  scopes: %(scopes)s,
-  additionalQueryStringParams: {"MedMij-Request-ID": %(request)s, "X-Correlation-ID": %(correlation)s}
-});
-// The screens of the authorization server cut the tie between the two windows (Cross-Origin-Opener-Policy), so
-// the answer comes over a channel of this origin.
-new BroadcastChannel("gateway-docs").onmessage = (event) => {
-  const oauth2 = window.swaggerUIRedirectOauth2;
-  if (!oauth2) {
-    return;
-  }
-  const answer = new URLSearchParams(event.data);
-  const auth = oauth2.auth;
-  if (answer.get("state") !== oauth2.state) {
-    return;
-  }
-  if (answer.get("code")) {
-    delete oauth2.state;
-    auth.code = answer.get("code");
-    oauth2.callback({auth: auth, redirectUrl: oauth2.redirectUrl});
-  } else {
-    const message = answer.get("error_description") || answer.get("error") || "no code";
-    oauth2.errCb({authId: auth.name, source: "auth", level: "error", message: message});
-  }
-};
-"""
-
-STYLE = """/* Swagger UI with enough contrast (WCAG 1.4.3), room for a finger (2.5.8), and words that fit a phone. */
-.swagger-ui .info .title small { background: #4a5568; }
-.swagger-ui .info .title small.version-stamp { background: #3d6b00; }
-.swagger-ui a, .swagger-ui .scopes h2 a, .swagger-ui .link { color: #1d5a96; }
-.swagger-ui .info a, .swagger-ui .info .url { color: #1d5a96; }
-.swagger-ui .btn.authorize, .swagger-ui .btn.authorize span { color: #17693f; border-color: #17693f; }
-.swagger-ui .btn.cancel { color: #b3261e; border-color: #b3261e; }
-.swagger-ui .btn.execute { background: #1d5a96; border-color: #1d5a96; }
-.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #1d5a96; }
-.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #17693f; }
-.swagger-ui .parameter__name.required::after, .swagger-ui .parameter__name.required span { color: #b3261e; }
-.swagger-ui .parameter__in, .swagger-ui .parameter__type, .swagger-ui .prop-format { color: #4a5568; }
-.swagger-ui .response-control-media-type__accept-message { color: #17693f; }
-.swagger-ui .copy-to-clipboard, .swagger-ui .view-line-link.copy-to-clipboard { min-width: 24px; min-height: 24px; }
-.swagger-ui .copy-to-clipboard button { min-width: 24px; min-height: 24px; }
-.swagger-ui :focus-visible { outline: 3px solid #1d5a96; outline-offset: 2px; }
-@media (max-width: 40rem) {
-  .swagger-ui .opblock-tag { flex-wrap: wrap; }
-  .swagger-ui .opblock-summary-control, .swagger-ui .opblock-summary-path-description-wrapper { min-width: 0; }
-  .swagger-ui .opblock .opblock-summary-path { min-width: 0; max-width: 100%; overflow-wrap: anywhere; }
-  .swagger-ui .nostyle span { white-space: normal; word-break: break-all; }
-  .swagger-ui .opblock-tag small { flex: 1 1 100%; order: 2; padding: 0; }
-}
-"""
-
-RETURN = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Signed in</title></head>
-<body><p>You can close this window and go back to the API page.</p><script src="/docs/return.js"></script></body></html>
-"""
-
-RETURNED = """"use strict";
-const channel = new BroadcastChannel("gateway-docs");
-channel.postMessage(window.location.search);
-channel.close();
-window.close();
-"""
+MOST_AT_ONCE = 12
+"""Services that one page shows; with more, it shows the first one and links to the others."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -132,23 +37,79 @@ POLICY = (
 )
 
 
-def routes(base_url: str, scopes: tuple[str, ...]) -> list[Route | Mount]:
-    """The page, its scripts, and the page to which the authorization server sends the browser back."""
+@dataclass(frozen=True, slots=True)
+class DocsView:
+    """What one page of the UI shows: a provider, and of it all services or some."""
+
+    provider: str
+    services: Mapping[str, ServiceInfo]
+    shown: tuple[str, ...]
+
+    @property
+    def query(self) -> str:
+        """The parameters that lead here. Every part is a name of ours."""
+        alone = self.shown[0] if len(self.shown) == 1 else ""
+        return f"provider={self.provider}" + (f"&service={alone}" if alone else "")
+
+    @property
+    def document(self) -> str:
+        """The address of the document."""
+        return f"/docs/openapi.json?{self.query}"
+
+
+def view_of(request: Request, registry: Registry) -> DocsView | None:
+    """What a request wants to see: by default the first provider; None when there is no such provider or service."""
+    name = request.query_params.get("provider") or registry.names()[0]
+    provider = registry.find(name)
+    if provider is None:
+        return None
+    service = request.query_params.get("service", "")
+    if service and service not in provider.services:
+        return None
+    every = tuple(provider.services)
+    return DocsView(
+        name, provider.services, (service,) if service else every[: None if len(every) <= MOST_AT_ONCE else 1]
+    )
+
+
+def routes(base_url: str, registry: Registry) -> list[Route | Mount]:
+    """The page, its scripts, its documents, and the page to which the authorization server sends the browser back."""
     headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-store"}
 
-    async def page(_request: Request) -> Response:
-        return HTMLResponse(PAGE, headers=headers)
+    @lru_cache(maxsize=256)
+    def document(provider: str, services: tuple[str, ...], version: str) -> bytes:
+        made: JsonObject = described(catalogue(), provider, base_url, frozenset(services))
+        return json.dumps(made | {"openapi": version}, ensure_ascii=False).encode()
 
-    async def start(_request: Request) -> Response:
+    def shown(make: Callable[[DocsView], Response]) -> Callable[[Request], Response]:
+        # Not async: making a document takes a moment, and the framework runs it beside the requests.
+        def answer(request: Request) -> Response:
+            view = view_of(request, registry)
+            return make(view) if view is not None else _unknown(registry, headers)
+
+        return answer
+
+    def page(view: DocsView) -> Response:
+        return HTMLResponse(PAGE % _links(view, registry), headers=headers)
+
+    def start(view: DocsView) -> Response:
         values = {
+            "document": view.document,
             "redirect": f"{base_url}/docs/oauth2-redirect",
             "client": CLIENT,
-            "scopes": " ".join(scopes),
+            "scopes": view.provider,
             "request": str(uuid.uuid4()),
             "correlation": str(uuid.uuid4()),
         }
         script = START % {name: json.dumps(value) for name, value in values.items()}
         return Response(script, media_type="text/javascript", headers=headers)
+
+    def whole(view: DocsView) -> Response:
+        return Response(document(view.provider, tuple(view.services), "3.1.0"), media_type="application/json")
+
+    def part(view: DocsView) -> Response:
+        # The UI resolves 3.1 with a reader that is three times as slow, and shows the same.
+        return Response(document(view.provider, view.shown, "3.0.3"), media_type="application/json")
 
     async def style(_request: Request) -> Response:
         return Response(STYLE, media_type="text/css", headers=headers)
@@ -161,10 +122,41 @@ def routes(base_url: str, scopes: tuple[str, ...]) -> list[Route | Mount]:
 
     assets = Path(str(files("fastapi_swagger") / "resources"))
     return [
-        Route("/docs", page),
-        Route("/docs/start.js", start),
+        Route("/openapi.json", shown(whole)),
+        Route("/docs", shown(page)),
+        Route("/docs/openapi.json", shown(part)),
+        Route("/docs/start.js", shown(start)),
         Route("/docs/start.css", style),
         Route("/docs/oauth2-redirect", returned),
         Route("/docs/return.js", return_script),
         Mount("/docs/assets", StaticFiles(directory=assets)),
     ]
+
+
+def _links(view: DocsView, registry: Registry) -> dict[str, str]:
+    def link(query: str, text: str, current: bool) -> str:
+        mark = ' aria-current="page"' if current else ""
+        return f'<a href="/docs?{html.escape(query)}"{mark}>{html.escape(text)}</a>'
+
+    alone = view.shown[0] if len(view.shown) == 1 else ""
+    rows = [(one.id, f"{one.id} {one.name}") for one in view.services.values()]
+    return {
+        "providers": " ".join(link(f"provider={name}", name, name == view.provider) for name in registry.names()),
+        "open": " open" if len(view.shown) < len(view.services) else "",
+        "chosen": html.escape(dict(rows).get(alone, "all")),
+        "services": "".join(
+            f"<li>{link(f'provider={view.provider}&service={id_}', text, id_ == alone)}</li>" for id_, text in rows
+        ),
+        "document": html.escape(f"/openapi.json?provider={view.provider}"),
+        "query": html.escape(view.query),
+    }
+
+
+def _unknown(registry: Registry, headers: Mapping[str, str]) -> Response:
+    """Providers are on a public list, so that they may be named; what was asked is not repeated."""
+    rows = "".join(f'<li><a href="/docs?provider={name}">{html.escape(name)}</a></li>' for name in registry.names())
+    text = (
+        f'<!doctype html><html lang="en"><title>Not here</title><p>There is no such provider or service. '
+        f"Here are:</p><ul>{rows}</ul></html>"
+    )
+    return HTMLResponse(text, 404, headers=dict(headers))

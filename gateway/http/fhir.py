@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
+from auth.metadata import SMART
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.calendar import Today
 from gateway.http.address import Addresses
@@ -60,6 +61,8 @@ class FhirEndpoint:
             tell(self.note, progress, method, reply.status)
 
     async def _reply(self, progress: Progress) -> Reply:
+        if progress.address.rest == SMART and progress.exchange.method in ("GET", "HEAD"):
+            return self.statements.configuration(progress)
         what, pairs = self.admissions.opened(progress)
         if what.interaction == "capabilities":
             return self.statements.reply(progress)

@@ -1,12 +1,13 @@
 """The OpenAPI document, made from the rows of the standards: what is served and what is described never differ."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
+from auth.ports import Function
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Service, Standard
 
@@ -41,22 +42,32 @@ REFUSALS = {
 
 
 def document(
-    catalogue: Catalogue, provider: str, base_url: str, version: str, typed: Sequence[BaseRoute]
+    catalogue: Catalogue,
+    provider: str,
+    base_url: str,
+    version: str,
+    typed: Sequence[BaseRoute],
+    services: Container[str] | None = None,
 ) -> JsonObject:
-    """An OpenAPI 3.1 document for every data service as ``provider`` offers it, with examples that run.
+    """An OpenAPI 3.1 document for the data services as ``provider`` offers them, with examples that run.
 
-    The FHIR part is made from the rows of the standards; ``typed`` are the routes that FastAPI describes.
+    The FHIR part is made from the rows of the standards; ``typed`` are the routes that FastAPI describes. With
+    ``services`` only these are described; without, every one that the gateway knows. Of a service that is not
+    collected from only its metadata are: no authorization makes its other requests answer.
     """
     described = get_openapi(title="", version=version, routes=typed)
     paths: dict[str, JsonObject] = {}
     tags = []
     for standard in sorted(catalogue.standards.values(), key=lambda one: (one.ring, one.id)):
         for service in standard.services:
+            if services is not None and service.id not in services:
+                continue
             tag = f"{service.id} {standard.title}"
             tags.append({"name": tag, "description": f"FHIR {standard.fhir.number}. {service.name}."})
             prefix = f"/{provider}/{service.id}/fhir"
             paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, service)}
-            for path, rules in _by_path(standard).items():
+            collected = services is None or service.function == Function.COLLECT
+            for path, rules in _by_path(standard).items() if collected else ():
                 paths[f"{prefix}{path}"] = {"get": _operation(tag, service, path, rules)}
     tags += [{"name": name, "description": text} for name, text in TYPED.items()]
     paths |= described["paths"]

@@ -1,4 +1,7 @@
-"""The CapabilityStatement of each data service: made from its rows, checked by a model of FHIR, kept as bytes."""
+"""What a data service says of itself without a token: its CapabilityStatement, and where to authorise (SMART).
+
+The statement is made from the rows of the service, checked by a model of FHIR, and kept as bytes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,9 +21,10 @@ from profiles.standards.capability import OAuthUrls, statement
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """Answers ``GET metadata``. Each statement is made once per process."""
+    """Answers ``GET metadata``. Each statement is made once per process; ``smart`` is the same for all services."""
 
     oauth: OAuthUrls
+    smart: bytes = b"{}"
     _made: dict[tuple[str, Format], bytes] = field(default_factory=dict)
 
     def prepare(self, addresses: Iterable[Address]) -> None:
@@ -39,6 +43,13 @@ class Statements:
         if body is None:
             raise Problem(404, "not-found", "There is no such data service here.")
         return Reply(200, body, content_type(format_, address.version), audited=False)
+
+    def configuration(self, progress: Progress) -> Reply:
+        """The SMART configuration of the address. Raises Problem 404 when nothing is served there today."""
+        address = progress.address
+        if not address.listed or address.service is None:
+            raise Problem(404, "not-found", "There is no such data service here.")
+        return Reply(200, self.smart, "application/json", audited=False)
 
     def _body(self, address: Address, format_: Format) -> bytes | None:
         if address.standard is None or address.service is None:
