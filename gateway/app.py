@@ -151,7 +151,7 @@ def _collector(wiring: Wiring) -> Collector:
         deadline=wiring.settings.limits.deadline_seconds,
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
-        leaving=Leaving(behaviour.narrative),
+        leaving=Leaving(wiring.settings.resource_server.narrative),
     )
 
 

@@ -19,7 +19,7 @@ OWN_RECORD = "/mijn-gegevens"
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class OwnRecordReader:
     """Who reads their own record: logged in, at one provider, in this browser."""
 
     visit: str
@@ -34,7 +34,7 @@ class Reader:
 class OwnRecordPage(Protocol):
     """What the host shows to a reader."""
 
-    async def __call__(self, request: Request, reader: Reader, /) -> Response:
+    async def __call__(self, request: Request, reader: OwnRecordReader, /) -> Response:
         """The page."""
 
 
@@ -77,7 +77,7 @@ class OwnRecordDoor(PageGuard):
         self.show.drop_cookie(answer, live.content.id)
         return answer
 
-    async def _reader(self, request: Request, turn: Turn) -> Reader:
+    async def _reader(self, request: Request, turn: Turn) -> OwnRecordReader:
         content = (live := await self.live(request, turn)).content
         if live.step != "manage" or not content.own_record or content.bsn is None:
             raise SessionLost(None)
@@ -88,6 +88,6 @@ class OwnRecordDoor(PageGuard):
             # The same test as for a PGO: whoever may not collect there may not read here.
             verdict = await deliverable(self.parts, provider, person, None, offered, "collect", None)
         except SourceDown:
-            return Reader(content.id, content.csrf, provider, person, frozenset(), AbsenceReason.SOURCE_DOWN)
+            return OwnRecordReader(content.id, content.csrf, provider, person, frozenset(), AbsenceReason.SOURCE_DOWN)
         reason = None if verdict.services else verdict.reason or AbsenceReason.NO_RELATION
-        return Reader(content.id, content.csrf, provider, person, verdict.services, reason)
+        return OwnRecordReader(content.id, content.csrf, provider, person, verdict.services, reason)

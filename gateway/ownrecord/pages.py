@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from auth.pages.catalogue import CATALOGUE
-from auth.pages.own import OWN_RECORD, OwnRecordDoor, Reader
+from auth.pages.own import OWN_RECORD, OwnRecordDoor, OwnRecordReader
 from gateway.audit.trail import AuditUnavailable
 from gateway.calendar import today_here
 from gateway.dossier.answer import DossierAnswer
@@ -84,7 +84,7 @@ class OwnRecordPages:
         """The record as a FHIR Bundle of one release."""
         return await self._door.shown(request, self._fhir)
 
-    async def _page(self, request: Request, reader: Reader) -> Response:
+    async def _page(self, request: Request, reader: OwnRecordReader) -> Response:
         found = await self._record(reader)
         if isinstance(found, Response):
             return found
@@ -104,7 +104,7 @@ class OwnRecordPages:
             with_pdf=self._font.is_file(),
         )
 
-    async def _pdf(self, _request: Request, reader: Reader) -> Response:
+    async def _pdf(self, _request: Request, reader: OwnRecordReader) -> Response:
         found = await self._record(reader)
         if isinstance(found, Response):
             return found
@@ -115,7 +115,7 @@ class OwnRecordPages:
         body = await anyio.to_thread.run_sync(pdf_of, dossier, provider, _written(collected), collected, self._font)
         return _file(body, "application/pdf", "mijn-gegevens.pdf")
 
-    async def _fhir(self, request: Request, reader: Reader) -> Response:
+    async def _fhir(self, request: Request, reader: OwnRecordReader) -> Response:
         version = {one.name.lower(): one for one in FhirVersion}.get(request.path_params["version"])
         form = request.path_params["form"]
         if version is None or form not in ("json", "xml"):
@@ -126,7 +126,7 @@ class OwnRecordPages:
         body, media = await anyio.to_thread.run_sync(written, found[1], version, form)
         return _file(body, media, f"mijn-gegevens-{version.name.lower()}.{form}")
 
-    async def _record(self, reader: Reader) -> tuple[datetime, list[DossierAnswer], Dossier] | Response:
+    async def _record(self, reader: OwnRecordReader) -> tuple[datetime, list[DossierAnswer], Dossier] | Response:
         """The record of this visit, collected now or for the page before; a page when there is nothing to show."""
         if reader.reason is not None:
             self._kept.pop(reader.visit, None)
@@ -146,17 +146,17 @@ class OwnRecordPages:
         _, collected, answers, dossier = self._kept[reader.visit]
         return collected, answers, dossier
 
-    def _said(self, reader: Reader, text: str, status: int) -> Response:
+    def _said(self, reader: OwnRecordReader, text: str, status: int) -> Response:
         return self._html("said.html", reader, status=status, text=text)
 
-    def _html(self, template: str, reader: Reader, *, status: int = 200, **values: object) -> Response:
+    def _html(self, template: str, reader: OwnRecordReader, *, status: int = 200, **values: object) -> Response:
         html = self._templates.get_template(template).render(
             provider=reader.provider, csrf=reader.csrf, root=self._root(reader), **values
         )
         return HTMLResponse(html, status, HEADERS)
 
     @staticmethod
-    def _root(reader: Reader) -> str:
+    def _root(reader: OwnRecordReader) -> str:
         return f"{OWN_RECORD}/inzage/{reader.visit}"
 
 
