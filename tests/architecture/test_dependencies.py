@@ -41,7 +41,7 @@ class Distribution:
 
 DISTRIBUTIONS = [
     Distribution(
-        "pyproject.toml", ("gateway", "auth", "adapters", "profiles"), ("object-store", "testing", "workbench")
+        "pyproject.toml", ("gateway", "auth", "adapters", "profiles"), ("object-store", "saml", "testing", "workbench")
     ),
     Distribution("workbench/pyproject.toml", ("workbench",)),
 ]

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from security.pki import DAY, Authority, Identity, Pki
-from security.tlsworld import serving
+from security.tlsworld import PGO, World, serving
 
 from auth.peer.certificates import CertificateRefused, PeerCheck
 from auth.peer.ocsp import OcspRefused, read
@@ -252,3 +253,20 @@ def test_tls_09_an_answer_without_an_end(place: Place) -> None:
     assert read(made(now), request, issuer.certificate, now).status is GOOD
     with pytest.raises(OcspRefused, match="not in force"):
         read(made(now - timedelta(minutes=10)), request, issuer.certificate, now)
+
+
+def test_ct_74_the_gate_asks_before_it_opens(place: Place) -> None:
+    """CT-74, TLS-13: at the door itself: in with a good answer, 403 and an event once the responder says revoked."""
+    pki, header = place.pki, "x-gateway-client-certificate"
+    settings = TlsSettings(peer="proxy", trust=pki.trust, crls=pki.crls, ocsp="hard", proxies=("127.0.0.1",))
+    world = World(settings)
+
+    with serving(world.app) as port:
+
+        def knock(leaf: Identity) -> int:
+            return httpx.get(f"http://127.0.0.1:{port}/oauth/token", headers={header: leaf.header}).status_code
+
+        assert knock(place.leaf(PGO)) == 200
+        place.responder.status = REVOKED
+        assert knock(place.leaf(PGO)) == 403
+    assert [reason for _, reason, _ in world.refused] == ["the certificate: revoked (OCSP)"]
