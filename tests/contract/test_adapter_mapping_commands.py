@@ -13,6 +13,7 @@ from adapters.mapping.functions import functions
 from adapters.mapping.terms import Terms
 from adapters.sql.sample import MAPPING, fill_sqlite
 from gateway.cli.adapters import adapters
+from gateway.cli.db import db
 from profiles.standards.load import catalogue
 
 JOKE = "999951750"
@@ -141,9 +142,20 @@ def test_a_draft_of_what_has_no_persons_or_is_not_there(tmp_path: Path) -> None:
 
 
 def test_preview_in_production_is_recorded_before_anything_is_shown(tmp_path: Path) -> None:
-    """NEN 7513: here the trail cannot be written, so nothing is shown."""
-    more = f'mode = "production"\ndatabase_url = "sqlite:///{tmp_path}/none/store.db"\n'
-    config = configured(tmp_path, MAPPING, more=more)
-    result = CliRunner().invoke(adapters, ["preview", "1001", "--row", "bgz-3/problem", "--config", str(config)])
-    assert result.exit_code != 0
-    assert "COPD" not in result.output
+    """NEN 7513: what an operator sees of a patient stands in the access trail; where it cannot, nothing is shown."""
+    store = tmp_path / "store.db"
+    config = configured(tmp_path, MAPPING, more=f'mode = "production"\ndatabase_url = "sqlite:///{store}"\n')
+    asked = ("preview", "-", "--row", "bgz-3/problem", "--config", str(config))
+    code, output = run(*asked, given=JOKE)
+    assert (code, "nothing is shown" in output, "COPD" in output) == (2, True, False)
+    assert CliRunner().invoke(db, ["upgrade", "--config", str(config)]).exit_code == 0
+    code, output = run(*asked, given=JOKE)
+    assert (code, "COPD" in output) == (0, True)
+    with closing(sqlite3.connect(store)) as connection:
+        (written,) = connection.execute("select record from audit_record").fetchone()
+    record = json.loads(written)
+    assert (record["action"], record["interaction"]) == ("operator:resource:read", "preview")
+    assert (record["provider"], record["rule"]) == ("hospital", "epd")
+    assert record["resources"] == [["Condition", 5]]
+    assert record["person"]
+    assert JOKE not in str(record)
