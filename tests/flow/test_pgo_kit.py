@@ -357,3 +357,16 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     done = run("refresh", "--keep", str(other))
     assert done.exit_code == 2
     assert "is no file of" in done.stderr
+
+
+def test_a_visit_as_a_known_receiver_tells_what_it_would_show(base: str) -> None:
+    """APP-04: its searches and its patience; every resource with its fate."""
+    done = visit(base, "--login", "Joke", "--json", "--receiver", "mgo")
+    assert done.exit_code == 0, done.output
+    found = report(done)
+    assert (found["receiver"], len(found["searches"])) == ("Mijn Gezondheidsoverzicht", 29)
+    assert {one["outcome"] for one in found["received"]} <= {"shown", "by reference", "no parser"}
+    assert any(one["resource"].startswith("AllergyIntolerance/") for one in found["received"])
+    shown = visit(base, "--login", "Joke", "--receiver", "mgo")
+    assert "zib-AllergyIntolerance" in shown.output
+    assert visit(base, "--receiver", "moh").exit_code == 2

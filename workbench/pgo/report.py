@@ -126,13 +126,13 @@ def _table(answers: Sequence[SearchAnswer]) -> Table:
 
 
 def _received(report: KitReport) -> Table:
-    """How many resources of each profile would be shown by the receiver."""
+    """How many resources of each profile would be shown by the receiver; two columns, so that 80 characters do."""
     table = Table(title=report.receiver, header_style="bold")
     table.add_column("Profile", overflow="fold")
-    for outcome in Outcome:
-        table.add_column(str(outcome), justify="right")
+    table.add_column("What becomes of them", overflow="fold")
     for name, counts in counted(report.received).items():
-        table.add_row(escape(name), *(str(counts[outcome] or "") for outcome in Outcome))
+        told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+        table.add_row(escape(name), told)
     return table
 
 
