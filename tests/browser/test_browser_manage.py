@@ -67,6 +67,10 @@ def test_a_person_sees_who_collected_what_and_ends_it_at_once(base: str, tab: Ta
     assert tab.faults() == []
 
     tab.follow(card.get_by_role("button", name="Toestemming"))
+    assert tab.heading == "Wilt u deze toestemming stoppen?"
+    tab.press("Nee, terug")
+    expect(card).to_have_count(1)
+    tab.follow(card.get_by_role("button", name="Toestemming")).press("Ja, toestemming stoppen")
     expect(tab.page.get_by_role("status")).to_contain_text("Demo PGO kan vanaf nu niets meer ophalen.")
     assert tab.faults() == []
     refused = pgo.collect(tokens["access_token"], "Condition")
