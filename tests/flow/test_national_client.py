@@ -15,7 +15,7 @@ from qualifying import PROVIDER, today
 from servers import Running, serving
 from shared import shared
 
-from gateway.intake.outcome import Outcome as Imported
+from gateway.intake.outcome import ImportOutcome
 from gateway.store.engine import open_engine
 from profiles.receivers.judge import Outcome
 from profiles.receivers.load import receiver
@@ -128,7 +128,7 @@ def test_the_national_client_shows_the_official_fixtures(empty: Running, name: s
     loaded = load_set(files, start, token_table(files, shared("qualification", name)), today())
     engine = open_engine(empty.settings.database_url)
     sink = StoredSet(engine, empty.settings, loaded.bsn)
-    sink.store(loaded.items, PROVIDER, "qualification", Imported(lambda _origin, _text: None))
+    sink.store(loaded.items, PROVIDER, "qualification", ImportOutcome(lambda _origin, _text: None))
     rows = loaded.tokens(PROVIDER, [service])
     sink.tokens(rows)
     engine.dispose()
