@@ -157,3 +157,26 @@ def test_what_cannot_be_explained_is_refused_in_words(server: Running, address: 
     ran = CliRunner().invoke(explain, [address, "--patient", "1"], env=environment)
     assert ran.exit_code == 2
     assert told in ran.output
+
+
+def test_every_request_that_the_api_page_lists_can_answer(server: Running, token: str) -> None:
+    """Issue 12 point 9: with a token of the provider, as its page fills it in, no search of the page is refused."""
+    document = got(server, f"/openapi.json?provider={PROVIDER}").json()
+    refused = {}
+    for path, operations in document["paths"].items():
+        if not path.startswith(f"/{PROVIDER}/48/") or "{id}" in path:
+            continue
+        query = [
+            (one["name"], value)
+            for one in operations["get"].get("parameters", ())
+            if one["in"] == "query"
+            for value in one["schema"].get("default")
+            or [next(iter(one.get("examples", {"": {"value": ""}}).values()))["value"]]
+            if value
+        ]
+        answer = httpx.get(
+            f"{server.base}{path}", params=query, headers={"authorization": token}, trust_env=False, timeout=30
+        )
+        if answer.status_code != 200:
+            refused[path] = answer.text[:200]
+    assert refused == {}
