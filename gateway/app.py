@@ -31,6 +31,7 @@ from gateway.http.api import typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.partial import Partials
+from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
@@ -62,8 +63,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
-    collector = _collector(wiring)
-    endpoint = _endpoint(wiring, collector)
+    collector = collector_of(wiring)
+    endpoint = endpoint_of(wiring, collector)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -141,7 +142,8 @@ def own_record_routes(wiring: Wiring, collector: Collector) -> list[BaseRoute]:
     return OwnRecordPages(records, wiring.auth.own_record, Path(settings.own_record.font)).routes
 
 
-def _collector(wiring: Wiring) -> Collector:
+def collector_of(wiring: Wiring) -> Collector:
+    """What collects one person's record."""
     _, ring = keys_of(wiring.settings)
     return Collector(
         reader=wiring.reader,
@@ -155,7 +157,8 @@ def _collector(wiring: Wiring) -> Collector:
     )
 
 
-def _endpoint(wiring: Wiring, collector: Collector) -> FhirEndpoint:
+def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
+    """The FHIR endpoint of these parts."""
     settings, behaviour = wiring.settings, wiring.settings.resource_server
     pseudonyms, _ = keys_of(settings)
     known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
@@ -166,12 +169,13 @@ def _endpoint(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
-        answers=Answers(collector, pseudonyms, behaviour.source_header, partials),
+        answers=Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test"),
         statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
+        signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
 
 

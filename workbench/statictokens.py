@@ -1,6 +1,7 @@
 """Access tokens without a flow, for test sets (test mode only): a file of them is read, and kept as digests."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -39,8 +40,8 @@ class TokenFileError(Exception):
     """A token file that cannot be used; the text names the entry, never a token or BSN."""
 
 
-def read_tokens(content: bytes) -> list[StaticToken]:
-    """Read a token file. Raises TokenFileError."""
+def read_tokens(content: bytes, offered: Collection[str] | None = None) -> list[StaticToken]:
+    """Read a token file. Raises TokenFileError; with ``offered`` also for another provider."""
     try:
         tokens = TOKENS.validate_python(json.loads(content))
     except ValidationError as fault:
@@ -53,6 +54,8 @@ def read_tokens(content: bytes) -> list[StaticToken]:
             raise TokenFileError(f"entry {index}: bsn or patient is needed")
         if token.bsn is not None and not valid_bsn(token.bsn):
             raise TokenFileError(f"entry {index}: bsn does not pass the eleven test")
+        if offered is not None and token.provider not in offered:
+            raise TokenFileError(f"entry {index}: unknown provider; known are {', '.join(sorted(offered))}")
     return tokens
 
 

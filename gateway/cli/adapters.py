@@ -7,16 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from adapters.mapping.compiled import load_mapping
 from adapters.mapping.coverage import measure
 from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, CoverageLevel, Probes
 from adapters.registry import build, known, load
-from gateway.cli.context import FINDINGS, console, fail, with_settings
+from gateway.cli.context import FINDINGS, console, fail, listing, with_settings
 from gateway.cli.mapping import draft_command, explain_command, names_command, packs_command, preview_command
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings
@@ -57,7 +57,7 @@ def adapters() -> None:
 @adapters.command("list")
 def list_command() -> None:
     """List the adapter types that are installed."""
-    table = Table("type", "summary")
+    table = listing("type", "summary")
     for name in sorted(known()):
         try:
             table.add_row(name, load(name).summary)
@@ -101,7 +101,7 @@ def coverage_command(mapping: Path) -> None:
         compiled = load_mapping(mapping)
     except AdapterMisconfigured as fault:
         fail(fault.text)
-    table = Table("zib", "element", "mapped", "why not")
+    table = listing("zib", "element", "mapped", "why not")
     mapped = total = 0
     for section in compiled.sections:
         if section.zib is None:
@@ -164,10 +164,13 @@ def _show(
         console.print("No sources are configured: what was pushed or imported is served.", highlight=False)
         console.print(f"Installed adapter types: {', '.join(sorted(known()))}", highlight=False)
         return
-    table = Table("provider", "source", "standard", "row", "type", "delivers", "remark")
-    for line in lines:
-        table.add_row(line.provider, line.source, line.standard, line.row, line.type, line.level, line.text)
-    console.print(table)
+    # A table per source and standard: what is the same in every row stands above it, once.
+    for heading, rows in groupby(lines, lambda line: (line.provider, line.source, line.standard)):
+        console.print(" / ".join(heading), style="bold", highlight=False, markup=False)
+        table = listing("row", "type", "delivers", "remark")
+        for line in rows:
+            table.add_row(line.row, line.type, line.level, line.text)
+        console.print(table)
     counted = Counter(line.level for line in lines)
     console.print(", ".join(f"{counted[level.value]} {level.value}" for level in CoverageLevel), highlight=False)
     for fault in faults:

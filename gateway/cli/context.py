@@ -8,6 +8,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,15 @@ DONE, FINDINGS, USAGE = 0, 1, 2
 
 console = Console()
 errors = Console(stderr=True)
+
+
+def listing(*columns: str) -> Table:
+    """A table without frames, so that a terminal of 80 columns has room for words. What does not fit is folded, widest
+    column first, and nothing is cut off."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    return made
 
 
 def fail(text: str, code: int = USAGE) -> NoReturn:

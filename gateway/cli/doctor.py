@@ -12,7 +12,6 @@ from typing import Literal
 import click
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +21,7 @@ from auth.clients.open import NoSource, open_lists
 from auth.peer.certificates import inspect
 from auth.peer.crl import Revocations
 from gateway.calendar import today_here
-from gateway.cli.context import FINDINGS, as_served, console, with_settings
+from gateway.cli.context import FINDINGS, as_served, console, listing, with_settings
 from gateway.cli.db import SCRIPTS
 from gateway.collect.pipeline import sources_of
 from gateway.settings import Settings, refusals
@@ -87,6 +86,11 @@ def _revisions(engine: Engine) -> tuple[str | None, str | None]:
     return current, ScriptDirectory(str(SCRIPTS)).get_current_head()
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 service, 2 services."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def _providers(settings: Settings) -> Iterator[PreflightLine]:
     services = catalogue().services
     if not settings.providers:
@@ -96,7 +100,7 @@ def _providers(settings: Settings) -> Iterator[PreflightLine]:
         if unknown:
             yield PreflightLine(f"provider {name}", "error", f"unknown services: {', '.join(unknown)}")
         else:
-            yield PreflightLine(f"provider {name}", "ok", f"{len(provider.services)} services")
+            yield PreflightLine(f"provider {name}", "ok", counted(len(provider.services), "service"))
         for id_ in provider.services:
             if id_ in services and not services[id_][1].valid_on(today_here()):
                 text = f"service {id_} is not in force today: it is neither offered nor served"
@@ -172,7 +176,7 @@ def doctor(settings: Settings) -> None:
     """Check settings, database, lists and certificates. Exit code 1 when something is wrong."""
     found = list(examine(as_served(settings)))
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
-    table = Table("what", "how", "")
+    table = listing("what", "how", "")
     for row in found:
         table.add_row(row.what, f"[{colours[row.level]}]{row.level}[/]", row.text)
     console.print(table)

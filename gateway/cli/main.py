@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("gateway.cli.audit:audit", "The access trail (NEN 7513)."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
+    "explain": ("gateway.cli.explain:explain", "Why a search finds what it finds, or nothing."),
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),
     "intake": ("gateway.cli.intake:intake", "What was pushed: the quarantine."),

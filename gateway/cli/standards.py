@@ -4,9 +4,8 @@ import json
 import sys
 
 import click
-from rich.table import Table
 
-from gateway.cli.context import FINDINGS, console
+from gateway.cli.context import FINDINGS, console, listing
 from profiles.standards.checks import check
 from profiles.standards.load import catalogue
 
@@ -28,9 +27,9 @@ def list_command(as_json: bool) -> None:
         ]
         sys.stdout.write(json.dumps(listed, indent=2) + "\n")
         return
-    table = Table("standard", "services", "FHIR", "requests", "title")
+    table = listing("standard", "FHIR", "rows", "services", "title")
     for row in rows:
-        table.add_row(row.id, ", ".join(s.id for s in row.services), row.fhir.value, str(len(row.rules)), row.title)
+        table.add_row(row.id, row.fhir.value, str(len(row.rules)), "\n".join(s.id for s in row.services), row.title)
     console.print(table)
 
 

@@ -65,6 +65,8 @@ class Collected:
     gaps: Sequence[Gap] = ()
     nothing: bool = False
     incidents: Sequence[str] = ()
+    changes: Sequence[tuple[str, str, str]] = ()
+    """What was changed in what live sources said: source, rule and place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Collector:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)
         gathered = await sources.live.gather(query, grant.digest)
-        gaps = list(gathered.gaps)
+        gaps, changes = list(gathered.gaps), []
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
             held, made = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
@@ -114,9 +116,12 @@ class Collector:
             # After the verdict: a source answers for the profiles that it and the row mean.
             notes += [("", repair) for one in held for repair in one.change(self.leaving)]
             record.add(held)
-            _note(sources.live, batch, [repair for _, repair in notes])
+            made_here = [repair for _, repair in notes]
+            changes += [(batch.source, one.rule, one.expression) for one in batch.trace]
+            changes += [(batch.source, one.rule, one.expression) for one in made_here]
+            _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
-        return Collected(record, gaps, nothing, gathered.incidents)
+        return Collected(record, gaps, nothing, gathered.incidents, changes)
 
     def _query(
         self,

@@ -88,11 +88,12 @@ class Admissions:
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
             text = "The token does not give access to this data service of this provider."
             raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
-        question = progress.question or self._question(progress, standard, what, pairs)
+        question = progress.question or self.question(progress, standard, what, pairs)
         progress.rule = question.admitted.rule.id
         return Admission(grant, standard, question)
 
-    def _question(self, progress: Progress, standard: Standard, what: Route, pairs: Pairs) -> Question:
+    def question(self, progress: Progress, standard: Standard, what: Route, pairs: Pairs) -> Question:
+        """What is asked, by the row that allows it. Raises Refused."""
         address = progress.address
         request = FhirRequest(
             version=address.version,

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from adapters.port import Gap
 from auth.crypto import Pseudonyms
 from gateway.collect.answer import Answer, read, search
+from gateway.collect.explain import explained
 from gateway.collect.gaps import outcome_entry, told
 from gateway.collect.held import Held
-from gateway.collect.pipeline import Collector
+from gateway.collect.pipeline import Collected, Collector
 from gateway.collect.record import Record
 from gateway.http.admission import Admission
 from gateway.http.binary import as_document, as_resource, media_of
+from gateway.http.explain import EXPLAIN, header_of
 from gateway.http.origin import origin
 from gateway.http.partial import Partials, unavailable
 from gateway.http.progress import Progress
@@ -26,30 +28,42 @@ from profiles.fhir.search.search import Search
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers admitted requests. ``named``: answers say which sources they come from (Gateway-Source)."""
+    """Answers admitted requests.
+
+    ``named``: answers say which sources they come from (Gateway-Source). ``explains``: they say why they are as they
+    are to who asks for it (Gateway-Explain); test mode only, since that tells more than a client may know of a person.
+    """
 
     collector: Collector
     pseudonyms: Pseudonyms
     named: bool
     partials: Partials = field(default_factory=Partials)
     """What an answer is from which a part is missing."""
+    explains: bool = False
 
     async def reply(self, progress: Progress, admission: Admission) -> Reply:
         """The answer. Raises Problem, SearchError or StoreUnavailable; what was found is noted in ``progress``."""
-        record, gaps = await self._record(progress, admission)
+        collected = await self.collected(progress, admission)
+        record, gaps = collected.record, collected.gaps
         if admission.request.interaction == "read":
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         grant, rule = admission.grant, admission.admitted.rule
         self.partials.check(grant.client, admission.standard.id, rule, gaps)
-        found = await self._search(admission, admission.admitted.search, record)
+        found = await self.search(admission, admission.admitted.search, record)
         progress.counts = found.counts()
-        body = _searchset(progress, admission, found, gaps)
-        return _ready(progress, body, self._origin([*found.matches, *found.included]))
+        headers = dict(self._origin([*found.matches, *found.included]))
+        if self.explains and progress.exchange.header(EXPLAIN) is not None:
+            why = await explained(collected, admission.admitted, admission.admitted.search, found)
+            headers |= header_of(why)
+        return _ready(progress, _searchset(progress, admission, found, gaps), headers)
 
-    async def _record(self, progress: Progress, admission: Admission) -> tuple[Record, Sequence[Gap]]:
-        """The person's record, with what live sources add to it, and what is missing from it (ERR-48)."""
+    async def collected(self, progress: Progress, admission: Admission) -> Collected:
+        """The person's record, with what live sources add to it, and what is missing from it (ERR-48).
+
+        Raises Problem 503 when no source could answer.
+        """
         ids = (progress.exchange.request_id, progress.exchange.correlation_id)
         collected = await self.collector.collect(
             admission.whose, admission.grant, admission.standard, admission.request, admission.admitted, ids
@@ -59,7 +73,7 @@ class Answers:
         if collected.nothing:
             text = "The source of these data does not answer at the moment. Try again later."
             raise unavailable(collected.gaps, text)
-        return collected.record, collected.gaps
+        return collected
 
     async def _read(self, progress: Progress, admission: Admission, record: Record) -> Reply:
         request = admission.request
@@ -71,7 +85,8 @@ class Answers:
             return await _binary(progress, admission, record, held)
         return _ready(progress, _document(held, progress.format), self._origin([held]))
 
-    async def _search(self, admission: Admission, wanted: Search, record: Record) -> Answer:
+    async def search(self, admission: Admission, wanted: Search, record: Record) -> Answer:
+        """The answer to the search of an admitted request. Raises SearchError or StoreUnavailable."""
         person = admission.admitted.person
         if person:
             # A live source has been asked about the person of the grant; the store knows persons of its own.

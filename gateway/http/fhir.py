@@ -3,7 +3,7 @@
 Admission, answer, audit, and only then the first byte: the audit record is durable before anything leaves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +17,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, tell
 from gateway.http.reply import Reply, send_reply
+from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements, serialised
 from gateway.problems import Problem, challenge, problem_of
 from profiles.fhir.codec.mediatypes import NotAcceptable, content_type
@@ -37,6 +38,8 @@ class FhirEndpoint:
     wrong_version_status: int = 406
     note: Note | None = None
     """Takes the resource events of the chain log; None where nobody collects them."""
+    signpost: Signpost | None = None
+    """Tells a tester what there is in place of a wrong address; None in production."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Every fault becomes an OperationOutcome in the asked format."""
@@ -48,7 +51,7 @@ class FhirEndpoint:
             await take_form(progress, receive, self.admissions.query_bytes)
             reply = await self._reply(progress)
         except Exception as fault:
-            problem = problem_of(self._at_edge(fault))
+            problem = self._guided(progress, problem_of(self.at_edge(fault)))
             reply, reason = _refusal(progress, problem), problem.code
         if reply.audited:
             try:
@@ -69,7 +72,14 @@ class FhirEndpoint:
         admission = await self.admissions.admit(progress, what, pairs)
         return await self.answers.reply(progress, admission)
 
-    def _at_edge(self, fault: Exception) -> Exception:
+    def _guided(self, progress: Progress, problem: Problem) -> Problem:
+        if self.signpost is None or problem.status not in (403, 404):
+            return problem
+        what_is = self.signpost.to(progress.address)
+        return replace(problem, text=f"{problem.text} {what_is}") if what_is else problem
+
+    def at_edge(self, fault: Exception) -> Exception:
+        """A fault as this endpoint tells it: `problem_of` knows the rest."""
         if isinstance(fault, UnknownRoute):
             headers = {"allow": "GET"} if fault.status == 405 else {}
             return Problem(fault.status, fault.issue_code, fault.text, headers=headers)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.context import console, database, fail, with_settings
+from gateway.cli.context import as_served, console, database, fail, with_settings
 from gateway.settings import Settings
 from workbench.statictokens import TokenFileError, issue, read_tokens
 
@@ -22,7 +22,7 @@ def load_command(settings: Settings, file: Path) -> None:
     if settings.mode != "test":
         fail("static tokens are for test mode only")
     try:
-        read = read_tokens(file.read_bytes())
+        read = read_tokens(file.read_bytes(), as_served(settings).providers.keys())
     except TokenFileError as fault:
         fail(f"{file}: {fault}")
     with database(settings) as engine:

@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from auth.ports import Representation
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
-from workbench.demo import handbook
+from workbench.demo import directory, handbook
 from workbench.demo.ehr import pages as ehr
 from workbench.demo.ehr.switches import Switches
 from workbench.demo.world import FOLDER, World, WorldPerson, load
@@ -43,6 +43,8 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
             software=SOFTWARE,
             visits=visits,
             persons=persons if visits else [],
+            providers=directory.providers(settings, world),
+            directory=directory.ADDRESS,
             documentation=handbook.HOME if handbook.available() else "",
         )
         return HTMLResponse(page, headers=HEADERS)
@@ -63,6 +65,7 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
         Route("/demo/start.css", style),
         Route("/static/{provider}/logo.svg", logo),
         Mount("/idp", idp.app),
+        *directory.routes(settings, world, switches),
     ]
     if handbook.available():
         found += handbook.routes(pages, HEADERS)

@@ -112,7 +112,8 @@ class PageWalk:
         # A person looks for their own name among the choices; on pages without it nothing is changed.
         mine = next((one for one in form.choices if one.label.startswith(self._person)), None)
         if mine is None and any(one.kind == "radio" for one in form.choices):
-            raise VisitError(f"{self._person} is not on the page {title!r}")
+            there = "; ".join(one.label for one in form.choices if one.kind == "radio")
+            raise VisitError(f"{self._person} is not on the page {title!r}; on it are: {there}"[:500])
         start = time.perf_counter()
         url = urljoin(str(page.url), form.action)
         origin = {"Origin": _origin(str(page.url))}

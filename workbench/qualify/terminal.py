@@ -75,7 +75,11 @@ def _tell(result: ScriptResult, progress: Progress) -> None:
 
 def summarise(console: Console, results: Sequence[SetResult], notes: Sequence[str]) -> None:
     """The counts per set, what was left out, and notes on how it was checked."""
-    table = Table("set", *(status.value for status in Status), "seconds")
+    # Without frames, so that the counts fit beside the title in a terminal of 80 columns.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("set", overflow="fold")
+    for column in (*(status.value for status in Status), "seconds"):
+        table.add_column(column, justify="right", overflow="fold")
     for result in results:
         seconds = sum(script.seconds for script in result.scripts)
         table.add_row(result.title, *(str(result.count(status) or "") for status in Status), f"{seconds:.1f}")
