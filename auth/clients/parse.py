@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -62,9 +63,10 @@ def parse(kind: ListKind, data: bytes) -> AnyList:
     root = _tree(kind, data)
     release = _release(kind, root)
     _strip_attributes(kind, root)
-    schema = _schema(kind, release)
-    if not schema.validate(root):
-        raise ListError(kind, _complaint(schema))
+    with _one_at_a_time:
+        schema = _schema(kind, release)
+        if not schema.validate(root):
+            raise ListError(kind, _complaint(schema))
     return _READERS[kind](_Reader(kind, release), root)
 
 
@@ -122,6 +124,11 @@ def _strip_attributes(kind: ListKind, root: etree._Element) -> None:
     for element in root.iter(etree.Element):
         if element.attrib:
             raise ListError(kind, f"an attribute at {_short(etree.QName(element).localname)} is not allowed")
+
+
+_one_at_a_time = Lock()
+"""libxml2 sets up its schema types at the first schema, without a lock of its own: two threads at once crash it.
+A schema also keeps the errors of its last document, so checking and asking what was wrong belong together."""
 
 
 @cache

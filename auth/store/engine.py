@@ -1,5 +1,7 @@
 """Engines with the settings that the store relies on."""
 
+import os
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -10,10 +12,24 @@ def engine_for(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            url, pool_size=10, max_overflow=10, pool_timeout=2, pool_pre_ping=True, hide_parameters=True
+        )
     engine = create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
     prepare_sqlite(engine)
+    if engine.url.database not in (None, "", ":memory:"):
+
+        @event.listens_for(engine, "do_connect")
+        def _on_do_connect(_dialect: Any, _record: Any, _arguments: Any, _parameters: Any) -> None:
+            _make_private(str(engine.url.database))
+
     return engine
+
+
+def _make_private(path: str) -> None:
+    """Make a database file that only its owner can read; the files that SQLite lays beside it take over its mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def prepare_sqlite(engine: Engine) -> None:

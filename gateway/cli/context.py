@@ -9,11 +9,12 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.settings import Settings, SettingsError, load
-from gateway.store.engine import open_engine
+from gateway.store.engine import open_engine, store_file
+from gateway.store.schema import audit_record, resource
 from gateway.testmode import Workbench, completed, installed
 
 P = ParamSpec("P")
@@ -69,15 +70,46 @@ def as_served(settings: Settings, *, everything: bool = True) -> Settings:
     return completed(settings, bench(settings), everything=everything)
 
 
+class UnknownSchema(Exception):
+    """The database has a schema that this release does not know; the text says which."""
+
+
+def needs_store(settings: Settings) -> None:
+    """End the command when the file of the store is not there: an empty one would pass for one without records.
+
+    Raises ValueError for a setting that is no database.
+    """
+    file = store_file(settings.database_url)
+    if file is not None and not file.is_file():
+        fail(f"database: there is no store at {file}; 'gateway db upgrade' makes one")
+
+
+def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
+    """End the command when neither the configuration nor the store knows a provider: a typing error, not no records.
+
+    The store is asked too, since the records of a provider that has left stay.
+    """
+    known = as_served(settings, everything=False).providers
+    if not name or name in known:
+        return
+    tables = (audit_record, resource)
+    if not any(stored.execute(select(one.c.provider).where(one.c.provider == name).limit(1)).first() for one in tables):
+        fail(f"unknown provider {name}; known are {', '.join(sorted(known)) or 'none'}")
+
+
 @contextmanager
-def database(settings: Settings) -> Iterator[Engine]:
-    """The database of the settings; a database that does not answer ends the command."""
+def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
+    """The database of the settings; one that is not there (unless `create`) or does not answer ends the command."""
     try:
+        if not create:
+            needs_store(settings)
         engine = open_engine(settings.database_url)
     except ValueError as fault:
         fail(str(fault))
     try:
         yield engine
+    except UnknownSchema as fault:
+        fail(f"database: {fault}")
     except SQLAlchemyError as fault:
         original = str(getattr(fault, "orig", fault)).strip().splitlines()
         fail(f"database: {original[0] if original else type(fault).__name__}; was 'gateway db upgrade' run?")

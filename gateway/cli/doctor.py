@@ -25,7 +25,7 @@ from gateway.cli.context import FINDINGS, as_served, console, listing, with_sett
 from gateway.cli.db import SCRIPTS
 from gateway.collect.pipeline import sources_of
 from gateway.settings import Settings, refusals
-from gateway.store.engine import open_engine, reading
+from gateway.store.engine import open_engine, reading, store_file
 from gateway.testmode import NO_PROVIDERS
 from profiles.standards.load import catalogue
 
@@ -59,9 +59,13 @@ def examine(settings: Settings) -> Iterator[PreflightLine]:
 
 def _database(settings: Settings) -> Iterator[PreflightLine]:
     try:
+        file = store_file(settings.database_url)
         engine = open_engine(settings.database_url)
     except ValueError as fault:
         yield PreflightLine("database", "error", str(fault))
+        return
+    if file is not None and not file.is_file():
+        yield PreflightLine("database", "error", f"there is no store at {file}: gateway db upgrade")
         return
     try:
         current, wanted = _revisions(engine)

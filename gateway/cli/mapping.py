@@ -172,6 +172,8 @@ def _functions() -> Iterator[dict[str, str]]:
 
 def _source(settings: Settings, provider: str | None, source: str | None) -> tuple[str, SqlSettings]:
     """The one SQL source that is meant; ends the command when there is none or more than one."""
+    if provider and provider not in settings.providers:
+        fail(f"unknown provider {provider}; known are {', '.join(sorted(settings.providers)) or 'none'}")
     found = [
         (name, raw)
         for name, one in settings.providers.items()

@@ -9,7 +9,17 @@ from typing import Any
 import click
 from sqlalchemy import Connection, inspect
 
-from gateway.cli.context import FINDINGS, as_served, bench, console, database, errors, fail, with_settings
+from gateway.cli.context import (
+    FINDINGS,
+    as_served,
+    bench,
+    console,
+    database,
+    errors,
+    fail,
+    needs_provider,
+    with_settings,
+)
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -68,7 +78,7 @@ def quality(
         fail(f"unknown standard {standard}; see 'gateway standards list'")
     choice = Choice(provider, source, None, _day(first), _day(last))
     request = Request(now(), lang, standard, choice, settings.package_cache)
-    with store(settings) as connection:
+    with store(settings, provider) as connection:
         if not has_figures(connection):
             text = words(lang, "quality")
             show(
@@ -86,9 +96,13 @@ def quality(
 
 
 @contextmanager
-def store(settings: Settings) -> Iterator[Connection]:
-    """A reading connection to the database of the settings; in test mode without any, to the newest store there is."""
+def store(settings: Settings, provider: str) -> Iterator[Connection]:
+    """A reading connection to the database of the settings; in test mode without any, to the newest store there is.
+
+    An unknown provider ends the command.
+    """
     with database(_newest(settings)) as engine, reading(engine).connect() as connection:
+        needs_provider(settings, provider, connection)
         yield connection
 
 
@@ -159,7 +173,7 @@ def usage(
 ) -> None:
     """What is used: requests, persons, empty answers, documents opened, success by step. From the access trail."""
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
-    with store(settings) as connection:
+    with store(settings, provider) as connection:
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "usage")
             show(
@@ -194,7 +208,7 @@ def evidence(
     Exit code 1 when the trail does not fit its own chain.
     """
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
-    with store(settings) as connection:
+    with store(settings, provider) as connection:
         if not inspect(connection).has_table(audit_record.name):
             text = words(lang, "evidence")
             nothing = [words(lang, "usage")["empty"]]

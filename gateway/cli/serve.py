@@ -11,7 +11,7 @@ from adapters.port import AdapterMisconfigured
 from auth.clients.open import NoSource
 from auth.peer.listeners import server
 from gateway.app import create_app
-from gateway.cli.context import bench, database, fail, with_settings
+from gateway.cli.context import bench, database, fail, needs_store, with_settings
 from gateway.cli.db import upgrade
 from gateway.intake import listener
 from gateway.intake.login import LoginFault
@@ -84,8 +84,10 @@ def prepare(settings: Settings, level: int) -> None:
         fail("\n".join(f"refused: {line}" for line in found))
     configure(level)
     if settings.mode == "test":
-        with database(settings) as engine:
+        with database(settings, create=True) as engine:
             upgrade(engine)
+    else:
+        needs_store(settings)
 
 
 def _settle() -> None:

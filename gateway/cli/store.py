@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from auth.crypto import SealError
 from gateway.cli.access import deliver, opened
-from gateway.cli.context import FINDINGS, console, database, fail, with_settings
+from gateway.cli.context import FINDINGS, console, database, fail, needs_provider, with_settings
 from gateway.settings import Settings
 from gateway.store import history, outbox
 from gateway.store.engine import reading
@@ -39,6 +39,8 @@ def history_command(
     """
     whose = (provider, FhirVersion.of(fhir), _key(reference))
     with database(settings) as engine:
+        with reading(engine).connect() as connection:
+            needs_provider(settings, provider, connection)
         if number is not None:
             data, person = _opened(engine, settings, whose, number, content)
             about = {"provider": provider, "person": person, "resources": ((whose[2][0], 1),)}

@@ -32,6 +32,13 @@ def open_engine(text: str) -> Engine:
     return engine
 
 
+def store_file(text: str) -> Path | None:
+    """The file of an SQLite setting; None for another database. ValueError as `database_url`."""
+    url = database_url(text)
+    file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if file else None
+
+
 def _enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 

@@ -36,7 +36,7 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
     if "database_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"database_url": workbench.store})
     today = datetime.now(UTC).date()
-    with database(settings) as engine:
+    with database(settings, create=True) as engine:
         upgrade(engine)
         world = seed(engine, settings, today, division(), PUSHING)
     asyncio.run(push(settings, world))
