@@ -116,7 +116,7 @@ class Bulk:
             digest=_digest(jsonio.canonical(resource)),
             releases=mask_of(item.versions),
             whose=whose,
-            kind=OWN if whose else _kind(resource),
+            kind=OWN if whose and type_ != "Patient" else _kind(resource),
             context=_context(resource, targets),
             links=targets,
             urls=msgspec.json.encode(urls) if urls else b"",
