@@ -199,7 +199,7 @@ class _Read:
         urls = {url: (key[0], key[1]) for url, key in msgspec.json.decode(place.urls).items()} if place.urls else {}
         return Task(
             "PUT", *place.key, resource, self.content, place.format, urls=urls, origin=place.origin,
-            patient=place.group if place.found else "", second=place.second,
+            patient=place.group if place.found else "", second=place.second, apart=place.apart,
         )  # fmt: skip
 
 

@@ -141,7 +141,8 @@ ORDER = (
 )
 NEXT = (
     "SELECT c.type, c.id, c.release, i.origin, f.folder, f.name, i.start, i.length, i.format, i.raw, i.urls, i.sealed,"
-    " c.grp, c.found, i.mask = 3 AND c.release = 2 FROM turn t"
+    " c.grp, c.found, i.mask = 3 AND c.release = 2, c.ctype IS NOT NULL AND EXISTS (SELECT 1 FROM copy p"
+    " WHERE p.type = 'Patient' AND p.id = c.whose AND p.release = c.release AND p.kind = 'numbered') FROM turn t"
     " JOIN copy c ON c.pk = t.copy JOIN item i ON i.pk = c.item"
     " JOIN file f ON f.pk = i.file ORDER BY t.pk"
 )

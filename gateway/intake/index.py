@@ -75,6 +75,8 @@ class IndexPlace:
     """Whether ``group`` follows from what points at it, or what it points at, and not from itself."""
     second: bool
     """Whether it is there in the other release as well, and had its turn there."""
+    apart: bool
+    """Whether it names a person who has a record of their own in this import, whoever's episode it names besides."""
 
 
 class ImportIndex:
@@ -190,13 +192,14 @@ class ImportIndex:
 
 
 def _place(
-    row: tuple[str, str, int, str, str, str, int, int, str, bytes, bytes, bytes | None, str, int, int],
+    row: tuple[str, str, int, str, str, str, int, int, str, bytes, bytes, bytes | None, str, int, int, int],
 ) -> IndexPlace:
-    type_, id_, release, origin, folder, name, start, length, format_, raw, urls, sealed, group, found, second = row
+    type_, id_, release, origin, folder, name, start, length, format_ = row[:9]
+    raw, urls, sealed, group, found, second, apart = row[9:]
     group = "" if group.startswith("?") else group
     file = Path(folder, name)
     return IndexPlace((type_, id_), VERSIONS[release], origin, file, start, length, format_, raw, urls, sealed, group,
-                 bool(found), bool(second))  # fmt: skip
+                 bool(found), bool(second), bool(apart))  # fmt: skip
 
 
 def _pieces(group: Iterable[IndexPlace], most: int, most_bytes: int) -> Iterator[list[IndexPlace]]:

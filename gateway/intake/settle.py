@@ -175,7 +175,8 @@ class Settling:
         tokens: Mapping[Key, frozenset[str]],
     ) -> bool:
         """Place all items and make the changes that are not there yet; True when one was refused on the way."""
-        placement = place(items.values(), self._stored, self.hints, numbers.get)
+        apart = frozenset(task.key for task in self.draft.tasks if task.apart)
+        placement = place(items.values(), self._stored, self.hints, numbers.get, apart)
         by_key = {task.key: task for task in self.draft.tasks}
         any_refused = False
         for key in list(items):

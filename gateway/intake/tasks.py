@@ -49,6 +49,8 @@ class Task:
     """Whose it is, as who sends it says: places what nothing else places, and is never believed against a reference."""
     second: bool = False
     """Whether it is the same resource once more, for another FHIR release."""
+    apart: bool = False
+    """Whether it names a person with a record of their own: an episode of somebody else does not take it away."""
     origin: str = ""
     """Where it was read, for people: a file and a line."""
     refused: Refusal | None = None

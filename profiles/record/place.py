@@ -3,7 +3,7 @@
 A resource whose patient cannot be found is refused: a gateway that guesses here shows one patient another's data.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -38,14 +38,17 @@ def place(
     stored: Stored = lambda _key: None,
     hints: Mapping[Key, str] | None = None,
     number: Callable[[str], str | None] = lambda _patient: None,
+    apart: Container[Key] = frozenset(),
 ) -> Placement:
     """Place resources that come together.
 
     ``hints`` names a patient for resources that nothing else places: who sent them knows. A hint never takes a
     resource away from the patient that it names itself. ``number`` gives the BSN of a patient id that is known by
-    other means than its own resource. Returns a Placement; every resource is in exactly one of its two mappings.
+    other means than its own resource. ``apart`` are resources that name a person of whom it is known that they have a
+    record of their own, even when that person is not here: nobody else's episode gets them. Returns a Placement; every
+    resource is in exactly one of its two mappings.
     """
-    return _Placing({key_of(resource): resource for resource in resources}, stored, hints or {}, number).run()
+    return _Placing({key_of(resource): resource for resource in resources}, stored, hints or {}, number, apart).run()
 
 
 class _Placing:
@@ -57,11 +60,13 @@ class _Placing:
         stored: Stored,
         hints: Mapping[Key, str],
         number: Callable[[str], str | None],
+        apart: Container[Key],
     ) -> None:
         self.given = given
         self.stored = stored
         self.hints = hints
         self.number = number
+        self.apart = apart
         self.targets = {key: list(links(resource)) for key, resource in given.items()}
         self.patients: dict[Key, str] = {}
         self.refused: dict[Key, str] = {}
@@ -100,6 +105,8 @@ class _Placing:
     def _owner(self, key: Key, resource: Resource) -> str | None:
         """The patient whose a resource is. Raises ValueError with the reason when that cannot be told."""
         own = self._named(key, resource)
+        if own is not None and key in self.apart:
+            return own
         if own is not None and key[0] != "Patient" and self._is_known(own) and self._number(own) is not None:
             return own  # A person with a record of their own, whoever's episode it was recorded in.
         return self._in_context(resource) or own

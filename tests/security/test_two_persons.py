@@ -409,3 +409,28 @@ def test_the_table_of_elements_is_not_empty() -> None:
     assert {"Observation.note.authorReference", "Condition.extension.valueReference", "Patient.link.other"} <= names
     assert "Condition.subject" not in names
     assert len(names) > 2_000
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_who_is_kept_out_of_an_import_takes_along_what_is_theirs(turned: bool, tmp_path: Path) -> None:
+    """Bram is there twice, differently, so nobody knows who he is: what names him goes to nobody's episode."""
+    version = FhirVersion.STU3
+    weight = owned(version, "Observation", "w", "bram", context={"reference": "EpisodeOfCare/e"})
+    other = {**patient("bram", BRAM, THEIRS), "gender": "other"}
+    every = [
+        patient("anna", ANNA, MINE), owned(version, "EpisodeOfCare", "e", "anna"), weight,
+        patient("bram", BRAM, THEIRS), other,
+    ]  # fmt: skip
+    (tmp_path / "all.ndjson").write_text("\n".join(map(json.dumps, reversed(every) if turned else every)))
+    with database("sqlite", tmp_path) as url:
+        environment = {"GATEWAY_DATABASE_URL": url, "GATEWAY_MODE": "test"}
+        assert CliRunner().invoke(cli, ["db", "upgrade"], env=environment).exit_code == 0
+        arguments = ["import", str(tmp_path / "all.ndjson"), "--provider", PROVIDER, "--fhir", version.value]
+        done = CliRunner().invoke(cli, arguments, env=environment)
+        assert done.exit_code == 1
+        assert "refers to Patient/bram" in done.output
+        engine = open_engine(url)
+        with engine.connect() as connection:
+            owners = {row.id: row.patient_id for row in connection.execute(select(table.c.id, table.c.patient_id))}
+        engine.dispose()
+    assert owners == {"anna": "anna", "e": "anna"}
