@@ -1,6 +1,7 @@
 """gateway explain: why a search finds what it finds, or nothing, for one person."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -35,8 +36,8 @@ def explain(settings: Settings, address: str, patient: str | None) -> None:
     it is recorded in the access trail. Counts and names are shown, no data. Exit code 1 when nothing was found.
     """
     settings = as_served(settings)
-    bsn = "" if patient else str(click.prompt("BSN", hide_input=True, err=True)).strip()
-    if bsn and not valid_bsn(bsn):
+    bsn = "" if patient else _bsn()
+    if not patient and not valid_bsn(bsn):
         fail("this is not a BSN")
     try:
         why = asyncio.run(_why(settings, address, bsn, patient))
@@ -46,6 +47,12 @@ def explain(settings: Settings, address: str, patient: str | None) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not why.matches:
         raise SystemExit(1)
+
+
+def _bsn() -> str:
+    """Never an argument: the arguments of a process are for all to see."""
+    asked = click.prompt("BSN", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    return str(asked).strip()
 
 
 async def _why(settings: Settings, address: str, bsn: str, patient: str | None) -> Explanation:

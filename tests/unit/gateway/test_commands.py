@@ -163,4 +163,4 @@ def test_doctor_says_what_is_wrong(shell: Shell) -> None:
     assert shell.run("doctor").exit_code == 0
     empty = shell.run("doctor", GATEWAY_DATABASE_URL=f"sqlite:///{shell.folder}/other.db")
     assert empty.exit_code == 1
-    assert "gateway db upgrade" in empty.output.replace("\n", " ")
+    assert "gateway db upgrade" in " ".join(empty.output.split())
