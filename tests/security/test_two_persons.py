@@ -318,8 +318,12 @@ def test_an_import_takes_no_word_of_another_person(version: FhirVersion, tmp_pat
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_an_import_does_not_give_his_data_to_whose_episode_they_name(turned: bool, tmp_path: Path) -> None:
-    """A slip in the EHR: what was measured at Bram stands in Anna's episode. Whoever comes first in the file."""
+def test_an_import_does_not_give_his_data_to_whose_episode_they_name(
+    turned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in the EHR: what was measured at Bram stands in Anna's episode. Whoever comes first in the file, and when
+    they are not seen together: the batches of a large import are of three resources here."""
+    monkeypatch.setattr("gateway.intake.bulk.BATCH", 3)
     version = FhirVersion.STU3
     weight = owned(version, "Observation", "w", "bram", context={"reference": "EpisodeOfCare/e"})
     every = [
