@@ -21,6 +21,7 @@ from auth.pages.catalogue import choose_language
 from auth.pages.contexts import FaultPage
 from auth.pages.presenter import Presenter
 from auth.parts import Parts
+from auth.ports import StoreSilent
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,9 @@ class PageGuard:
             return self.fault(request, turn, "ERR-19", "_session")
         except VisitStopped as error:
             turn.content = error.content
+            return self.fault(request, turn, "ERR-18", "_busy")
+        except StoreSilent as fault:
+            log.error("the store does not answer a page: %s", type(fault.__cause__).__name__)
             return self.fault(request, turn, "ERR-18", "_busy")
         except Exception:
             # The number on the page is the one in our log, and the client's own where the visit has it (LOG-07).
