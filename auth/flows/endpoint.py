@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from auth.bearer import PeerRefused, admitted
@@ -133,10 +133,13 @@ class Ids:
 async def _read(request: Request, limit: int) -> Parameters:
     """The parameters from the form body, or from the query when the body is empty (TOKEN-01). Raises ParameterError."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise ParameterError("too long")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ParameterError("too long")
+    except ClientDisconnect:
+        raise ParameterError("the client went away") from None
     query: bytes = request.scope["query_string"]
     if not body:
         return Parameters.read(query, limit)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from auth.errors import REFUSALS, Channel
@@ -78,10 +78,13 @@ class PageGuard:
 
     async def _read_form(self, request: Request) -> Parameters | None:
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.parts.settings.max_body:
-                return None
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self.parts.settings.max_body:
+                    return None
+        except ClientDisconnect:
+            return None
         try:
             form = Parameters.read(body, self.parts.settings.max_body)
         except ParameterError:
