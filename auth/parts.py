@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from auth.crypto import KeyRing, Pseudonyms
 from auth.events import Event, EventType
 from auth.login.port import Login
-from auth.ports import Host, Lists, PeerOf, Person, Providers
+from auth.ports import Host, Lists, PeerOf, Person, Providers, StoreSilent
 from auth.settings import AuthSettings
 from auth.store.rows import milliseconds
 from auth.store.store import Store
@@ -20,6 +23,9 @@ from auth.store.store import Store
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+STORE_SECONDS = 4.0
+"""Longest time that a client waits for our own store, with the wait for a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,18 @@ class Parts:
     """Which texts the pages show, for the consent register (CONS-01)."""
 
     async def run(self, work: Callable[..., T], *args: Any, patient: bool = False) -> T:
-        """Run blocking work in a worker thread; `patient` work waits for others and has threads of its own."""
+        """Run blocking work in a worker thread; `patient` work waits for others and has threads of its own.
+
+        Raises StoreSilent when the store does not answer: the rest of the work is then left to its thread.
+        """
         limiter = self.patient_threads if patient else self.threads
-        return await anyio.to_thread.run_sync(functools.partial(work, *args), limiter=limiter)
+        try:
+            with anyio.fail_after(None if patient else STORE_SECONDS):
+                return await anyio.to_thread.run_sync(
+                    functools.partial(work, *args), limiter=limiter, abandon_on_cancel=not patient
+                )
+        except (OperationalError, InterfaceError, PoolTimeout, TimeoutError) as fault:
+            raise StoreSilent from fault
 
     def now(self) -> int:
         """The moment in milliseconds, as it is stored."""

@@ -227,6 +227,10 @@ class AccessEntry:
     """Pseudonym of the representative, when somebody acted for the person. Compared on the page, never shown."""
 
 
+class StoreSilent(Exception):
+    """A store did not answer in time, or cannot be written now: 503, and the client may try again."""
+
+
 class Host(Protocol):
     """What the gateway does for the authorization server."""
 

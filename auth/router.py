@@ -94,7 +94,7 @@ class AuthApp:
         """
         while True:
             try:
-                await self.parts.run(self.purge)
+                await self.parts.run(self.purge, patient=True)
             except Exception:
                 log.exception("housekeeping failed")
             await anyio.sleep(every.total_seconds())

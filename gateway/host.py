@@ -10,10 +10,11 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from auth.events import Event
-from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider
+from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider, StoreSilent
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
 from gateway.store.engine import reading
+from gateway.store.reader import StoreUnavailable
 from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
 
@@ -32,13 +33,19 @@ class GatewayHost:
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
         """The services that can be delivered for the person (AVL-01, AVL-05)."""
-        return await self._availabilities.of(provider, person, services)
+        try:
+            return await self._availabilities.of(provider, person, services)
+        except StoreUnavailable as fault:
+            raise StoreSilent from fault
 
     async def receivability(
         self, provider: Provider, person: Person, services: frozenset[str], actor: Person | None
     ) -> Available:
         """A person who is known here may share (AVL-07)."""
-        known = await self._availabilities.relation(provider, person)
+        try:
+            known = await self._availabilities.relation(provider, person)
+        except StoreUnavailable as fault:
+            raise StoreSilent from fault
         if known.relation:
             return Available(services, None, known.birth_date)
         return Available(frozenset(), AbsenceReason.NO_RELATION)

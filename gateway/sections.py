@@ -29,7 +29,10 @@ class RequestLimits(SettingsSection):
     query_bytes: int = Field(8_000, ge=500, description="longest accepted query string")
     deadline_seconds: float = Field(3.5, gt=0, le=60, description="time that live sources have for an answer")
     snapshot_seconds: float = Field(900.0, ge=0, le=900, description="how long one token's answers of sources are kept")
-    audit_seconds: float = Field(5.0, gt=0, le=60, description="time for the audit record to become durable")
+    database_seconds: float = Field(
+        2.0, ge=0.5, le=60, description="time that the database has for a connection, a lock or a statement"
+    )
+    audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
 class ResourceServer(SettingsSection):

@@ -41,7 +41,7 @@ from gateway.intake.admin import Desk
 from gateway.intake.admin import application as admin
 from gateway.intake.hl7v2.server import MllpListener
 from gateway.intake.http import Listener, application
-from gateway.intake.listener import IntakeParts, guarded, impatient
+from gateway.intake.listener import IntakeParts, guarded
 from gateway.intake.login import Logins
 from gateway.intake.release import Releases
 from gateway.intake.work import Intake
@@ -56,6 +56,7 @@ from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
+from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from profiles.fhir.version import FhirVersion
@@ -175,7 +176,8 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
 
     ``around`` is put around every source's adapter. Raises SettingsError when the login bridge's files cannot be used.
     """
-    engine, reader = open_engine(settings.database_url), open_reader(settings.database_url)
+    seconds = settings.limits.database_seconds
+    engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
     registry = Registry(settings.providers)
     lists, puller = open_lists(
         settings.lists,
@@ -214,7 +216,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
     """
     section = settings.intake
-    engine = impatient(open_engine(settings.database_url))
+    engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
     pseudonyms, ring = keys_of(settings)
     recorder, trail = open_recorder(engine, settings), open_trail(engine, settings)
     counting, leaving = recorder.gate.counting, Leaving(settings.resource_server.narrative)

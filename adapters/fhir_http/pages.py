@@ -43,7 +43,8 @@ class CollectedPages:
             return
         kind, given = resource["resourceType"], resource.get("id")
         if kind == "OperationOutcome":
-            self._outcome(resource, what)
+            if not_whole(resource):
+                self.gaps.append(Gap(what, Reason.SOURCE_DOWN, "the source says that its answer is not complete"))
             return
         if not isinstance(given, str) or not given:
             self.unreadable += 1
@@ -59,28 +60,34 @@ class CollectedPages:
             text = "the source sent two different records under one id; neither is delivered"
             self.gaps.append(Gap(name, Reason.INVALID_BLOCKED, text))
 
-    def _outcome(self, outcome: Resource, what: str) -> None:
-        """An outcome among the entries says that the answer is not whole: by an error, or by a code that means so."""
-        issues = outcome.get("issue")
-        found = any(
-            isinstance(issue, dict) and (issue.get("severity") in GRAVE or issue.get("code") in NOT_WHOLE)
-            for issue in (issues if isinstance(issues, list) else ())
-        )
-        if found:
-            self.gaps.append(Gap(what, Reason.SOURCE_DOWN, "the source says that its answer is not complete"))
-
 
 GRAVE = frozenset({"error", "fatal"})
 NOT_WHOLE = frozenset({"transient", "timeout", "throttled", "incomplete"})
 """Issue severities and codes with which a source says that a part is missing; the codes also as a warning."""
 
 
+def not_whole(resource: Resource) -> bool:
+    """Whether this is an outcome that says that an answer is not whole: by an error, or by a code that means so."""
+    issues = resource.get("issue") if resource.get("resourceType") == "OperationOutcome" else None
+    return any(
+        isinstance(issue, dict) and (issue.get("severity") in GRAVE or issue.get("code") in NOT_WHOLE)
+        for issue in (issues if isinstance(issues, list) else ())
+    )
+
+
 def entries(bundle: Resource) -> Iterator[Any]:
-    """The resources of a Bundle's entries, whatever they are."""
-    found = bundle.get("entry")
-    for entry in found if isinstance(found, list) else ():
-        if isinstance(entry, dict) and ("resource" in entry or "search" in entry or "fullUrl" in entry):
-            yield entry.get("resource")
+    """The resources of a Bundle's entries, whatever they are; None for an entry without: that is a part not told.
+
+    Raises `AdapterGarbage` for entries that are no list, and for a Bundle that counts matches and shows none of them.
+    """
+    found = bundle.get("entry", [])
+    if not isinstance(found, list):
+        raise AdapterGarbage("the entries of the source's Bundle are no list")
+    total = bundle.get("total")
+    if not found and isinstance(total, int) and total > 0 and next_link(bundle) is None:
+        raise AdapterGarbage("the source counts what it found and sends none of it")
+    for entry in found:
+        yield entry.get("resource") if isinstance(entry, dict) else None
 
 
 def next_link(bundle: Resource) -> str | None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
 
-from adapters.fhir_http.pages import entries
+from adapters.fhir_http.pages import entries, not_whole
 from adapters.fhir_http.wire import Budget, Wire
 from adapters.port import AdapterDown, AdapterGarbage, AdapterRefused, Bsn, PatientKey, WrongPatient
 from profiles.fhir.tree import Resource
@@ -80,7 +80,11 @@ def read_patients(bundle: Resource, bsn: Bsn, system: str) -> KnownPatient:
     ids: set[str] = set()
     born: set[date] = set()
     for resource in entries(bundle):
-        if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
+        if not isinstance(resource, dict):
+            raise AdapterGarbage("the source gave an entry without a patient")
+        if not_whole(resource):
+            raise AdapterDown("the source says that its answer is not complete")
+        if resource.get("resourceType") != "Patient":
             continue
         if not _carries(resource, bsn, system):
             raise WrongPatient("the source answered with data of another patient", cause="patient lookup")

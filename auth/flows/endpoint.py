@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from auth.bearer import PeerRefused, admitted
@@ -14,6 +14,7 @@ from auth.flows.authorize import CORRELATION_ID, REQUEST_ID
 from auth.flows.parameters import ParameterError, Parameters, is_uuid
 from auth.flows.server import EndpointAnswer, EndpointCall, MedMijServer
 from auth.parts import Parts
+from auth.ports import StoreSilent
 from auth.store.rows import Code
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class BackChannel:
         ids = Ids(request, _ANSWERED[event])
         try:
             return await self._handled(request, ids, event, handle)
+        except StoreSilent as fault:
+            log.error("the store does not answer %s: %s", request.url.path, type(fault.__cause__).__name__)
+            return self._sent(EndpointAnswer(503, _body("ERR-31b")), ids, {})
         except Exception:
             log.exception("internal error at %s, trace %s", request.url.path, ids.correlation_id)
             return self._sent(EndpointAnswer(500, _body("ERR-31a")), ids, {})
@@ -129,10 +133,13 @@ class Ids:
 async def _read(request: Request, limit: int) -> Parameters:
     """The parameters from the form body, or from the query when the body is empty (TOKEN-01). Raises ParameterError."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise ParameterError("too long")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ParameterError("too long")
+    except ClientDisconnect:
+        raise ParameterError("the client went away") from None
     query: bytes = request.scope["query_string"]
     if not body:
         return Parameters.read(query, limit)

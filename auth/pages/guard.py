@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from auth.errors import REFUSALS, Channel
@@ -21,6 +21,7 @@ from auth.pages.catalogue import choose_language
 from auth.pages.contexts import FaultPage
 from auth.pages.presenter import Presenter
 from auth.parts import Parts
+from auth.ports import StoreSilent
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,13 @@ class PageGuard:
 
     async def _read_form(self, request: Request) -> Parameters | None:
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.parts.settings.max_body:
-                return None
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self.parts.settings.max_body:
+                    return None
+        except ClientDisconnect:
+            return None
         try:
             form = Parameters.read(body, self.parts.settings.max_body)
         except ParameterError:
@@ -97,6 +101,9 @@ class PageGuard:
             return self.fault(request, turn, "ERR-19", "_session")
         except VisitStopped as error:
             turn.content = error.content
+            return self.fault(request, turn, "ERR-18", "_busy")
+        except StoreSilent as fault:
+            log.error("the store does not answer a page: %s", type(fault.__cause__).__name__)
             return self.fault(request, turn, "ERR-18", "_busy")
         except Exception:
             # The number on the page is the one in our log, and the client's own where the visit has it (LOG-07).

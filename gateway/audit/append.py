@@ -21,6 +21,9 @@ Row = tuple[str, int, datetime, str, str, bytes, bytes]
 PAUSE = 2.0
 """Seconds without work after which a connection is not trusted any more."""
 
+CLOSED_SECONDS = 0.5
+"""A connection that is closed says so at once; what takes longer is a database that does not answer."""
+
 _COLUMNS = "chain, sequence, at, person, provider, record, mac"
 _SQLITE = f"INSERT INTO audit_record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
 _POSTGRES = f"""INSERT INTO audit_record ({_COLUMNS}) SELECT * FROM unnest(%s::text[], %s::int[], %s::timestamptz[],
@@ -40,7 +43,20 @@ class Appending:
         self._used = 0.0
 
     def __call__(self, rows: Sequence[Row]) -> None:
-        """Make the rows durable. Raises NotAppended."""
+        """Make the rows durable. Raises NotAppended.
+
+        A connection that was held and turns out to be closed is replaced at once: that says nothing of the database
+        now. Were the rows in it after all, their keys keep them from being there twice.
+        """
+        held, started = self._held is not None, time.monotonic()
+        try:
+            self._append(rows)
+        except NotAppended:
+            if not held or time.monotonic() - started > CLOSED_SECONDS:
+                raise
+            self._append(rows)
+
+    def _append(self, rows: Sequence[Row]) -> None:
         try:
             driver = self._driver()
             if self._engine.dialect.name == "sqlite":

@@ -10,7 +10,7 @@ class Breaker:
     """State of one source. Closed: calls go through. Open: none until ``pause`` seconds have passed. Then one trial."""
 
     failures: int = 3
-    pause: float = 15.0
+    pause: float = 8.0
     clock: Callable[[], float] = time.monotonic
     _row: int = field(default=0, init=False)
     _opened: float | None = field(default=None, init=False)

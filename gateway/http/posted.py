@@ -18,7 +18,7 @@ SEARCH = "/_search"
 async def take_form(progress: Progress, receive: Receive, limit: int) -> None:
     """Turn a posted search into the search that it stands for; leaves every other request as it is.
 
-    Raises Problem: 415 for another content type, 413 for a form longer than ``limit`` bytes.
+    Raises Problem: 415 for another content type, 413 for a form longer than ``limit`` bytes, 400 for half of one.
     """
     exchange, rest = progress.exchange, progress.address.rest
     if exchange.method != "POST" or not rest.endswith(SEARCH):
@@ -40,5 +40,8 @@ async def _body(receive: Receive, limit: int) -> bytes:
         body += bytes(message.get("body", b""))
         if len(body) > limit:
             raise Problem(413, "too-long", f"The parameters are longer than {limit} bytes.")
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            # Nobody hears this; but half a question is not a question.
+            raise Problem(400, "incomplete", "The parameters ended early.")
+        if not message.get("more_body"):
             return body

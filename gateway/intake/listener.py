@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sqlite3
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
@@ -28,8 +26,6 @@ from gateway.quality.recorder import Recorder
 
 log = logging.getLogger("gateway.intake")
 
-BUSY_SECONDS = 4
-"""How long a write waits for another one before the source gets 503."""
 KEEP_SECONDS = 3600.0
 
 
@@ -53,24 +49,6 @@ class IntakeParts:
         await asyncio.to_thread(self.recorder.close)
         await self.trail.close()
         self.engine.dispose()
-
-
-def impatient(engine: Engine) -> Engine:
-    """The engine, with waits that are short enough for a source to be told."""
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-            connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-
-    else:
-
-        @event.listens_for(engine, "do_connect")
-        def _on_do_connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-            parameters["connect_timeout"] = BUSY_SECONDS
-            parameters["options"] = f"-c statement_timeout=30s -c lock_timeout={BUSY_SECONDS}s"
-
-    return engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ PostgreSQL goes through a pool of asynchronous psycopg connections that keep the
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from sqlalchemy import Dialect, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.engine import database_url
+from gateway.store.patience import ImpatientAsyncConnection, parameters
 from gateway.store.queries import Hot
 
 Row = tuple[Any, ...]
@@ -93,28 +95,34 @@ async def prepare_postgres(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 class PostgresReader:
-    """A pool of autocommitting psycopg connections with prepared statements."""
+    """A pool of autocommitting psycopg connections with prepared statements; a read waits `seconds` at most."""
 
-    def __init__(self, conninfo: str, size: int = 8) -> None:
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+    def __init__(self, conninfo: str, size: int = 8, seconds: float = 2.0) -> None:
+        self._seconds = seconds
+        self._pool: AsyncConnectionPool[ImpatientAsyncConnection] = AsyncConnectionPool(
             conninfo,
+            connection_class=ImpatientAsyncConnection,
             min_size=1,
             max_size=size,
             open=False,
-            timeout=3,
+            timeout=seconds,
+            # Given up soon: the next request makes a new one, without the growing pauses between attempts.
+            reconnect_timeout=seconds,
             configure=prepare_postgres,
-            kwargs={"autocommit": True, "prepare_threshold": 0},
+            kwargs={"autocommit": True, "prepare_threshold": 0, **parameters(seconds)},
         )
         self._opened = asyncio.Lock()
 
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """See Reader."""
+        end = time.monotonic() + self._seconds
         try:
             if self._pool.closed:
                 async with self._opened:
                     if self._pool.closed:
                         await self._pool.open()
             async with self._pool.connection() as connection:
+                connection.answer_seconds = max(0.2, end - time.monotonic())
                 text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
                 cursor = await connection.execute(text, parameters, binary=True)
                 return await cursor.fetchall()
@@ -127,9 +135,9 @@ class PostgresReader:
             await self._pool.close()
 
 
-def open_reader(url_text: str) -> Reader:
-    """The reader for a database setting."""
+def open_reader(url_text: str, seconds: float = 2.0) -> Reader:
+    """The reader for a database setting, and how long a read may wait for a database that stays silent."""
     url = database_url(url_text)
     if url.get_backend_name() == "sqlite":
         return SqliteReader(url.database or ":memory:")
-    return PostgresReader(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    return PostgresReader(url.set(drivername="postgresql").render_as_string(hide_password=False), seconds=seconds)
