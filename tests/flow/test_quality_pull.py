@@ -23,7 +23,8 @@ from gateway.store.engine import open_engine
 from gateway.store.schema import quality_count, quality_defect
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.standards.load import catalogue
+from profiles.record.expect import Expectations
+from profiles.standards.load import Catalogue, catalogue
 
 PROBLEM = "http://nictiz.nl/fhir/StructureDefinition/zib-Problem"
 DAY = date(2026, 3, 31)
@@ -68,7 +69,7 @@ def recorder(url: str, tmp_path: Path, *rules: PolicyRule) -> Iterator[Recorder]
 
 
 def deliver(made: Recorder, times: int = 1) -> tuple[Sequence[Held], Sequence[Reason]]:
-    held, _ = held_of(right_and_wrong(), FhirVersion.STU3, lambda *_: (), prefixed=True)
+    held, _ = held_of(right_and_wrong(), FhirVersion.STU3, Expectations(Catalogue({})), prefixed=True)
     kept: Sequence[Held] = ()
     reasons: list[Reason] = []
     for _ in range(times):
@@ -118,7 +119,7 @@ def test_switched_off_nothing_is_validated_or_counted(tmp_path: Path) -> None:
 def test_a_repairing_policy_mends_the_name_of_a_code_system_and_nothing_clinical(tmp_path: Path) -> None:
     coded = {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.96", "code": "13645005", "display": "COPD"}]}
     batch = batch_of(problem("coded", code=coded, clinicalStatus="present"))
-    held, _ = held_of(batch, FhirVersion.STU3, lambda *_: (), prefixed=False)
+    held, _ = held_of(batch, FhirVersion.STU3, Expectations(Catalogue({})), prefixed=False)
     with database("sqlite", tmp_path) as url, recorder(url, tmp_path, PolicyRule(policy=Policy.REPAIR)) as made:
         kept, gaps = asyncio.run(PullGate(made).check("hospital", FhirVersion.STU3, batch, held))
     assert not gaps
@@ -130,7 +131,7 @@ def test_a_repairing_policy_mends_the_name_of_a_code_system_and_nothing_clinical
 def test_a_citizen_number_that_cannot_be_right_is_found_before_it_is_masked(policy: Policy, tmp_path: Path) -> None:
     number = {"system": "http://fhir.nl/fhir/NamingSystem/bsn", "value": "123456789"}
     batch = batch_of({"resourceType": "RelatedPerson", "id": "daughter", "identifier": [number]})
-    held, _ = held_of(batch, FhirVersion.STU3, lambda *_: (), prefixed=True)
+    held, _ = held_of(batch, FhirVersion.STU3, Expectations(Catalogue({})), prefixed=True)
     with database("sqlite", tmp_path) as url:
         with recorder(url, tmp_path, PolicyRule(policy=policy)) as made:
             kept, _ = asyncio.run(PullGate(made).check("hospital", FhirVersion.STU3, batch, held))

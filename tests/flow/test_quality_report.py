@@ -159,16 +159,22 @@ def test_a_choice_narrows_every_section(demo: Run) -> None:
 
 @pytest.mark.parametrize("kind", ["quality", "usage", "evidence"])
 @pytest.mark.parametrize("form", ["text", "json", "html"])
-@pytest.mark.parametrize("migrated", [True, False])
-def test_with_nothing_counted_yet_a_report_says_so(kind: str, form: str, migrated: bool, tmp_path: Path) -> None:
+def test_with_nothing_counted_yet_a_report_says_so(kind: str, form: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.db"
-    if migrated:
-        engine = open_engine(url)
-        upgrade(engine)
-        engine.dispose()
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
     done = runner(url, tmp_path)("report", kind, "--format", form)
     assert done.exit_code == 0, done.output
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["quality", "usage", "evidence"])
+def test_a_report_on_a_store_that_is_not_there_is_no_report_of_nothing(kind: str, tmp_path: Path) -> None:
+    done = runner(f"sqlite:///{tmp_path}/gateway.db", tmp_path)("report", kind)
+    assert done.exit_code == 2
+    assert "there is no store at" in done.output
+    assert not (tmp_path / "gateway.db").exists()
 
 
 def test_use_counts_persons_and_events_apart(demo: Run) -> None:

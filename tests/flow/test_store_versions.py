@@ -99,7 +99,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         for wrong in (("Condition/c9",), ("Patient/p1", "--version", "2")):
             assert run(hospital, "history", *wrong, "--provider", PROVIDER).exit_code == 1
         assert run(hospital, "history", "Patient", "--provider", PROVIDER).exit_code == 2
-        assert run(hospital, "history", "Patient/p1", "--provider", "another").exit_code == 1
+        assert run(hospital, "history", "Patient/p1", "--provider", "another").exit_code == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

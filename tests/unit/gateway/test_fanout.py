@@ -28,6 +28,8 @@ from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.live import held_of, servable, served_id
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
+from profiles.standards.load import catalogue
 
 Answer = Callable[[], Awaitable[list[Resource]]]
 TOKEN = b"digest of the token"
@@ -205,10 +207,10 @@ def test_ids_of_two_sources_do_not_clash_and_references_follow() -> None:
     resources = [condition("c1"), {"resourceType": "Flag", "id": "f", "subject": {"reference": "Patient/p"},
                                    "detail": {"reference": "https://epd.example/fhir/Condition/c1"}}]  # fmt: skip
     batch = Batch("epd", resources, datetime.now(UTC), frozenset({"p"}))
-    held, notes = held_of(batch, FhirVersion.STU3, lambda _resource, _version: ["http://x"], prefixed=True)
+    held, notes = held_of(batch, FhirVersion.STU3, Expectations(catalogue()), prefixed=True)
     assert [one.id for one in held] == ["epd-c1", "epd-f"]
     assert held[1].data["detail"]["reference"] == "Condition/epd-c1"
-    assert held[0].data["meta"]["profile"] == ["http://x"]
+    assert held[0].whole["meta"]["profile"] == ["http://nictiz.nl/fhir/StructureDefinition/zib-Problem"]
     assert resources[0] == condition("c1")
     assert {repair.rule for _, repair in notes} == {"profile-claimed"}
     assert len(served_id("epd", "x" * 64)) <= 64
@@ -216,7 +218,7 @@ def test_ids_of_two_sources_do_not_clash_and_references_follow() -> None:
 
 def test_a_resource_that_cannot_be_written_costs_itself_and_not_the_answer() -> None:
     batch = Batch("epd", [condition("c1"), condition("c2") | {"noSuchElement": 1}], datetime.now(UTC), frozenset({"p"}))
-    held, _ = held_of(batch, FhirVersion.STU3, lambda _resource, _version: (), prefixed=False)
+    held, _ = held_of(batch, FhirVersion.STU3, Expectations(catalogue()), prefixed=False)
     kept, gaps = servable(held)
     assert [one.id for one in kept] == ["c1"]
     assert [gap.reason for gap in gaps] == [Reason.INVALID_BLOCKED]
