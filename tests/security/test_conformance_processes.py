@@ -235,7 +235,7 @@ async def test_consent_withdrawn(house: ProcessHouse) -> None:
     assert await alive(first, token["access_token"])
     landing = await second.browser.get(f"{FRONT}/consents")
     page = await second.log_in(await second.to_login(landing), house.bsn("bram"))
-    ended = await second.submit(page, "end-1")
+    ended = await second.submit(await second.submit(page, "end-1"), "end")
     assert "kan vanaf nu niets meer ophalen" in ended.text
     assert not await alive(first, token["access_token"])
     assert told(await first.refresh(token["refresh_token"])) == GRANT
