@@ -15,7 +15,7 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.bsn import find_bsn
+from profiles.record.bsn import bsns, find_bsn, valid_bsn
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
 from profiles.record.repair import Repair, fill_display, mask_bsn, may_hold_bsn
@@ -208,6 +208,9 @@ class Settling:
         if row is not None and not row.deleted and row.patient_id != patient_id:
             text = f"{task.type}/{task.id} is of another patient; to correct that, delete it and send it again"
             raise refusal(409, "conflict", text, task.place or None)
+        if task.type == "Patient" and len(set(filter(valid_bsn, bsns(resource)))) > 1:
+            text = f"Patient/{task.id} has more than one BSN; which of them is this person's, nobody here can tell"
+            raise refusal(422, "business-rule", text, task.place or "Patient.identifier")
         bsn = self._bsn(task.key, resource)
         if bsn is not None and (numbers.get(task.id, bsn) != bsn or self._other_elsewhere(task.id, bsn)):
             text = f"Patient/{task.id} has another BSN; to correct that, delete the patient's record and send it again"

@@ -13,7 +13,9 @@ from profiles.record.walk import Key, key_of, links
 from profiles.record.whose import (
     OWNERS,
     Naming,
+    contained_numbers,
     contexts,
+    is_shared,
     may_follow,
     mentions,
     naming,
@@ -87,13 +89,22 @@ class _Placing:
                 self.refused[key] = f"refers to Patient/{owner}, which is neither in this import nor in the store"
         self._spread()
         for key in self.given.keys() - self.patients.keys() - self.refused.keys():
-            if OWNERS.may_be_shared(key[0]):
+            if is_shared(self.given[key]):
                 self.patients[key] = ""
             elif key in self.hints:
                 self.patients[key] = self.hints[key]
             else:
                 self.refused[key] = "no patient found: it refers to none, and nothing of a patient refers to it"
+        self._compare_contained()
         return Placement(self.patients, self.refused)
+
+    def _compare_contained(self) -> None:
+        """Whoever a resource went to, however that was found: a contained Patient with another BSN is somebody else."""
+        for key, patient in list(self.patients.items()):
+            numbers = contained_numbers(self.given[key])
+            if numbers and numbers != {self._number(patient)}:
+                del self.patients[key]
+                self.refused[key] = "the number of the patient in it is not that of the patient whose it would become"
 
     def _is_known(self, patient: str) -> bool:
         return ("Patient", patient) in self.given or self.stored(("Patient", patient)) is not None
@@ -124,8 +135,11 @@ class _Placing:
             raise ValueError("refers to more than one patient, and no element says whose record it is")
         owner = next(iter(named), None)
         numbers = {bsn for node in references if (bsn := bsn_of(node.get("identifier"))) is not None}
-        if owner is not None and numbers and (self._number(owner) or next(iter(numbers))) not in numbers:
-            raise ValueError("names one patient by its reference and another by number")
+        # A number that is not known yet may turn out to be another: what came before it would then be another person's.
+        if owner is not None and numbers and self._number(owner) not in numbers:
+            raise ValueError(
+                "names its patient also by number, and that is not known to be the number of the patient it refers to"
+            )
         return owner
 
     def _mentioned(self, resource: Resource) -> set[str]:

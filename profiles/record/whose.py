@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
-from profiles.record.bsn import bsn_of
+from profiles.record.bsn import bsn_of, bsns
 from profiles.record.walk import Key, objects, values
 
 
@@ -77,6 +77,16 @@ def subjects(resource: Resource) -> Iterator[dict[str, Any]]:
     """The references of a resource that say whose it is."""
     for path in OWNERS.elements(str(resource.get("resourceType"))):
         yield from (found for found in values(resource, path) if isinstance(found, dict))
+
+
+def contained_numbers(resource: Resource) -> set[str]:
+    """The BSNs of the contained Patients that the owner elements of a resource point at."""
+    contained = resource.get("contained")
+    if not isinstance(contained, list):
+        return set()
+    named = {node["reference"] for node in subjects(resource) if isinstance(node.get("reference"), str)}
+    people = [one for one in contained if isinstance(one, dict) and one.get("resourceType") == "Patient"]
+    return {number for one in people if f"#{one.get('id')}" in named for number in bsns(one)}
 
 
 def mentions(resource: Resource) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,18 @@ from servers import free_port
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from timing import LONG, START
-from world.intake_house import House, bundle, condition, house, patient, settings_for, source
+from world.intake_house import (
+    BSN,
+    BSN_SYSTEM,
+    OTHER_BSN,
+    House,
+    bundle,
+    condition,
+    house,
+    patient,
+    settings_for,
+    source,
+)
 
 from gateway.cli.db import upgrade
 from gateway.intake.listener import beside
@@ -238,3 +249,21 @@ def test_gateway_serve_runs_the_listener_on_its_own_port_only(tmp_path: Path) ->
         process.terminate()
         code = process.wait(20)
     assert code in (0, -15)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_patient_with_two_bsns_is_nobody(turned: bool, tmp_path: Path) -> None:
+    """An old number beside the right one: whichever stands first, the record is shown to neither."""
+    both = [{"system": BSN_SYSTEM, "value": BSN}, {"system": BSN_SYSTEM, "value": OTHER_BSN}]
+    with house("sqlite", tmp_path) as one:
+        sent = bundle(
+            "batch",
+            ("PUT", "Patient/p1", patient(identifier=both[::-1] if turned else both)),
+            ("PUT", "Condition/c1", condition()),
+        )
+        answer = one.send("POST", "/intake/epd", sent)
+        assert [entry["response"]["status"][:3] for entry in answer.json()["entry"]] == ["422", "422"]
+        assert BSN not in answer.text
+        assert one.stored() == {}
+        again = [both[0], {**both[0], "value": f"{BSN[:4]} {BSN[4:]}"}]
+        assert one.send("PUT", "/intake/epd/Patient/p1", patient(identifier=again)).status_code == 201

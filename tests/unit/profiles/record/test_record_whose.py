@@ -170,3 +170,39 @@ def test_whatever_comes_is_shared_only_when_it_names_nobody(type_: str, subject:
         assert not list(mentions(one))
         assert placed(one) == ""
     Pointer(type_, (Place("subject", True),), ()).filled(subject)
+
+
+CONTAINED: dict[str, Any] = {
+    "resourceType": "Patient",
+    "id": "x",
+    "identifier": [{"system": BSN_SYSTEM, "value": "999990020"}],
+}
+
+
+def test_a_number_that_is_not_known_to_be_hers_waits_until_it_is() -> None:
+    """Her own number may come later, and be another: what came before it would be another person's."""
+    subject = {"reference": "Patient/anna", "identifier": {"system": BSN_SYSTEM, "value": "999990019"}}
+    flag = {"resourceType": "Flag", "id": "f", "subject": subject}
+    assert "by number" in place([ANNA, flag]).refused["Flag", "f"]
+    assert place([ANNA, flag], number=lambda _id: "999990019").patients["Flag", "f"] == "anna"
+
+
+@pytest.mark.parametrize(("type_", "element"), [("Device", "patient"), ("Group", "member"), ("Schedule", "actor")])
+@pytest.mark.parametrize("said", [{"reference": "#x"}, {"display": "Bram"}], ids=["contained", "by name"])
+def test_what_is_somebodys_without_saying_whose_is_not_everybodys(
+    type_: str, element: str, said: dict[str, str]
+) -> None:
+    named = {"member": [{"entity": said}], "actor": [said]}.get(element, said)
+    one = {"resourceType": type_, "id": "d", element: named, "contained": [CONTAINED]}
+    assert (type_, "d") in place([ANNA, one]).refused
+
+
+@pytest.mark.parametrize("hints", [{}, {("List", "l"): "anna"}], ids=["beside hers", "by a hint"])
+def test_a_contained_patient_with_another_number_is_somebody_else(hints: dict[tuple[str, str], str]) -> None:
+    hers = {**ANNA, "identifier": [{"system": BSN_SYSTEM, "value": "999990019"}]}
+    flag = {"resourceType": "Flag", "id": "f", "subject": {"reference": "Patient/anna"}}
+    entry = [{"item": {"reference": "Flag/f"}}]
+    one = {"resourceType": "List", "id": "l", "contained": [CONTAINED], "subject": {"reference": "#x"}, "entry": entry}
+    assert ("List", "l") in place([hers, flag, one], hints=hints).refused
+    own = {**one, "contained": [{**CONTAINED, "identifier": hers["identifier"]}]}
+    assert place([hers, flag, own], hints=hints).patients["List", "l"] == "anna"
