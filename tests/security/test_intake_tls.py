@@ -113,7 +113,7 @@ def test_mllp_over_tls_asks_for_a_certificate(pki: Pki, tmp_path: Path) -> None:
 
     with house("sqlite", tmp_path, **sources) as hospital:
         opened = [(one, hospital.portal.call(one.start)) for one in hospital.parts.messages]
-        assert b"MSA|AR|1" in ask(ports[0], pki.issuing.issue(LAB))
+        assert b"MSA|AE|1" in ask(ports[0], pki.issuing.issue(LAB))
         assert ask(ports[0], None) == b""
         assert ask(ports[0], pki.stranger.issue(LAB)) == b""
         assert ask(ports[1], pki.issuing.issue(LAB)) == b""
