@@ -27,9 +27,13 @@ OUT_OF_ORDER = {
 """Files that round-trip into the order of the specification, which they do not have themselves."""
 
 
+R4_FOLDERS = frozenset(
+    {"R4", "zib2020", "dental-care", "image-availability", "pathology", "provider-tasks", "provider-tasks-alpha2"}
+)
+
+
 def version_of(path: Path) -> FhirVersion:
-    parts = set(path.parts)
-    return FhirVersion.R4 if parts & {"R4", "zib2020"} else FhirVersion.STU3
+    return FhirVersion.R4 if R4_FOLDERS.intersection(path.parts) else FhirVersion.STU3
 
 
 def read(data: bytes, path: Path) -> tuple[dict[str, Any], Any]:
