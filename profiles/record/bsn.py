@@ -56,8 +56,8 @@ def is_bsn_system(system: Any) -> bool:
         return False
     if system in BSN_SYSTEMS:
         return True
-    bare = system.strip().rstrip("/").lower().removeprefix("urn:oid:").replace("https://", "http://")
-    return bare in (BSN_OID, BSN_SYSTEM.lower())
+    bare = system.strip().rstrip("/").lower().removeprefix("urn:oid:").removeprefix("https://").removeprefix("http://")
+    return bare.removeprefix("www.") in (BSN_OID, BSN_SYSTEM.removeprefix("http://").lower())
 
 
 def bsn_of(identifier: Any) -> str | None:

@@ -54,6 +54,7 @@ def test_the_zero_that_was_left_off() -> None:
         ("https://fhir.nl/fhir/namingsystem/BSN", True),
         ("urn:oid:2.16.840.1.113883.2.4.6.3", True),
         ("2.16.840.1.113883.2.4.6.3", True),
+        ("http://www.fhir.nl/fhir/NamingSystem/bsn", True),
         ("urn:oid:2.16.840.1.113883.2.4.6.30", False),
         ("http://fhir.nl/fhir/NamingSystem/bsn-other", False),
         (None, False),
