@@ -113,8 +113,13 @@ def test_a_lost_database_is_told_and_found_again(tmp_path: Path) -> None:
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
-        with pytest.raises(NotAppended):
-            append([("chain", 2, *row[2:])])
+        # A connection that was closed says nothing of the database now: it is replaced, and the record is there once.
         append([("chain", 2, *row[2:])])
-        append.close()
+        with engine.connect() as connection:
+            found = connection.execute(select(audit_record).order_by(audit_record.c.sequence)).all()
+            assert [one.sequence for one in found] == [1, 2]
         engine.dispose()
+    with pytest.raises(NotAppended):
+        append([("chain", 3, *row[2:])])
+    append.close()
+    engine.dispose()
