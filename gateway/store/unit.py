@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.store.documents import put_content
 from gateway.store.known import Key, StoredRow, rows_of
-from gateway.store.schema import identity, link, original, outbox, patient, repair, resource, verdict
+from gateway.store.schema import identity, link, original, outbox, patient, patient_alias, repair, resource, verdict
 from profiles.fhir.codec.packing import JSON, XML, pack
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
@@ -136,6 +136,8 @@ class Unit:
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(patient).values({"person": local, **key, **values})
         self._db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+        # A number that ended in a merge and is given out anew is somebody again: it leads nowhere any more.
+        self._db.execute(delete(patient_alias).where(*(patient_alias.c[name] == value for name, value in key.items())))
 
     def check(self, expected: Mapping[Key, StoredRow], watched: Iterable[Key]) -> None:
         """Lock what the changes rest on. Raises Stale when it is not as it was when the changes were planned."""

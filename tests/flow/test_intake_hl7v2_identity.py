@@ -78,6 +78,17 @@ def test_what_comes_for_the_old_number_goes_to_the_survivor(sender: Sender) -> N
     assert set(whose(sender).values()) == {"300"}
 
 
+def test_a_number_that_is_given_out_anew_does_not_lead_to_the_survivor(sender: Sender) -> None:
+    """After a merge the register gives number 100 to somebody else: what comes for it is theirs."""
+    sender.send(adt("1", "A28", pid("100")), adt("2", "A28", pid("200", BSN)))
+    assert codes(sender.send(merge("3", pid("200", BSN), "100"))) == ["AA"]
+    system = "http://fhir.nl/fhir/NamingSystem/bsn"
+    other = {"resourceType": "Patient", "id": "100", "identifier": [{"system": system, "value": OTHER_BSN}]}
+    assert sender.hospital.send("PUT", "/intake/lab/Patient/100", other).status_code == 201
+    assert codes(sender.send(oru("4", pid=pid("100")))) == ["AA"]
+    assert whose(sender)["Observation/lab-L-2026-1-2823-3-1"] == "100"
+
+
 def test_a_merge_twice_and_one_that_is_turned_round(sender: Sender) -> None:
     sender.send(adt("1", "A28", pid("100", BSN)), adt("2", "A28", pid("200", BSN)))
     assert codes(sender.send(merge("3", pid("200", BSN), "100"), merge("4", pid("200", BSN), "100"))) == ["AA", "AA"]
