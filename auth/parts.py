@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,11 @@ T = TypeVar("T")
 
 STORE_SECONDS = 4.0
 """Longest time that a client waits for our own store, with the wait for a thread."""
+
+
+def _is_wrong_statement(fault: Exception) -> bool:
+    """Whether SQLite calls a fault of ours (no such table) by the name of a store that does not answer."""
+    return getattr(getattr(fault, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Parts:
                     functools.partial(work, *args), limiter=limiter, abandon_on_cancel=not patient
                 )
         except (OperationalError, InterfaceError, PoolTimeout, TimeoutError) as fault:
+            if _is_wrong_statement(fault):
+                raise
             raise StoreSilent from fault
 
     def now(self) -> int:

@@ -147,7 +147,7 @@ def test_preview_in_production_is_recorded_before_anything_is_shown(tmp_path: Pa
     config = configured(tmp_path, MAPPING, more=f'mode = "production"\ndatabase_url = "sqlite:///{store}"\n')
     asked = ("preview", "-", "--row", "bgz-3/problem", "--config", str(config))
     code, output = run(*asked, given=JOKE)
-    assert (code, "nothing is shown" in output, "COPD" in output) == (2, True, False)
+    assert (code, "there is no store" in output, "COPD" in output) == (2, True, False)
     assert CliRunner().invoke(db, ["upgrade", "--config", str(config)]).exit_code == 0
     code, output = run(*asked, given=JOKE)
     assert (code, "COPD" in output) == (0, True)
