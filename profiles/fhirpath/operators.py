@@ -63,41 +63,28 @@ OPERATORS: Final[dict[str, OnItems]] = {
 """Every operator that looks at both sides, by its sign."""
 
 
-def both(left: Closure, right: Closure) -> Closure:
-    """``and``: false when either side is."""
+def _settled(on_left: bool, on_right: bool, answer: bool) -> Callable[[Closure, Closure], Closure]:
+    """An operator of three-valued logic: one side alone can settle it (``answer``), otherwise both must be known."""
 
-    def run(focus: Items, env: Evaluation) -> Items:
-        a = operand(left(focus, env))
-        if a is False:
-            return [False]
-        b = operand(right(focus, env))
-        return [False] if b is False else [] if a is None or b is None else [True]
+    def joined(left: Closure, right: Closure) -> Closure:
+        def run(focus: Items, env: Evaluation) -> Items:
+            a = operand(left(focus, env))
+            if a is on_left:
+                return [answer]
+            b = operand(right(focus, env))
+            return [answer] if b is on_right else [] if a is None or b is None else [not answer]
 
-    return run
+        return run
 
-
-def either(left: Closure, right: Closure) -> Closure:
-    """``or``: true when either side is."""
-
-    def run(focus: Items, env: Evaluation) -> Items:
-        a = operand(left(focus, env))
-        if a is True:
-            return [True]
-        b = operand(right(focus, env))
-        return [True] if b is True else [] if a is None or b is None else [False]
-
-    return run
+    return joined
 
 
-def _implied(left: Closure, right: Closure) -> Closure:
-    def run(focus: Items, env: Evaluation) -> Items:
-        a = operand(left(focus, env))
-        if a is False:
-            return [True]
-        b = operand(right(focus, env))
-        return [True] if b is True else [] if a is None or b is None else [False]
-
-    return run
+both = _settled(False, False, False)
+"""``and``: false when either side is."""
+either = _settled(True, True, True)
+"""``or``: true when either side is."""
+_implied = _settled(False, True, True)
+"""``implies``: true when the left side is false or the right side true."""
 
 
 def _one_of_two(left: Closure, right: Closure) -> Closure:

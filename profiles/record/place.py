@@ -116,10 +116,10 @@ class _Placing:
     def _owner(self, key: Key, resource: Resource) -> str | None:
         """The patient whose a resource is. Raises ValueError with the reason when that cannot be told."""
         own = self._named(key, resource)
-        if own is not None and key in self.apart:
-            return own
-        if own is not None and key[0] != "Patient" and self._is_known(own) and self._number(own) is not None:
-            return own  # A person with a record of their own, whoever's episode it was recorded in.
+        if own is not None and key[0] != "Patient":
+            numbered = self._is_known(own) and self._number(own) is not None
+            if numbered or key in self.apart:
+                return own  # A person with a record of their own, whoever's episode it was recorded in.
         return self._in_context(resource) or own
 
     def _named(self, key: Key, resource: Resource) -> str | None:
