@@ -10,7 +10,7 @@ from gateway.store.unit import Pending, now_in_milliseconds
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import bsn_of
 from profiles.record.repair import Repair
-from profiles.record.whose import subjects
+from profiles.record.whose import Naming, contained_numbers, naming, subjects
 from profiles.validation import Finding, Report
 
 
@@ -56,6 +56,8 @@ class Draft:
     """The References of each resource, as objects of it."""
     links: dict[Key, frozenset[Key]] = field(default_factory=dict)
     """What each resource points at, as far as it was changed by then."""
+    in_episode: set[Key] = field(default_factory=set)
+    """The encounters in the store, of those in whose context something was recorded, that belong to an episode."""
     dropped: set[int] = field(default_factory=set)
     """Tasks (by identity) that say again what another one says."""
 
@@ -68,6 +70,12 @@ class Draft:
     def tasks(self) -> list[Task]:
         """The tasks that were not refused."""
         return [task for task in self.push.tasks if task.refused is None and id(task) not in self.dropped]
+
+
+def numbers_within(resource: Resource) -> set[str]:
+    """The BSN of the Patient within a resource that its owner elements point at; empty when it names anybody else."""
+    own = contained_numbers(resource)
+    return own if own and all(naming(node) is Naming.VAGUE for node in subjects(resource)) else set()
 
 
 def owners_by_bsn(resource: Resource) -> Iterable[tuple[Resource, str]]:

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from gateway.intake.change import Draft, owners_by_bsn
+from gateway.intake.change import Draft, numbers_within, owners_by_bsn
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import ID, GivenIds, Key, Task, identifier_asked, is_stored_type, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
-from gateway.store.known import by_identifier, contents_of, known
+from gateway.store.known import by_identifier, contents_of, known, pointing_at
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.repair import Repair, resolve_urns
 from profiles.record.walk import links, references
+from profiles.record.whose import contexts
 
 
 class Lookup:
@@ -44,11 +45,22 @@ class Lookup:
                     keys |= found
                     wanted |= _without_display(pointing)
                     persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
+                    persons |= {one.pseudonyms.of(bsn) for bsn in numbers_within(task.resource)}
             self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
+            self._episodes()
             there = {key for key, row in self.draft.plan.known.rows.items() if one.owns(row.source)}
             asked = wanted & there - {task.key for task in self.draft.tasks}
             for key, content in contents_of(self.connection, one.provider, self.version, asked):
                 self.draft.labels[key] = jsonio.load(content)
+
+    def _episodes(self) -> None:
+        """Encounters of an episode that were sent before what was recorded in them."""
+        rows = self.draft.plan.known.rows
+        sent = {task.key for task in self.draft.tasks}
+        named = {key for task in self.draft.tasks if task.resource for key in contexts(task.resource)}
+        held = {rows[key].pk: key for key in named - sent if key[0] == "Encounter" and key in rows}
+        if held:
+            self.draft.in_episode = {held[pk] for pk in pointing_at(self.connection, held, "EpisodeOfCare")}
 
     def _assign(self) -> None:
         names = GivenIds(self.sender.provider, self.sender.source, self.version)

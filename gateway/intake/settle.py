@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.intake.change import Change, Draft, owners_by_bsn
+from gateway.intake.change import Change, Draft, numbers_within, owners_by_bsn
 from gateway.intake.documents import Documents
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
@@ -24,6 +24,7 @@ from profiles.record.walk import links
 
 _ATTACHMENT = (b'"contentType"', b'"hash"', b'"size"')
 DIFFERS = "{} occurs more than once, with different content; none of them is taken"
+BOTH = "{} is both deleted and sent in one push; send the deletion first, and the rest in a push of its own"
 
 
 class Settling:
@@ -83,7 +84,8 @@ class Settling:
                     self.draft.plan.again.append((task, first))
                     self.draft.dropped.add(id(task))
                     continue
-                first.refused, fault = differs(first), differs(task)
+                said = BOTH if (first.method == "DELETE") != (task.method == "DELETE") else DIFFERS
+                first.refused, fault = twice(first, said), twice(task, said)
             elif row is not None and row.source != self.sender.source and not task.only_new:
                 fault = refusal(409, "conflict", f"{task.type}/{task.id} belongs to another source", task.place or None)
             elif task.only_if is not None and (told := task.only_if.fault(row)):
@@ -127,15 +129,20 @@ class Settling:
         """A patient who is named by BSN alone: point at the record of that person."""
         for key, resource in items.items():
             for node, bsn in owners_by_bsn(resource):
-                known_here = {
-                    id_
-                    for id_, number in numbers.items()
-                    if number == bsn and (("Patient", id_) in items or self._usable(id_))
-                }
-                if len(known_here) == 1:
-                    node["reference"] = f"Patient/{min(known_here)}"
-                    self.hints[key] = min(known_here)
+                if person := self._numbered(bsn, items, numbers):
+                    node["reference"] = f"Patient/{person}"
+                    self.hints[key] = person
                     self.draft.repairs[key].append(Repair("reference-from-bsn", key[0]))
+            within = numbers_within(resource)
+            if len(within) == 1 and (person := self._numbered(min(within), items, numbers)):
+                self.hints[key] = person
+
+    def _numbered(self, bsn: str, items: Mapping[Key, Resource], numbers: Mapping[str, str]) -> str | None:
+        """The one patient who has this number, of those that came along or that this source may name."""
+        found = {
+            id_ for id_, number in numbers.items() if number == bsn and (("Patient", id_) in items or self._usable(id_))
+        }
+        return found.pop() if len(found) == 1 else None
 
     def _stay(self, items: Mapping[Key, Resource]) -> None:
         """What names no patient itself, such as a Binary, stays with the patient whose it was."""
@@ -176,7 +183,7 @@ class Settling:
     ) -> bool:
         """Place all items and make the changes that are not there yet; True when one was refused on the way."""
         apart = frozenset(task.key for task in self.draft.tasks if task.apart)
-        placement = place(items.values(), self._stored, self.hints, numbers.get, apart)
+        placement = place(items.values(), self._stored, self.hints, numbers.get, apart, self.draft.in_episode)
         by_key = {task.key: task for task in self.draft.tasks}
         any_refused = False
         for key in list(items):
@@ -299,10 +306,9 @@ def is_same(first: Task, other: Task) -> bool:
     return jsonio.canonical(first.resource) == jsonio.canonical(other.resource)
 
 
-def differs(task: Task) -> Refusal:
+def twice(task: Task, text: str) -> Refusal:
     """The refusal of what is said more than once in different ways: which one is right, nobody can tell."""
-    text = DIFFERS.format(f"{task.type}/{task.id}")
-    return refusal(400, "duplicate", text, task.place or None)
+    return refusal(400, "duplicate", text.format(f"{task.type}/{task.id}"), task.place or None)
 
 
 def misshapen(task: Task, version: FhirVersion, fault: Exception) -> Refusal:

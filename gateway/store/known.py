@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, bindparam, select
 
 from gateway.store.documents import current
-from gateway.store.schema import document, identity, key_of, patient, resource
+from gateway.store.schema import document, identity, key_of, link, patient, resource
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
@@ -65,6 +65,9 @@ _ROWS = select(
 _CONTENTS = select(resource.c.type, resource.c.id, resource.c.json).where(
     resource.c.key.in_(bindparam("keys", expanding=True)), resource.c.deleted.is_(False)
 )
+_POINTING = select(link.c.resource_pk).where(
+    link.c.resource_pk.in_(bindparam("pks", expanding=True)), link.c.target_type == bindparam("type")
+)
 _LOCKED = _ROWS.order_by(resource.c.key).with_for_update()
 
 
@@ -94,6 +97,14 @@ def contents_of(
     for some in _pieces(hashed):
         for row in connection.execute(_CONTENTS, {"keys": some}):
             yield (row.type, row.id), row.json
+
+
+def pointing_at(connection: Connection, pks: Iterable[int], type_: str) -> set[int]:
+    """Which of these rows point at something of a type."""
+    found: set[int] = set()
+    for some in _pieces(sorted(pks)):
+        found.update(connection.execute(_POINTING, {"pks": some, "type": type_}).scalars())
+    return found
 
 
 def known(

@@ -41,16 +41,19 @@ def place(
     hints: Mapping[Key, str] | None = None,
     number: Callable[[str], str | None] = lambda _patient: None,
     apart: Container[Key] = frozenset(),
+    in_episode: Container[Key] = frozenset(),
 ) -> Placement:
     """Place resources that come together.
 
     ``hints`` names a patient for resources that nothing else places: who sent them knows. A hint never takes a
     resource away from the patient that it names itself. ``number`` gives the BSN of a patient id that is known by
     other means than its own resource. ``apart`` are resources that name a person of whom it is known that they have a
-    record of their own, even when that person is not here: nobody else's episode gets them. Returns a Placement; every
-    resource is in exactly one of its two mappings.
+    record of their own, even when that person is not here: nobody else's episode gets them. ``in_episode`` are the
+    encounters in the store that belong to an episode of care. Returns a Placement; every resource is in exactly one
+    of its two mappings.
     """
-    return _Placing({key_of(resource): resource for resource in resources}, stored, hints or {}, number, apart).run()
+    given = {key_of(resource): resource for resource in resources}
+    return _Placing(given, stored, hints or {}, number, apart, in_episode).run()
 
 
 class _Placing:
@@ -63,12 +66,14 @@ class _Placing:
         hints: Mapping[Key, str],
         number: Callable[[str], str | None],
         apart: Container[Key],
+        in_episode: Container[Key],
     ) -> None:
         self.given = given
         self.stored = stored
         self.hints = hints
         self.number = number
         self.apart = apart
+        self.in_episode = in_episode
         self.targets = {key: list(links(resource)) for key, resource in given.items()}
         self.patients: dict[Key, str] = {}
         self.refused: dict[Key, str] = {}
@@ -157,6 +162,8 @@ class _Placing:
             for target in self.targets.get(found, ()):
                 if target[0] == "EpisodeOfCare":
                     return self._patient_at(target)
+            if found not in self.given and found in self.in_episode:
+                return self.stored(found)
         return None
 
     def _patient_at(self, key: Key) -> str | None:

@@ -25,7 +25,7 @@ from world.intake_house import (
 
 from gateway.cli.import_ import import_command
 from gateway.intake.settings import IntakeSettings
-from gateway.store.schema import original
+from gateway.store.schema import original, resource
 from profiles.fhir.codec import xmlio
 from profiles.fhir.version import FhirVersion
 
@@ -179,6 +179,35 @@ def test_nothing_goes_silently_to_another_patient(hospital: House) -> None:
     removed, made = [person for deed, person in deeds if deed in ("delete", "create")][-2:]
     assert removed != made
     assert hospital.stored()["Condition/c1"]["subject"]["reference"] == "Patient/p2"
+
+
+def test_deleting_and_sending_one_patient_at_once_says_what_to_do(hospital: House) -> None:
+    """A correction of a BSN is a deletion first; both in one transaction is told so, and changes nothing."""
+    hospital.send("PUT", "/intake/epd/Patient/p1", patient())
+    before = hospital.stored()
+    both = bundle("transaction", ("DELETE", "Patient/p1", None), ("PUT", "Patient/p1", patient(bsn=OTHER_BSN)))
+    refused = hospital.send("POST", "/intake/epd", both)
+    assert refused.status_code == 400
+    assert "send the deletion first" in refused.json()["issue"][0]["details"]["text"]
+    assert hospital.stored() == before
+    assert hospital.send("DELETE", "/intake/epd/Patient/p1").status_code == 200
+    assert hospital.send("PUT", "/intake/epd/Patient/p1", patient(bsn=OTHER_BSN)).status_code == 201
+
+
+def test_a_newborn_of_an_encounter_sent_before_stands_in_the_record_of_the_mother(hospital: House) -> None:
+    """What a midwife records comes hours after the visit: in the same record as when it had come with it."""
+    hospital.send("PUT", "/intake/epd/Patient/p1", patient())
+    episode = {"resourceType": "EpisodeOfCare", "id": "e", "status": "active", "patient": {"reference": "Patient/p1"}}
+    visit = {"resourceType": "Encounter", "id": "v", "status": "finished", "class": {"code": "AMB"},
+             "subject": {"reference": "Patient/p1"}, "episodeOfCare": [{"reference": "EpisodeOfCare/e"}]}  # fmt: skip
+    for one in (episode, visit, patient("child", None)):
+        assert hospital.send("PUT", f"/intake/epd/{one['resourceType']}/{one['id']}", one).status_code == 201
+    weight = {"resourceType": "Observation", "id": "w", "status": "final", "code": {"text": "Gewicht"},
+              "subject": {"reference": "Patient/child"}, "context": {"reference": "Encounter/v"}}  # fmt: skip
+    assert hospital.send("PUT", "/intake/epd/Observation/w", weight).status_code == 201
+    with hospital.engine.connect() as connection:
+        owner = connection.execute(select(resource.c.patient_id).where(resource.c.id == "w")).scalar_one()
+    assert owner == "p1"
 
 
 def test_what_is_deleted_is_gone_and_its_history_is_kept(hospital: House) -> None:
