@@ -1,6 +1,5 @@
 """What single clients need: one table by host name, with presets for clients that are known (docs/clients.md)."""
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import Field, model_validator
 
 from auth.settings import ClientQuirks
 from gateway.sections import Partial, SettingsSection
+from profiles.rows import read
 
 PRESETS = Path(__file__).parent / "clients.toml"
 
@@ -48,4 +48,4 @@ class ClientSettings(SettingsSection):
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
     """The presets by name."""
-    return tomllib.loads(PRESETS.read_text("utf-8"))
+    return read(PRESETS, dict[str, dict[str, Any]])

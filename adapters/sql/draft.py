@@ -5,7 +5,6 @@ what these are about. The draft can be loaded as it is; each column that nobody 
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +17,26 @@ from adapters.port import AdapterMisconfigured
 from adapters.sql.database import open_engine, translated
 from adapters.sql.dialects import dialect_of
 from profiles.record.whose import OWNERS
+from profiles.rows import Row, read
 from profiles.standards.load import catalogue
 
 _BSN = re.compile(r"bsn|burgerservice|sofinr", re.IGNORECASE)
 _BORN = re.compile(r"birth|geb(oorte)?_?dat", re.IGNORECASE)
 _PERSON = re.compile(r"pat|pers|cli[eë]nt", re.IGNORECASE)
+
+
+class AboutRow(Row, frozen=True):
+    """``[[about]]`` of draft.toml: words in the name of a table, and what such a table is about."""
+
+    words: tuple[str, ...]
+    type: str
+    rows: tuple[str, ...]
+
+
+class AboutRows(Row, frozen=True):
+    """draft.toml."""
+
+    about: tuple[AboutRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +114,14 @@ def _sections(tables: Sequence[DraftTable], person: DraftTable) -> Iterator[str]
         if pointer is None or not table.key:
             yield f"# {table.name}: nothing in it says which patient it is about, or it has no key."
             continue
-        about = _about(table.name) if table is not person else {"type": "Patient", "rows": ["bgz-3/patient"]}
-        text = list(_section(table, pointer, about or {"type": "Basic", "rows": []}))
+        about = _about(table.name) if table is not person else AboutRow((), "Patient", ("bgz-3/patient",))
+        text = list(_section(table, pointer, about or AboutRow((), "Basic", ())))
         # What it is about nobody knows: it stands there to be completed, and makes nothing until then.
         yield from text if about else (f"# {line}" for line in ["What is this about?", *text])
 
 
-def _section(table: DraftTable, pointer: DraftColumn, about: dict[str, Any]) -> Iterator[str]:
-    rows, kind = about["rows"], about["type"]
+def _section(table: DraftTable, pointer: DraftColumn, about: AboutRow) -> Iterator[str]:
+    rows, kind = about.rows, about.type
     others = [one for one in table.columns if one is not pointer]
     yield f"  {re.sub(r'[^A-Za-z0-9_]', '_', table.name)}:"
     yield f"    type: {kind}"
@@ -168,14 +182,13 @@ def _pointer(table: DraftTable, person: DraftTable) -> DraftColumn | None:
     return next(named, None) or next(alike, None)
 
 
-def _about(name: str) -> dict[str, Any] | None:
-    return next((one for one in _words() if any(word in name.lower() for word in one["words"])), None)
+def _about(name: str) -> AboutRow | None:
+    return next((one for one in _words() if any(word in name.lower() for word in one.words)), None)
 
 
 @cache
-def _words() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["about"]
-    return found
+def _words() -> tuple[AboutRow, ...]:
+    return read(Path(__file__).with_suffix(".toml"), AboutRows).about
 
 
 def _table(found: Any, name: str, schema: str | None, quote: Any) -> DraftTable:

@@ -4,13 +4,13 @@ The rows of ``summary.toml`` say what stands there. Nothing is left out in silen
 and a part that did not come is said to be missing.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from msgspec import field
 
 from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.moments import is_past, when
@@ -18,6 +18,7 @@ from gateway.dossier.paths import values
 from gateway.dossier.tables import lines
 from gateway.dossier.words import UNKNOWN, moment
 from profiles.fhir.tree import Resource
+from profiles.rows import Row, read
 
 RULES = Path(__file__).parent / "summary.toml"
 
@@ -60,24 +61,58 @@ class Summary:
     lines: tuple[SummaryLine, ...]
 
 
+class SubjectRow(Row, frozen=True):
+    """``[[line]]`` of summary.toml, whose head says what each key means."""
+
+    id: str
+    title: str
+    none: str
+    types: tuple[str, ...]
+    shown: str
+    status: str
+    details: tuple[tuple[str, str], ...] = ()
+    profiles: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    verified: str | None = None
+    ends: str | None = None
+    unnamed: str = UNKNOWN
+
+
+class ContradictionRow(Row, frozen=True):
+    """``[[contradiction]]``: what one element says in two ways, or what is denied and is there all the same."""
+
+    line: str
+    text: str
+    said: str = ""
+    denied: str = field(default="", name="except")
+
+
+class SummaryRows(Row, frozen=True):
+    """summary.toml."""
+
+    line: tuple[SubjectRow, ...]
+    contradiction: tuple[ContradictionRow, ...]
+
+
 def summary_of(answers: Sequence[DossierAnswer], today: date) -> Summary:
     """The summary of everything that came; a subject that nobody asked for has no line."""
     rules = _rules()
-    held = {rule["id"]: list(_held(rule, answers)) for rule in rules["line"]}
-    asked = (rule for rule in rules["line"] if any(one.type in rule["types"] for one in answers))
+    held = {rule.id: list(_held(rule, answers)) for rule in rules.line}
+    asked = (rule for rule in rules.line if any(one.type in rule.types for one in answers))
     return Summary(
         tuple(dict.fromkeys(_contradictions(rules, held, today))),
         _next_appointment(answers, today),
-        tuple(_line(rule, held[rule["id"]], answers, today) for rule in asked),
+        tuple(_line(rule, held[rule.id], answers, today) for rule in asked),
     )
 
 
 @lru_cache(maxsize=1)
-def _rules() -> Mapping[str, Any]:
-    return tomllib.loads(RULES.read_text("utf-8"))
+def _rules() -> SummaryRows:
+    return read(RULES, SummaryRows)
 
 
-def _held(rule: Mapping[str, Any], answers: Iterable[DossierAnswer]) -> Iterator[Resource]:
+def _held(rule: SubjectRow, answers: Iterable[DossierAnswer]) -> Iterator[Resource]:
     """Each resource once, however many data services brought it."""
     seen = set()
     for answer in answers:
@@ -88,39 +123,39 @@ def _held(rule: Mapping[str, Any], answers: Iterable[DossierAnswer]) -> Iterator
                 yield resource
 
 
-def _meant(rule: Mapping[str, Any], resource: Resource) -> bool:
-    if resource["resourceType"] not in rule["types"]:
+def _meant(rule: SubjectRow, resource: Resource) -> bool:
+    if resource["resourceType"] not in rule.types:
         return False
-    wanted = rule.get("profiles")
+    wanted = rule.profiles
     claimed = {str(url).rsplit("/", 1)[-1] for url in resource.get("meta", {}).get("profile", [])}
     # A resource that claims nothing is not left out for that.
     return not wanted or not claimed or not claimed.isdisjoint(wanted)
 
 
-def _line(rule: Mapping[str, Any], held: list[Resource], answers: Sequence[DossierAnswer], today: date) -> SummaryLine:
-    asked = [one for one in answers if one.type in rule["types"]]
+def _line(rule: SubjectRow, held: list[Resource], answers: Sequence[DossierAnswer], today: date) -> SummaryLine:
+    asked = [one for one in answers if one.type in rule.types]
     now = [one for one in held if applies(rule, one, today)]
     said = {_item(rule, one): None for one in sorted(now, key=when, reverse=True)}
     missing = any(one.problems for one in asked)
-    return SummaryLine(rule["id"], rule["title"], tuple(said), len(held) - len(now), missing, rule["none"])
+    return SummaryLine(rule.id, rule.title, tuple(said), len(held) - len(now), missing, rule.none)
 
 
-def _item(rule: Mapping[str, Any], resource: Resource) -> SummaryItem:
-    told = [(before, ", ".join(lines(resource, path))) for before, path in rule["details"]]
+def _item(rule: SubjectRow, resource: Resource) -> SummaryItem:
+    told = [(before, ", ".join(lines(resource, path))) for before, path in rule.details]
     return SummaryItem(_title(rule, resource), "; ".join(before + text for before, text in told if text))
 
 
-def _title(rule: Mapping[str, Any], resource: Resource) -> str:
-    return ", ".join(lines(resource, rule["shown"])) or str(rule.get("unnamed", UNKNOWN))
+def _title(rule: SubjectRow, resource: Resource) -> str:
+    return ", ".join(lines(resource, rule.shown)) or rule.unnamed
 
 
-def applies(rule: Mapping[str, Any], resource: Resource, today: date) -> bool:
+def applies(rule: SubjectRow, resource: Resource, today: date) -> bool:
     """Whether something still applies, as far as its source says: what is unknown stays on top."""
-    if _codes(resource, rule["status"]) & {*rule["past"], *rule["never"]}:
+    if _codes(resource, rule.status) & {*rule.past, *rule.never}:
         return False
-    if "verified" in rule and _codes(resource, rule["verified"]) & set(rule["never"]):
+    if rule.verified and _codes(resource, rule.verified) & set(rule.never):
         return False
-    ends = values(resource, rule["ends"]) if "ends" in rule else []
+    ends = values(resource, rule.ends) if rule.ends else []
     return not any(isinstance(end, str) and is_past(end, today) for end in ends)
 
 
@@ -132,41 +167,41 @@ def _codes(resource: Resource, path: str) -> set[str]:
     return found
 
 
-def _contradictions(rules: Mapping[str, Any], held: Mapping[str, list[Resource]], today: date) -> Iterator[str]:
-    by_id = {rule["id"]: rule for rule in rules["line"]}
-    for row in rules["contradiction"]:
-        rule, found = by_id[row["line"]], held[row["line"]]
-        if "except" in row:
+def _contradictions(rules: SummaryRows, held: Mapping[str, list[Resource]], today: date) -> Iterator[str]:
+    by_id = {rule.id: rule for rule in rules.line}
+    for row in rules.contradiction:
+        rule, found = by_id[row.line], held[row.line]
+        if row.denied:
             yield from _denied(row, rule, [one for one in found if applies(rule, one, today)])
         else:
             yield from _disagreeing(row, rule, found, today)
 
 
-def _disagreeing(row: Mapping[str, Any], rule: Mapping[str, Any], found: list[Resource], today: date) -> Iterator[str]:
+def _disagreeing(row: ContradictionRow, rule: SubjectRow, found: list[Resource], today: date) -> Iterator[str]:
     """Several resources, or one, that say different things of the same."""
     groups: dict[str, list[Resource]] = {}
     for resource in found:
-        if title := ", ".join(lines(resource, rule["shown"])):
+        if title := ", ".join(lines(resource, rule.shown)):
             groups.setdefault(title.casefold(), []).append(resource)
     for group in groups.values():
         if not any(applies(rule, one, today) for one in group):
             continue
         # Of what is about whether it applies, what is past counts; of anything else only what applies does.
-        judged = group if row["said"] == rule["status"] else [one for one in group if applies(rule, one, today)]
+        judged = group if row.said == rule.status else [one for one in group if applies(rule, one, today)]
         said: dict[str, str] = {}
         for resource in sorted(judged, key=when):
-            for value in lines(resource, row["said"]):
+            for value in lines(resource, row.said):
                 said.setdefault(value.casefold(), f"‘{value}’{_dated(resource)}")
         if len(said) > 1:
-            yield row["text"].format(title=f"‘{_title(rule, group[0])}’", values=" en ".join(said.values()))
+            yield row.text.format(title=f"‘{_title(rule, group[0])}’", values=" en ".join(said.values()))
 
 
-def _denied(row: Mapping[str, Any], rule: Mapping[str, Any], found: list[Resource]) -> Iterator[str]:
+def _denied(row: ContradictionRow, rule: SubjectRow, found: list[Resource]) -> Iterator[str]:
     """Something says that there is nothing, and something else is there."""
-    others = [one for one in found if row["except"] not in _codes(one, rule["shown"])]
+    others = [one for one in found if row.denied not in _codes(one, rule.shown)]
     if others and len(others) < len(found):
         named = dict.fromkeys(f"‘{_title(rule, one)}’" for one in others)
-        yield row["text"].format(title="", values=", ".join(named))
+        yield row.text.format(title="", values=", ".join(named))
 
 
 def _dated(resource: Resource) -> str:

@@ -1,11 +1,10 @@
 """From collected resources to what a page shows: the table ``zibs.toml`` says which elements, under which label."""
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -16,26 +15,25 @@ from gateway.dossier.readings import readings
 from gateway.dossier.words import text_of
 from profiles.fhir.tree import Resource
 from profiles.fhirpath.quantities import quantity_of, side_by_side
+from profiles.rows import Row, read, typed
 
 TABLE = Path(__file__).parent / "zibs.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class ShownColumn:
+class ShownColumn(Row, frozen=True):
     """One element of a resource, under a label in Dutch."""
 
     label: str
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class RowShape:
+class RowShape(Row, frozen=True):
     """How the resources of one profile are shown."""
 
-    layout: str
     title: str
-    title_label: str
     columns: tuple[ShownColumn, ...]
+    layout: Literal["table", "card"] = "table"
+    title_label: str = "Omschrijving"
     document: str = ""
 
 
@@ -73,15 +71,9 @@ Check = Callable[[Resource], RowVerdict]
 
 @lru_cache(maxsize=1)
 def _config() -> tuple[Mapping[str, RowShape], Mapping[str, str]]:
-    content = tomllib.loads(TABLE.read_text("utf-8"))
-    words = content.pop("words")
-    return {name: _shape(given) for name, given in content.items()}, words
-
-
-def _shape(given: Mapping[str, Any]) -> RowShape:
-    columns = tuple(ShownColumn(one["label"], one["path"]) for one in given["columns"])
-    title_label = given.get("title_label", "Omschrijving")
-    return RowShape(given.get("layout", "table"), given["title"], title_label, columns, given.get("document", ""))
+    content = read(TABLE, dict[str, dict[str, Any]])
+    words = typed(f"{TABLE}: words", content.pop("words"), dict[str, str])
+    return {name: typed(f"{TABLE}: {name}", given, RowShape) for name, given in content.items()}, words
 
 
 def shape_of(resource: Resource) -> RowShape:

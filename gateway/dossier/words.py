@@ -1,12 +1,13 @@
 """FHIR values in Dutch, for reading: dates, quantities with their units, codes by display, references by display."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from profiles.rows import read
 
 MONTHS = (
     *("januari", "februari", "maart", "april", "mei", "juni"),
@@ -53,10 +54,7 @@ def plural(count: int, one: str, more: str) -> str:
 
 @lru_cache(maxsize=1)
 def _units() -> Mapping[str, Sequence[str]]:
-    words: Mapping[str, Sequence[str]] = tomllib.loads((Path(__file__).parent / "units.toml").read_text("utf-8"))[
-        "words"
-    ]
-    return words
+    return read(Path(__file__).parent / "units.toml", dict[str, dict[str, tuple[str, ...]]])["words"]
 
 
 def unit_of(value: Mapping[str, Any]) -> str:

@@ -1,20 +1,27 @@
 """The department that registered a resource, as far as the resource names it."""
 
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
+from profiles.rows import Row, read
 
 LONGEST = 80
 
 
+class DepartmentRows(Row, frozen=True):
+    """departments.toml: the types of what is a department, and where a resource names it, best first."""
+
+    kinds: frozenset[str]
+    paths: tuple[str, ...]
+
+
 @cache
 def _table() -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
-    table = tomllib.loads(Path(__file__).with_name("departments.toml").read_text("utf-8"))
-    return frozenset(table["kinds"]), tuple(tuple(path.split(".")) for path in table["paths"])
+    table = read(Path(__file__).with_name("departments.toml"), DepartmentRows)
+    return table.kinds, tuple(tuple(path.split(".")) for path in table.paths)
 
 
 def department_of(resource: Resource) -> str:

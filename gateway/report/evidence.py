@@ -2,8 +2,7 @@
 
 import hashlib
 import heapq
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date
 from pathlib import Path
@@ -18,6 +17,7 @@ from gateway.report.trail import Period, Use, records, uses
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
 from gateway.store.schema import audit_record
+from profiles.rows import Row, read
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Evidence:
             for name, one in sorted(use.services.items())
         ]
         columns = ("service", "persons", "requests", "succeeded", "empty", "documents")
-        norm = "; ".join(f"{one['name']} {one['version']}" for one in norms() if one["figure"] == "succeeded")
+        norm = "; ".join(f"{one.name} {one.version}" for one in norms() if one.figure == "succeeded")
         about = {"population": text["figures_population"], "period": self.usage.days(use), "norm": norm}
         return self._section("figures", columns, rows, **about)
 
     def _norms(self) -> ReportSection:
-        rows: list[list[Cell]] = [[one["name"], one["version"], one[self.usage.language]] for one in norms()]
+        rows: list[list[Cell]] = [[one.name, one.version, getattr(one, self.usage.language)] for one in norms()]
         return self._section("norms", ("norm", "version", "about"), rows)
 
     def _verified(self, faults: Sequence[ChainBreak], chains: ReportSection) -> ReportSection:
@@ -125,6 +125,22 @@ class Evidence:
         return self._section("sample", columns, rows, **about, period=self.usage.days(use))
 
 
+class Norm(Row, frozen=True):
+    """``[[norm]]`` of norms.toml: a document and its version, the figure that it asks, and what it says of that."""
+
+    name: str
+    version: str
+    figure: str
+    nl: str
+    en: str
+
+
+class Norms(Row, frozen=True):
+    """norms.toml."""
+
+    norm: tuple[Norm, ...]
+
+
 def draw(connection: Connection, period: Period, provider: str, seed: int, size: int) -> list[Any]:
     """A sample of the trail: the records whose hash with the seed is lowest. Whoever has the seed draws the same."""
 
@@ -134,7 +150,6 @@ def draw(connection: Connection, period: Period, provider: str, seed: int, size:
     return heapq.nsmallest(size, records(connection, period, provider), key=rank)
 
 
-def norms() -> Sequence[Mapping[str, str]]:
+def norms() -> Sequence[Norm]:
     """The norms that figures are held to."""
-    found: list[dict[str, str]] = tomllib.loads(Path(__file__).with_name("norms.toml").read_text("utf-8"))["norm"]
-    return found
+    return read(Path(__file__).with_name("norms.toml"), Norms).norm

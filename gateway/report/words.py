@@ -1,23 +1,32 @@
 """The words of the reports, in Dutch and English, from two tables."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from profiles.rows import Row, read
 
 HERE = Path(__file__).parent
 
 
 @cache
-def _texts() -> Mapping[str, Any]:
-    return tomllib.loads((HERE / "texts.toml").read_text("utf-8"))
+def _texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    return read(HERE / "texts.toml", dict[str, dict[str, dict[str, str]]])
+
+
+class RuleWords(Row, frozen=True):
+    """The words of one rule: what is wrong, and what to do about it."""
+
+    nl: str
+    en: str
+    do_nl: str
+    do_en: str
 
 
 @cache
-def _rules() -> Mapping[str, Mapping[str, str]]:
-    return tomllib.loads((HERE / "rules.toml").read_text("utf-8"))
+def _rules() -> Mapping[str, RuleWords]:
+    return read(HERE / "rules.toml", dict[str, RuleWords])
 
 
 def words(language: str, part: str) -> dict[str, str]:
@@ -29,4 +38,4 @@ def rule_text(rule: str, language: str, severity: str = "error") -> tuple[str, s
     """What is wrong and what to do, for a rule by its counted name; a warning may have words of its own."""
     table = _rules()
     row = table.get(f"{rule}:{severity}") or table.get(rule) or table.get(re.split("[:-]", rule)[0]) or table["other"]
-    return row[language], row[f"do_{language}"]
+    return (row.nl, row.do_nl) if language == "nl" else (row.en, row.do_en)

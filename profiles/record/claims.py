@@ -6,7 +6,6 @@ that the rows of the standards expect, in their spelling, and a derived profile 
 What a source claims beyond that stays, behind it. Nothing but ``meta.profile`` is touched.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair, claim_profile
+from profiles.rows import read
 from profiles.standards.load import short_names
 from profiles.standards.rows import full_profile
 
@@ -94,7 +94,7 @@ def _claim(resource: Resource, claimed: Sequence[str], rules: Sequence[str]) -> 
 @cache
 def parents() -> Mapping[FhirVersion, Mapping[str, str]]:
     """The parent of each derived profile that receivers know, by release (claims.toml)."""
-    names, table = short_names(), tomllib.loads(TABLE.read_text("utf-8"))
+    names, table = short_names(), read(TABLE, dict[str, dict[str, str]])
     return {
         version: {
             full_profile(one, names): full_profile(parent, names) for one, parent in table.get(version.name, {}).items()

@@ -5,7 +5,6 @@ frames, no event attributes. Apps show it as HTML, so what a source wrote is cle
 verdict says of it. The received bytes are kept as they came; only what is served is clean.
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +18,26 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
 from profiles.record.walk import nodes
+from profiles.rows import Row, read
 
-_ALLOWED: Final = tomllib.loads((Path(__file__).parent / "narrative.toml").read_text("utf-8"))
-TAGS: Final = frozenset(_ALLOWED["elements"].split())
+
+class NarrativeRows(Row, frozen=True):
+    """``narrative.toml``: names with blanks between them, and beginnings and pieces of values."""
+
+    elements: str
+    attributes: str
+    looked_at: str
+    links: tuple[str, ...]
+    images: tuple[str, ...]
+    styles: tuple[str, ...]
+
+
+_ALLOWED: Final = read(Path(__file__).parent / "narrative.toml", NarrativeRows)
+TAGS: Final = frozenset(_ALLOWED.elements.split())
 """Elements that FHIR allows in a narrative."""
-SHAPING: Final = frozenset(_ALLOWED["attributes"].split())
+SHAPING: Final = frozenset(_ALLOWED.attributes.split())
 """Attributes that may stay whatever they say."""
-LINKS, IMAGES, STYLES = (tuple(_ALLOWED[name]) for name in ("links", "images", "styles"))
+LINKS, IMAGES, STYLES = _ALLOWED.links, _ALLOWED.images, _ALLOWED.styles
 
 
 def clean(resource: Resource) -> list[Repair]:
@@ -84,7 +96,7 @@ def _cleaned(div: str) -> str:
         div,
         tags=set(TAGS),
         clean_content_tags={"script", "style"},
-        attributes={"*": set(SHAPING - {"rel"}) | set(_ALLOWED["looked_at"].split())},
+        attributes={"*": set(SHAPING - {"rel"}) | set(_ALLOWED.looked_at.split())},
         attribute_filter=lambda tag, name, value: value if _harmless(tag, name, value) else None,
         url_schemes={"http", "https", "mailto", "tel", "data"},
         strip_comments=True,

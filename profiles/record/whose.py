@@ -1,8 +1,6 @@
 """Whose a resource is: the elements that say so, the types that are about nobody in particular (``whose.toml``)."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,19 +8,31 @@ from typing import Any
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.bsn import bsn_of, bsns
 from profiles.record.walk import Key, objects, values
+from profiles.rows import Row, parsed
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerTable:
-    """The table; see ``whose.toml`` for what each part means. ``context`` has pairs of an element and a type."""
+class ContextRow(Row, frozen=True):
+    """An element that names the context in which something was recorded, when it names a resource of this type."""
+
+    element: str
+    type: str
+
+
+class OwnerTable(Row, frozen=True):
+    """The table; see ``whose.toml`` for what each part means."""
 
     default: tuple[str, ...]
-    owners: Mapping[str, tuple[str, ...]]
     shared: frozenset[str]
     free: frozenset[str]
     companion: frozenset[str]
     follows: frozenset[str]
-    context: tuple[tuple[str, str], ...]
+    context: tuple[ContextRow, ...]
+    owners: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        apart = (self.shared & self.free, self.shared & self.follows, self.free & self.follows)
+        if any(apart) or self.shared & self.owners.keys() or self.companion - self.free:
+            raise ValueError("a type stands in two parts of the table of owners")
 
     def elements(self, type_: str) -> tuple[str, ...]:
         """The paths of the elements that name the patient."""
@@ -35,14 +45,7 @@ class OwnerTable:
 
 def read_owners(text: str) -> OwnerTable:
     """Read the table. Raises ValueError when a type stands in two parts that exclude each other."""
-    raw = tomllib.loads(text)
-    shared, free, follows = (frozenset(raw[name]) for name in ("shared", "free", "follows"))
-    companion = frozenset(raw["companion"])
-    if shared & free or shared & follows or free & follows or shared & raw["owners"].keys() or companion - free:
-        raise ValueError("a type stands in two parts of the table of owners")
-    owners = {type_: tuple(paths) for type_, paths in raw["owners"].items()}
-    context = tuple((row["element"], row["type"]) for row in raw["context"])
-    return OwnerTable(tuple(raw["default"]), owners, shared, free, companion, follows, context)
+    return parsed("whose.toml", text, OwnerTable)
 
 
 OWNERS = read_owners(Path(__file__).with_name("whose.toml").read_text("utf-8"))
@@ -126,9 +129,9 @@ def patient_of(reference: Any) -> str | None:
 
 def contexts(resource: Resource) -> Iterator[Key]:
     """The encounters and episodes of care in whose context a resource was recorded, the first that counts first."""
-    for element, type_ in OWNERS.context:
-        value = resource.get(element)
+    for row in OWNERS.context:
+        value = resource.get(row.element)
         literal = value.get("reference") if isinstance(value, dict) else None
         found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
-        if found is not None and found[0] == type_:
+        if found is not None and found[0] == row.type:
             yield found

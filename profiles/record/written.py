@@ -5,7 +5,6 @@ codes without a word are shown as codes. Identifiers and extensions are not show
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
@@ -18,6 +17,7 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.label import concept_text, human_name
 from profiles.record.repair import Repair
+from profiles.rows import read
 from profiles.zibs.load import labels
 
 LEFT_OUT: Final = frozenset(
@@ -122,4 +122,4 @@ def _names(version: FhirVersion, claims: tuple[str, ...]) -> Mapping[str, str]:
 
 @cache
 def _words(part: str) -> Mapping[str, str]:
-    return dict(tomllib.loads(_WORDS.read_text("utf-8"))[part])
+    return read(_WORDS, dict[str, dict[str, str]])[part]

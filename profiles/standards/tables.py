@@ -4,13 +4,14 @@ The types are the documentation of the files (docs/standards.md says it in words
 row and the key. What more a row has to obey (placeholders, includes, paths) is for `load` and `rows`.
 """
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from profiles import rows
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = tuple[Text, ...]
@@ -100,18 +101,14 @@ T = TypeVar("T")
 def read_row(where: str, table: object, kind: type[T]) -> T:
     """A table as a typed row; StandardError begins with ``where`` and ends with the key that is wrong."""
     try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as fault:
-        text = str(fault).replace(" - at `$.", " at `")
-        raise StandardError(f"{where}: {text}") from fault
+        return rows.typed(where, table, kind)
+    except rows.RowError as fault:
+        raise StandardError(str(fault)) from fault
 
 
 def read_table(path: Path, kind: type[T]) -> T:
     """A TOML file as a typed table; StandardError when it cannot be read."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StandardError(f"{path}: cannot be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeError) as error:
-        raise StandardError(f"{path}: {error}") from error
-    return read_row(str(path), table, kind)
+        return rows.read(path, kind)
+    except rows.RowError as fault:
+        raise StandardError(str(fault)) from fault

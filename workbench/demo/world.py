@@ -13,12 +13,12 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from auth.ports import Representation
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.walk import references
+from profiles.rows import Row, typed
 from workbench.demo.placeholders import filled
 
 FOLDER = Path(__file__).parent / "world"
@@ -136,41 +136,91 @@ class World:
         return (*self.provider(provider).shared.get(version, ()), *own)
 
 
+class RepresentativeRow(Row, frozen=True):
+    """Who may act for a person, and on which ground."""
+
+    person: str
+    kind: Representation
+
+
+class RecordRow(Row, frozen=True):
+    """One provider that knows the person; without a file nothing is recorded there."""
+
+    provider: str
+    file: str | None = None
+    fhir: str | None = None
+
+
+class WorldPersonRow(Row, frozen=True):
+    """``[[person]]`` of world.toml."""
+
+    id: str
+    name: str
+    bsn: str
+    born: date
+    story: str
+    records: tuple[RecordRow, ...]
+    defects: bool = False
+    representatives: tuple[RepresentativeRow, ...] = ()
+
+
+class ProviderRow(Row, frozen=True):
+    """``[[provider]]`` of world.toml."""
+
+    name: str
+    display: str
+    kind: str
+    standards: tuple[str, ...]
+    source: str
+    privacy: str
+    phone: str
+    logo: str
+    representation: tuple[Representation, ...] = ()
+
+
+class WorldRows(Row, frozen=True):
+    """world.toml, its dates filled in."""
+
+    provider: tuple[ProviderRow, ...]
+    person: tuple[WorldPersonRow, ...]
+
+
 def load(day: date, folder: Path = FOLDER) -> World:
     """Read the world and fill in its relative dates for ``day``.
 
     :raises ValueError: the data are wrong: an unknown placeholder or an unreadable file.
     """
     read = _reader(folder)
-    table = filled(tomllib.loads((folder / "world.toml").read_text("utf-8")), day, read)
-    providers = tuple(_provider(row, day, folder, read) for row in table["provider"])
+    file = folder / "world.toml"
+    table = typed(str(file), filled(tomllib.loads(file.read_text("utf-8")), day, read), WorldRows)
+    providers = tuple(_provider(row, day, folder, read) for row in table.provider)
     sources = {provider.name: provider for provider in providers}
     persons, records = [], []
-    for row in table["person"]:
+    for row in table.person:
         persons.append(_person(row))
-        for entry in row["records"]:
-            provider = sources[entry["provider"]]
-            own = _bundle(entry.get("file"), day, folder, read)
+        for entry in row.records:
+            provider = sources[entry.provider]
+            own = _bundle(entry.file, day, folder, read)
             # A person without a file is known there in every release; a file says its own.
-            versions = (FhirVersion.of(entry["fhir"]),) if "fhir" in entry else provider.versions[: 1 if own else None]
+            versions = (FhirVersion.of(entry.fhir),) if entry.fhir else provider.versions[: 1 if own else None]
             for version in versions:
                 near = _pointed_at(own, provider.shared[version])
-                records.append(WorldRecord(provider.name, provider.source, row["id"], own, near, version))
+                records.append(WorldRecord(provider.name, provider.source, row.id, own, near, version))
     return World(day, providers, tuple(persons), tuple(records))
 
 
-def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> WorldProvider:
-    files = {version: folder / row["name"] / name for version, name in SHARED.items()}
+def _provider(row: ProviderRow, day: date, folder: Path, read: Read) -> WorldProvider:
+    files = {version: folder / row.name / name for version, name in SHARED.items()}
     return WorldProvider(
-        name=row["name"],
-        display=row["display"],
-        kind=row["kind"],
-        standards=tuple(row["standards"]),
-        source=row["source"],
-        privacy=row["privacy"],
-        phone=row["phone"],
-        logo=folder / row["logo"],
-        representation=tuple(Representation(kind) for kind in row.get("representation", ())),
+        name=row.name,
+        display=row.display,
+        kind=row.kind,
+        standards=row.standards,
+        source=row.source,
+        privacy=row.privacy,
+        phone=row.phone,
+        logo=folder / row.logo,
+        representation=row.representation,
         shared={
             version: _bundle(str(file.relative_to(folder)), day, folder, read)
             for version, file in files.items()
@@ -179,10 +229,9 @@ def _provider(row: Mapping[str, Any], day: date, folder: Path, read: Read) -> Wo
     )
 
 
-def _person(row: Mapping[str, Any]) -> WorldPerson:
-    born = date.fromisoformat(row["born"])
-    acting = tuple((one["person"], Representation(one["kind"])) for one in row.get("representatives", ()))
-    return WorldPerson(row["id"], row["name"], row["bsn"], born, row["story"], row.get("defects", False), acting)
+def _person(row: WorldPersonRow) -> WorldPerson:
+    acting = tuple((representative.person, representative.kind) for representative in row.representatives)
+    return WorldPerson(row.id, row.name, row.bsn, row.born, row.story, row.defects, acting)
 
 
 def _bundle(file: str | None, day: date, folder: Path, read: Read) -> tuple[Resource, ...]:

@@ -1,13 +1,13 @@
 """Rule: identifiers and codes of known (mostly Dutch) systems have their form; a BSN passes the eleven test."""
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from profiles.rows import Row, read
 from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.nodes import Node
 
@@ -33,23 +33,34 @@ class System:
         return total % 11 == 0 and any(digit != "0" for digit in value)
 
 
+class SystemRow(Row, frozen=True):
+    """``[[system]]`` of systems.toml."""
+
+    id: str
+    name: str
+    urls: tuple[str, ...]
+    kind: Literal["identifier", "code", "both"]
+    form: str
+    source: str
+    severity: Literal["error", "warning"] = "warning"
+    eleven: tuple[int, ...] = ()
+
+
+class SystemRows(Row, frozen=True):
+    """systems.toml."""
+
+    system: tuple[SystemRow, ...]
+
+
 @cache
 def systems(kind: str) -> Mapping[str, System]:
     """The known systems for identifiers or for codes, by URL."""
-    text = (Path(__file__).parents[1] / "systems.toml").read_text(encoding="utf-8")
-    found = {}
-    for row in tomllib.loads(text)["system"]:
-        if row["kind"] in (kind, "both"):
-            one = System(
-                row["id"],
-                row["name"],
-                re.compile(row["form"]).fullmatch,
-                tuple(row.get("eleven", ())),
-                row["form"],
-                row.get("severity", "warning"),
-            )
-            found.update(dict.fromkeys(row["urls"], one))
-    return found
+    known = {}
+    for row in read(Path(__file__).parents[1] / "systems.toml", SystemRows).system:
+        if row.kind in (kind, "both"):
+            form = re.compile(row.form).fullmatch
+            known.update(dict.fromkeys(row.urls, System(row.id, row.name, form, row.eleven, row.form, row.severity)))
+    return known
 
 
 def system_check(node: Node, kind: str) -> Check:

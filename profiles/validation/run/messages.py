@@ -1,11 +1,11 @@
 """The words of findings, in Dutch and English, from one catalogue."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from profiles.rows import read
 from profiles.validation.hits import Hit
 
 LIMIT = 160
@@ -26,9 +26,7 @@ class Words:
 @cache
 def catalogue() -> dict[str, dict[str, str]]:
     """All messages by key."""
-    text = Path(__file__).with_name("messages.toml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = tomllib.loads(text)["message"]
-    return found
+    return read(Path(__file__).with_name("messages.toml"), dict[str, dict[str, dict[str, str]]])["message"]
 
 
 @cache

@@ -1,16 +1,32 @@
 """The root of all profiles when no core package is installed: trees made from the base facts."""
 
-import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from profiles.fhir import basetypes
 from profiles.fhir.version import FhirVersion
+from profiles.rows import Row, read
 from profiles.validation.schema.nodes import HL7, Binding, Constraint, Node, Tree, TypeRef
 
 TABLES = ("invariants.toml", "invariants-stu3.toml")
+
+
+class InvariantRow(Row, frozen=True):
+    """``[[invariant]]`` of the tables."""
+
+    key: str
+    paths: tuple[str, ...]
+    expression: str
+    human: str
+    fhir: tuple[Literal["stu3", "r4"], ...] = ("stu3", "r4")
+
+
+class InvariantRows(Row, frozen=True):
+    """One of the tables."""
+
+    invariant: tuple[InvariantRow, ...]
 
 
 @cache
@@ -18,14 +34,12 @@ def invariants(version: FhirVersion) -> dict[str, tuple[Constraint, ...]]:
     """The base invariants by path, from the tables that stand in for the core package."""
     rows: dict[str, list[Constraint]] = {}
     for name in TABLES:
-        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-        for row in tomllib.loads(text)["invariant"]:
-            if version.value in row.get("fhir", ("stu3", "r4")):
-                for path in row["paths"]:
-                    rows.setdefault(path, []).append(
-                        Constraint(row["key"], "error", row["expression"], row["human"], base=True)
-                    )
-    return {path: tuple(found) for path, found in rows.items()}
+        for row in read(Path(__file__).with_name(name), InvariantRows).invariant:
+            if version.value in row.fhir:
+                constraint = Constraint(row.key, "error", row.expression, row.human, base=True)
+                for path in row.paths:
+                    rows.setdefault(path, []).append(constraint)
+    return {path: tuple(constraints) for path, constraints in rows.items()}
 
 
 class BaseTrees:

@@ -1,18 +1,41 @@
 """Known faults in published definitions, repaired from one data file when a definition is read."""
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import field
+
+from profiles.rows import Row, read
+
+
+class DefinitionRepair(Row, frozen=True):
+    """``[[repair]]`` of repairs.toml."""
+
+    release: str
+    url: str
+    element: str
+    fault: str
+    source: str
+    set: dict[str, Any] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    remove: bool = False
+    drop_constraint: str | None = None
+    constraint: dict[str, Any] | None = None
+
+
+class DefinitionRepairs(Row, frozen=True):
+    """repairs.toml."""
+
+    repair: tuple[DefinitionRepair, ...]
+
 
 @cache
-def table() -> dict[str, list[dict[str, Any]]]:
+def table() -> dict[str, list[DefinitionRepair]]:
     """The repairs by canonical URL."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    text = Path(__file__).with_name("repairs.toml").read_text(encoding="utf-8")
-    for row in tomllib.loads(text).get("repair", []):
-        rows.setdefault(row["url"], []).append(row)
+    rows: dict[str, list[DefinitionRepair]] = {}
+    for row in read(Path(__file__).with_name("repairs.toml"), DefinitionRepairs).repair:
+        rows.setdefault(row.url, []).append(row)
     return rows
 
 
@@ -20,7 +43,7 @@ def repaired(definition: dict[str, Any]) -> dict[str, Any]:
     """The definition with its known faults mended (in place; the caller owns the freshly read data)."""
     release = str(definition.get("fhirVersion", ""))
     for row in table().get(str(definition.get("url")), []):
-        if not release.startswith(row["release"]):
+        if not release.startswith(row.release):
             continue
         for view in ("differential", "snapshot"):
             elements = (definition.get(view) or {}).get("element")
@@ -29,20 +52,20 @@ def repaired(definition: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _mend(elements: list[Any], row: dict[str, Any]) -> None:
-    if row.get("remove"):
-        elements[:] = [element for element in elements if element.get("id") != row["element"]]
+def _mend(elements: list[Any], row: DefinitionRepair) -> None:
+    if row.remove:
+        elements[:] = [element for element in elements if element.get("id") != row.element]
     for element in elements:
-        if element.get("id") == row["element"]:
-            for name in row.get("drop", []):
+        if element.get("id") == row.element:
+            for name in row.drop:
                 element.pop(name, None)
-            element.update(row.get("set", {}))
+            element.update(row.set)
             _mend_constraints(element, row)
 
 
-def _mend_constraints(element: dict[str, Any], row: dict[str, Any]) -> None:
-    added = row.get("constraint")
-    gone = {row.get("drop_constraint"), added["key"] if added else None}
+def _mend_constraints(element: dict[str, Any], row: DefinitionRepair) -> None:
+    added = row.constraint
+    gone = {row.drop_constraint, added["key"] if added else None}
     kept = [one for one in element.get("constraint", []) if one.get("key") not in gone]
     if added:
         kept.append(added)

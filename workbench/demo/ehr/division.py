@@ -1,6 +1,5 @@
 """Which part of the world stands in a simulated EHR, and which part in the store: no fact in both (division.toml)."""
 
-import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from gateway.collect.live import served_id
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.walk import references
+from profiles.rows import read
 from workbench.demo.world import World, WorldRecord
 
 Key = tuple[str, str]
@@ -68,7 +68,7 @@ class Division:
 
 def division() -> Division:
     """Read division.toml."""
-    tables = tomllib.loads(_FILE.read_text("utf-8"))
+    tables = read(_FILE, dict[str, dict[str, str]])
     return Division(
         {
             person: {(type_, id_): served_id(EPD, given) for (type_, _, id_), given in _split(table)}

@@ -167,9 +167,9 @@ def test_every_hit_in_the_code_has_words() -> None:
 def test_every_repair_names_its_fault_and_source() -> None:
     for rows in table().values():
         for row in rows:
-            assert row["fault"]
-            assert row["source"]
-            assert row["release"]
+            assert row.fault
+            assert row.source
+            assert row.release
 
 
 def test_a_foreign_postal_code_is_none_of_our_business() -> None:
