@@ -111,25 +111,29 @@ class Guard:
 
 def _beside(judged: Sequence[tuple[Resource, Whose]], vouched: bool) -> set[int]:
     """The resources (by identity) that say nothing themselves and stand beside something of the patient's."""
-    loose = [one for one, verdict in judged if verdict is Whose.NOBODY and may_follow(one) and not any(mentions(one))]
+    loose = [
+        resource
+        for resource, verdict in judged
+        if verdict is Whose.NOBODY and may_follow(resource) and not any(mentions(resource))
+    ]
     if vouched or not loose:
-        return {id(one) for one in loose if one.get("resourceType") in OWNERS.follows}
-    ours = {(one.get("resourceType"), one.get("id")) for one, verdict in judged if verdict is Whose.OURS}
-    aimed = {key for one, verdict in judged if verdict is Whose.OURS for key in links(one)}
-    found: set[int] = set()
+        return {id(resource) for resource in loose if resource.get("resourceType") in OWNERS.follows}
+    ours = {(resource.get("resourceType"), resource.get("id")) for resource, verdict in judged if verdict is Whose.OURS}
+    aimed = {key for resource, verdict in judged if verdict is Whose.OURS for key in links(resource)}
+    beside: set[int] = set()
     while True:
         near = [
-            one
-            for one in loose
-            if id(one) not in found
-            and ((one.get("resourceType"), one.get("id")) in aimed or not ours.isdisjoint(links(one)))
+            resource
+            for resource in loose
+            if id(resource) not in beside
+            and ((resource.get("resourceType"), resource.get("id")) in aimed or not ours.isdisjoint(links(resource)))
         ]
         if not near:
-            return found
-        for one in near:
-            found.add(id(one))
-            ours.add((one.get("resourceType"), one.get("id")))
-            aimed.update(links(one))
+            return beside
+        for resource in near:
+            beside.add(id(resource))
+            ours.add((resource.get("resourceType"), resource.get("id")))
+            aimed.update(links(resource))
 
 
 def _contained(resource: Resource, wanted: str) -> Resource | None:

@@ -48,13 +48,13 @@ class AdapterType(Generic[S]):
 
 def known(extra: Iterable[EntryPoint] | None = None) -> dict[str, EntryPoint]:
     """The adapter types that are installed, by name; nothing is imported yet. The house's names cannot be taken."""
-    found = {name: EntryPoint(name, target, GROUP) for name, target in HOUSE.items()}
+    points = {name: EntryPoint(name, target, GROUP) for name, target in HOUSE.items()}
     for point in entry_points(group=GROUP) if extra is None else extra:
-        if point.name not in found:
-            found[point.name] = point
-        elif point.value != found[point.name].value:
+        if point.name not in points:
+            points[point.name] = point
+        elif point.value != points[point.name].value:
             log.warning("adapter type %s of another package is not used: the name is taken", point.name)
-    return found
+    return points
 
 
 def load(name: str, points: Mapping[str, EntryPoint] | None = None) -> AdapterType[Any]:

@@ -37,7 +37,7 @@ def metadata(settings: AuthSettings, back: str) -> Mapping[str, Any]:
     """
     mutual = settings.client_authentication == "mtls"
     method = "tls_client_auth" if mutual else "none"
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "issuer": settings.base_url,
         "authorization_endpoint": f"{settings.base_url}/oauth/authorize",
         "token_endpoint": f"{back}/oauth/token",
@@ -51,8 +51,8 @@ def metadata(settings: AuthSettings, back: str) -> Mapping[str, Any]:
         "authorization_response_iss_parameter_supported": settings.issuer_parameter,
     }
     if settings.pkce == "honour":
-        found["code_challenge_methods_supported"] = ["S256"]
-    return found
+        document["code_challenge_methods_supported"] = ["S256"]
+    return document
 
 
 def smart_configuration(settings: AuthSettings, back: str) -> Mapping[str, Any]:

@@ -114,12 +114,12 @@ class AuthSettings(BaseModel):
 
     def problems(self) -> list[str]:
         """What makes these settings unfit, one line each; empty when they are fine."""
-        found: list[str] = []
+        faults: list[str] = []
         for name, secret in [("pseudonym_key", self.pseudonym_key), *self.seal_keys.items()]:
             if secret is not None and len(_decoded(secret)) != 32:
-                found.append(f"auth: key {name} must be base64 of exactly 32 bytes")
+                faults.append(f"auth: key {name} must be base64 of exactly 32 bytes")
         if self.seal_with is not None and self.seal_with not in self.seal_keys:
-            found.append("auth: seal_with names a key that seal_keys does not hold")
+            faults.append("auth: seal_with names a key that seal_keys does not hold")
         if self.mode == "production":
             refused = {
                 "base_url must be https": not self.base_url.startswith("https://"),
@@ -130,8 +130,8 @@ class AuthSettings(BaseModel):
                 "client_authentication must be mtls": self.client_authentication != "mtls",
                 "local_redirects must be empty": bool(self.local_redirects),
             }
-            found += [f"auth: {what} in production" for what, wrong in refused.items() if wrong]
-        return found
+            faults += [f"auth: {what} in production" for what, wrong in refused.items() if wrong]
+        return faults
 
     def quirks_of(self, client: str | None) -> ClientQuirks:
         """The quirks of one client: its own, and those that are switched on for all."""

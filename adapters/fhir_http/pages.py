@@ -80,13 +80,13 @@ def entries(bundle: Resource) -> Iterator[Any]:
 
     Raises `AdapterGarbage` for entries that are no list, and for a Bundle that counts matches and shows none of them.
     """
-    found = bundle.get("entry", [])
-    if not isinstance(found, list):
+    listed = bundle.get("entry", [])
+    if not isinstance(listed, list):
         raise AdapterGarbage("the entries of the source's Bundle are no list")
     total = bundle.get("total")
-    if not found and isinstance(total, int) and total > 0 and next_link(bundle) is None:
+    if not listed and isinstance(total, int) and total > 0 and next_link(bundle) is None:
         raise AdapterGarbage("the source counts what it found and sends none of it")
-    for entry in found:
+    for entry in listed:
         yield entry.get("resource") if isinstance(entry, dict) else None
 
 

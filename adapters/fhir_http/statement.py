@@ -43,13 +43,13 @@ class Statement:
         """The coverage per type: what cannot be searched is ``no``; without a statement we do not know better."""
         if not self.known:
             return Capabilities(otherwise=Coverage(CoverageLevel.PARTLY, "the source does not say what it has"))
-        found = {
+        types = {
             (version, kind): Coverage(CoverageLevel.DELIVERABLE if self.searches(kind) else CoverageLevel.PARTLY)
             for kind in self.interactions
             if self.searches(kind) or "read" in self.interactions[kind]
         }
         return Capabilities(
-            types=found, otherwise=Coverage(CoverageLevel.NO, "the source does not offer this resource type")
+            types=types, otherwise=Coverage(CoverageLevel.NO, "the source does not offer this resource type")
         )
 
 

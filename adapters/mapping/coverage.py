@@ -69,10 +69,10 @@ def measure(
     With a ``profile``, the elements of the zib that the mapping is silent about are listed too.
     """
     held = list(resources)
-    found = []
+    rows = []
     for element, path in elements.items():
         filled = sum(has(one, path.split(".")) for one in held) if held else None
-        found.append(ElementCoverage(section, zib, element, True, "", filled, len(held) if held else None))
+        rows.append(ElementCoverage(section, zib, element, True, "", filled, len(held) if held else None))
     silent = zib_elements(profile) - elements.keys() - missing.keys() if profile else ()
     unfilled = {**missing, **dict.fromkeys(sorted(silent), "not in the mapping")}
-    return found + [ElementCoverage(section, zib, element, False, why) for element, why in unfilled.items()]
+    return rows + [ElementCoverage(section, zib, element, False, why) for element, why in unfilled.items()]

@@ -53,13 +53,13 @@ def misconfigured(name: str, text: str, faults: Sequence[MappingFault]) -> Adapt
 
 def _line(node: yaml.Node | None, place: Steps) -> int:
     """The line of a place, or of the last step towards it that is there."""
-    found = 1
+    line = 1
     for step in place:
         following = _step(node, step)
         if following is None:
             break
-        found, node = following
-    return found
+        line, node = following
+    return line
 
 
 def _step(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | None:

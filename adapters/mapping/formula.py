@@ -90,18 +90,18 @@ def _node(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[Node,
 
 
 def _arguments(tokens: Sequence[tuple[str, str]], at: int, depth: int) -> tuple[tuple[Node, ...], int]:
-    found: list[Node] = []
+    arguments: list[Node] = []
     if at < len(tokens) and tokens[at] == ("mark", ")"):
         return (), at + 1
     while True:
         node, at = _node(tokens, at, depth + 1)
-        found.append(node)
+        arguments.append(node)
         if at >= len(tokens) or tokens[at] not in (("mark", ","), ("mark", ")")):
             raise FormulaError("a comma or ) is missing")
         closing = tokens[at] == ("mark", ")")
         at += 1
         if closing:
-            return tuple(found), at
+            return tuple(arguments), at
 
 
 def columns(node: Node) -> Iterator[str]:

@@ -163,13 +163,13 @@ def _shown(columns: Sequence[DraftColumn]) -> str:
 
 def _people(tables: Sequence[DraftTable]) -> tuple[DraftTable | None, DraftColumn | None]:
     """The table of persons and its column for the BSN: one whose name says so goes first, then that most point at."""
-    found = [(table, one) for table in tables for one in table.columns if _BSN.search(one.name)]
+    candidates = [(table, one) for table in tables for one in table.columns if _BSN.search(one.name)]
 
     def points(table: DraftTable) -> int:
         return sum(one.points_at == table.name for other in tables for one in other.columns)
 
-    found.sort(key=lambda pair: (bool(_PERSON.search(pair[0].name)), points(pair[0])), reverse=True)
-    return found[0] if found else (None, None)
+    candidates.sort(key=lambda pair: (bool(_PERSON.search(pair[0].name)), points(pair[0])), reverse=True)
+    return candidates[0] if candidates else (None, None)
 
 
 def _pointer(table: DraftTable, person: DraftTable) -> DraftColumn | None:
@@ -191,15 +191,15 @@ def _words() -> tuple[AboutRow, ...]:
     return read(Path(__file__).with_suffix(".toml"), AboutRows).about
 
 
-def _table(found: Any, name: str, schema: str | None, quote: Any) -> DraftTable:
+def _table(inspector: Any, name: str, schema: str | None, quote: Any) -> DraftTable:
     """A table as SQLAlchemy's inspector sees it. A name that no formula can write gets one that it can."""
-    keys = found.get_foreign_keys(name, schema)
+    keys = inspector.get_foreign_keys(name, schema)
     points = {column: key["referred_table"] for key in keys for column in key["constrained_columns"]}
     columns = tuple(
         DraftColumn(quote(one["name"]), _plain(one["name"]), str(one["type"]), points.get(one["name"]))
-        for one in found.get_columns(name, schema)
+        for one in inspector.get_columns(name, schema)
     )
-    key = tuple(_plain(one) for one in found.get_pk_constraint(name, schema).get("constrained_columns") or ())
+    key = tuple(_plain(one) for one in inspector.get_pk_constraint(name, schema).get("constrained_columns") or ())
     written = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
     return DraftTable(written, name, columns, key)
 

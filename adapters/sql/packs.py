@@ -95,16 +95,16 @@ def _people(connection: sqlite3.Connection, query: str, tables: list[str]) -> It
             yield str(row[0]).strip()
 
 
-def _differences(file: Path, found: Mapping[str, Resource]) -> Iterator[str]:
+def _differences(file: Path, made: Mapping[str, Resource]) -> Iterator[str]:
     if not file.is_file():
         return
     wanted = {_name(one): one for one in jsonio.load(file.read_bytes())}
-    yield from (f"{name}: expected, and not made" for name in sorted(wanted.keys() - found.keys()))
-    yield from (f"{name}: made, and not expected" for name in sorted(found.keys() - wanted.keys()))
-    for name in sorted(wanted.keys() & found.keys()):
-        if jsonio.canonical(wanted[name]) != jsonio.canonical(found[name]):
-            parts = {*wanted[name], *found[name]}
-            other = sorted(part for part in parts if wanted[name].get(part) != found[name].get(part))
+    yield from (f"{name}: expected, and not made" for name in sorted(wanted.keys() - made.keys()))
+    yield from (f"{name}: made, and not expected" for name in sorted(made.keys() - wanted.keys()))
+    for name in sorted(wanted.keys() & made.keys()):
+        if jsonio.canonical(wanted[name]) != jsonio.canonical(made[name]):
+            parts = {*wanted[name], *made[name]}
+            other = sorted(part for part in parts if wanted[name].get(part) != made[name].get(part))
             yield f"{name}: other than expected in {', '.join(other)}"
 
 

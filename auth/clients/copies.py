@@ -30,7 +30,7 @@ class Copies:
 
     def load(self) -> tuple[Copy, ...]:
         """The copies of this source that are whole and still valid; a damaged one is left out with a notice."""
-        found: list[Copy] = []
+        copies: list[Copy] = []
         for kind in ListKind:
             try:
                 copy = self._load(kind)
@@ -38,8 +38,8 @@ class Copies:
                 self._notify(Notice(NoticeType.COPY_LOST, kind, f"the copy on disk cannot be used: {_cause(error)}"))
                 continue
             if copy is not None:
-                found.append(copy)
-        return tuple(found)
+                copies.append(copy)
+        return tuple(copies)
 
     def keep(self, content: AnyList, data: bytes, confirmed: datetime) -> None:
         """Put this document on disk with its note. A higher number of the same source, kept by another, stays.

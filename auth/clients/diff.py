@@ -47,53 +47,55 @@ def _changes(
 
 
 def _client(old: ListedClient, new: ListedClient) -> list[str]:
-    found: list[str] = []
+    changes: list[str] = []
     if old.organisation != new.organisation:
-        found.append(f'organisation was "{old.organisation}", now "{new.organisation}"')
+        changes.append(f'organisation was "{old.organisation}", now "{new.organisation}"')
     if new.services is None or old.services is None:
         if old.services != new.services:
-            found.append("services no longer stated" if new.services is None else "services stated now")
+            changes.append("services no longer stated" if new.services is None else "services stated now")
     else:
-        found += [f"service {service} removed" for service in sorted(old.services - new.services)]
-        found += [f"service {service} added" for service in sorted(new.services - old.services)]
-    found += [
+        changes += [f"service {service} removed" for service in sorted(old.services - new.services)]
+        changes += [f"service {service} added" for service in sorted(new.services - old.services)]
+    changes += [
         f"notification endpoints of service {service} changed"
         for service in sorted(old.notify.keys() | new.notify.keys())
         if old.notify.get(service) != new.notify.get(service)
     ]
-    return found
+    return changes
 
 
 def _provider(old: ListedProvider, new: ListedProvider) -> list[str]:
-    found: list[str] = []
+    changes: list[str] = []
     if old.kind != new.kind:
-        found.append(f"kind was {old.kind}, now {new.kind}")
-    found += [
+        changes.append(f"kind was {old.kind}, now {new.kind}")
+    changes += [
         f"interface version {version} removed" for version in sorted(old.interfaces.keys() - new.interfaces.keys())
     ]
-    found += [f"interface version {version} added" for version in sorted(new.interfaces.keys() - old.interfaces.keys())]
+    changes += [
+        f"interface version {version} added" for version in sorted(new.interfaces.keys() - old.interfaces.keys())
+    ]
     for version in sorted(old.interfaces.keys() & new.interfaces.keys()):
         before, after = old.interfaces[version], new.interfaces[version]
-        found += [f"service {service} removed" for service in sorted(before.keys() - after.keys())]
-        found += [f"service {service} added" for service in sorted(after.keys() - before.keys())]
+        changes += [f"service {service} removed" for service in sorted(before.keys() - after.keys())]
+        changes += [f"service {service} added" for service in sorted(after.keys() - before.keys())]
         for service in sorted(before.keys() & after.keys()):
-            found += [f"service {service}: {sentence}" for sentence in _service(before[service], after[service])]
-    return found
+            changes += [f"service {service}: {sentence}" for sentence in _service(before[service], after[service])]
+    return changes
 
 
 def _service(old: ListedService, new: ListedService) -> list[str]:
-    found: list[str] = []
+    changes: list[str] = []
     if old.authorization_endpoint != new.authorization_endpoint:
-        found.append(f"authorization endpoint is now {new.authorization_endpoint}")
+        changes.append(f"authorization endpoint is now {new.authorization_endpoint}")
     if old.token_endpoint != new.token_endpoint:
-        found.append(f"token endpoint is now {new.token_endpoint}")
+        changes.append(f"token endpoint is now {new.token_endpoint}")
     if old.subscribe != new.subscribe:
-        found.append("subscriptions changed")
-    found += [f"system role {role} removed" for role in sorted(old.roles.keys() - new.roles.keys())]
-    found += [f"system role {role} added" for role in sorted(new.roles.keys() - old.roles.keys())]
-    found += [
+        changes.append("subscriptions changed")
+    changes += [f"system role {role} removed" for role in sorted(old.roles.keys() - new.roles.keys())]
+    changes += [f"system role {role} added" for role in sorted(new.roles.keys() - old.roles.keys())]
+    changes += [
         f"resource endpoint of {role} is now {new.roles[role]}"
         for role in sorted(old.roles.keys() & new.roles.keys())
         if old.roles[role] != new.roles[role]
     ]
-    return found
+    return changes

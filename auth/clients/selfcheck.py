@@ -38,19 +38,19 @@ def registration_faults(
     Only entries that point to our hosts are looked at, and what we publish but the list lacks. Interface versions
     other than ours are looked at for their hosts alone: nobody answers there.
     """
-    found = [f"host {host} is not on the whitelist" for host in sorted(ours.hosts) if not whitelist.holds(host)]
+    faults = [f"host {host} is not on the whitelist" for host in sorted(ours.hosts) if not whitelist.holds(host)]
     for name in sorted(providers.keys() | ours.services.keys()):
         listed = providers[name].interfaces if name in providers else {}
         for version in sorted(listed.keys() - {ours.interface}):
-            found += [
+            faults += [
                 f"{name}, interface {version}, service {service.id}: points to us, but we do not speak that version"
                 for service in listed[version].values()
                 if _hosts(service) & ours.hosts
             ]
-        found += _provider(name, ours, listed.get(ours.interface, {}))
+        faults += _provider(name, ours, listed.get(ours.interface, {}))
     offered = {service for services in ours.services.values() for service in services}
-    found += [f"service {service} has no name on the list of names" for service in sorted(offered - names.keys())]
-    return tuple(found)
+    faults += [f"service {service} has no name on the list of names" for service in sorted(offered - names.keys())]
+    return tuple(faults)
 
 
 def registration_notices(

@@ -150,15 +150,15 @@ def _needs_trace(ask: ScopeAsk) -> bool:
 
 def _trace(asked: Parameters, headers: Mapping[str, str], needed: bool) -> tuple[str | None, str | None]:
     """AUTH-10: trace ids from the query, or from headers as older clients do. Never kept unless they are UUIDs."""
-    found: list[str | None] = []
+    ids: list[str | None] = []
     for name in (REQUEST_ID, CORRELATION_ID):
         value = asked.value(name)
         if value is None:
             value = headers.get(name.lower())
         if needed and not is_uuid(value):
             raise AuthorizationError("ERR-07")
-        found.append(value if is_uuid(value) else None)
-    return found[0], found[1]
+        ids.append(value if is_uuid(value) else None)
+    return ids[0], ids[1]
 
 
 def _birth_date(asked: Parameters) -> str | None:

@@ -48,17 +48,17 @@ async def deliverable(
         return ScopeVerdict(frozenset(), AbsenceReason.NOT_OFFERED)
     if person.birth_date is not None and age_refuses(parts, person.birth_date, acting):
         return ScopeVerdict(frozenset(), AbsenceReason.AGE, person.birth_date)
-    found = await _asked(parts, provider, person, actor, offered, function)
-    birth_date = found.birth_date or person.birth_date
-    left = found.services & offered
+    answer = await _asked(parts, provider, person, actor, offered, function)
+    birth_date = answer.birth_date or person.birth_date
+    left = answer.services & offered
     if not left:
-        return ScopeVerdict(frozenset(), found.reason or AbsenceReason.NO_RELATION, birth_date)
+        return ScopeVerdict(frozenset(), answer.reason or AbsenceReason.NO_RELATION, birth_date)
     if birth_date is None:
         passes = parts.settings.unknown_birth_date == "pass"
-        return ScopeVerdict(left if passes else frozenset(), None if passes else AbsenceReason.AGE, None, found)
+        return ScopeVerdict(left if passes else frozenset(), None if passes else AbsenceReason.AGE, None, answer)
     if age_refuses(parts, birth_date, acting):
         return ScopeVerdict(frozenset(), AbsenceReason.AGE, birth_date)
-    return ScopeVerdict(left, None, birth_date, found)
+    return ScopeVerdict(left, None, birth_date, answer)
 
 
 async def _asked(

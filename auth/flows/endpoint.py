@@ -97,14 +97,14 @@ class BackChannel:
 
     def _spend(self, asked: Parameters, ids: "Ids") -> Code | None:
         """Every code that was offered is spent, whatever becomes of the request (TOKEN-07); a replay costs all (08)."""
-        found: Code | None = None
+        code: Code | None = None
         for text in asked.all("code"):
             spent = self._parts.store.spend_code(digest(text), self._parts.now())
-            found = spent.code or found
+            code = spent.code or code
             if spent.replayed_family is not None:
                 self._parts.store.end_replayed(spent.replayed_family, self._parts.now())
                 self._note(EventType.CODE_REPLAYED, ids)
-        return found
+        return code
 
     def _sent(self, answer: EndpointAnswer, ids: "Ids", told: dict[str, Any]) -> Response:
         family = answer.family

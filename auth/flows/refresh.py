@@ -132,13 +132,15 @@ class OfferedRefresh:
 
 def _narrowed(family: Family, services: frozenset[str], scope: str) -> frozenset[str]:
     """ERR-29: a scope equal to or part of what was granted, in the form of the token response or its request."""
-    combos = {granted(Dialect(family.dialect), family.provider, (one,), family.days): one for one in services}
+    combos = {
+        granted(Dialect(family.dialect), family.provider, (service,), family.days): service for service in services
+    }
     if scope == family.provider and family.dialect == "C":
         return services
     asked = scope.split(" ")
     if not set(asked) <= combos.keys() or len(set(asked)) != len(asked):
         raise TokenError("ERR-29")
-    return frozenset(combos[one] for one in asked)
+    return frozenset(combos[service] for service in asked)
 
 
 def _opened(parts: Parts, sealed: bytes) -> str:

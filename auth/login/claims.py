@@ -70,19 +70,19 @@ def identity(claims: Mapping[str, Any], settings: BridgeSettings, assertion: str
 
     A claim that is present must be readable, required or not: half an answer about a representative is no answer.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for rule in CLAIM_RULES:
         name = rule.named(settings)
         raw = _walk(claims, name) if name else None
         value = None if raw is None else rule.read(raw, settings)
         if value is None and (rule.required or raw is not None):
             raise LoginFailed(f"claim-{rule.field}")
-        found[rule.field] = value
-    _fresh(found["authenticated"], settings, now)
-    if (found["actor_bsn"] is None) != (found["representation"] is None):
+        values[rule.field] = value
+    _fresh(values["authenticated"], settings, now)
+    if (values["actor_bsn"] is None) != (values["representation"] is None):
         raise LoginFailed("claim-representation")
-    level: Level = found["level"]
-    return Identity(assertion_id=hashlib.sha256(assertion.encode()).hexdigest()[:32], **{**found, "level": level})
+    level: Level = values["level"]
+    return Identity(assertion_id=hashlib.sha256(assertion.encode()).hexdigest()[:32], **{**values, "level": level})
 
 
 def _fresh(authenticated: datetime, settings: BridgeSettings, now: datetime) -> None:

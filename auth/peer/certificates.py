@@ -211,16 +211,16 @@ def inspect(
     rows: list[Expiry] = []
     for name, file, role in certificates:
         try:
-            found = x509.load_pem_x509_certificates(file.read_bytes())
+            certificates_read = x509.load_pem_x509_certificates(file.read_bytes())
         except Exception:  # the library's exceptions have no common base
             rows.append(Expiry(name, None, None, "error", "cannot be read as a PEM certificate"))
             continue
         rows += [
             _certificate_row(name if index == 0 else f"{name}, issuer {index}", entry, at)
-            for index, entry in enumerate(found)
+            for index, entry in enumerate(certificates_read)
         ]
         if role != "trust":
-            rows += [Expiry(name, None, None, "error", fault) for fault in regime_faults(found[0], role)]
+            rows += [Expiry(name, None, None, "error", fault) for fault in regime_faults(certificates_read[0], role)]
     for found_list in revocations.lists() if revocations else ():
         rows.append(_list_row(found_list.file, found_list.expires, at))
     return rows

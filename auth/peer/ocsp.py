@@ -170,7 +170,7 @@ def read(data: bytes, request: ocsp.OCSPRequest, issuer: x509.Certificate, at: d
 
 def _delegates(response: ocsp.OCSPResponse, issuer: x509.Certificate, at: datetime) -> list[x509.Certificate]:
     """Certificates in the answer that the issuer made for signing answers (section 4.2.2.2)."""
-    found = []
+    delegates = []
     for certificate in response.certificates:
         try:
             certificate.verify_directly_issued_by(issuer)
@@ -180,8 +180,8 @@ def _delegates(response: ocsp.OCSPResponse, issuer: x509.Certificate, at: dateti
         if ExtendedKeyUsageOID.OCSP_SIGNING in usage and (
             certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
         ):
-            found.append(certificate)
-    return found
+            delegates.append(certificate)
+    return delegates
 
 
 def _signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:

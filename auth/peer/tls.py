@@ -77,14 +77,14 @@ class TlsSettings(BaseModel):
 
     def faults_in_production(self) -> list[str]:
         """What production may not do, one line each."""
-        found = []
+        faults = []
         if self.peer == "none":
-            found.append("tls.peer is none: the back channel must be mutual TLS (TLS-07)")
+            faults.append("tls.peer is none: the back channel must be mutual TLS (TLS-07)")
         if self.revocation == "off":
-            found.append("tls.revocation is off: revocation must be checked (TLS-09)")
+            faults.append("tls.revocation is off: revocation must be checked (TLS-09)")
         if not (self.back_certificate and self.back_key):
-            found.append("tls.back_certificate and tls.back_key are needed to fetch the lists (LIST-04)")
-        return found
+            faults.append("tls.back_certificate and tls.back_key are needed to fetch the lists (LIST-04)")
+        return faults
 
 
 def peer_check(settings: TlsSettings) -> PeerCheck:

@@ -178,11 +178,11 @@ def _certificates(settings: Settings) -> Iterator[PreflightLine]:
 @with_settings
 def doctor(settings: Settings) -> None:
     """Check settings, database, lists and certificates. Exit code 1 when something is wrong."""
-    found = list(examine(as_served(settings)))
+    rows = list(examine(as_served(settings)))
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
     table = listing("what", "how", "")
-    for row in found:
+    for row in rows:
         table.add_row(row.what, f"[{colours[row.level]}]{row.level}[/]", row.text)
     console.print(table)
-    if any(row.level == "error" for row in found):
+    if any(row.level == "error" for row in rows):
         raise SystemExit(FINDINGS)

@@ -53,7 +53,7 @@ class Explanation:
         yield f"answer: {self.matches} matches, {self.included} included"
 
 
-async def explained(collected: Collected, admitted: Admitted, wanted: Search, found: Answer) -> Explanation:
+async def explained(collected: Collected, admitted: Admitted, wanted: Search, answer: Answer) -> Explanation:
     """Explain ``found``, the answer to ``wanted`` over what was collected. Raises StoreUnavailable."""
     record = collected.record
     lost: Sequence[ParameterLoss] = ()
@@ -74,6 +74,6 @@ async def explained(collected: Collected, admitted: Admitted, wanted: Search, fo
         lost=lost,
         gaps=collected.gaps,
         changes=sorted(changes.items()),
-        matches=len(found.matches),
-        included=len(found.included),
+        matches=len(answer.matches),
+        included=len(answer.included),
     )

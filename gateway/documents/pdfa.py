@@ -13,7 +13,7 @@ from typing import Any
 import pikepdf
 from lxml import etree
 
-from gateway.documents.found import found
+from gateway.documents.findings import finding
 from profiles.validation.run.findings import Finding
 
 PDFA_ID = "{http://www.aiim.org/pdfa/ns/id/}"
@@ -39,14 +39,14 @@ class Claim:
 def check(content: bytes, expression: str) -> tuple[Finding, ...]:
     """The findings on a PDF, at ``expression``. Never raises on what the file holds."""
     if b"%PDF-" not in content[:1024]:
-        return (found("pdf-unreadable", expression),)
+        return (finding("pdf-unreadable", expression),)
     try:
         with pikepdf.open(BytesIO(content), suppress_warnings=True) as pdf:
-            return tuple(found(rule, expression, detail) for rule, detail in dict.fromkeys(_faults(pdf)))
+            return tuple(finding(rule, expression, detail) for rule, detail in dict.fromkeys(_faults(pdf)))
     except pikepdf.PasswordError:
-        return (found("pdf-encrypted", expression),)
+        return (finding("pdf-encrypted", expression),)
     except (pikepdf.PdfError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError):
-        return (found("pdf-unreadable", expression),)
+        return (finding("pdf-unreadable", expression),)
 
 
 def _faults(pdf: Any) -> Iterator[tuple[str, str]]:

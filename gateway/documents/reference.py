@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gateway.documents.found import found
+from gateway.documents.findings import finding
 from gateway.documents.pdfa import check as check_pdf
 from profiles.fhir.codec.mediatypes import essence
 from profiles.fhir.tree import Resource, local_reference
@@ -56,41 +56,41 @@ def _reference(resource: Resource) -> Iterator[Finding]:
         ("document-date", ("indexed", "created", "date")),
     ):
         if not any(resource.get(name) for name in names):
-            yield found(rule, f"DocumentReference.{names[0]}")
+            yield finding(rule, f"DocumentReference.{names[0]}")
 
 
 def _contents(resource: Resource, find: Find) -> Iterator[Finding]:
     for expression, attachment in attachments(resource):
         if not attachment.get("title") and not resource.get("description"):
-            yield found("document-title", f"{expression}.title")
+            yield finding("document-title", f"{expression}.title")
         url = attachment.get("url")
         if not isinstance(url, str):
             if "data" not in attachment:
-                yield found("document-missing", f"{expression}.url", "no url")
+                yield finding("document-missing", f"{expression}.url", "no url")
             continue
         key = local_reference(url)
         document = find(key[1]) if key and key[0] == "Binary" else None
         if document is not None:
             yield from _content(expression, attachment, document)
         elif url.startswith(("http://", "https://")):
-            yield found("document-elsewhere", f"{expression}.url", url.split("?")[0][:100])
+            yield finding("document-elsewhere", f"{expression}.url", url.split("?")[0][:100])
         else:
-            yield found("document-missing", f"{expression}.url", url[:100])
+            yield finding("document-missing", f"{expression}.url", url[:100])
 
 
 def _content(expression: str, attachment: Resource, document: KnownDocument) -> Iterator[Finding]:
     size, stated = attachment.get("size"), attachment.get("hash")
     if size is None:
-        yield found("document-size-absent", f"{expression}.size")
+        yield finding("document-size-absent", f"{expression}.size")
     elif size != document.size:
-        yield found("document-size", f"{expression}.size", f"{size} != {document.size}")
+        yield finding("document-size", f"{expression}.size", f"{size} != {document.size}")
     if stated is None:
-        yield found("document-hash-absent", f"{expression}.hash")
+        yield finding("document-hash-absent", f"{expression}.hash")
     elif _decoded(stated) != document.sha1:
-        yield found("document-hash", f"{expression}.hash")
+        yield finding("document-hash", f"{expression}.hash")
     media = str(attachment.get("contentType", ""))
     if document.media and essence(media) != essence(document.media):
-        yield found("document-type", f"{expression}.contentType", f"{media or '-'} != {document.media}")
+        yield finding("document-type", f"{expression}.contentType", f"{media or '-'} != {document.media}")
     if document.content is not None and PDF in (essence(media), essence(document.media)):
         yield from check_pdf(document.content, expression)
 

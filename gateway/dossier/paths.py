@@ -16,13 +16,13 @@ _STEP = re.compile(r"([A-Za-z]+)(\[x\])?(?:\((?:code=)?([^)]*)\))?")
 def values(node: Any, path: str) -> list[Any]:
     """Everything that a path points at, in order; ValueError when the path itself cannot be read."""
     for steps in _compiled(path):
-        found = [node]
+        nodes = [node]
         for name, is_choice, wanted in steps:
-            found = [value for one in found for value in _children(one, name, is_choice)]
+            nodes = [value for one in nodes for value in _children(one, name, is_choice)]
             if wanted:
-                found = [one for one in found if _holds(one, wanted)]
-        if found:
-            return found
+                nodes = [one for one in nodes if _holds(one, wanted)]
+        if nodes:
+            return nodes
     return []
 
 

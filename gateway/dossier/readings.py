@@ -75,17 +75,19 @@ def trends(resources: Iterable[Resource]) -> list[Trend]:
     """What was measured on two days or more, in the order in which it first occurs."""
     groups: dict[tuple[str, str], list[Reading]] = {}
     for resource in resources:
-        for one in readings(resource):
-            groups.setdefault((one.what, one.unit), []).append(one)
-    found = []
+        for reading in readings(resource):
+            groups.setdefault((reading.what, reading.unit), []).append(reading)
+    made = []
     for (what, unit), mine in groups.items():
-        lines: dict[str, list[Reading]] = {one.line: [] for one in mine}
-        for one in sorted({one for one in mine if one.exact}, key=lambda one: (one.moment, one.number)):
-            lines[one.line].append(one)
-        kept = {name: tuple(line) for name, line in lines.items() if len({one.moment[:10] for one in line}) > 1}
+        lines: dict[str, list[Reading]] = {reading.line: [] for reading in mine}
+        for reading in sorted(
+            {reading for reading in mine if reading.exact}, key=lambda reading: (reading.moment, reading.number)
+        ):
+            lines[reading.line].append(reading)
+        kept = {name: tuple(line) for name, line in lines.items() if len({reading.moment[:10] for reading in line}) > 1}
         if kept:
-            found.append(Trend(what, unit, kept, sum(not one.exact for one in mine)))
-    return found
+            made.append(Trend(what, unit, kept, sum(not reading.exact for reading in mine)))
+    return made
 
 
 def normal_of(node: Mapping[str, Any]) -> NormalRange | None:

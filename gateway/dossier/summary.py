@@ -210,17 +210,17 @@ def _dated(resource: Resource) -> str:
 
 
 def _next_appointment(answers: Iterable[DossierAnswer], today: date) -> NextAppointment | None:
-    found = [
-        one
+    coming = [
+        appointment
         for answer in answers
-        for one in answer.resources
-        if one["resourceType"] == "Appointment"
-        and one.get("status") not in ("cancelled", "noshow", "entered-in-error")
-        and one.get("start")
-        and not is_past(str(one["start"]), today)
+        for appointment in answer.resources
+        if appointment["resourceType"] == "Appointment"
+        and appointment.get("status") not in ("cancelled", "noshow", "entered-in-error")
+        and appointment.get("start")
+        and not is_past(str(appointment["start"]), today)
     ]
-    if not found:
+    if not coming:
         return None
-    first = min(found, key=lambda one: str(one["start"]))
+    first = min(coming, key=lambda appointment: str(appointment["start"]))
     what = ", ".join(lines(first, "description|appointmentType|serviceType")) or "Afspraak"
     return NextAppointment(moment(str(first["start"])), what, ", ".join(lines(first, "participant(PRF).actor")))

@@ -107,15 +107,15 @@ def application(desk: Desk) -> FastAPI:
     async def held(
         state: Annotated[Literal["held", "all"], Query(description="all: also what was taken in since")] = "held",
     ) -> list[HeldItem]:
-        found = await desk.worker.run(lambda: items(desk.engine, state=None if state == "all" else "held"))
-        return [HeldItem.of(one, whole=False) for one in found]
+        listed = await desk.worker.run(lambda: items(desk.engine, state=None if state == "all" else "held"))
+        return [HeldItem.of(one, whole=False) for one in listed]
 
     @paths.get("/quarantine/{number}", operation_id="quarantined", summary="Why an item is held", responses=missing)
     async def one(number: Annotated[int, Path(ge=1, le=2**31 - 1)]) -> HeldItem:
-        found = await desk.worker.run(lambda: items(desk.engine, number=number))
-        if not found:
+        listed = await desk.worker.run(lambda: items(desk.engine, number=number))
+        if not listed:
             raise HTTPException(404, "there is no such item")
-        return HeldItem.of(found[0], whole=True)
+        return HeldItem.of(listed[0], whole=True)
 
     app = FastAPI(
         title="MedMij gateway: for operators", version=SOFTWARE, openapi_url=None, docs_url=None, redoc_url=None

@@ -84,13 +84,13 @@ def _headers(result: Result, base: str) -> dict[str, str]:
 
 def _response(result: Result, base: str) -> dict[str, Any]:
     task = result.task
-    found: dict[str, Any] = {"status": STATUS.get(result.status, str(result.status))}
+    response: dict[str, Any] = {"status": STATUS.get(result.status, str(result.status))}
     if result.version and result.updated is not None:
-        found["location"] = f"{base}/{task.type}/{task.id}/_history/{result.version}"
-        found["etag"] = f'W/"{result.version}"'
-        found["lastModified"] = moment(result.updated)
-    found["outcome"] = operation_outcome(result.issues)
-    return found
+        response["location"] = f"{base}/{task.type}/{task.id}/_history/{result.version}"
+        response["etag"] = f'W/"{result.version}"'
+        response["lastModified"] = moment(result.updated)
+    response["outcome"] = operation_outcome(result.issues)
+    return response
 
 
 def done(text: str, findings: Iterable[Finding] = (), repairs: Iterable[Repair] = (), place: str = "") -> list[Issue]:
@@ -98,18 +98,18 @@ def done(text: str, findings: Iterable[Finding] = (), repairs: Iterable[Repair] 
     counted = Counter(repair.rule for repair in repairs)
     told = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
     issues = [Issue("information", "informational", f"{text}; repaired: {told}" if told else text)]
-    return issues + found(findings, place, lower=True)
+    return issues + issues_of(findings, place, lower=True)
 
 
-def found(findings: Iterable[Finding], place: str, *, lower: bool = False) -> list[Issue]:
+def issues_of(findings: Iterable[Finding], place: str, *, lower: bool = False) -> list[Issue]:
     """Findings as issues. ``lower``: what was stored in spite of errors is told as warnings."""
     return [
         Issue(
-            "warning" if lower and one.severity == "error" else one.severity,
-            one.code,
-            one.text("en"),
-            diagnostics=f"rule {one.rule}" + (f"; zib {one.zib}" if one.zib else ""),
-            expression=f"{place}.resource: {one.expression}" if place else one.expression or None,
+            "warning" if lower and finding.severity == "error" else finding.severity,
+            finding.code,
+            finding.text("en"),
+            diagnostics=f"rule {finding.rule}" + (f"; zib {finding.zib}" if finding.zib else ""),
+            expression=f"{place}.resource: {finding.expression}" if place else finding.expression or None,
         )
-        for one in findings
+        for finding in findings
     ]

@@ -98,22 +98,23 @@ class ImportIndex:
         row = (str(path.parent), path.name)
         return int(self._db.execute("INSERT INTO file (folder, name) VALUES (?, ?)", row).lastrowid or 0)
 
-    def add(self, one: IndexEntry) -> None:
+    def add(self, entry: IndexEntry) -> None:
         """Note a resource."""
-        type_, id_ = one.key
-        order = SHARED_FIRST if one.kind == SHARED else FIRST
+        type_, id_ = entry.key
+        order = SHARED_FIRST if entry.kind == SHARED else FIRST
         rank = 2 * (order.index(type_) if type_ in order else len(order))
-        rank += any(target[0] == type_ for target in one.links)
-        told = one.releases != BOTH
+        rank += any(target[0] == type_ for target in entry.links)
+        told = entry.releases != BOTH
         added = self._db.execute(
             gather.ADD_ITEM,
             (
-                type_, id_, one.origin, one.file, one.offset, one.length, one.format, one.digest, one.releases, told,
-                not told, one.whose, one.kind, *(one.context or ("", "")), rank, one.urls, one.sealed, one.raw,
+                type_, id_, entry.origin, entry.file, entry.offset, entry.length, entry.format, entry.digest,
+                entry.releases, told, not told, entry.whose, entry.kind, *(entry.context or ("", "")), rank,
+                entry.urls, entry.sealed, entry.raw,
             ),
         ).lastrowid  # fmt: skip
-        if one.links:
-            self._db.executemany("INSERT INTO link VALUES (?, ?, ?)", [(added, *target) for target in one.links])
+        if entry.links:
+            self._db.executemany("INSERT INTO link VALUES (?, ?, ?)", [(added, *target) for target in entry.links])
 
     def read(self) -> int:
         """Everything was noted; how many resources."""

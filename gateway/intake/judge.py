@@ -32,13 +32,13 @@ def recorded(findings: Iterable[Finding]) -> bytes:
     """Findings for the record: where and which rule, nothing of the values. Empty bytes for none."""
     rows = [
         {
-            "severity": one.severity,
-            "rule": one.rule,
-            "expression": one.expression,
-            "definition": one.definition,
-            "profile": one.profile,
-            "zib": one.zib,
+            "severity": finding.severity,
+            "rule": finding.rule,
+            "expression": finding.expression,
+            "definition": finding.definition,
+            "profile": finding.profile,
+            "zib": finding.zib,
         }
-        for one in findings
+        for finding in findings
     ]
     return msgspec.json.encode(rows) if rows else b""

@@ -57,17 +57,17 @@ def carry_out(
     moving = Moving(connection, sender, version, received)
     records: list[AuditRecord] = []
     for step in steps:
-        found = persons(connection, sender.provider, version, [step.first, step.second])
+        patients = persons(connection, sender.provider, version, [step.first, step.second])
         moved: dict[str, int] = {}
         if step.kind == "merge":
             moved = moving.merge(step.first, step.second)
-        elif len(found) < 2:
+        elif len(patients) < 2:
             raise NotOnePerson("one of the numbers is not known here")
         elif step.kind == "link":
-            moving.link(found[step.first], found[step.second])
+            moving.link(patients[step.first], patients[step.second])
         else:
-            moving.unlink(min(found.values(), key=lambda one: (bool(one.sealed_bsn), one.patient_id == step.first)))
-        for person in sorted({one.person for one in found.values()}):
+            moving.unlink(min(patients.values(), key=lambda one: (bool(one.sealed_bsn), one.patient_id == step.first)))
+        for person in sorted({one.person for one in patients.values()}):
             records.append(
                 AuditRecord(
                     f"ehr:patient:{step.kind}", datetime.now(UTC), 200, provider=sender.provider, client=sender.source,

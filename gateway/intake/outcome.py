@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.documents.found import RULES
+from gateway.documents.findings import RULES
 from gateway.intake.answers import Result
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal

@@ -53,13 +53,13 @@ def _unknown_in(node: Resource, type_: str, version: FhirVersion) -> int:
     for name, value in node.items():
         if name in ("resourceType", "contained", "meta", "text") or name.startswith("_"):
             continue
-        found = known.property(type_, name)
-        if found is None:
+        property_ = known.property(type_, name)
+        if property_ is None:
             count += 1
             continue
         items = value if isinstance(value, list) else [value]
-        inner = found[1]
-        count += isinstance(value, list) != (found[0].max is None)
+        inner = property_[1]
+        count += isinstance(value, list) != (property_[0].max is None)
         if inner in known.types:
             objects = [item for item in items if isinstance(item, dict)]
             primitive = inner[:1].islower()

@@ -177,17 +177,19 @@ class CountPlans:
             return None
         if tree.type != type_:
             return None
-        found: dict[str, Element] = {}
+        elements: dict[str, Element] = {}
         for node, steps in self._zib_nodes(tree.root, (), 0):
-            _add(found, node, steps, self._codable(node))
-        top = {place.steps[0].name for element in found.values() for place in element.places}
+            _add(elements, node, steps, self._codable(node))
+        top = {place.steps[0].name for element in elements.values() for place in element.places}
         for name, child in (tree.root.children or {}).items():
             bare = name.removesuffix("[x]")
             if bare not in top and bare not in PASSED_OVER:
-                _add(found, replace(child, zib=None), (_step(child),), self._codable(child))
+                _add(elements, replace(child, zib=None), (_step(child),), self._codable(child))
         zib = tree.root.zib
         last = url.rpartition("/")[2]
-        return CountPlan(url, zib.name_nl if zib else last, zib.name_en if zib else last, type_, tuple(found.values()))
+        return CountPlan(
+            url, zib.name_nl if zib else last, zib.name_en if zib else last, type_, tuple(elements.values())
+        )
 
     def _zib_nodes(self, node: Node, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[Node, tuple[Step, ...]]]:
         if node.zib is not None and steps:
@@ -224,11 +226,11 @@ def _step(node: Node) -> Step:
     return Step(node.name)
 
 
-def _add(found: dict[str, Element], node: Node, steps: tuple[Step, ...], codable: bool) -> None:
+def _add(elements: dict[str, Element], node: Node, steps: tuple[Step, ...], codable: bool) -> None:
     zib = node.zib
     bare = node.id.removesuffix("[x]")
     key, names = (zib.concept, (zib.name_nl, zib.name_en)) if zib else (bare, (bare, bare))
-    known = found.get(key) or Element(key, zib.concept if zib else "", *names, False, (), ())
+    known = elements.get(key) or Element(key, zib.concept if zib else "", *names, False, (), ())
     place = ElementPlace(steps, code=bool(node.types) and all(ref.code == "code" for ref in node.types))
     ids, places = (*known.ids, node.id), (*known.places, place)
-    found[key] = replace(known, codable=known.codable or codable, ids=ids, places=places)
+    elements[key] = replace(known, codable=known.codable or codable, ids=ids, places=places)

@@ -23,18 +23,18 @@ class Choice:
 
     def conditions(self, table: Table, first: str = "day", last: str = "day") -> list[ColumnElement[bool]]:
         """The choice as conditions on a table; ``first`` and ``last`` name its columns of days."""
-        found: list[ColumnElement[bool]] = []
+        clauses: list[ColumnElement[bool]] = []
         if self.provider:
-            found.append(table.c.provider == self.provider)
+            clauses.append(table.c.provider == self.provider)
         if self.source:
-            found.append(table.c.source == self.source)
+            clauses.append(table.c.source == self.source)
         if self.profiles is not None:
-            found.append(table.c.profile.in_(sorted(self.profiles)))
+            clauses.append(table.c.profile.in_(sorted(self.profiles)))
         if self.first is not None:
-            found.append(table.c[last] >= self.first)
+            clauses.append(table.c[last] >= self.first)
         if self.last is not None:
-            found.append(table.c[first] <= self.last)
-        return found
+            clauses.append(table.c[first] <= self.last)
+        return clauses
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,38 +62,39 @@ class UsageReport:
 
     def _sections(self, use: Use) -> list[ReportSection]:
         text = words(self.language, "usage")
-        each = [(self.name(name), one) for name, one in sorted(use.services.items())]
+        each = [(self.name(name), uses) for name, uses in sorted(use.services.items())]
         if len(each) > 1:
             each.append((text["all_services"], use.all))
         steps = Plot("bars", "step", "passed", text["steps"])
         return [
             self._section("requests", use, ("service", "requests", "answered", "refused", "failed", "gaps"), [
-                [name, one.requests, Share(one.answered, one.requests), Share(one.refused, one.requests),
-                 Share(one.failed, one.requests), Share(one.gaps, one.answered)]
-                for name, one in each
+                [name, uses.requests, Share(uses.answered, uses.requests), Share(uses.refused, uses.requests),
+                 Share(uses.failed, uses.requests), Share(uses.gaps, uses.answered)]
+                for name, uses in each
             ]),
             self._section("steps", use, ("step", "passed"), _steps(use.all, text), steps),
             self._section("content", use, ("service", "searches", "empty", "resources", "documents"), [
-                [name, one.searches, Share(one.empty, one.searches), one.resources, one.documents] for name, one in each
+                [name, uses.searches, Share(uses.empty, uses.searches), uses.resources, uses.documents]
+                for name, uses in each
             ]),
             self._section("persons", use, ("service", "persons", "received", "opened"), [
-                [name, len(one.persons), Share(len(one.received), len(one.persons)),
-                 Share(len(one.opened), len(one.persons))]
-                for name, one in each
+                [name, len(uses.persons), Share(len(uses.received), len(uses.persons)),
+                 Share(len(uses.opened), len(uses.persons))]
+                for name, uses in each
             ]),
             self._section("reasons", use, ("kind", "reason", "times"), _reasons(use, text)),
         ]  # fmt: skip
 
 
-def _steps(one: Uses, text: dict[str, str]) -> list[list[Cell]]:
-    admitted = one.requests - one.not_admitted
-    understood = admitted - (one.refused - one.not_admitted)
+def _steps(uses: Uses, text: dict[str, str]) -> list[list[Cell]]:
+    admitted = uses.requests - uses.not_admitted
+    understood = admitted - (uses.refused - uses.not_admitted)
     return [
-        [text["accepted"], Share(admitted, one.requests)],
+        [text["accepted"], Share(admitted, uses.requests)],
         [text["understood"], Share(understood, admitted)],
-        [text["answered"], Share(one.answered, understood)],
-        [text["filled"], Share(one.filled, one.answered)],
-        [text["complete"], Share(one.complete, one.filled)],
+        [text["answered"], Share(uses.answered, understood)],
+        [text["filled"], Share(uses.filled, uses.answered)],
+        [text["complete"], Share(uses.complete, uses.filled)],
     ]
 
 

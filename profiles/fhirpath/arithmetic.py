@@ -74,27 +74,27 @@ def _whole_division(sign: str, x: Decimal, y: Decimal, integers: bool) -> Items:
 
 
 def _quantities(sign: str, left: Any, right: Any) -> Items:
-    one, other = (Quantity(exact(side)) if is_number(side) else side for side in (left, right))
-    if not isinstance(one, Quantity) or not isinstance(other, Quantity):
+    this, other = (Quantity(exact(side)) if is_number(side) else side for side in (left, right))
+    if not isinstance(this, Quantity) or not isinstance(other, Quantity):
         raise FhirPathError(f"FHIRPath: {sign} cannot be applied to these two types")
     if sign in ("+", "-"):
-        if one.unit != other.unit and (pair := side_by_side(other, Quantity(Decimal(1), one.unit, one.calendar))):
-            other = Quantity(QUOTIENT.divide(*pair), one.unit, one.calendar)
-        if one.unit != other.unit:
+        if this.unit != other.unit and (pair := side_by_side(other, Quantity(Decimal(1), this.unit, this.calendar))):
+            other = Quantity(QUOTIENT.divide(*pair), this.unit, this.calendar)
+        if this.unit != other.unit:
             return []
-        values = _numbers(sign, one.value, other.value)
-        return [Quantity(value, one.unit, one.calendar) for value in values]
-    units = {one.unit, other.unit}
+        values = _numbers(sign, this.value, other.value)
+        return [Quantity(value, this.unit, this.calendar) for value in values]
+    units = {this.unit, other.unit}
     if sign == "/" and len(units) == 1:
         unit = "1"
     elif other.unit == "1" and sign in ("*", "/"):
-        unit = one.unit
-    elif one.unit == "1" and sign == "*":
+        unit = this.unit
+    elif this.unit == "1" and sign == "*":
         unit = other.unit
     else:
         return []
-    values = _numbers(sign, one.value, other.value)
-    return [Quantity(Decimal(value), unit, (one.calendar or other.calendar) and unit != "1") for value in values]
+    values = _numbers(sign, this.value, other.value)
+    return [Quantity(Decimal(value), unit, (this.calendar or other.calendar) and unit != "1") for value in values]
 
 
 def negated(items: Items, *, negative: bool) -> Items:

@@ -66,14 +66,14 @@ def _repeat(left: Closure, arguments: list[Closure]) -> Closure:
     projection = arguments[0]
 
     def run(focus: Items, env: Evaluation) -> Items:
-        found: dict[Any, Any] = {}
+        reached: dict[Any, Any] = {}
         level = left(focus, env)
         while level:
             fresh = {identity(one): one for answer in each(level, env, projection) for one in answer}
-            level = [one for key, one in fresh.items() if key not in found]
+            level = [one for key, one in fresh.items() if key not in reached]
             env.spend(30 * len(level) + weight(level))
-            found |= {key: one for key, one in fresh.items() if key not in found}
-        return list(found.values())
+            reached |= {key: one for key, one in fresh.items() if key not in reached}
+        return list(reached.values())
 
     return run
 
@@ -124,15 +124,15 @@ def descendants_of(item: Any, env: Evaluation) -> Items:
     node = item if type(item) is ElementNode and item.types is not None else None
     if node is not None and node.below is not None:
         return node.below
-    found: Items = []
+    below: Items = []
     level = [item]
     while level:
         level = [child for one in level for child in children_of(one)]
         env.spend(len(level))
-        found += level
+        below += level
     if node is not None:
-        node.below = found
-    return found
+        node.below = below
+    return below
 
 
 def _not(items: Items) -> Items:

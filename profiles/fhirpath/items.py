@@ -222,7 +222,7 @@ def children_of(item: Any) -> Items:
         holder = item.data if type(item.data) is dict else item.extra
     if type(holder) is not dict:
         return []
-    found: Items = []
+    children: Items = []
     for key, value in holder.items():
         if key in _NOT_ELEMENTS:
             continue
@@ -232,13 +232,13 @@ def children_of(item: Any) -> Items:
         given, beside = (value, holder.get(f"_{key}")) if name == key else (None, value)
         if types is None:
             if beside is not None or isinstance(given, list):
-                _joined(given, beside, found)
+                _joined(given, beside, children)
             elif given is not None:
-                found.append(given)
+                children.append(given)
         elif given is not None or beside is not None:
             path = item.path if holder is item.data else None
-            found += _nodes(item, name, given, beside, types.child(path, name))
-    return found
+            children += _nodes(item, name, given, beside, types.child(path, name))
+    return children
 
 
 def _nodes(parent: ElementNode, element: str, value: Any, extra: Any, kind: str | None) -> Items:

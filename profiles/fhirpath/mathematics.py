@@ -71,14 +71,14 @@ def _average(items: Items) -> Items:
 
 def _extreme(sign: int) -> Callable[[Items], Items]:
     def run(items: Items) -> Items:
-        found = valued(items)[:1]
+        best = valued(items)[:1]
         for item in valued(items)[1:]:
-            after = order(item, found[0])
+            after = order(item, best[0])
             if after is None:
                 return []
             if after == sign:
-                found = [item]
-        return [system_value(item) if isinstance(bare(item), dict) else bare(item) for item in found]
+                best = [item]
+        return [system_value(item) if isinstance(bare(item), dict) else bare(item) for item in best]
 
     return run
 

@@ -60,44 +60,44 @@ def moment(text: str, *, literal: bool = False) -> Moment | None:
 @lru_cache(maxsize=8192)
 def _read(text: str, literal: bool) -> Moment | None:
     clock = text[1:] if literal and text.startswith("T") else text
-    if (clock is not text or not literal) and (found := _TIME.fullmatch(clock)) is not None:
+    if (clock is not text or not literal) and (match := _TIME.fullmatch(clock)) is not None:
         if len(clock) < 5 and not literal:
             return None
-        low = _seconds(found)
-        precision = HOUR + sum(found[name] is not None for name in ("minute", "second"))
+        low = _seconds(match)
+        precision = HOUR + sum(match[name] is not None for name in ("minute", "second"))
         return None if low is None else Moment("Time", clock, precision, low, _WIDTHS[precision], None)
-    found = _MOMENT.fullmatch(text)
-    if found is None or clock is not text:
+    match = _MOMENT.fullmatch(text)
+    if match is None or clock is not text:
         return None
-    return _dated(found, text.removesuffix("T"), literal)
+    return _dated(match, text.removesuffix("T"), literal)
 
 
 _WIDTHS: Final = {HOUR: 3600, MINUTE: 60, SECOND: 0}
 
 
-def _dated(found: re.Match[str], text: str, literal: bool) -> Moment | None:
+def _dated(match: re.Match[str], text: str, literal: bool) -> Moment | None:
     try:
-        first = date(int(found["year"]), int(found["month"] or 1), int(found["day"] or 1))
+        first = date(int(match["year"]), int(match["month"] or 1), int(match["day"] or 1))
     except ValueError:
         return None
     low = Decimal(first.toordinal() * _DAY_SECONDS)
-    if found["hour"] is None:
-        if found["mark"] and (not literal or found["zone"]):
+    if match["hour"] is None:
+        if match["mark"] and (not literal or match["zone"]):
             return None
-        precision = DAY if found["day"] else MONTH if found["month"] else YEAR
+        precision = DAY if match["day"] else MONTH if match["month"] else YEAR
         width = (_after(first, precision) - first.toordinal()) * _DAY_SECONDS
-        return Moment("DateTime" if found["mark"] else "Date", text, precision, low, width, None)
-    clock = _seconds(found)
-    if clock is None or not found["day"]:
+        return Moment("DateTime" if match["mark"] else "Date", text, precision, low, width, None)
+    clock = _seconds(match)
+    if clock is None or not match["day"]:
         return None
-    zone = found["zone"]
+    zone = match["zone"]
     if zone is None or zone == "Z":
         offset = None if zone is None else 0
     else:
         offset = (int(zone[1:3]) * 60 + int(zone[4:])) * (-60 if zone[0] == "-" else 60)
         if abs(offset) > _AHEAD or zone[4:] > "59":
             return None
-    precision = SECOND if found["second"] else MINUTE if found["minute"] else HOUR
+    precision = SECOND if match["second"] else MINUTE if match["minute"] else HOUR
     return Moment("DateTime", text, precision, low + clock, _WIDTHS[precision], offset)
 
 

@@ -35,13 +35,13 @@ def _ordered(test: Callable[[int], bool]) -> OnItems:
     return run
 
 
-def _inside(one: Items, many: Items) -> Items:
-    one = valued(one)
-    if not one:
+def _inside(single: Items, many: Items) -> Items:
+    single = valued(single)
+    if not single:
         return []
-    if len(one) > 1:
+    if len(single) > 1:
         raise FhirPathError("FHIRPath: in and contains need a single item")
-    answers = [same(one[0], other) for other in many]
+    answers = [same(single[0], other) for other in many]
     return [True] if True in answers else [] if None in answers else [False]
 
 

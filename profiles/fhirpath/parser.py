@@ -133,30 +133,30 @@ class Parser:
                 return left
 
     def _term(self) -> SyntaxTree:
-        one = self._next
-        if one.kind == "name" and one.text not in ("true", "false"):
-            if one.text in _NO_NAMES:
-                raise _unexpected(one, "a term")
+        lexeme = self._next
+        if lexeme.kind == "name" and lexeme.text not in ("true", "false"):
+            if lexeme.text in _NO_NAMES:
+                raise _unexpected(lexeme, "a term")
             return self._invocation(None)
-        if one.kind == "quoted":
+        if lexeme.kind == "quoted":
             return self._invocation(None)
         self._take()
-        if one.kind == "special":
-            return self._made(SpecialTerm(one.text), one)
-        if one.kind == "sign":
-            return self._bracketed(one)
-        return self._made(ConstantTerm((self._literal(one),)), one)
+        if lexeme.kind == "special":
+            return self._made(SpecialTerm(lexeme.text), lexeme)
+        if lexeme.kind == "sign":
+            return self._bracketed(lexeme)
+        return self._made(ConstantTerm((self._literal(lexeme),)), lexeme)
 
-    def _bracketed(self, one: Lexeme) -> SyntaxTree:
+    def _bracketed(self, lexeme: Lexeme) -> SyntaxTree:
         """What begins with ``(``, ``{`` or ``%``."""
-        if one.text == "(":
+        if lexeme.text == "(":
             found = self._expression(0)
             self._expect(")")
             return found
-        if one.text == "{":
+        if lexeme.text == "{":
             items = self._list("}")
-            return self._made(ListTerm(items) if items else ConstantTerm(()), one)
-        if one.text == "%":
+            return self._made(ListTerm(items) if items else ConstantTerm(()), lexeme)
+        if lexeme.text == "%":
             name = self._take()
             if name.kind not in ("name", "quoted", "string"):
                 raise _unexpected(name, "the name of a variable")
@@ -165,8 +165,8 @@ class Parser:
                 self._take()
                 name = self._take()
                 words += "-" + name.text
-            return self._made(VariableTerm(words), one)
-        raise _unexpected(one, "a term")
+            return self._made(VariableTerm(words), lexeme)
+        raise _unexpected(lexeme, "a term")
 
     def _joins(self, name: Lexeme) -> bool:
         """Whether ``-`` and a name follow without space, as in ``%vs-name`` of STU3."""
@@ -177,21 +177,21 @@ class Parser:
             and after.position == sign.position + 1
         )
 
-    def _literal(self, one: Lexeme) -> object:
-        if one.kind == "string":
-            return unquoted(one.text)
-        if one.kind == "name":
-            return one.text == "true"
-        if one.kind == "number":
-            if len(one.text) > MAX_DIGITS:
-                raise FhirPathError(f"FHIRPath: a number has at most {MAX_DIGITS} digits", one.position)
-            return self._quantity(one.text) or (Decimal(one.text) if "." in one.text else int(one.text))
-        if one.kind in ("date", "time"):
-            found = moment(one.text[1:], literal=True)
+    def _literal(self, lexeme: Lexeme) -> object:
+        if lexeme.kind == "string":
+            return unquoted(lexeme.text)
+        if lexeme.kind == "name":
+            return lexeme.text == "true"
+        if lexeme.kind == "number":
+            if len(lexeme.text) > MAX_DIGITS:
+                raise FhirPathError(f"FHIRPath: a number has at most {MAX_DIGITS} digits", lexeme.position)
+            return self._quantity(lexeme.text) or (Decimal(lexeme.text) if "." in lexeme.text else int(lexeme.text))
+        if lexeme.kind in ("date", "time"):
+            found = moment(lexeme.text[1:], literal=True)
             if found is None:
-                raise FhirPathError(f"FHIRPath: {one.text} is not a date or time", one.position)
+                raise FhirPathError(f"FHIRPath: {lexeme.text} is not a date or time", lexeme.position)
             return found
-        raise _unexpected(one, "a term")
+        raise _unexpected(lexeme, "a term")
 
     def _quantity(self, number: str) -> Quantity | None:
         unit = self._next
@@ -204,17 +204,17 @@ class Parser:
         return None
 
     def _invocation(self, subject: SyntaxTree | None) -> SyntaxTree:
-        one = self._take()
-        if one.kind not in ("name", "quoted"):
-            raise _unexpected(one, "a name")
-        name = one.text if one.kind == "name" else unquoted(one.text)
+        lexeme = self._take()
+        if lexeme.kind not in ("name", "quoted"):
+            raise _unexpected(lexeme, "a name")
+        name = lexeme.text if lexeme.kind == "name" else unquoted(lexeme.text)
         if not self._skip("("):
-            return self._made(NameStep(subject, name), one)
+            return self._made(NameStep(subject, name), lexeme)
         if name in _TYPE_FUNCTIONS:
             kind = self._type_name()
             self._expect(")")
-            return self._made(TypeStep(subject, name, kind), one)
-        return self._made(FunctionStep(subject, name, self._list(")"), one.position), one)
+            return self._made(TypeStep(subject, name, kind), lexeme)
+        return self._made(FunctionStep(subject, name, self._list(")"), lexeme.position), lexeme)
 
     def _list(self, end: str) -> tuple[SyntaxTree, ...]:
         """Expressions with commas between them, and the closing bracket."""

@@ -38,17 +38,17 @@ def lexemes(text: str) -> list[Lexeme]:
     """
     if len(text) > MAX_LENGTH:
         raise FhirPathError(f"FHIRPath expression is longer than {MAX_LENGTH} characters")
-    found: list[Lexeme] = []
+    made: list[Lexeme] = []
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             raise FhirPathError(f"FHIRPath syntax error: {text[at : at + 10]!r} is not understood", at)
         if match.lastgroup != "space":
-            found.append(Lexeme(match.lastgroup, match[0], at))
+            made.append(Lexeme(match.lastgroup, match[0], at))
         at = match.end()
-    found.append(Lexeme("end", "", len(text)))
-    return found
+    made.append(Lexeme("end", "", len(text)))
+    return made
 
 
 def unquoted(text: str) -> str:

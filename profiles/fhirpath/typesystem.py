@@ -28,15 +28,15 @@ class TypeSystem:
 
     def lineage(self, type_name: str) -> tuple[str, ...]:
         """The type and what it is a kind of: code, string, Element; Patient.contact, BackboneElement, Element."""
-        found = self._lineages.get(type_name)
-        if found is None:
+        known = self._lineages.get(type_name)
+        if known is None:
             chain = [type_name]
             while (base := self._base(chain[-1])) is not None:
                 chain.append(base)
-            found = tuple(chain)
+            known = tuple(chain)
             if len(self._lineages) < _MOST:
-                self._lineages[type_name] = found
-        return found
+                self._lineages[type_name] = known
+        return known
 
     def _base(self, type_name: str) -> str | None:
         return self._facts.types[type_name].base if type_name in self._facts.types else None

@@ -41,20 +41,20 @@ def judge(receiver: Receiver, resource: Resource, version: FhirVersion) -> Fate:
     known = receiver.known[version]
     meta = resource.get("meta")
     given = meta.get("profile") if isinstance(meta, dict) else None
-    claims = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
-    compared = claims if receiver.exact else [one.partition("|")[0] for one in claims]
+    claims = [claim for claim in given if isinstance(claim, str)] if isinstance(given, list) else []
+    compared = claims if receiver.exact else [claim.partition("|")[0] for claim in claims]
     if found := _first(compared, known.shown):
         return _titled(receiver, resource, found)
     if found := _first(compared, known.reference):
         return Fate(Outcome.REFERENCE, "seen where another resource points at it", found)
     if found := _first(compared, known.unread):
         return Fate(Outcome.UNREAD, "asked for, but the receiver has no parser for it", found)
-    every = {one.lower() for one in (*known.shown, *known.reference)}
-    for one in claims:
-        if one.lower() in every:
-            return Fate(Outcome.LIST_LOST, "the address of the profile differs in case", one)
-        if one.partition("|")[0].lower() in every:
-            return Fate(Outcome.DROPPED, "the address of the profile has a version", one)
+    every = {claim.lower() for claim in (*known.shown, *known.reference)}
+    for claim in claims:
+        if claim.lower() in every:
+            return Fate(Outcome.LIST_LOST, "the address of the profile differs in case", claim)
+        if claim.partition("|")[0].lower() in every:
+            return Fate(Outcome.DROPPED, "the address of the profile has a version", claim)
     return Fate(Outcome.DROPPED, "no profile is claimed" if not claims else "no claimed profile is known", "")
 
 

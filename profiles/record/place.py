@@ -156,14 +156,14 @@ class _Placing:
 
     def _in_context(self, resource: Resource) -> str | None:
         """The patient of the episode of care in whose context something was recorded."""
-        for found in contexts(resource):
-            if found[0] == "EpisodeOfCare":
-                return self._patient_at(found)
-            for target in self.targets.get(found, ()):
+        for context in contexts(resource):
+            if context[0] == "EpisodeOfCare":
+                return self._patient_at(context)
+            for target in self.targets.get(context, ()):
                 if target[0] == "EpisodeOfCare":
                     return self._patient_at(target)
-            if found not in self.given and found in self.in_episode:
-                return self.stored(found)
+            if context not in self.given and context in self.in_episode:
+                return self.stored(context)
         return None
 
     def _patient_at(self, key: Key) -> str | None:
@@ -177,7 +177,7 @@ class _Placing:
                 if aim in incoming:
                     incoming[aim].add(key)
         while True:
-            found: dict[Key, str] = {}
+            placed: dict[Key, str] = {}
             for key in self.given.keys() - self.patients.keys() - self.refused.keys():
                 sharable = OWNERS.may_be_shared(key[0])
                 if (sharable and key[0] not in OWNERS.companion) or not may_follow(self.given[key]):
@@ -186,12 +186,12 @@ class _Placing:
                 if not sharable:
                     near |= {self.patients.get(aim) or self.stored(aim) for aim in self.targets[key]} - {None, ""}
                 if len(near) == 1:
-                    found[key] = str(near.pop())
+                    placed[key] = str(near.pop())
                 elif len(near) > 1 and not sharable:
                     self.refused[key] = "belongs to resources of more than one patient"
-            if not found:
+            if not placed:
                 return
-            self.patients.update(found)
+            self.patients.update(placed)
 
 
 def birth_date(patient: Resource) -> date | None:

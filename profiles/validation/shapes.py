@@ -61,7 +61,7 @@ class Shape:
         for key, item in value.items():
             prop = props.get(key)
             if prop is None:
-                found: Hits | None = self._unknown(key, context)
+                more: Hits | None = self._unknown(key, context)
             else:
                 check, bit, segment, group = prop
                 if group:
@@ -69,13 +69,13 @@ class Shape:
                         hits = self._chosen_twice(key, value, hits)
                     chosen |= bit
                 seen |= bit
-                found = check(item, context)
-                if found is not None:
-                    found = _without_null(found, key, value)
-                    for hit in found:
+                more = check(item, context)
+                if more is not None:
+                    more = _without_null(more, key, value)
+                    for hit in more:
                         hit.path.append(segment)
-            if found:
-                hits = found if hits is None else hits + found
+            if more:
+                hits = more if hits is None else hits + more
                 if len(hits) > MAX_HITS:
                     return hits
         missing = self.required & ~seen

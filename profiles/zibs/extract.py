@@ -59,19 +59,19 @@ class FactSource:
 
     def structures(self) -> dict[str, dict[str, Any]]:
         """The wanted structures and all that they refer to, by canonical URL; base types and unknown ones left out."""
-        found: dict[str, dict[str, Any]] = {}
+        chosen: dict[str, dict[str, Any]] = {}
         queue = list(self.urls)
         while queue:
             url = plain(queue.pop())
-            if url in found or url.removeprefix(HL7) in self.types:
+            if url in chosen or url.removeprefix(HL7) in self.types:
                 continue
             data = self._published(url)
             if data is not None and data.get("derivation") == "constraint":
-                found[url] = data
+                chosen[url] = data
                 queue.extend(references(data))
-        for url, data in found.items():
+        for url, data in chosen.items():
             self._complete(url, data)
-        return dict(sorted(found.items()))
+        return dict(sorted(chosen.items()))
 
     def _published(self, url: str) -> dict[str, Any] | None:
         """A structure as it was published: repairs are made when a table is read, as for packages."""

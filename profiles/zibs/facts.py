@@ -19,23 +19,23 @@ def table(data: Mapping[str, Any], names: ZibNames, name: Name, words: Mapping[s
     """The table of a StructureDefinition. LookupError names an invariant for which ``words`` has no text."""
     elements = data["differential"]["element"]
     kind = str(data["type"])
-    found: dict[str, Any] = {"structure": data["url"]}
+    facts: dict[str, Any] = {"structure": data["url"]}
     if data.get("version"):
-        found["version"] = str(data["version"])
-    found |= {"title": str(data.get("title") or data["name"]), "type": kind, "base": name(data["baseDefinition"])}
+        facts["version"] = str(data["version"])
+    facts |= {"title": str(data.get("title") or data["name"]), "type": kind, "base": name(data["baseDefinition"])}
     own, zib_name = model(data)
     if zib_name:
-        found["model"] = zib_name
+        facts["model"] = zib_name
     rows = {element_id(element): row(element, names, name, words, own) for element in elements}
     zib = rows.get(kind, {}).pop("zib", None)
     if zib:
-        found["zib"] = zib
+        facts["zib"] = zib
     if data.get("context"):
-        found["context"] = {str(data.get("contextType", "resource")): list(data["context"])}
+        facts["context"] = {str(data.get("contextType", "resource")): list(data["context"])}
     if kind in rows and not rows[kind]:
         del rows[kind]
-    found["elements"] = rows
-    return found
+    facts["elements"] = rows
+    return facts
 
 
 def element_id(element: Mapping[str, Any]) -> str:
@@ -53,33 +53,33 @@ def row(
     element: Mapping[str, Any], names: ZibNames, name: Name, words: Mapping[str, str], own: str = ""
 ) -> dict[str, Any]:
     """The facts of one element; ``own`` is the mapping identity of the zib that the profile is made for."""
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if "min" in element or "max" in element:
-        found["card"] = f"{element.get('min', '')}..{element.get('max', '')}"
+        facts["card"] = f"{element.get('min', '')}..{element.get('max', '')}"
     if types := _types(element.get("type") or (), name):
-        found["types"] = types
-    found |= _values(element)
+        facts["types"] = types
+    facts |= _values(element)
     if "slicing" in element:
-        found["slicing"] = _slicing(element["slicing"])
+        facts["slicing"] = _slicing(element["slicing"])
     if "binding" in element:
-        found["binding"] = _binding(element["binding"], name)
+        facts["binding"] = _binding(element["binding"], name)
     if element.get("isModifier"):
-        found["modifier"] = True
+        facts["modifier"] = True
     if element.get("constraint"):
-        found["invariants"] = {one["key"]: _invariant(one, words) for one in element["constraint"]}
-    return found | _concepts(element, names, own)
+        facts["invariants"] = {one["key"]: _invariant(one, words) for one in element["constraint"]}
+    return facts | _concepts(element, names, own)
 
 
 def _values(element: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for key, start in VALUES:
         for label, value in element.items():
             if label.startswith(start) and label[len(start) : len(start) + 1].isupper():
-                found[key] = exact(value)
+                facts[key] = exact(value)
     for key, label in (("length", "maxLength"), ("content", "contentReference")):
         if label in element:
-            found[key] = element[label]
-    return found
+            facts[key] = element[label]
+    return facts
 
 
 def _concepts(element: Mapping[str, Any], names: ZibNames, own: str) -> dict[str, str]:
@@ -106,13 +106,13 @@ def _listed(value: Any) -> list[str]:
 
 def _types(rows: Iterable[Mapping[str, Any]], name: Name) -> str:
     merged: dict[str, list[str]] = {}
-    for one in rows:
-        code = str(one.get("code") or ("string" if "_code" in one else ""))
+    for type_ in rows:
+        code = str(type_.get("code") or ("string" if "_code" in type_ else ""))
         if not code:
             continue
         key = "targetProfile" if code == "Reference" else "profile"
         urls = merged.setdefault(code, [])
-        urls.extend(url for url in _listed(one.get(key)) if url not in urls)
+        urls.extend(url for url in _listed(type_.get(key)) if url not in urls)
     texts = []
     for code, urls in merged.items():
         texts.append(f"{code}({', '.join(map(name, urls))})" if urls else code)
@@ -120,14 +120,14 @@ def _types(rows: Iterable[Mapping[str, Any]], name: Name) -> str:
 
 
 def _slicing(data: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     rows = [f"{one.get('type', 'value')} {one.get('path', '$this')}" for one in data.get("discriminator") or ()]
     if rows:
-        found["by"] = rows
-    found["rules"] = str(data.get("rules", "open"))
+        facts["by"] = rows
+    facts["rules"] = str(data.get("rules", "open"))
     if data.get("ordered"):
-        found["ordered"] = True
-    return found
+        facts["ordered"] = True
+    return facts
 
 
 def _binding(data: Mapping[str, Any], name: Name) -> str:

@@ -22,16 +22,16 @@ class Named(Package):
 
     def read(self, entry: Entry) -> dict[str, Any] | None:
         """The resource of an entry; the elements of a structure that we have a table of get our names."""
-        found = super().read(entry)
-        if found is None or entry.type != "StructureDefinition":
-            return found
+        definition = super().read(entry)
+        if definition is None or entry.type != "StructureDefinition":
+            return definition
         names = self.names(entry.url)
         for view in ("differential", "snapshot") if names else ():
-            for element in (found.get(view) or {}).get("element") or ():
+            for element in (definition.get(view) or {}).get("element") or ():
                 text = names.get(str(element.get("id")))
                 if text is not None:
                     element.update(zib(text))
-        return found
+        return definition
 
 
 def named(package: Package, names: Names) -> Named:

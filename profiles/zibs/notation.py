@@ -59,15 +59,15 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
 def read(text: str, file: str) -> dict[str, Any]:
     """The mapping that a table holds; TableError names the line when it is not well-formed YAML or no mapping."""
     try:
-        found = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        table = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as problem:
         line = f"line {problem.problem_mark.line + 1}" if problem.problem_mark else ""
         raise TableError(file, line, problem.problem or "is not well-formed YAML") from None
     except yaml.YAMLError:
         raise TableError(file, "", "is not readable as YAML text") from None
-    if not isinstance(found, dict):
+    if not isinstance(table, dict):
         raise TableError(file, "", "holds no mapping")
-    return found
+    return table
 
 
 def cardinality(text: str) -> tuple[int | None, str | None]:
@@ -83,12 +83,12 @@ def cardinality(text: str) -> tuple[int | None, str | None]:
 
 def types(text: str) -> list[tuple[str, list[str]]]:
     """``dateTime, Reference(a, b)`` -> [("dateTime", []), ("Reference", ["a", "b"])]; ValueError when malformed."""
-    found: list[tuple[str, list[str]]] = []
+    made: list[tuple[str, list[str]]] = []
     at = 0
     while at < len(text):
         match = TYPE.match(text, at)
         if match is None:
             raise ValueError(f"{text!r} is not a list of types such as dateTime, Reference(nl-core-patient)")
-        found.append((match[1], [part.strip() for part in match[2].split(",")] if match[2] else []))
+        made.append((match[1], [part.strip() for part in match[2].split(",")] if match[2] else []))
         at = match.end()
-    return found
+    return made

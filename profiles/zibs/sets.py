@@ -18,16 +18,16 @@ PROBE: Final = "urn:probe"
 def collect(structures: Iterable[Mapping[str, Any]], definitions: Definitions) -> dict[str, dict[str, Any]]:
     """The value sets that the structures bind to, and those that these include, by canonical URL."""
     queue = [url for data in structures for element in data["differential"]["element"] for url in bound(element) if url]
-    found: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     while queue:
         url = plain(queue.pop())
         data = definitions.find("ValueSet", url)
-        if data is None or data["url"] in found:
+        if data is None or data["url"] in chosen:
             continue
-        found[data["url"]] = data
+        chosen[data["url"]] = data
         for include in data.get("compose", {}).get("include", ()):
             queue.extend(_listed(include.get("valueSet")))
-    return dict(sorted(found.items()))
+    return dict(sorted(chosen.items()))
 
 
 def bound(element: Mapping[str, Any]) -> list[str | None]:
@@ -56,13 +56,13 @@ def systems(
         if "system" in include
     }
     terminology = Terminology(definitions)
-    found = {}
+    chosen = {}
     for url in sorted(named):
         system = terminology.code_system(url)
         data = definitions.find("CodeSystem", url)
         if system is not None and data is not None and system.complete and len(system.codes) <= MOST:
-            found[url] = {**data, "codes": system.codes}
-    return found
+            chosen[url] = {**data, "codes": system.codes}
+    return chosen
 
 
 def system_table(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,15 +77,15 @@ def names(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A file name for every value set or code system: its own, with the end of its id where several have that name."""
     plain_names = {url: _stem(str(data.get("name") or url.rpartition("/")[2])) for url, data in sets.items()}
     count = Counter(name.lower() for name in plain_names.values())
-    found = {}
+    short = {}
     for url, name in plain_names.items():
         if count[name.lower()] > 1:
             ident, _, date = url.rpartition("/")[2].partition("--")
             tail = "-".join(ident.split(".")[-4:])
-            found[url] = f"{name}-{tail}" + (f"-{date[:8]}" if date else "")
+            short[url] = f"{name}-{tail}" + (f"-{date[:8]}" if date else "")
         else:
-            found[url] = name
-    return found
+            short[url] = name
+    return short
 
 
 def _stem(text: str) -> str:

@@ -78,7 +78,7 @@ class _Structure:
             root["zib"] = table["zib"]
         elements = [self.element(kind, root, kind)] if root else []
         elements += [self.element(str(key), row, kind) for key, row in rows.items() if key != kind]
-        found: dict[str, Any] = {
+        made: dict[str, Any] = {
             "resourceType": "StructureDefinition",
             "id": url.rpartition("/")[2],
             "url": url,
@@ -91,11 +91,11 @@ class _Structure:
             "differential": {"element": elements},
         }
         if "model" in table:
-            found["mapping"] = [{"identity": "hcim", "name": f"HCIM {table['model']}"}]
+            made["mapping"] = [{"identity": "hcim", "name": f"HCIM {table['model']}"}]
         for kind_of_context, places in self._mapping(table.get("context", {}), "context").items():
-            found["contextType"] = kind_of_context
-            found["context"] = [str(place) for place in places]
-        return found
+            made["contextType"] = kind_of_context
+            made["context"] = [str(place) for place in places]
+        return made
 
     def element(self, ident: str, row: Any, kind: str) -> dict[str, Any]:
         """The element definition for one row."""
@@ -130,36 +130,36 @@ class _Structure:
             raise self.fail(f"{name!r} is neither a table, nor a FHIR type, nor a URL")
         return url
 
-    def _card(self, found: dict[str, Any], value: Any) -> None:
+    def _card(self, element: dict[str, Any], value: Any) -> None:
         try:
             least, most = cardinality(str(value))
         except ValueError as problem:
             raise self.fail(str(problem)) from None
         if least is not None:
-            found["min"] = least
+            element["min"] = least
         if most is not None:
-            found["max"] = most
+            element["max"] = most
 
-    def _types(self, found: dict[str, Any], value: Any) -> None:
+    def _types(self, element: dict[str, Any], value: Any) -> None:
         try:
             rows = types(str(value))
         except ValueError as problem:
             raise self.fail(str(problem)) from None
-        found["type"] = []
+        element["type"] = []
         for code, names in rows:
             urls = [self._named(name, self._profile) for name in names]
             key = "targetProfile" if code == "Reference" else "profile"
-            found["type"].append({"code": code, key: urls} if urls else {"code": code})
+            element["type"].append({"code": code, key: urls} if urls else {"code": code})
 
-    def _binding(self, found: dict[str, Any], value: Any) -> None:
+    def _binding(self, element: dict[str, Any], value: Any) -> None:
         strength, _, name = str(value).partition(" ")
         if strength not in STRENGTHS:
             raise self.fail(f"binding {value!r}: the strength is one of {', '.join(STRENGTHS)}")
-        found["binding"] = {"strength": strength}
+        element["binding"] = {"strength": strength}
         if name:
-            found["binding"]["valueSetReference"] = {"reference": self._named(name, self._value_set)}
+            element["binding"]["valueSetReference"] = {"reference": self._named(name, self._value_set)}
 
-    def _slicing(self, found: dict[str, Any], value: Any) -> None:
+    def _slicing(self, element: dict[str, Any], value: Any) -> None:
         row = self._mapping(value, "slicing")
         self._known(row, frozenset({"by", "rules", "ordered"}))
         if row.get("rules", "open") not in RULES:
@@ -175,29 +175,29 @@ class _Structure:
             slicing["discriminator"] = discriminators
         if row.get("ordered"):
             slicing["ordered"] = True
-        found["slicing"] = slicing
+        element["slicing"] = slicing
 
-    def _zib(self, found: dict[str, Any], value: Any) -> None:
+    def _zib(self, element: dict[str, Any], value: Any) -> None:
         try:
             said = zib(str(value))
         except ValueError as problem:
             raise self.fail(str(problem)) from None
-        said["mapping"] += found.get("mapping", [])
-        found.update(said)
+        said["mapping"] += element.get("mapping", [])
+        element.update(said)
 
     def _dataset(self, found: dict[str, Any], value: Any) -> None:
         concept, _, name = str(value).partition(BAR)
         row = {"identity": "dataset", "map": concept, "comment": name}
         found.setdefault("mapping", []).append(row)
 
-    def _invariants(self, found: dict[str, Any], value: Any) -> None:
-        found["constraint"] = []
+    def _invariants(self, element: dict[str, Any], value: Any) -> None:
+        element["constraint"] = []
         for key, stated in self._mapping(value, "invariants").items():
             row = self._mapping(stated, f"invariant {key}")
             self._known(row, frozenset({"severity", "expression", "human"}))
             if not isinstance(row.get("expression"), str) or row.get("severity") not in ("error", "warning"):
                 raise self.fail(f"invariant {key}: severity (error or warning) and expression are needed")
-            found["constraint"].append({"key": str(key), "human": "", **row})
+            element["constraint"].append({"key": str(key), "human": "", **row})
 
 
 def _plain(name: str) -> Callable[[_Structure, dict[str, Any], Any], None]:

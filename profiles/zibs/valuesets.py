@@ -85,15 +85,15 @@ def _include(row: Any, file: str, place: str, resolve: Resolve) -> list[dict[str
             return [{"valueSet": [ANYTHING]}]
         raise TableError(file, place, "needs a system, a valueset, or open: true")
     system = row["system"]
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     codes = _codes(row)
     if codes:
-        found.append({"system": system, "concept": codes})
+        rows.append({"system": system, "concept": codes})
     if row.get("open") is True:
-        found.append({"system": system})
-    if not found:
+        rows.append({"system": system})
+    if not rows:
         raise TableError(file, place, "lists no codes and is not open")
-    return found
+    return rows
 
 
 def _codes(row: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -54,13 +54,13 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
 
     async def logo(request: Request) -> Response:
         known = {provider.name: provider.logo for provider in world.providers}
-        found = known.get(request.path_params["provider"])
-        if found is None:
+        made = known.get(request.path_params["provider"])
+        if made is None:
             return Response(status_code=404)
-        return FileResponse(FOLDER / found, media_type="image/svg+xml", headers=HEADERS)
+        return FileResponse(FOLDER / made, media_type="image/svg+xml", headers=HEADERS)
 
     idp = TestProvider(section.login, _test_persons(world), [f"{settings.base_url}/login/callback"])
-    found: list[Route | Mount] = [
+    made: list[Route | Mount] = [
         Route("/", start),
         Route("/demo/start.css", style),
         Route("/static/{provider}/logo.svg", logo),
@@ -68,14 +68,14 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
         *directory.routes(settings, world, switches),
     ]
     if handbook.available():
-        found += handbook.routes(pages, HEADERS)
+        made += handbook.routes(pages, HEADERS)
     if switches is not None:
-        found += ehr.routes(switches, pages, HEADERS)
+        made += ehr.routes(switches, pages, HEADERS)
     if visits:
         from workbench.demo.pgo.app import app as pgo
 
-        found.append(Mount("/demo-pgo", pgo(settings.base_url, representing=section.representation)))
-    return found
+        made.append(Mount("/demo-pgo", pgo(settings.base_url, representing=section.representation)))
+    return made
 
 
 def _persons(world: World) -> list[dict[str, str]]:

@@ -22,12 +22,12 @@ def providers(everything: bool) -> Mapping[str, ProviderSettings]:
     The demo does without that: its consent pages would be long lists otherwise.
     """
     known = catalogue()
-    found = {}
+    offered = {}
     for provider in load(datetime.now(UTC).date()).providers:
         services = [service.id for name in provider.standards for service in known.standards[name].services]
         if everything and provider.name == ALL_SERVICES:
             services = [service.id for standard in known.standards.values() for service in standard.services]
-        found[provider.name] = ProviderSettings(
+        offered[provider.name] = ProviderSettings(
             display_name=provider.display,
             services=tuple(dict.fromkeys(services)),
             privacy_url=provider.privacy,
@@ -36,4 +36,4 @@ def providers(everything: bool) -> Mapping[str, ProviderSettings]:
             subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
             representation=tuple(kind.value for kind in provider.representation),
         )
-    return found
+    return offered

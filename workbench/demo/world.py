@@ -244,15 +244,15 @@ def _bundle(file: str | None, day: date, folder: Path, read: Read) -> tuple[Reso
 def _pointed_at(own: Iterable[Resource], shared: tuple[Resource, ...]) -> tuple[Resource, ...]:
     """The shared resources that ``own`` refers to, followed until nothing new is found; in the order of the file."""
     by_key = {(resource["resourceType"], resource["id"]): resource for resource in shared}
-    found: set[tuple[str, str]] = set()
+    reached: set[tuple[str, str]] = set()
     todo = list(own)
     while todo:
         for reference in references(todo.pop()):
             key = local_reference(reference["reference"])
-            if key in by_key and key not in found:
-                found.add(key)
+            if key in by_key and key not in reached:
+                reached.add(key)
                 todo.append(by_key[key])
-    return tuple(resource for key, resource in by_key.items() if key in found)
+    return tuple(resource for key, resource in by_key.items() if key in reached)
 
 
 def _reader(folder: Path) -> Read:

@@ -153,17 +153,17 @@ class TestProvider:
     async def token(self, request: Request) -> Response:
         """Code against ID token."""
         form = await request.form()
-        found = self._codes.pop(str(form.get("code", "")), None)
+        issued = self._codes.pop(str(form.get("code", "")), None)
         verifier = str(form.get("code_verifier", ""))
         if (
-            found is None
-            or time.monotonic() - found.made > _CODE_SECONDS
-            or form.get("redirect_uri") != found.redirect_uri
-            or create_s256_code_challenge(verifier) != found.challenge
+            issued is None
+            or time.monotonic() - issued.made > _CODE_SECONDS
+            or form.get("redirect_uri") != issued.redirect_uri
+            or create_s256_code_challenge(verifier) != issued.challenge
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         now = int(time.time())
-        claims = {**found.claims, "iss": self._settings.issuer, "aud": self._settings.client_id, "iat": now}
+        claims = {**issued.claims, "iss": self._settings.issuer, "aud": self._settings.client_id, "iat": now}
         header = {"alg": "ES256", "kid": self._key.kid}
         id_token = jwt.encode(header, {**claims, "exp": now + 120}, self._key)
         answer = {"access_token": secrets.token_urlsafe(24), "token_type": "Bearer", "id_token": id_token}

@@ -50,14 +50,14 @@ def listen(redirect_uri: str, seconds: float, ready: Callable[[], None]) -> dict
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path.partition("?")[0] == place.path
-            if found:
+            expected = self.path.partition("?")[0] == place.path
+            if expected:
                 came.append(self.path)
-            self.send_response(200 if found else 404)
+            self.send_response(200 if expected else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(PAGE if found else b"")
+            self.wfile.write(PAGE if expected else b"")
 
         def log_message(self, *_args: object) -> None:
             """Nothing: a code must not be printed."""

@@ -92,14 +92,14 @@ class Endpoints:
 
 def resources_of(given: Iterable[str]) -> dict[str, str]:
     """``URL`` or ``SERVICE=URL``, several times, as the resources of Endpoints. Raises EndpointError."""
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for one in given:
         service, is_one, url = one.partition("=")
         key, value = (service, url) if is_one and service.isdigit() else ("", one)
-        if key in found:
+        if key in addresses:
             raise EndpointError(f"two resource endpoints for {f'data service {key}' if key else 'every data service'}")
-        found[key] = checked(value, "resource endpoint")
-    return found
+        addresses[key] = checked(value, "resource endpoint")
+    return addresses
 
 
 def checked(url: str, what: str) -> str:

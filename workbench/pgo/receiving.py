@@ -30,7 +30,7 @@ def patience_of(receiver: Receiver) -> Patience:
 
 def searches_of(receiver: Receiver, dva: Dva, tokens: Tokens, today: date | None = None) -> list[SearchRequest]:
     """The searches that a receiver sends with these tokens, written as it writes them. Raises EndpointError."""
-    found = []
+    made = []
     day = (today or datetime.now(UTC).date()).isoformat()
     for service_id in tokens.services:
         try:
@@ -40,8 +40,8 @@ def searches_of(receiver: Receiver, dva: Dva, tokens: Tokens, today: date | None
         for asked in receiver.searches.get(service_id, {}).values():
             query = asked.replace("{date}", day)
             row = GrantedRow(standard, service, _rule(standard, service, query))
-            found.append(SearchRequest(row, f"{dva.resource(tokens.provider, service_id)}/{query}"))
-    return found
+            made.append(SearchRequest(row, f"{dva.resource(tokens.provider, service_id)}/{query}"))
+    return made
 
 
 def _rule(standard: Standard, service: Service, asked: str) -> RequestRule:

@@ -57,7 +57,7 @@ class KitReport:
         } | ({"receiver": self.receiver, "received": fates_of(self.received)} if self.receiver else {})
 
 
-def fates_of(found: Sequence[Received]) -> list[dict[str, Any]]:
+def fates_of(received: Sequence[Received]) -> list[dict[str, Any]]:
     """What becomes of each resource, for programs."""
     return [
         {
@@ -66,7 +66,7 @@ def fates_of(found: Sequence[Received]) -> list[dict[str, Any]]:
             "outcome": str(one.fate.outcome),
             "why": one.fate.why,
         }
-        for one in found
+        for one in received
     ]
 
 

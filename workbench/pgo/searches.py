@@ -96,13 +96,13 @@ def accept(standard: Standard, form: str = "json") -> str:
 def _known_values(rule: RequestRule) -> Mapping[str, Sequence[str]] | None:
     """What fills the placeholders of a row without asking anything first; None when something else is needed."""
     values: dict[str, Sequence[str]] = {}
-    for one in rule.required:
-        days = SINCE.get((rule.type or "", one.name))
-        if "{date}" in one.value and days is not None:
+    for parameter in rule.required:
+        days = SINCE.get((rule.type or "", parameter.name))
+        if "{date}" in parameter.value and days is not None:
             values["{date}"] = ((datetime.now(UTC).date() - timedelta(days)).isoformat(),)
-        elif "{vitalsigns}" in one.value:
+        elif "{vitalsigns}" in parameter.value:
             values["{vitalsigns}"] = ("vital-signs",)
-        elif one.is_open:
+        elif parameter.is_open:
             return None
     return values
 

@@ -161,16 +161,16 @@ def _values(context: ScriptContext, content: Body | None, text: str) -> list[str
 
 
 def _expression(context: ScriptContext, assertion: Assertion, wanted: str) -> AssertOutcome:
-    found = _values(context, _sent_or_answered(context, assertion), wanted)
-    if isinstance(found, AssertOutcome):
-        return found
+    actual = _values(context, _sent_or_answered(context, assertion), wanted)
+    if isinstance(actual, AssertOutcome):
+        return actual
     if assertion.compare_to:
         other = _compared_to(context, assertion)
-        return other if isinstance(other, AssertOutcome) else _compared(assertion, found, other, "the value")
+        return other if isinstance(other, AssertOutcome) else _compared(assertion, actual, other, "the value")
     if assertion.value is not None or assertion.operator not in (None, "eval"):
-        return _compared(assertion, found, context.fill(assertion.value or ""), "the value")
-    shown = masked(", ".join(found))[:_SHOWN] or "(empty)"
-    if (len(found) == 1 and found[0] != "false") or len(found) > 1:
+        return _compared(assertion, actual, context.fill(assertion.value or ""), "the value")
+    shown = masked(", ".join(actual))[:_SHOWN] or "(empty)"
+    if (len(actual) == 1 and actual[0] != "false") or len(actual) > 1:
         return AssertOutcome(True, shown)
     return AssertOutcome(False, shown, f"the expression gives {shown}{_culprits(context, assertion, wanted)}")
 

@@ -37,7 +37,7 @@ _EMPTINESS = {"empty": True, "notEmpty": False}
 _NEGATIVE = frozenset({"notEquals", "notIn", "notContains"})
 
 
-def holds(operator: str | None, found: Sequence[str], wanted: str) -> bool:
+def holds(operator: str | None, actual: Sequence[str], wanted: str) -> bool:
     """Whether the values found stand in this relation to the value wanted.
 
     No value satisfies only ``empty`` and the negative operators; of several values all must satisfy a negative
@@ -45,34 +45,34 @@ def holds(operator: str | None, found: Sequence[str], wanted: str) -> bool:
     """
     name = operator or "equals"
     if name in _EMPTINESS:
-        return (not any(found)) is _EMPTINESS[name]
+        return (not any(actual)) is _EMPTINESS[name]
     test = _TESTS.get(name)
     if test is None:
         raise UnknownOperator(f"the operator {name!r} is not known")
-    if not found or name in _NEGATIVE:
-        return name in _NEGATIVE and all(test(value, wanted) for value in found)
-    return test(",".join(found), wanted)
+    if not actual or name in _NEGATIVE:
+        return name in _NEGATIVE and all(test(value, wanted) for value in actual)
+    return test(",".join(actual), wanted)
 
 
-def difference(wanted: object, found: object, path: str = "") -> str | None:
+def difference(wanted: object, actual: object, path: str = "") -> str | None:
     """Where ``found`` lacks something that ``wanted`` has (minimumId); None when it has everything.
 
     Properties of ``wanted`` must be in ``found`` with the same value; each item of a list must be matched by some item.
     """
     if isinstance(wanted, dict):
-        if not isinstance(found, dict):
+        if not isinstance(actual, dict):
             return f"{path} is missing"
         for name, value in wanted.items():
             place = f"{path}.{name}"
-            fault = difference(value, found[name], place) if name in found else f"{place} is missing"
+            fault = difference(value, actual[name], place) if name in actual else f"{place} is missing"
             if fault:
                 return fault.lstrip(".")
         return None
     if isinstance(wanted, list):
-        items = found if isinstance(found, list) else []
+        items = actual if isinstance(actual, list) else []
         for index, value in enumerate(wanted):
             if all(difference(value, item, path) for item in items):
                 return f"{path}[{index}] is not in the answer"
         return None
-    same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
-    return None if same else f"{path} is {found!r}, not {wanted!r}"
+    same = wanted == actual and isinstance(wanted, bool) == isinstance(actual, bool)
+    return None if same else f"{path} is {actual!r}, not {wanted!r}"

@@ -50,7 +50,7 @@ def find_sets(files: Files, start: str = "", roles: Sequence[str] = (), formats:
     in ``left_out``. ``formats`` keeps the scripts of these formats, and those that leave the format open.
     UnreadableScript when a file that calls itself a TestScript cannot be read.
     """
-    found: dict[str, _Found] = {}
+    groups: dict[str, _Found] = {}
     for name in files.names:
         if not _below(name, start) or not name.endswith(".xml") or "/_reference" in f"/{name}":
             continue
@@ -59,11 +59,11 @@ def find_sets(files: Files, start: str = "", roles: Sequence[str] = (), formats:
             folder = posixpath.dirname(name)
             properties = _properties(files, folder)
             script = read_script(data, name, _release(properties, name))
-            group = found.setdefault(_set_of(files.names, folder), _Found())
+            group = groups.setdefault(_set_of(files.names, folder), _Found())
             group.scripts.setdefault(folder, []).append(script)
             group.title = group.title or _title(properties)
             group.packages |= _packages(properties)
-    sets = (_chosen(folder, group, roles, formats) for folder, group in sorted(found.items()))
+    sets = (_chosen(folder, group, roles, formats) for folder, group in sorted(groups.items()))
     return [one for one in sets if one.roles or one.left_out]
 
 

@@ -27,14 +27,14 @@ _SHOWN = 3
 
 def show_scripts(console: Console, sets: Sequence[ScriptSet]) -> None:
     """List what would run."""
-    for one in sets:
-        table = Table("role", "script", "title", title=one.title, title_justify="left")
-        for role, scripts in one.roles.items():
+    for script_set in sets:
+        table = Table("role", "script", "title", title=script_set.title, title_justify="left")
+        for role, scripts in script_set.roles.items():
             for script in scripts:
                 table.add_row(role, script.path.rpartition("/")[2], script.title)
         console.print(table)
-        if one.left_out:
-            console.print(f"not chosen: {', '.join(one.left_out)} (--role)", highlight=False)
+        if script_set.left_out:
+            console.print(f"not chosen: {', '.join(script_set.left_out)} (--role)", highlight=False)
 
 
 def run_with_progress(

@@ -204,14 +204,14 @@ def _claims(assertion: etree._Element, key: RSAPrivateKey) -> dict[str, Any]:
 
 def _attributes(assertion: etree._Element, key: RSAPrivateKey) -> Mapping[str, Any]:
     """Attributes by name; one that comes twice, or with several values, is a list, which no claim is read from."""
-    found: dict[str, list[str | None]] = {}
+    attributes: dict[str, list[str | None]] = {}
     for attribute in assertion.findall(f"{SAML}AttributeStatement/{SAML}Attribute"):
-        values = found.setdefault(attribute.get("Name", ""), [])
+        values = attributes.setdefault(attribute.get("Name", ""), [])
         values += [
             _identifier(value, key) if len(value) else text(value)
             for value in attribute.findall(SAML + "AttributeValue")
         ]
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return {name: values[0] if len(values) == 1 else values for name, values in attributes.items()}
 
 
 def _identifier(parent: etree._Element, key: RSAPrivateKey) -> str | None:

@@ -37,19 +37,19 @@ def number(text: str) -> Decimal:
 
 def concept(row: SegmentRow, segment: str, field: int) -> Found | None:
     """A CodeableConcept of CE, CWE or CNE: its codings, local ones included, and its text."""
-    found = [row.text(segment, field, place, 0) for place in (1, 2, 3, 4, 5, 6)]
+    components = [row.text(segment, field, place, 0) for place in (1, 2, 3, 4, 5, 6)]
     original = row.text(segment, field, 9, 0)
     third = [row.text(segment, field, place, 0) for place in (10, 11, 12)] if row.text(segment, field, 10, 0) else []
     oids = [row.text(segment, field, place, 0) for place in (14, 17)]
     codings = [
         made
-        for index, (code, shown, system) in enumerate([found[:3], found[3:6], third or [None] * 3])
+        for index, (code, shown, system) in enumerate([components[:3], components[3:6], third or [None] * 3])
         if (made := _coding(row, code, shown, system, oids[index] if index < 2 else None))
     ]
     # The codes of a version (7, 8) say which edition of a system was used; they are no meaning of their own.
     for place in (7, 8):
         row.text(segment, field, place, 0)
-    words = next((one for one in (original, found[1], found[4], found[0]) if one and one.strip()), None)
+    words = next((one for one in (original, components[1], components[4], components[0]) if one and one.strip()), None)
     made = {"coding": codings, "text": words.strip() if words else None}
     return {name: item for name, item in made.items() if item} or None
 

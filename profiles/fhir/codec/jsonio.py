@@ -31,7 +31,7 @@ def parse(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
         raise FormatError(f"the document is larger than {max_size} bytes")
     text = _text(data)
     try:
-        found = _STRICT.decode(text)
+        parsed = _STRICT.decode(text)
     except json.JSONDecodeError as error:
         raise _located(FormatError("not JSON", line=error.lineno, column=error.colno), text) from None
     except FormatError as error:
@@ -40,11 +40,11 @@ def parse(data: bytes, *, max_size: int = MAX_SIZE) -> Resource:
         raise _located(FormatError(f"nested deeper than {JSON_DEPTH}"), text) from None
     if _holds_forbidden(text):
         raise _located(FormatError("a string with a character that FHIR does not allow"), text)
-    if _is_deeper(found, text):
+    if _is_deeper(parsed, text):
         raise _located(FormatError(f"nested deeper than {JSON_DEPTH}"), text)
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise FormatError("a resource is a JSON object", line=1, column=1)
-    return found
+    return parsed
 
 
 def load(data: bytes) -> Any:

@@ -53,16 +53,16 @@ def negotiate(accept: str | None, format_param: str | None, version: FhirVersion
     other_version = False
     for part in _split(accept, ","):
         media, parameters = _media_type(part)
-        found = FORMATS.get(media) if "/" in media else None
-        found = found or _WILD.get(media)
-        if found is None:
+        format_ = FORMATS.get(media) if "/" in media else None
+        format_ = format_ or _WILD.get(media)
+        if format_ is None:
             continue
         if not _fits(parameters, version):
             other_version = True
             continue
         rank = (_quality(parameters), _precision(media))
         if rank[0] > 0 and rank > best:
-            best, chosen = rank, found
+            best, chosen = rank, format_
     if chosen is not None:
         return chosen
     raise _version_error(version) if other_version else NotAcceptable(_UNUSED)
@@ -101,14 +101,14 @@ def essence(text: str) -> str:
 def read_format(content_type: str | None, version: FhirVersion | None = None) -> Format:
     """The format of a body by its Content-Type; with ``version``, the fhirVersion in it must fit. NotAcceptable."""
     media, parameters = _media_type(content_type or "")
-    found = FORMATS.get(media) if "/" in media else None
-    if found is None:
+    format_ = FORMATS.get(media) if "/" in media else None
+    if format_ is None:
         raise NotAcceptable(_UNUSED)
     if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise NotAcceptable("the charset must be UTF-8")
     if version is not None and not _fits(parameters, version):
         raise _version_error(version)
-    return found
+    return format_
 
 
 def content_type(fmt: Format, version: FhirVersion) -> str:

@@ -154,7 +154,7 @@ def _ordered(node: dict[str, Any], plan: TypePlan) -> list[tuple[Slot, Any, Any]
     """The child elements with their values and extras, in the order of the specification."""
     slots = plan.write
     last = -1
-    found: list[tuple[Slot, Any, Any]] = []
+    written: list[tuple[Slot, Any, Any]] = []
     in_order = True
     for key, value in node.items():
         slot = slots.get(key)
@@ -162,16 +162,16 @@ def _ordered(node: dict[str, Any], plan: TypePlan) -> list[tuple[Slot, Any, Any]
             slot = _extras_slot(key, value, plan)
             if slot is None or slot.name in node:
                 continue
-            found.append((slot, None, value))
+            written.append((slot, None, value))
         elif slot.kind is _ATTRIBUTE:
             continue
         else:
-            found.append((slot, value, node.get(slot.extras) if slot.primitive else None))
+            written.append((slot, value, node.get(slot.extras) if slot.primitive else None))
         in_order = in_order and slot.order > last
         last = slot.order
     if not in_order:
-        found.sort(key=_order)
-    return found
+        written.sort(key=_order)
+    return written
 
 
 def _extras_slot(key: str, value: Any, plan: TypePlan) -> Slot | None:

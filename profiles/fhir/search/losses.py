@@ -26,15 +26,15 @@ def losses(search: Search, candidates: Sequence[H], find: Find[H]) -> tuple[Para
         held = find(type_, id_)
         return None if held is None else held.data
 
-    found = []
+    lost = []
     for name, value in search.pairs:
         alone = compile_search(search.version, search.type, [(name, value)]) if _narrows(name) else None
         if alone is None or not alone.filters:
             continue
         left = sum(not alone.matches(held.data, resolve) for held in candidates)
         if left:
-            found.append(ParameterLoss(name, left))
-    return tuple(found)
+            lost.append(ParameterLoss(name, left))
+    return tuple(lost)
 
 
 def _narrows(name: str) -> bool:

@@ -21,15 +21,15 @@ def split(text: str, separator: str) -> list[str]:
     """Split a search value at a separator that is not escaped with a backslash; escapes stay as they are."""
     if "\\" not in text:
         return text.split(separator)
-    found = [""]
+    parts = [""]
     escaped = False
     for char in text:
         if char == separator and not escaped:
-            found.append("")
+            parts.append("")
             continue
-        found[-1] += char
+        parts[-1] += char
         escaped = char == "\\" and not escaped
-    return found
+    return parts
 
 
 def unescape(text: str) -> str:
@@ -97,18 +97,18 @@ def reference_test(alternatives: Sequence[str], targets: Collection[str]) -> Tes
     absolute: set[str] = set()
     absolute_local: set[tuple[str, str]] = set()
     for alternative in map(unescape, alternatives):
-        found = local_reference(alternative)
+        key = local_reference(alternative)
         if _ID.fullmatch(alternative):
             ids.add(alternative)
         elif alternative.startswith("urn:"):
             absolute.add(alternative)
-        elif found is None or _ID.fullmatch(found[1]) is None or "?" in alternative:
+        elif key is None or _ID.fullmatch(key[1]) is None or "?" in alternative:
             raise ValueError("a reference is written as Type/id, id or an absolute URL")
         elif "://" in alternative:
             absolute.add(_without_history(alternative))
-            absolute_local.add(found)
+            absolute_local.add(key)
         elif _without_history(alternative).count("/") == 1:
-            local.add(found)
+            local.add(key)
         else:
             raise ValueError("a reference is written as Type/id, id or an absolute URL")
 
@@ -118,10 +118,10 @@ def reference_test(alternatives: Sequence[str], targets: Collection[str]) -> Tes
             return False
         if absolute and _without_history(text) in absolute:
             return True
-        found = local_reference(text)
-        if found is None or (targets and found[0] not in targets):
+        key = local_reference(text)
+        if key is None or (targets and key[0] not in targets):
             return False
-        return found in local or found[1] in ids or ("://" not in text and found in absolute_local)
+        return key in local or key[1] in ids or ("://" not in text and key in absolute_local)
 
     return test
 

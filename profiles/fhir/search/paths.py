@@ -46,14 +46,14 @@ def compile_path(text: str) -> Extract:
 
 def alternatives(text: str) -> list[str]:
     """The rows of steps that an expression consists of; of functions only ``first`` has any."""
-    found = []
+    parts = []
     for part in text.split(" | "):
         inner = part.strip()
         if inner.startswith("first(") and inner.endswith(")"):
-            found += [one.strip() for one in inner[6:-1].split(",")]
+            parts += [one.strip() for one in inner[6:-1].split(",")]
         elif not inner.endswith("()"):
-            found.append(inner)
-    return found
+            parts.append(inner)
+    return parts
 
 
 def _compile_one(text: str) -> Extract:
@@ -104,14 +104,14 @@ def _walk(steps: list[str | tuple[str]]) -> Extract:
 
 
 def _children(nodes: list[Any], name: str) -> list[Any]:
-    found: list[Any] = []
+    below: list[Any] = []
     for node in nodes:
         value = node.get(name) if isinstance(node, dict) else None
         if isinstance(value, list):
-            found.extend(value)
+            below.extend(value)
         elif value is not None:
-            found.append(value)
-    return found
+            below.append(value)
+    return below
 
 
 def _extensions(nodes: list[Any], url: str) -> list[Any]:
@@ -139,15 +139,15 @@ def periods_of_use(resource: Resource) -> list[Any]:
     of the request or dispense, and ``effectivePeriod`` of a MedicationStatement. The duration is an extension next to
     the period (STU3) or inside it (R4). A period that stays open at its end reaches into the future.
     """
-    found = [
+    periods = [
         period
         for url in _PERIODS_OF_USE
         for period in _children(_extensions([resource], url), "valuePeriod")
         if isinstance(period, dict)
     ]
     if isinstance(effective := resource.get("effectivePeriod"), dict):
-        found.append(effective)
-    return [_completed(period, _duration([period, resource])) for period in found]
+        periods.append(effective)
+    return [_completed(period, _duration([period, resource])) for period in periods]
 
 
 def _duration(holders: list[Any]) -> timedelta | None:

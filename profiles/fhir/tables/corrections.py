@@ -25,20 +25,20 @@ class Corrections(TypedDict):
 
 def corrected(library: FactsTable, corrections: Corrections) -> FactsTable:
     """The facts of the library with the corrections applied."""
-    types = {name: found for name, found in library["types"].items() if name not in corrections["absent"]}
-    for name, found in types.items():
-        lines = [corrections["elements"].get(f"{name}.{_label(line)}", line) for line in found["elements"]]
-        types[name] = TypeTable(kind=found["kind"], base=found["base"], elements=lines)
+    types = {name: table for name, table in library["types"].items() if name not in corrections["absent"]}
+    for name, table in types.items():
+        lines = [corrections["elements"].get(f"{name}.{_label(line)}", line) for line in table["elements"]]
+        types[name] = TypeTable(kind=table["kind"], base=table["base"], elements=lines)
     types |= corrections["types"]
-    for name, found in types.items():
-        lines = [_bound(line, corrections["bindings"].get(f"{name}.{_label(line)}")) for line in found["elements"]]
-        types[name] = TypeTable(kind=found["kind"], base=found["base"], elements=lines)
+    for name, table in types.items():
+        lines = [_bound(line, corrections["bindings"].get(f"{name}.{_label(line)}")) for line in table["elements"]]
+        types[name] = TypeTable(kind=table["kind"], base=table["base"], elements=lines)
     return FactsTable(open=corrections["open"], codes=corrections["codes"], types=dict(sorted(types.items())))
 
 
 def differences(library: FactsTable, official: FactsTable) -> Corrections:
     """The corrections that turn the facts of the library into the official ones, to be reviewed and committed."""
-    found = Corrections(
+    corrections = Corrections(
         open=official["open"],
         absent=sorted(library["types"].keys() - official["types"].keys()),
         elements={},
@@ -50,15 +50,15 @@ def differences(library: FactsTable, official: FactsTable) -> Corrections:
         bare = [_CODES.sub("", line) for line in right["elements"]]
         for line in right["elements"]:
             if codes := _CODES.search(line):
-                found["bindings"][f"{name}.{_label(line)}"] = codes[1]
+                corrections["bindings"][f"{name}.{_label(line)}"] = codes[1]
         ours = library["types"].get(name)
         if ours is None or _head(ours) != _head(right):
-            found["types"][name] = TypeTable(kind=right["kind"], base=right["base"], elements=bare)
+            corrections["types"][name] = TypeTable(kind=right["kind"], base=right["base"], elements=bare)
             continue
         for mine, theirs in zip(ours["elements"], bare, strict=True):
             if mine != theirs:
-                found["elements"][f"{name}.{_label(theirs)}"] = theirs
-    return found
+                corrections["elements"][f"{name}.{_label(theirs)}"] = theirs
+    return corrections
 
 
 def _head(table: TypeTable) -> tuple[str, str | None, list[str]]:

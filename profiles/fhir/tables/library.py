@@ -94,20 +94,20 @@ def _shape(field: Any) -> tuple[str, bool]:
     many = False
     waiting = [field.annotation, *field.metadata]
     while waiting:
-        one = waiting.pop(0)
-        if one is type(None) or one is None:
+        type_ = waiting.pop(0)
+        if type_ is type(None) or type_ is None:
             continue
-        if hasattr(one, "_model_klass"):
-            return one._model_klass.rpartition(".")[2], many
-        if one in _PLAIN:
-            return _PLAIN[one], many
-        origin = typing.get_origin(one)
+        if hasattr(type_, "_model_klass"):
+            return type_._model_klass.rpartition(".")[2], many
+        if type_ in _PLAIN:
+            return _PLAIN[type_], many
+        origin = typing.get_origin(type_)
         if origin is list:
             many = True
         if origin is not None:
-            waiting = [*_arguments(one), *waiting]
-        elif type(one).__module__ == "fhir_core.types":
-            plain = type(one).__name__
+            waiting = [*_arguments(type_), *waiting]
+        elif type(type_).__module__ == "fhir_core.types":
+            plain = type(type_).__name__
             return plain[0].lower() + plain[1:], many
     raise TypeError(f"cannot read the type of {field!r}")
 

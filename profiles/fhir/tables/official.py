@@ -14,14 +14,14 @@ SYSTEM_TYPES = "http://hl7.org/fhirpath/System."
 
 def read_package(path: Path) -> list[dict[str, Any]]:
     """Every conformance resource of a package; raises OSError or ValueError when it cannot be read."""
-    found = []
+    resources = []
     with tarfile.open(path) as archive:
         for member in archive:
             handle = archive.extractfile(member) if member.name.endswith(".json") else None
             resource = json.load(handle) if handle else None
             if isinstance(resource, dict) and "resourceType" in resource:
-                found.append(resource)
-    return found
+                resources.append(resource)
+    return resources
 
 
 def official_table(path: Path) -> FactsTable:

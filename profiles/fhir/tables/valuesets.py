@@ -39,14 +39,14 @@ class ValueSets:
         if url not in self._sets:
             raise NotListable(url)
         compose = self._sets[url].get("compose", {})
-        found: set[str] = set()
+        chosen: set[str] = set()
         for include in compose.get("include", []):
-            found |= self._included(include)
+            chosen |= self._included(include)
         for exclude in compose.get("exclude", []):
-            found -= self._included(exclude)
-        if not found:
+            chosen -= self._included(exclude)
+        if not chosen:
             raise NotListable(url)
-        return found
+        return chosen
 
     def _included(self, include: Mapping[str, Any]) -> set[str]:
         parts: list[set[str]] = []

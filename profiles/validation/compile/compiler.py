@@ -88,19 +88,19 @@ class Compiler:
             self._enter(shape, bare, bare, node, type_of(node), bit, 0)
             return required
         shape.choices = (*shape.choices, node)
-        typed = {one.types[0].code: one for one in node.slices.values() if len(one.types) == 1}
+        typed = {slice_.types[0].code: slice_ for slice_ in node.slices.values() if len(slice_.types) == 1}
         closed = bool(typed) and (shape.name == "Extension" or bool(node.slicing and node.slicing.rules == "closed"))
         for ref in node.types:
             key = bare + ref.code[:1].upper() + ref.code[1:]
-            one = typed.get(ref.code)
-            if one is None and closed:
+            slice_ = typed.get(ref.code)
+            if slice_ is None and closed:
                 wanted = next(iter(typed.values()))
                 shape.props[key] = (other_type(wanted), bit, Segment(key, bare, node), bit)
                 continue
-            chosen = node if one is None else one
-            inner = ref if one is None else one.types[0]
+            chosen = node if slice_ is None else slice_
+            inner = ref if slice_ is None else slice_.types[0]
             self._enter(shape, key, bare, chosen, inner, bit, bit)
-        needed = next((one for one in typed.values() if one.min > 0), None)
+        needed = next((slice_ for slice_ in typed.values() if slice_.min > 0), None)
         if needed is not None:
             for ref in node.types:
                 if ref.code != needed.types[0].code:
@@ -119,14 +119,14 @@ class Compiler:
             if primitive:
                 shape.props["_" + key] = (check, bit, segment, group)
             return
-        one = self.single(node, ref)
+        check_one = self.single(node, ref)
         if node.many:
             slicer = self.slicers.of(node, ref)
-            check = list_check(one, node) if slicer is None else sliced_list(one, node, slicer)
+            check = list_check(check_one, node) if slicer is None else sliced_list(check_one, node, slicer)
         else:
             slicer = self.slicers.of(node, ref)
-            one = one if slicer is None else sliced_single(one, slicer)
-            check = one if primitive else single_check(one, node)
+            check_one = check_one if slicer is None else sliced_single(check_one, slicer)
+            check = check_one if primitive else single_check(check_one, node)
         shape.props[key] = (check, bit, segment, group)
         if primitive and ref.code != "xhtml":
             shape.props["_" + key] = (self._sibling(node, ref), bit, segment, group)

@@ -32,30 +32,30 @@ class Extras:
     def of(self, node: Node, ref: TypeRef, shape: Shape | None) -> list[Check]:
         """What an element demands on top of its type."""
         code = ref.code
-        found: list[Check | None] = []
+        checks: list[Check | None] = []
         if node.fixed is not MISSING:
-            found.append(fixed_check(node.fixed, node))
+            checks.append(fixed_check(node.fixed, node))
         if node.pattern is not MISSING:
-            found.append(pattern_check(node.pattern, node))
+            checks.append(pattern_check(node.pattern, node))
         if node.max_length is not None:
-            found.append(length_check(node.max_length, node))
+            checks.append(length_check(node.max_length, node))
         if node.bounds != (None, None):
-            found.append(bounds_check(*node.bounds, node))
+            checks.append(bounds_check(*node.bounds, node))
         if code == "xhtml":
-            found.append(narrative_check(node))
-        found.append(binding_check(node, code, self._terminology))
+            checks.append(narrative_check(node))
+        checks.append(binding_check(node, code, self._terminology))
         if code == "Reference":
-            found.append(consistent_check(node, self._is_resource))
+            checks.append(consistent_check(node, self._is_resource))
         if code == "Reference" and ref.targets:
-            found.append(reference_check(node, ref.targets, self._merger.kind_of, self._is_resource))
+            checks.append(reference_check(node, ref.targets, self._merger.kind_of, self._is_resource))
         done = shape.node.constraints if shape is not None else {}
         root = self._type_constraints(ref)
         for key, one in node.constraints.items():
             if key not in root and (shape is None or shape.node is node or key not in done):
                 if shape is not None and shape.node is node and key in self._root_constraints(node, ref):
                     continue
-                found.append(invariant_check(one, node, code))
-        return [check for check in found if check is not None]
+                checks.append(invariant_check(one, node, code))
+        return [check for check in checks if check is not None]
 
     def _type_constraints(self, ref: TypeRef) -> Mapping[str, Any]:
         if ref.code.startswith("#"):

@@ -28,16 +28,16 @@ class Slicers:
         if ref.code == "Extension":
             urls: dict[str, int] = {}
             slices: list[Slice] = []
-            for name, one in node.slices.items():
-                url = self._extension_url(one)
+            for name, member in node.slices.items():
+                url = self._extension_url(member)
                 if url is not None:
                     urls[url] = len(slices)
-                    slices.append(Slice(name, one, (), self._member(one)))
+                    slices.append(Slice(name, member, (), self._member(member)))
             return Slicer(node, tuple(slices), urls) if slices else None
         found = []
-        for name, one in node.slices.items():
-            tests = tuple(self._discriminators.make(kind, path, one) for kind, path in rows)
-            found.append(Slice(name, one, tests, self._member(one), self.of(one, type_of(one))))
+        for name, member in node.slices.items():
+            tests = tuple(self._discriminators.make(kind, path, member) for kind, path in rows)
+            found.append(Slice(name, member, tests, self._member(member), self.of(member, type_of(member))))
         return Slicer(node, tuple(found))
 
     def _member(self, node: Node) -> Check:

@@ -6,7 +6,7 @@ from profiles.validation.hits import MAX_HITS, Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
 
 
-def list_check(one: Check, node: Node) -> Check:
+def list_check(check_item: Check, node: Node) -> Check:
     """A check for a repeating element: a JSON array, not empty, within bounds, every item right."""
     low, high = node.min, node.max
 
@@ -22,7 +22,7 @@ def list_check(one: Check, node: Node) -> Check:
         if high is not None and count > high:
             hits = [*(hits or ()), Hit("cardinality.max", node, {"max": high, "count": count})]
         for index, item in enumerate(value):
-            found = one(item, context)
+            found = check_item(item, context)
             if found is not None:
                 for hit in found:
                     hit.path.append(index)
@@ -34,13 +34,13 @@ def list_check(one: Check, node: Node) -> Check:
     return check
 
 
-def single_check(one: Check, node: Node) -> Check:
+def single_check(check_item: Check, node: Node) -> Check:
     """A check for an element that occurs at most once: never a JSON array."""
 
     def check(value: Any, context: Any) -> Hits | None:
         if type(value) is list:
             return [Hit("type.single", node, {"count": len(value)})]
-        return one(value, context)
+        return check_item(value, context)
 
     return check
 

@@ -25,7 +25,7 @@ def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lo
     error; one that is only claimed makes the resource not checkable here.
     """
     hits: Hits = []
-    found: dict[str, tuple[Shape, tuple[str, ...]]] = {}
+    shapes: dict[str, tuple[Shape, tuple[str, ...]]] = {}
     claims = claimed(resource)
     for url in dict.fromkeys([*map(plain, asked), *map(plain, claims)]):
         wanted = url in map(plain, asked)
@@ -43,6 +43,6 @@ def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lo
                 hit.path = [Segment("profile", "profile"), Segment("meta", "meta")]
             hits.append(hit)
         else:
-            found[url] = answer[:2]
-    ancestors = {url for _, chain in found.values() for url in chain[1:]}
-    return [shape for url, (shape, _) in found.items() if url not in ancestors], hits
+            shapes[url] = answer[:2]
+    ancestors = {url for _, chain in shapes.values() for url in chain[1:]}
+    return [shape for url, (shape, _) in shapes.items() if url not in ancestors], hits

@@ -24,13 +24,17 @@ def code_check(node: Node, terminology: Terminology) -> Check:
         if type(system) is not str or type(code) is not str:
             return None
         if system in known:
-            found = known[system]
+            code_system = known[system]
         else:
-            found = terminology.code_system(system)
-            found = found if found is not None and found.complete else None
+            code_system = terminology.code_system(system)
+            code_system = code_system if code_system is not None and code_system.complete else None
             if len(known) < MAX_SYSTEMS:
-                known[system] = found
-        if found is None or code in found.codes or (found.folded is not None and code.casefold() in found.folded):
+                known[system] = code_system
+        if (
+            code_system is None
+            or code in code_system.codes
+            or (code_system.folded is not None and code.casefold() in code_system.folded)
+        ):
             return None
         severity = "warning" if system.startswith(MOVING) else "error"
         hit = Hit("code.unknown", node, {"value": code[:80], "system": system[:200]}, severity)

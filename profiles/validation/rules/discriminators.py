@@ -56,18 +56,18 @@ class Discriminators:
         return Discriminator(path, test, wanted)
 
     def _steps(self, path: str) -> list[str]:
-        found, rest = [], path.removeprefix("$this.")
+        steps, rest = [], path.removeprefix("$this.")
         if rest in ("$this", ""):
             return []
         while rest:
             if rest.startswith("extension("):
                 head, _, rest = rest.partition(")")
-                found.append(head + ")")
+                steps.append(head + ")")
                 rest = rest.removeprefix(".")
             else:
                 head, _, rest = rest.partition(".")
-                found.append(head)
-        return found
+                steps.append(head)
+        return steps
 
     def _walk(self, path: str, node: Node) -> tuple[Node | None, list[str], Node | None, list[str]]:
         """The definition at a path below a slice; and the first definition above it with a value, with its path."""
@@ -75,18 +75,18 @@ class Discriminators:
         current: Node | None = node
         above: Node | None = node if _has_value(node) and steps else None
         above_steps: list[str] = []
-        for index, one in enumerate(steps):
+        for index, step in enumerate(steps):
             if current is None:
                 break
-            if one == "resolve()" or one.startswith("ofType("):
+            if step == "resolve()" or step.startswith("ofType("):
                 continue
             children = self.merger.view(current)
-            if one.startswith("extension("):
-                url = one[10:-1].strip("'\"")
+            if step.startswith("extension("):
+                url = step[10:-1].strip("'\"")
                 rows = children["extension"].slices.values() if "extension" in children else ()
                 current = next((row for row in rows if row.types and url in row.types[0].profiles), None)
             else:
-                current = children.get(one) or children.get(one + "[x]")
+                current = children.get(step) or children.get(step + "[x]")
                 if current is not None and current.choice and len(current.slices) == 1:
                     current = next(iter(current.slices.values()))
             if current is not None and _has_value(current) and index < len(steps) - 1 and above is None:
@@ -167,13 +167,13 @@ class Discriminators:
         return test, ", ".join(sorted(types))
 
     def _target_types(self, node: Node) -> set[str]:
-        found = set()
+        kinds = set()
         for ref in node.types:
             for target in ref.targets:
                 kind = self.merger.kind_of(target)
                 if kind is not None:
-                    found.add(kind)
-        return found
+                    kinds.add(kind)
+        return kinds
 
     def _profile(self, path: str, node: Node) -> tuple[Test, str]:
         current, steps, _, _ = self._walk(path, node)

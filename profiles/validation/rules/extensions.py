@@ -27,18 +27,20 @@ def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callab
 
     def own(url: str) -> tuple[Check, Contexts] | None:
         if url not in known and len(known) < 4096:
-            found = lookup(url) if ":" in url else None
-            known[url] = None if found is None else (found[0].check, _open(found[1], holder, is_resource))
+            definition = lookup(url) if ":" in url else None
+            known[url] = (
+                None if definition is None else (definition[0].check, _open(definition[1], holder, is_resource))
+            )
         return known.get(url)
 
     def check(value: Any, context: Any) -> Hits | None:
         url = value.get("url") if type(value) is dict else None
-        found = own(url) if type(url) is str else None
-        if found is not None:
-            hits = found[0](value, context)
-            if found[1]:
-                allowed = ", ".join(text for _, text in found[1])
-                params = {"value": url, "allowed": allowed, "where": found[1]}
+        definition = own(url) if type(url) is str else None
+        if definition is not None:
+            hits = definition[0](value, context)
+            if definition[1]:
+                allowed = ", ".join(text for _, text in definition[1])
+                params = {"value": url, "allowed": allowed, "where": definition[1]}
                 severity = "warning" if str(url).startswith(HL7) else "error"
                 hits = [*(hits or ()), Hit("extension.context", node, params, severity)]
             return hits

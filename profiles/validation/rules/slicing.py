@@ -70,7 +70,7 @@ class Slicer:
 
     def hits(self, items: list[Any], base: Check, context: Context, indexes: list[int] | None = None) -> Hits | None:
         """Check every item by its slice (or by the unsliced element), and the slices by their bounds."""
-        found: Hits | None = None
+        hits_so_far: Hits | None = None
         placed: list[int] = []
         unsure: set[int] = set()
         for position, item in enumerate(items):
@@ -82,27 +82,29 @@ class Slicer:
             if hits:
                 for hit in hits:
                     hit.path.append(position if indexes is None else indexes[position])
-                found = hits if found is None else found + hits
-                if len(found) > MAX_HITS:
-                    return found
+                hits_so_far = hits if hits_so_far is None else hits_so_far + hits
+                if len(hits_so_far) > MAX_HITS:
+                    return hits_so_far
         more = self._bounds(items, placed, unsure, context, indexes)
         if more:
-            found = more if found is None else found + more
-        return found
+            hits_so_far = more if hits_so_far is None else hits_so_far + more
+        return hits_so_far
 
     def _bounds(
         self, items: list[Any], placed: list[int], unsure: set[int], context: Context, indexes: list[int] | None
     ) -> Hits:
         hits: Hits = []
-        for index, one in enumerate(self.slices):
+        for index, slice_ in enumerate(self.slices):
             count = placed.count(index)
-            if count < one.node.min and index not in unsure:
-                hits.append(self._too_few(one, count, items, placed, context, indexes))
-            if one.node.max is not None and count > one.node.max:
-                hits.append(Hit("slicing.max", one.node, {"slice": one.name, "max": one.node.max, "count": count}))
-            if one.inner is not None and count:
+            if count < slice_.node.min and index not in unsure:
+                hits.append(self._too_few(slice_, count, items, placed, context, indexes))
+            if slice_.node.max is not None and count > slice_.node.max:
+                hits.append(
+                    Hit("slicing.max", slice_.node, {"slice": slice_.name, "max": slice_.node.max, "count": count})
+                )
+            if slice_.inner is not None and count:
                 members = [position for position, slot in enumerate(placed) if slot == index]
-                inner = one.inner.hits(
+                inner = slice_.inner.hits(
                     [items[position] for position in members],
                     lambda item, context: None,
                     context,
@@ -137,24 +139,30 @@ class Slicer:
         return []
 
     def _too_few(
-        self, one: Slice, count: int, items: list[Any], placed: list[int], context: Context, indexes: list[int] | None
+        self,
+        slice_: Slice,
+        count: int,
+        items: list[Any],
+        placed: list[int],
+        context: Context,
+        indexes: list[int] | None,
     ) -> Hit:
         near = None
         for position, slot in enumerate(placed):
             if slot == NONE:
-                reasons = [test for test in one.tests if test.test(items[position], context) is False]
+                reasons = [test for test in slice_.tests if test.test(items[position], context) is False]
                 if near is None or len(reasons) < near[1]:
                     at = position if indexes is None else indexes[position]
                     near = (
                         (
-                            {"item": at, "slice": one.name, "path": reasons[0].path, "wanted": reasons[0].wanted},
+                            {"item": at, "slice": slice_.name, "path": reasons[0].path, "wanted": reasons[0].wanted},
                             len(reasons),
                         )
                         if reasons
                         else near
                     )
-        params = {"slice": one.name, "min": one.node.min, "count": count, "near": near[0] if near else None}
-        return Hit("slicing.min", one.node, params)
+        params = {"slice": slice_.name, "min": slice_.node.min, "count": count, "near": near[0] if near else None}
+        return Hit("slicing.min", slice_.node, params)
 
     def nearest(self, item: Any, context: Context) -> dict[str, Any] | None:
         """The slice that an item comes nearest to, and the discriminator that keeps it out."""

@@ -194,18 +194,18 @@ def validator(
     """
     if packages is None:
         return Validator(version, Definitions(choose(installed(default_cache()), version)), server)
-    found = []
+    chosen = []
     names = []
-    for one in packages:
-        path = Path(one)
+    for asked in packages:
+        path = Path(asked)
         if path.suffix == ".tgz" and path.is_file():
-            found.append(install(path.read_bytes(), _scratch()))
+            chosen.append(install(path.read_bytes(), _scratch()))
         elif (path.is_dir() and (path / "package.json").is_file()) or (path / "package" / "package.json").is_file():
-            found.append(open_package(path))
-        elif isinstance(one, str):
-            names.append(one)
+            chosen.append(open_package(path))
+        elif isinstance(asked, str):
+            names.append(asked)
         else:
-            raise PackageError(f"{one} is not a package")
+            raise PackageError(f"{asked} is not a package")
     if names:
-        found.extend(choose(installed(default_cache()), version, names))
-    return Validator(version, Definitions(found), server)
+        chosen.extend(choose(installed(default_cache()), version, names))
+    return Validator(version, Definitions(chosen), server)

@@ -71,14 +71,15 @@ def as_html(reports: Sequence[tuple[str, Report]], language: str = "nl") -> str:
 def _findings(report: Report, language: str) -> str:
     words = _WORDS[language]
     rows = []
-    for one in report.findings:
-        line = f"<br>{one.line}:{one.column}" if one.line is not None else ""
+    for finding in report.findings:
+        line = f"<br>{finding.line}:{finding.column}" if finding.line is not None else ""
         rows.append(
             [
-                f'<span class="{one.severity}">{LEVELS[one.severity][language]}</span><br>{escape(one.rule)}',
-                f'{escape(one.zib)}<br><span class="place">{escape(one.expression)}{line}</span>',
-                escape(one.text(language)),
-                f'<span class="do">{escape(one.advice(language))}</span>',
+                f'<span class="{finding.severity}">{LEVELS[finding.severity][language]}</span>'
+                f"<br>{escape(finding.rule)}",
+                f'{escape(finding.zib)}<br><span class="place">{escape(finding.expression)}{line}</span>',
+                escape(finding.text(language)),
+                f'<span class="do">{escape(finding.advice(language))}</span>',
             ]
         )
     return _table([words["kind"], words["where"], words["what"], words["do"]], rows)

@@ -139,13 +139,13 @@ def _xml_element(root: "etree._Element", pointer: Pointer) -> "etree._Element | 
         if isinstance(key, int):
             continue
         index = pointer[position + 1] if position + 1 < len(pointer) else 0
-        found = _xml_children(current, key.removeprefix("_"))
-        if not found and len(current) == 1:
-            found = _xml_children(current[0], key.removeprefix("_"))
+        children = _xml_children(current, key.removeprefix("_"))
+        if not children and len(current) == 1:
+            children = _xml_children(current[0], key.removeprefix("_"))
         number = index if isinstance(index, int) else 0
-        if number >= len(found):
+        if number >= len(children):
             return None
-        current = found[number]
+        current = children[number]
     return current
 
 

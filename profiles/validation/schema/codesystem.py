@@ -21,13 +21,13 @@ class CodeSystem:
 
     def below(self, top: str, *, itself: bool) -> frozenset[str]:
         """The codes under a concept (and the concept itself, if wanted)."""
-        found = {top} & self.codes
+        codes = {top} & self.codes
         grew = True
         while grew:
-            more = {code for code, parents in self.parents.items() if code not in found and parents & found}
+            more = {code for code, parents in self.parents.items() if code not in codes and parents & codes}
             grew = bool(more)
-            found |= more
-        return frozenset(found if itself else found - {top})
+            codes |= more
+        return frozenset(codes if itself else codes - {top})
 
 
 def read_system(url: str, data: Mapping[str, Any]) -> CodeSystem | None:

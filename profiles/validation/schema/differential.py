@@ -68,10 +68,10 @@ def _slicing(data: Mapping[str, Any]) -> Slicing:
 
 
 def _constraints(rows: Any, source: str) -> dict[str, Constraint]:
-    found = {}
+    constraints = {}
     for row in rows:
         best = any("bestpractice" in str(x.get("url")) for x in row.get("extension", ()))
-        found[str(row.get("key"))] = Constraint(
+        constraints[str(row.get("key"))] = Constraint(
             str(row.get("key")),
             str(row.get("severity", "error")),
             row.get("expression"),
@@ -79,7 +79,7 @@ def _constraints(rows: Any, source: str) -> dict[str, Constraint]:
             best,
             source.startswith(HL7),
         )
-    return found
+    return constraints
 
 
 def _zib(element: Mapping[str, Any]) -> ZibElement | None:

@@ -34,25 +34,25 @@ def remove(total: dict[str, Extent], less: Mapping[str, Extent]) -> None:
 
 def intersection(one: Mapping[str, Extent], other: Mapping[str, Extent]) -> dict[str, Extent]:
     """What lies in both. System "" stands for a set that is not here: what only it might hold is left open."""
-    found = {}
+    common = {}
     unsure = "" in other
     for system in one if unsure else one.keys() & other.keys():
         a, b = one[system], other.get(system, Extent(frozenset()))
         if unsure:
-            found[system] = Extent(a.codes & b.codes, open=True)
+            common[system] = Extent(a.codes & b.codes, open=True)
             continue
         both = a.codes & b.codes | (a.codes if b.open else frozenset()) | (b.codes if a.open else frozenset())
-        found[system] = Extent(frozenset(both), a.open and b.open)
-    return found
+        common[system] = Extent(frozenset(both), a.open and b.open)
+    return common
 
 
 def expansion(data: Mapping[str, Any]) -> dict[str, Extent]:
     """What an expansion lists."""
-    found: dict[str, set[str]] = {}
+    by_system: dict[str, set[str]] = {}
     queue = list(data.get("contains", ()))
     while queue:
         row = queue.pop()
         if "code" in row and not row.get("abstract"):
-            found.setdefault(str(row.get("system", "")), set()).add(str(row["code"]))
+            by_system.setdefault(str(row.get("system", "")), set()).add(str(row["code"]))
         queue.extend(row.get("contains", ()))
-    return {system: Extent(frozenset(codes)) for system, codes in found.items()}
+    return {system: Extent(frozenset(codes)) for system, codes in by_system.items()}

@@ -29,23 +29,23 @@ class Merger:
     def tree(self, canonical: str) -> Tree:
         """The merged tree of a structure; BrokenDefinition when there is none to be had."""
         url = plain(canonical)
-        found = self._trees.get(url)
-        if found is None:
+        merged = self._trees.get(url)
+        if merged is None:
             if url in self._busy:
                 raise BrokenDefinition(f"{url} rests on itself")
             self._busy.add(url)
             try:
-                found = self._build(canonical)
+                merged = self._build(canonical)
             except BrokenDefinition as problem:
-                found = problem
+                merged = problem
             except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as problem:
-                found = BrokenDefinition(f"{url} cannot be read as a StructureDefinition ({type(problem).__name__})")
+                merged = BrokenDefinition(f"{url} cannot be read as a StructureDefinition ({type(problem).__name__})")
             finally:
                 self._busy.discard(url)
-            self._trees[url] = found
-        if isinstance(found, BrokenDefinition):
-            raise found
-        return found
+            self._trees[url] = merged
+        if isinstance(merged, BrokenDefinition):
+            raise merged
+        return merged
 
     def type_tree(self, code: str) -> Tree:
         """The tree of a type by its code."""

@@ -79,16 +79,16 @@ class Terminology:
 
     def member(self, item: Any, canonical: str) -> bool | None:
         """FHIRPath memberOf() for a code, Coding or CodeableConcept."""
-        found = self.value_set(canonical)
-        if found is None:
+        value_set = self.value_set(canonical)
+        if value_set is None:
             return None
         if isinstance(item, str):
-            codes = found.codes()
+            codes = value_set.codes()
             return None if codes is None else item in codes
         if not isinstance(item, dict):
             return False
         codings = item.get("coding", [item] if "code" in item else [])
-        answers = [found.has(one.get("system"), one.get("code")) for one in codings if isinstance(one, dict)]
+        answers = [value_set.has(one.get("system"), one.get("code")) for one in codings if isinstance(one, dict)]
         return True if True in answers else (None if None in answers else False)
 
     def code_system(self, canonical: str) -> CodeSystem | None:

@@ -152,7 +152,7 @@ RULES = {
 }
 
 
-def found(rule: str, expression: str, detail: str = "") -> Finding:
+def finding(rule: str, expression: str, detail: str = "") -> Finding:
     """The finding of a rule at a place."""
     words = RULES[rule]
     return Finding(
