@@ -104,6 +104,7 @@ class FhirAdapter:
             await asking.read_each([("Patient", one) for one in sorted(known.ids)])
         else:
             await asking.search(query.type, query.search)
+        await asking.search_below(query.type, query.search, self._guard(query, known))
         search = compiled(query)
         if search is not None:
             await asking.include_pointing(search)
@@ -178,8 +179,9 @@ class FhirAdapter:
     def _batch(
         self, query: AdapterQuery, known: KnownPatient, into: CollectedPages, fetched: datetime, search: Search | None
     ) -> Batch:
-        resources, orphans = self._guard(query, known).check(into.resources(query.type))
-        notes = [*localise(resources, self.settings.url)]
+        found = into.resources(query.type)
+        notes = [*localise(found, self.settings.url)]
+        resources, orphans = self._guard(query, known).check(found)
         notes += self.repairs.apply(resources, Asked(query.type, query.profiles, matcher(search, resources)))
         return Batch(self.name, resources, fetched, known.ids, (*into.gaps, *orphans), (*into.trace, *notes))
 

@@ -13,6 +13,17 @@ from profiles.record.walk import Key, objects, values
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """Where a type may say nothing of a patient itself: ``element`` names a ``target`` that does."""
+
+    type: str
+    element: str
+    target: str
+    parameter: str
+    """The search parameter that finds the type by its target."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerTable:
     """The table; see ``whose.toml`` for what each part means. ``context`` has pairs of an element and a type."""
 
@@ -23,6 +34,8 @@ class OwnerTable:
     companion: frozenset[str]
     follows: frozenset[str]
     context: tuple[tuple[str, str], ...]
+    below: Mapping[str, Below]
+    """By type."""
 
     def elements(self, type_: str) -> tuple[str, ...]:
         """The paths of the elements that name the patient."""
@@ -42,7 +55,8 @@ def read_owners(text: str) -> OwnerTable:
         raise ValueError("a type stands in two parts of the table of owners")
     owners = {type_: tuple(paths) for type_, paths in raw["owners"].items()}
     context = tuple((row["element"], row["type"]) for row in raw["context"])
-    return OwnerTable(tuple(raw["default"]), owners, shared, free, companion, follows, context)
+    below = {row["type"]: Below(**row) for row in raw["below"]}
+    return OwnerTable(tuple(raw["default"]), owners, shared, free, companion, follows, context, below)
 
 
 OWNERS = read_owners(Path(__file__).with_name("whose.toml").read_text("utf-8"))
@@ -131,4 +145,16 @@ def contexts(resource: Resource) -> Iterator[Key]:
         literal = value.get("reference") if isinstance(value, dict) else None
         found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
         if found is not None and found[0] == type_:
+            yield found
+
+
+def above(resource: Resource) -> Iterator[Key]:
+    """What says whose a resource is that names nobody itself: the episodes of care of an Encounter without subject."""
+    row = OWNERS.below.get(str(resource.get("resourceType")))
+    if row is None or any(subjects(resource)) or any(mentions(resource)):
+        return
+    for value in values(resource, row.element):
+        literal = value.get("reference") if isinstance(value, dict) else None
+        found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
+        if found is not None and found[0] == row.target:
             yield found
