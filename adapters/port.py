@@ -155,6 +155,11 @@ class AdapterQuery:
     correlation: str = ""
     request: str = ""
 
+    @property
+    def follows(self) -> bool:
+        """Whether what a match points at is needed too: to bring it along, or because a chain goes over it."""
+        return any(name.startswith(("_include", "_revinclude")) or "." in name for name, _ in self.search)
+
     def remaining(self) -> float:
         """Seconds until the deadline; zero when it has passed."""
         return max(0.0, self.deadline - time.monotonic())

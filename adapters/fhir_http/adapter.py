@@ -195,10 +195,14 @@ def repairs_of(settings: FhirSettings) -> Repairs:
 
 
 def compiled(query: AdapterQuery) -> Search | None:
-    """The gateway's own reading of the search, for includes and claims: as much of it as can be read."""
+    """The gateway's own reading of the search, for includes and claims: as much of it as can be read.
+
+    A chain needs what it goes over as an include does: the gateway follows it once more.
+    """
     operation = OPERATIONS.get(query.interaction)
     readable = []
-    for pair in query.search:
+    over = [name.partition(".")[0] for name, _ in query.search if "." in name]
+    for pair in (*query.search, *(("_include", f"{query.type}:{one}") for one in over)):
         try:
             compile_search(query.version, query.type, (pair,), operation)
         except SearchError:

@@ -63,7 +63,7 @@ class FilesAdapter:
             gap = Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON)
             return Batch(self.name, (), fetched, gaps=(gap,))
         found = {key: one for key, one in shelf.of(ids).items() if key[0] == query.type}
-        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
+        if query.follows:
             self._include(shelf, ids, found)
         held = shelf.of(ids)
         # What names nobody itself needs beside it what says whose it is: whoever gets this batch looks again.

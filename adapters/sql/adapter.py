@@ -129,7 +129,7 @@ class SqlAdapter:
         resources: list[Resource] = []
         for section in sections:
             self._collect(talk, section, known, resources, gaps)
-        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
+        if query.follows:
             self._include(talk, known, resources, gaps)
         kept, orphans = Guard(frozenset(known), query.patient.bsn).check(_once(resources, gaps))
         return Batch(self.name, kept, fetched, frozenset(known), (*gaps, *orphans))

@@ -118,3 +118,14 @@ def test_an_encounter_is_found_by_its_episode_alone(practice: tuple[Running, lis
         )
     )
     assert [one for one in found(server, query.replace("e1", "e2")) if one[0] != "outcome"] == []
+
+
+def test_what_was_measured_at_a_visit_is_found_by_the_episode_of_the_visit(practice: tuple[Running, list[str]]) -> None:
+    """RES-14: the chain goes over the encounter, which is in another answer of the source."""
+    server, sources = practice
+    for source in sources:
+        entries = found(server, f"Observation?context:Encounter.episodeofcare=EpisodeOfCare/{source}e1")
+        assert [one for one in entries if one[0] == "match"] == [
+            ("match", f"Observation/{source}p1"),
+            ("match", f"Observation/{source}p2"),
+        ]
