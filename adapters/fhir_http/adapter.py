@@ -115,7 +115,8 @@ class FhirAdapter:
         """See `adapters.port.Adapter.available`."""
         known = await self._patients.find(query.patient, self._budget(query))
         # Looking for data of each service would cost the EHR a visit before there is consent.
-        return answer(query, known.ids, [known.birth_date], self.settings.services, lambda _service: None)
+        services = self.settings.services
+        return answer(query, known.ids, [known.birth_date], services, lambda _service: None, [known.name])
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""

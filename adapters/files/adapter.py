@@ -29,6 +29,7 @@ from adapters.port import (
     ServiceKey,
 )
 from profiles.fhir.tree import Resource, local_reference
+from profiles.record.label import label
 from profiles.record.walk import references
 from profiles.record.whose import above
 
@@ -83,8 +84,9 @@ class FilesAdapter:
             types = types_of(service)
             return None if (held if types is None else held & types) else Reason.EMPTY
 
-        born = (_birth_date(shelf.owned.get(one, {}).get(("Patient", one))) for one in ids)
-        return answer(query, ids, born, self.settings.services, missing)
+        people = [one for key, one in shelf.of(ids).items() if key[0] == "Patient"]
+        born, names = map(_birth_date, people), map(label, people)
+        return answer(query, ids, born, self.settings.services, missing, names)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""
@@ -149,8 +151,8 @@ class FilesAdapter:
         return Content(self.name, binary["id"], kind, pieces(data), fetched, len(data))
 
 
-def _birth_date(patient: Resource | None) -> date | None:
+def _birth_date(patient: Resource) -> date | None:
     try:
-        return date.fromisoformat(str(patient["birthDate"])) if patient else None
+        return date.fromisoformat(str(patient["birthDate"]))
     except (KeyError, ValueError):
         return None
