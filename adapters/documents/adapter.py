@@ -124,15 +124,15 @@ class DocumentsAdapter:
         return index.by_bsn.get(patient.bsn.reveal(), ()) if patient.bsn else ()
 
     def _references(self, index: FolderIndex, folders: Sequence[Folder]) -> tuple[list[Resource], int]:
-        found: dict[str, Resource] = {}
+        references: dict[str, Resource] = {}
         lost = 0
         for folder in folders:
             for _, document in documents(self._store, index, folder, self.settings.limits):
-                if document is None or document.id in found:
+                if document is None or document.id in references:
                     lost += 1
                 else:
-                    found[document.id] = document_reference(document, folder.person, self.settings)
-        return list(found.values()), lost
+                    references[document.id] = document_reference(document, folder.person, self.settings)
+        return list(references.values()), lost
 
     def _one(self, index: FolderIndex, folder: Folder, given: str) -> tuple[StoredFile, StoredDocument] | None:
         for item, document in documents(self._store, index, folder, self.settings.limits):

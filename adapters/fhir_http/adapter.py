@@ -168,13 +168,13 @@ class FhirAdapter:
         async with self._statement_lock:
             if self._statement is None:
                 try:
-                    found = read_statement(await self._wire.fetch("metadata", budget), self.settings.version)
+                    statement = read_statement(await self._wire.fetch("metadata", budget), self.settings.version)
                 except (NotThere, BadRequest, AdapterGarbage) as error:
                     if self.settings.statement == "required" or "version" in error.text:
                         raise
-                    found = Statement()
-                self._statement = found
-                self.capabilities = found.capabilities(self.settings.version)
+                    statement = Statement()
+                self._statement = statement
+                self.capabilities = statement.capabilities(self.settings.version)
         return self._statement
 
     def _batch(

@@ -106,15 +106,13 @@ class Asking:
 
     async def include_pointing(self, search: Search) -> None:
         """Ask for what points at the matches (``_revinclude``), where the EHR takes the parameter; a fault is a gap."""
-        found = [
-            f"{kind}/{given}" for kind, given in self.into.held if kind == search.type and FHIR_ID.fullmatch(given)
-        ]
+        ids = [f"{kind}/{given}" for kind, given in self.into.held if kind == search.type and FHIR_ID.fullmatch(given)]
         for include in search.revincludes:
             if not self.statement.takes(include.source, include.param.name):
                 continue
             try:
-                for start in range(0, len(found), IDS_TOGETHER):
-                    pair = (include.param.name, ",".join(found[start : start + IDS_TOGETHER]))
+                for start in range(0, len(ids), IDS_TOGETHER):
+                    pair = (include.param.name, ",".join(ids[start : start + IDS_TOGETHER]))
                     await self._collect(include.source, (pair,))
             except AdapterError as error:
                 self.into.gaps.append(error.gap(f"{search.type} included resources"))

@@ -131,16 +131,16 @@ class FilesAdapter:
             return frozenset({local} if local in shelf.owned else ())
         return frozenset(shelf.people.get(patient.bsn.reveal(), ())) if patient.bsn else frozenset()
 
-    def _include(self, shelf: Shelf, ids: frozenset[str], found: dict[tuple[str, str], Resource]) -> None:
+    def _include(self, shelf: Shelf, ids: frozenset[str], chosen: dict[tuple[str, str], Resource]) -> None:
         held = shelf.of(ids)
         for _ in range(INCLUDE_ROUNDS):
             wanted = {
-                local for node in references(list(found.values())) if (local := local_reference(node["reference"]))
+                local for node in references(list(chosen.values())) if (local := local_reference(node["reference"]))
             }
-            fresh = [key for key in sorted(wanted) if key in held and key not in found]
+            fresh = [key for key in sorted(wanted) if key in held and key not in chosen]
             if not fresh:
                 return
-            found.update({key: held[key] for key in fresh})
+            chosen.update({key: held[key] for key in fresh})
 
     def _content(self, binary: Resource, fetched: datetime) -> Content:
         try:

@@ -210,14 +210,14 @@ def _once(resources: Sequence[Resource], gaps: list[Gap]) -> list[Resource]:
     """Each type and id once; two different ones under one id are both left out, with a gap."""
     held: dict[tuple[str, str], Resource] = {}
     torn: set[tuple[str, str]] = set()
-    for one in resources:
-        key = (one["resourceType"], one["id"])
-        if held.setdefault(key, one) != one:
+    for resource in resources:
+        key = (resource["resourceType"], resource["id"])
+        if held.setdefault(key, resource) != resource:
             torn.add(key)
     for kind, given in sorted(torn):
         text = "the source has two different records under one id; neither is delivered"
         gaps.append(Gap(f"{kind}/{given}", Reason.INVALID_BLOCKED, text))
-    return [one for key, one in held.items() if key not in torn]
+    return [resource for key, resource in held.items() if key not in torn]
 
 
 def _complain(mapping: str, section: str, missing: set[str]) -> None:

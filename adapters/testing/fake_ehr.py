@@ -106,16 +106,16 @@ class FakeEhr:
         if path[1:] == ["_search"] and not self.post_search:
             return FakeAnswer(405, b"", "text/plain"), fault
         if len(path) == 2 and path[1] != "_search":
-            found = [one for one in self.resources if one["resourceType"] == path[0] and one.get("id") == path[1]]
-            if found and path[0] == "Binary" and self.raw_binaries:
-                return _raw(found[0]), fault
-            return (as_json(found[0]) if found else as_json(_outcome("not-found"), 404)), fault
+            held = [one for one in self.resources if one["resourceType"] == path[0] and one.get("id") == path[1]]
+            if held and path[0] == "Binary" and self.raw_binaries:
+                return _raw(held[0]), fault
+            return (as_json(held[0]) if held else as_json(_outcome("not-found"), 404)), fault
         page = int(dict(query).get("_page", "1"))
         if fault is Fault.HALF and page > 1:
             return FakeAnswer(500, b"", "text/plain"), fault
-        found = self._search(path[0], query)
+        held = self._search(path[0], query)
         size = 1 if fault is Fault.HALF else self.page_size
-        bundle = self._bundle(path[0], query, found, page, size)
+        bundle = self._bundle(path[0], query, held, page, size)
         return as_json(spoil(fault, bundle, self._stranger(query))), fault
 
     def _search(self, kind: str, query: Pairs) -> list[Resource]:

@@ -45,11 +45,11 @@ def held_of(
 def servable(held: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Gap]]:
     """Those that can be written in both formats, and a gap for each that cannot: one of them may not cost the rest."""
     kept, gaps = [], []
-    for one in held:
+    for piece in held:
         try:
-            one.body(Format.XML)
+            piece.body(Format.XML)
         except FormatError:
-            gaps.append(Gap(one.type, Reason.INVALID_BLOCKED, "A part of the answer of a source is not FHIR."))
+            gaps.append(Gap(piece.type, Reason.INVALID_BLOCKED, "A part of the answer of a source is not FHIR."))
         else:
-            kept.append(one)
+            kept.append(piece)
     return kept, gaps

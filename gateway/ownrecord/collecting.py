@@ -104,13 +104,13 @@ class OwnRecords:
         problems: tuple[str, ...] = ()
         try:
             got = await self.collector.collect(whose, grant, asked.standard, asked.request, asked.admitted, ids)
-            found = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
+            answer = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
             gaps, incidents = tuple(f"{gap.what}:{gap.reason}" for gap in got.gaps), tuple(got.incidents)
             problems = (MISSING,) if told(got.gaps) else ()
         except StoreUnavailable:
-            found, problems = Answer(()), (MISSING,)
-        outcome = 503 if problems and not found.matches else 200
-        await self._note(asked, grant, ids, outcome, found.counts(), gaps, incidents)
+            answer, problems = Answer(()), (MISSING,)
+        outcome = 503 if problems and not answer.matches else 200
+        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents)
         return DossierAnswer(
             id=f"{asked.service.id}-{asked.rule.id}",
             service=asked.service.id,
@@ -119,8 +119,8 @@ class OwnRecords:
             type=asked.rule.type or "",
             version=asked.request.version,
             # The whole resource: what search looks at (``data``) is only a part of it.
-            matches=tuple(held.whole for held in found.matches),
-            included=tuple(held.whole for held in found.included),
+            matches=tuple(held.whole for held in answer.matches),
+            included=tuple(held.whole for held in answer.included),
             problems=problems,
         )
 

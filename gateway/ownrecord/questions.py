@@ -50,14 +50,14 @@ def question(
         EPISODE: episodes,
     }
     query = []
-    for one in rule.required:
-        value = one.value
+    for parameter in rule.required:
+        value = parameter.value
         for placeholder, found in known.items():
             if placeholder in value:
                 value = ",".join(value.replace(placeholder, each) for each in found)
         if "{" in value or not value:
             return None
-        query.append((one.name, value))
+        query.append((parameter.name, value))
     request = FhirRequest(
         version=standard.fhir,
         interaction=rule.interaction,
