@@ -19,10 +19,11 @@ def answer(
     born: Iterable[date | None],
     allowed: Collection[str] | None,
     missing: Missing,
+    names: Iterable[str | None] = (),
 ) -> Availability:
     """What is available for a person whose ids here are ``patients`` (none: not known here).
 
-    ``born`` are the birth dates of these; when they differ none is told. ``allowed`` are the services of the settings
+    ``born`` and ``names`` are theirs; when they differ none is told. ``allowed`` are the services of the settings
     (None: all). ``missing`` is asked only for a service that is allowed.
     """
     if not patients:
@@ -34,7 +35,9 @@ def answer(
             reasons[service.id] = why
     offered = frozenset(service.id for service in query.services) - reasons.keys()
     days = {day for day in born if day is not None}
-    return Availability(True, offered, reasons, days.pop() if len(days) == 1 else None, frozenset(patients))
+    called = {name for name in names if name}
+    name = called.pop() if len(called) == 1 else None
+    return Availability(True, offered, reasons, days.pop() if len(days) == 1 else None, frozenset(patients), name)
 
 
 def types_of(service: ServiceKey) -> frozenset[str] | None:

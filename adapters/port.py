@@ -155,6 +155,11 @@ class AdapterQuery:
     correlation: str = ""
     request: str = ""
 
+    @property
+    def follows(self) -> bool:
+        """Whether what a match points at is needed too: to bring it along, or because a chain goes over it."""
+        return any(name.startswith(("_include", "_revinclude")) or "." in name for name, _ in self.search)
+
     def remaining(self) -> float:
         """Seconds until the deadline; zero when it has passed."""
         return max(0.0, self.deadline - time.monotonic())
@@ -268,6 +273,7 @@ class Availability:
     ``relation``: a treatment relation exists or existed. ``services``: numbers of the services for which data are made
     available. ``reasons``: for each asked service that is not in ``services``, why. ``birth_date`` as the source has
     it, for the age rules of the gateway (the adapter does not apply them). ``patients``: the ids of the person here.
+    ``name``: what the source calls the person, in one line, for the consent page; None when it does not say.
     """
 
     relation: bool
@@ -275,6 +281,7 @@ class Availability:
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     birth_date: date | None = field(default=None, repr=False)
     patients: frozenset[str] = field(default=frozenset(), repr=False)
+    name: str | None = field(default=None, repr=False)
 
 
 # -- what an adapter can deliver ---------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ async def _asked(
         if isinstance(answer, Availability):
             reasons = tuple(str(reason) for reason in answer.reasons.values())
             absent = {id_: str(reason) for id_, reason in answer.reasons.items()}
-            known.append(KnownPerson(answer.services, answer.relation, answer.birth_date, reasons, absent))
+            known.append(KnownPerson(answer.services, answer.relation, answer.birth_date, reasons, absent, answer.name))
         elif isinstance(answer, AdapterError):
             faults.append(answer)
         else:

@@ -89,7 +89,8 @@ class DocumentsAdapter:
 
         ids = frozenset(folder.patient for folder in folders)
         born = (_date(folder.person.birth_date) for folder in folders)
-        return answer(query, ids, born, self.settings.services, missing)
+        names = (folder.person.name for folder in folders)
+        return answer(query, ids, born, self.settings.services, missing, names)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""

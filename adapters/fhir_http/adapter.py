@@ -104,6 +104,7 @@ class FhirAdapter:
             await asking.read_each([("Patient", one) for one in sorted(known.ids)])
         else:
             await asking.search(query.type, query.search)
+        await asking.search_below(query.type, query.search, self._guard(query, known))
         search = compiled(query)
         if search is not None:
             await asking.include_pointing(search)
@@ -114,7 +115,8 @@ class FhirAdapter:
         """See `adapters.port.Adapter.available`."""
         known = await self._patients.find(query.patient, self._budget(query))
         # Looking for data of each service would cost the EHR a visit before there is consent.
-        return answer(query, known.ids, [known.birth_date], self.settings.services, lambda _service: None)
+        services = self.settings.services
+        return answer(query, known.ids, [known.birth_date], services, lambda _service: None, [known.name])
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""
@@ -178,8 +180,9 @@ class FhirAdapter:
     def _batch(
         self, query: AdapterQuery, known: KnownPatient, into: CollectedPages, fetched: datetime, search: Search | None
     ) -> Batch:
-        resources, orphans = self._guard(query, known).check(into.resources(query.type))
-        notes = [*localise(resources, self.settings.url)]
+        found = into.resources(query.type)
+        notes = [*localise(found, self.settings.url)]
+        resources, orphans = self._guard(query, known).check(found)
         notes += self.repairs.apply(resources, Asked(query.type, query.profiles, matcher(search, resources)))
         return Batch(self.name, resources, fetched, known.ids, (*into.gaps, *orphans), (*into.trace, *notes))
 
@@ -193,10 +196,14 @@ def repairs_of(settings: FhirSettings) -> Repairs:
 
 
 def compiled(query: AdapterQuery) -> Search | None:
-    """The gateway's own reading of the search, for includes and claims: as much of it as can be read."""
+    """The gateway's own reading of the search, for includes and claims: as much of it as can be read.
+
+    A chain needs what it goes over as an include does: the gateway follows it once more.
+    """
     operation = OPERATIONS.get(query.interaction)
     readable = []
-    for pair in query.search:
+    over = [name.partition(".")[0] for name, _ in query.search if "." in name]
+    for pair in (*query.search, *(("_include", f"{query.type}:{one}") for one in over)):
         try:
             compile_search(query.version, query.type, (pair,), operation)
         except SearchError:

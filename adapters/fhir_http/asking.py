@@ -5,13 +5,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from adapters.fhir_http.localise import localise
 from adapters.fhir_http.pages import CollectedPages, collect
 from adapters.fhir_http.settings import FhirSettings
 from adapters.fhir_http.statement import Statement
 from adapters.fhir_http.wire import BadRequest, Budget, NotThere, Wire
+from adapters.guard import Guard, Whose
 from adapters.port import AdapterError, AdapterGarbage
 from profiles.fhir.search.search import Search
 from profiles.fhir.tree import Resource
+from profiles.record.whose import OWNERS, above
 
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 FHIR_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}", re.ASCII)
@@ -52,6 +55,35 @@ class Asking:
             if not more:
                 raise
             await self._collect(kind, (who, size))
+
+    async def search_below(self, kind: str, pairs: Sequence[tuple[str, str]], guard: Guard) -> None:
+        """Find what names nobody itself by what it stands below (an Encounter by its EpisodeOfCare); a fault is a gap.
+
+        Only for a question that asks for it, of an EHR that takes it. What it stands below comes along: the gateway
+        looks for itself whose it is.
+        """
+        row = OWNERS.stands_below(kind)
+        if row is None or row.parameter not in {name for name, _ in pairs}:
+            return
+        if not self.statement.takes(kind, row.parameter) or not self.statement.searches(row.target):
+            return
+        pages = CollectedPages(self.into.limit)
+        try:
+            await self._collect(row.target, (self._patient_pair(row.target),), pages)
+            mine = {key: one for key, one in pages.held.items() if guard.whose(one) is Whose.OURS}
+            ids = sorted(given for type_, given in mine if type_ == row.target and FHIR_ID.fullmatch(given))
+            for start in range(0, len(ids), IDS_TOGETHER):
+                pair = (row.parameter, ",".join(f"{row.target}/{one}" for one in ids[start : start + IDS_TOGETHER]))
+                await self._collect(kind, (pair,), pages)
+        except AdapterError as error:
+            self.into.gaps.append(error.gap(kind))
+            return
+        self.into.trace += localise(list(pages.held.values()), self.settings.url)
+        loose = [
+            one for (type_, _), one in pages.held.items() if type_ == kind and not mine.keys().isdisjoint(above(one))
+        ]
+        beside = [mine[key] for key in {key for one in loose for key in above(one)} & mine.keys()]
+        self.into.take({"resourceType": "Bundle", "entry": [{"resource": one} for one in (*loose, *beside)]}, kind)
 
     async def as_asked(self, kind: str, operation: str | None, pairs: Sequence[tuple[str, str]]) -> None:
         """Pass a question on as it is, for a source whose login says who the patient is."""
@@ -143,5 +175,5 @@ class Asking:
                 await self._collect(kind, (("_id", ",".join(ids[start : start + IDS_TOGETHER])),))
         await self.read_each([target for target in wanted if target[0] not in together])
 
-    async def _collect(self, kind: str, query: Sequence[tuple[str, str]]) -> None:
-        await collect(self.wire, kind, query, self.budget, self.into, self.settings.limits.pages)
+    async def _collect(self, kind: str, query: Sequence[tuple[str, str]], into: CollectedPages | None = None) -> None:
+        await collect(self.wire, kind, query, self.budget, into or self.into, self.settings.limits.pages)

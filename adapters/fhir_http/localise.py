@@ -12,8 +12,9 @@ def localise(resources: Sequence[Resource], base: str) -> Iterator[RepairNote]:
     for resource in resources:
         name = f"{resource.get('resourceType')}/{resource.get('id')}"
         for place, node in nodes(resource):
-            literal = node.get("reference")
-            if isinstance(literal, str) and literal.startswith(f"{base}/"):
-                node["reference"] = literal.removeprefix(f"{base}/")
-                text = "reference made relative"
-                yield RepairNote(name, "own-address", f"{place}.reference", text, literal, node["reference"])
+            for element, below in (("reference", base), ("url", f"{base}/Binary")):
+                literal = node.get(element)
+                if isinstance(literal, str) and literal.startswith(f"{below}/"):
+                    node[element] = literal.removeprefix(f"{base}/")
+                    text = "reference made relative"
+                    yield RepairNote(name, "own-address", f"{place}.{element}", text, literal, node[element])

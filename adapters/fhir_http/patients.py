@@ -5,7 +5,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from adapters.fhir_http.pages import entries, not_whole
@@ -13,6 +13,7 @@ from adapters.fhir_http.wire import Budget, Wire
 from adapters.port import AdapterDown, AdapterGarbage, AdapterRefused, Bsn, PatientKey, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import BSN_SYSTEM, bsns
+from profiles.record.label import label
 
 REMEMBERED = 2_000
 MOST_RECORDS = 20
@@ -20,10 +21,11 @@ MOST_RECORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class KnownPatient:
-    """The ids under which the EHR knows a person (none: not known here), and the birth date that it has."""
+    """The ids under which the EHR knows a person (none: not known here), the birth date and the name that it has."""
 
     ids: frozenset[str]
     birth_date: date | None = None
+    name: str | None = field(default=None, repr=False)
 
 
 class Patients:
@@ -79,6 +81,7 @@ def read_patients(bundle: Resource, bsn: Bsn, system: str) -> KnownPatient:
         raise AdapterGarbage("the source answered something else than a Bundle")
     ids: set[str] = set()
     born: set[date] = set()
+    names: set[str] = set()
     for resource in entries(bundle):
         if not isinstance(resource, dict):
             raise AdapterGarbage("the source gave an entry without a patient")
@@ -91,10 +94,12 @@ def read_patients(bundle: Resource, bsn: Bsn, system: str) -> KnownPatient:
         if not isinstance(resource.get("id"), str):
             raise AdapterGarbage("the source gave a patient without an id")
         ids.add(resource["id"])
+        names |= {name for name in [label(resource)] if name is not None}
         born |= {day for day in [_date(resource.get("birthDate"))] if day is not None}
     if len(ids) > MOST_RECORDS:
         raise AdapterGarbage("the source has too many records for one person")
-    return KnownPatient(frozenset(ids), born.pop() if len(born) == 1 else None)
+    name = names.pop() if len(names) == 1 else None
+    return KnownPatient(frozenset(ids), born.pop() if len(born) == 1 else None, name)
 
 
 def _carries(patient: Resource, bsn: Bsn, system: str) -> bool:

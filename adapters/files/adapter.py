@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from adapters.availability import GENERAL, answer, types_of
@@ -30,7 +29,9 @@ from adapters.port import (
     ServiceKey,
 )
 from profiles.fhir.tree import Resource, local_reference
+from profiles.record.label import label
 from profiles.record.walk import references
+from profiles.record.whose import above
 
 INCLUDE_ROUNDS = 3
 
@@ -62,10 +63,13 @@ class FilesAdapter:
         if not ids:
             gap = Gap(query.type, Reason.NO_RELATION, UNKNOWN_PERSON)
             return Batch(self.name, (), fetched, gaps=(gap,))
-        found = {key: one for key, one in self._held(shelf, ids) if key[0] == query.type}
-        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
-            self._include(shelf, ids, found)
-        kept, orphans = Guard(ids, query.patient.bsn).check(found.values())
+        chosen = {key: one for key, one in shelf.of(ids).items() if key[0] == query.type}
+        if query.follows:
+            self._include(shelf, ids, chosen)
+        held = shelf.of(ids)
+        # What names nobody itself needs beside it what says whose it is: whoever gets this batch looks again.
+        chosen |= {key: held[key] for one in list(chosen.values()) for key in above(one) if key in held}
+        kept, orphans = Guard(ids, query.patient.bsn).check(chosen.values())
         broken = [Gap(query.type, Reason.INVALID_BLOCKED, f"{len(shelf.broken)} files of the source cannot be read")]
         return Batch(self.name, kept, fetched, ids, (*orphans, *(broken if shelf.broken else ())))
 
@@ -80,8 +84,9 @@ class FilesAdapter:
             types = types_of(service)
             return None if (held if types is None else held & types) else Reason.EMPTY
 
-        born = (_birth_date(shelf.owned.get(one, {}).get(("Patient", one))) for one in ids)
-        return answer(query, ids, born, self.settings.services, missing)
+        people = [one for key, one in shelf.of(ids).items() if key[0] == "Patient"]
+        born, names = map(_birth_date, people), map(label, people)
+        return answer(query, ids, born, self.settings.services, missing, names)
 
     async def read(self, query: AdapterQuery) -> Batch | Content:
         """See `adapters.port.Adapter.read`."""
@@ -91,7 +96,7 @@ class FilesAdapter:
             return nothing
         shelf = await self._read_folder(query.deadline)
         ids = self._known(shelf, query.patient)
-        resource = dict(self._held(shelf, ids)).get((query.type, query.id)) if ids else None
+        resource = shelf.of(ids).get((query.type, query.id)) if ids else None
         if resource is None:
             return nothing
         if query.type == "Binary":
@@ -126,13 +131,8 @@ class FilesAdapter:
             return frozenset({local} if local in shelf.owned else ())
         return frozenset(shelf.people.get(patient.bsn.reveal(), ())) if patient.bsn else frozenset()
 
-    def _held(self, shelf: Shelf, ids: frozenset[str]) -> Iterator[tuple[tuple[str, str], Resource]]:
-        for one in sorted(ids):
-            yield from shelf.owned.get(one, {}).items()
-        yield from shelf.shared.items()
-
     def _include(self, shelf: Shelf, ids: frozenset[str], chosen: dict[tuple[str, str], Resource]) -> None:
-        held = dict(self._held(shelf, ids))
+        held = shelf.of(ids)
         for _ in range(INCLUDE_ROUNDS):
             wanted = {
                 local for node in references(list(chosen.values())) if (local := local_reference(node["reference"]))
@@ -151,8 +151,8 @@ class FilesAdapter:
         return Content(self.name, binary["id"], kind, pieces(data), fetched, len(data))
 
 
-def _birth_date(patient: Resource | None) -> date | None:
+def _birth_date(patient: Resource) -> date | None:
     try:
-        return date.fromisoformat(str(patient["birthDate"])) if patient else None
+        return date.fromisoformat(str(patient["birthDate"]))
     except (KeyError, ValueError):
         return None

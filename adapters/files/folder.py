@@ -1,6 +1,6 @@
 """What is in the folder: read whole, arranged by patient, read again when a file changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,12 @@ class Shelf:
 
     shared: dict[Key, Resource] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
+
+    def of(self, patients: Iterable[str]) -> dict[Key, Resource]:
+        """What there is for these patients: their own, and what is nobody's in particular."""
+        return {
+            key: one for patient in sorted(patients) for key, one in self.owned.get(patient, {}).items()
+        } | self.shared
 
     def types(self) -> set[str]:
         """The resource types that there are."""

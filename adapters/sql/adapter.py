@@ -108,7 +108,8 @@ class SqlAdapter:
             made = (next(self._made(talk, section, known, UnmappedTally()), None) for section in sections)
             return None if any(one is not None for one in made) else Reason.EMPTY
 
-        return answer(query, known, (one.birth_date for one in known.values()), self.settings.services, missing)
+        born, names = (one.birth_date for one in known.values()), (one.name for one in known.values())
+        return answer(query, known, born, self.settings.services, missing, names)
 
     def _sections_of(self, service: ServiceKey) -> Sequence[CompiledSection]:
         """The sections whose records count as data of a service: by the rows that they name, else by their type."""
@@ -129,7 +130,7 @@ class SqlAdapter:
         resources: list[Resource] = []
         for section in sections:
             self._collect(talk, section, known, resources, gaps)
-        if any(name.startswith(("_include", "_revinclude")) for name, _ in query.search):
+        if query.follows:
             self._include(talk, known, resources, gaps)
         kept, orphans = Guard(frozenset(known), query.patient.bsn).check(_once(resources, gaps))
         return Batch(self.name, kept, fetched, frozenset(known), (*gaps, *orphans))

@@ -16,6 +16,7 @@ class PersonRow:
 
     key: str = field(repr=False)
     birth_date: date | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
 
 
 People = Mapping[str, PersonRow]
@@ -31,7 +32,7 @@ def people(talk: Conversation, mapping: ZibMapping, source: str, patient: Patien
         return {}
     rows = talk.rows(mapping.patient_query, {"bsn": patient.bsn.reveal()})
     keys = ((str(row[PATIENT_COLUMN]), row) for row in rows if row[PATIENT_COLUMN] is not None)
-    return {key.strip(): PersonRow(key, _date(row.get("birth_date"))) for key, row in keys}
+    return {key.strip(): PersonRow(key, _date(row.get("birth_date")), _text(row.get("name"))) for key, row in keys}
 
 
 def children_of(
@@ -48,6 +49,10 @@ def _owned(section: CompiledSection, rows: Iterator[Row], patient: str) -> Itera
     for row in rows:
         section.check_owner(row, patient)
         yield row
+
+
+def _text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _date(value: object) -> date | None:

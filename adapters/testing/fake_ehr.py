@@ -22,7 +22,7 @@ from profiles.record.whose import OWNERS
 
 Pairs = list[tuple[str, str]]
 
-UNDERSTOOD = {"_id", "target", "patient", "status", "code", "category", "date", "class", "beneficiary"}
+UNDERSTOOD = {"_id", "target", "episodeofcare", "patient", "status", "code", "category", "date", "class", "beneficiary"}
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class FakeEhr:
         if patients is not None:
             guard = Guard(frozenset(one.removeprefix("Patient/") for one in patients.split(",")), base=self.address)
             held = [one for one in held if guard.whose(one) is Whose.OURS]
-        elif kind not in OWNERS.shared and not asked.keys() & {"_id", "target"}:
+        elif kind not in OWNERS.shared and not asked.keys() & {"_id", "target", "episodeofcare"}:
             return []
         rest = [(n, v) for n, v in query if n in self.understands - {"patient", "beneficiary"}]
         try:

@@ -15,6 +15,7 @@ from adapters.guard import Guard
 from adapters.port import Adapter, AdapterDown, AdapterError, AdapterQuery, Batch, Gap, Reason, WrongPatient
 from gateway.collect.breaker import Breaker
 from gateway.collect.content import ELEMENT
+from gateway.collect.ids import own_query
 
 log = logging.getLogger("gateway.collect")
 
@@ -133,7 +134,7 @@ class FanOut:
     async def gather(self, query: AdapterQuery, token: bytes) -> Gathered:
         """Ask every source that can deliver the row, at once."""
         asked = [source for source in self.sources if _can(source, query)]
-        queries = [(source, self._own(source, query)) for source in asked]
+        queries = [(source, own_query(query, source.adapter.name) if self.prefixed else query) for source in asked]
         asked = [source for source, own in queries if own is not None]
         calls = (self._one(source, own, token) for source, own in queries if own is not None)
         answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -152,13 +153,6 @@ class FanOut:
             elif isinstance(answer, BaseException):
                 raise answer
         return Gathered(batches, gaps, incidents)
-
-    def _own(self, source: GuardedSource, query: AdapterQuery) -> AdapterQuery | None:
-        """The query with the source's own id; None for an id that is another source's."""
-        if query.id is None or not self.prefixed:
-            return query
-        own = query.id.removeprefix(f"{source.adapter.name}-")
-        return None if own == query.id else replace(query, id=own)
 
     async def _one(self, source: GuardedSource, query: AdapterQuery, token: bytes) -> Batch:
         question = (source.adapter.name, token, query.standard, query.rule, query.search, query.id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
-from gateway.collect.live import served_id
+from gateway.collect.ids import served_id
 from gateway.quality.numbers import wrong_numbers
 from gateway.quality.recorder import Delivery, Recorder
 from profiles.fhir.tree import Resource

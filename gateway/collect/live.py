@@ -1,29 +1,19 @@
 """Answers of live sources on their way into a person's record: normalised, with ids that are unique at the provider."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
+from gateway.collect.ids import rename
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.errors import FormatError
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.record.neighbours import ONE_PERSON, Neighbours
 from profiles.record.repair import Repair, fill_display, mask_bsn
-from profiles.record.walk import nodes
 from profiles.record.whose import is_shared
-
-MOST = 64
-"""Longest id that FHIR allows."""
-
-
-def served_id(source: str, id_: str) -> str:
-    """The id under which a source's resource is served when a provider has several sources."""
-    made = f"{source}-{id_}"
-    return made if len(made) <= MOST else f"{source[:23]}-{hashlib.sha256(id_.encode()).hexdigest()[:40]}"
 
 
 def held_of(
@@ -45,11 +35,10 @@ def held_of(
         repairs += expected.correct(resource, version)
         notes += [(f"{type_}/{id_}", repair) for repair in repairs]
     ready = []
-    for (type_, id_), resource in by_key.items():
-        chosen = served_id(batch.source, id_) if prefixed else id_
-        _rename(resource, chosen, batch.source, by_key, prefixed=prefixed)
+    for (type_, _), resource in by_key.items():
+        rename(resource, batch.source, by_key.keys(), prefixed=prefixed)
         patient = next(iter(batch.patients), "") if batch.patients else ""
-        ready.append(Held(type_, chosen, version, source=batch.source, patient_id=patient, data=resource))
+        ready.append(Held(type_, resource["id"], version, source=batch.source, patient_id=patient, data=resource))
     return ready, notes
 
 
@@ -64,15 +53,3 @@ def servable(held: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Gap]]:
         else:
             kept.append(piece)
     return kept, gaps
-
-
-def _rename(
-    resource: Resource, chosen: str, source: str, by_key: dict[tuple[str, str], Resource], *, prefixed: bool
-) -> None:
-    """References inside the batch become relative; with ``prefixed`` they and the id get the source's prefix."""
-    resource["id"] = chosen
-    for _, node in nodes(resource):
-        reference = node.get("reference")
-        key = local_reference(reference) if isinstance(reference, str) else None
-        if key is not None and key in by_key:
-            node["reference"] = f"{key[0]}/{served_id(source, key[1]) if prefixed else key[1]}"

@@ -15,7 +15,7 @@ STYLE = Path(__file__).parent / "static" / "dossier.css"
 
 @dataclass(frozen=True, slots=True)
 class DossierAddresses:
-    """Where the pages of one dossier are. ``files``: whether single answers and documents can be fetched."""
+    """Where the pages of one dossier are. ``files``: whether single answers can be fetched as they came."""
 
     root: str
     files: bool = True
@@ -35,8 +35,8 @@ class DossierAddresses:
         return f"{self.root}/deel/{part.id}"
 
     def document(self, answer: DossierAnswer, binary: str) -> str:
-        """A document; empty when documents are not given."""
-        return f"{self.root}/{answer.id}/document/{binary}" if self.files else ""
+        """A document."""
+        return f"{self.root}/{answer.id}/document/{binary}"
 
     def file(self, answer: DossierAnswer, form: str) -> str:
         """One answer as it came; empty when files are not given."""

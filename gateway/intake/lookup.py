@@ -13,7 +13,7 @@ from gateway.store.identity import identifiers, token
 from gateway.store.known import by_identifier, contents_of, known, pointing_at
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
-from profiles.record.repair import Repair, resolve_urns
+from profiles.record.repair import CUT, Repair, resolve_urns
 from profiles.record.walk import links, references
 from profiles.record.whose import contexts
 
@@ -43,7 +43,7 @@ class Lookup:
                     self._urls(task, pointing)
                     found = self.draft.links[task.key] = frozenset(links(task.resource))
                     keys |= found
-                    wanted |= _without_display(pointing)
+                    wanted |= _without_display(pointing, every=task.type == CUT)
                     persons |= {sender.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
                     persons |= {sender.pseudonyms.of(bsn) for bsn in numbers_within(task.resource)}
             self.draft.plan.known = known(self.connection, sender.provider, self.version, keys, persons)
@@ -135,6 +135,6 @@ class Lookup:
             self.draft.repairs[task.key].append(Repair("reference-from-identifier", task.type))
 
 
-def _without_display(pointing: Sequence[Resource]) -> set[Key]:
-    found = (local_reference(one["reference"]) for one in pointing if "display" not in one)
+def _without_display(pointing: Sequence[Resource], every: bool) -> set[Key]:
+    found = (local_reference(one["reference"]) for one in pointing if every or "display" not in one)
     return {key for key in found if key is not None}

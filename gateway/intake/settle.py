@@ -18,7 +18,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import bsns, find_bsn, valid_bsn
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.place import Placement, birth_date, place
-from profiles.record.repair import Repair, fill_display, mask_bsn, may_hold_bsn
+from profiles.record.repair import CUT, Repair, fill_display, mask_bsn, may_hold_bsn
 from profiles.record.stamp import stamp, unstamp
 from profiles.record.walk import links
 
@@ -252,7 +252,7 @@ class Settling:
         about = list(documents.findings(resource, lambda id_: self._owner(("Binary", id_), placement) == patient_id))
         number = numbers.get(patient_id)
         # Names first: a number in the name of a neighbour is masked with the rest.
-        named = any("display" not in reference for reference in self.draft.pointing[task.key])
+        named = task.type == CUT or any("display" not in sender for sender in self.draft.pointing[task.key])
         filled = fill_display(resource, neighbours) if named else []
         repairs += filled
         if filled or may_hold_bsn(self.texts[task.key], number):

@@ -12,19 +12,29 @@ from auth.grants import Grant
 from auth.ports import Person
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
-from gateway.collect.answer import Answer, search
+from gateway.collect.answer import Answer, read, search
+from gateway.collect.content import DocumentContent
 from gateway.collect.gaps import told
 from gateway.collect.pipeline import Collector
 from gateway.collect.record import RecordOwner
 from gateway.dossier.answer import DossierAnswer
-from gateway.ownrecord.questions import OwnQuestion, question, searchable, waits
+from gateway.ownrecord.questions import OwnQuestion, question, reading, searchable, waits
 from gateway.store.reader import StoreUnavailable
+from profiles.record.walk import values
 
 CLIENT = "Mijn gegevens"
 """What the audit trail and the page "Mijn toestemmingen" call a person who reads their own record."""
 
 MISSING = "Een deel ontbreekt: een bronsysteem antwoordt nu niet. Probeer het later opnieuw."
 AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDocument:
+    """A document of the record: its media type as its source states it, and its bytes."""
+
+    media: str
+    content: DocumentContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,31 @@ class OwnRecords:
         order = {f"{service.id}-{rule.id}": place for place, (_, service, rule) in enumerate(rows)}
         return sorted(answers, key=lambda answer: order[answer.id])
 
+    async def document(
+        self, provider: str, person: Person, visit: str, answer: DossierAnswer, id_: str
+    ) -> OwnDocument | None:
+        """A document that an answer of this visit points at; None when there is none.
+
+        Raises StoreUnavailable when it cannot be read now, and AuditUnavailable: what is not recorded is not shown.
+        """
+        if f"Binary/{id_}" not in {url for one in answer.matches for url in values(one, "content.attachment.url")}:
+            return None
+        grant = self._grant(provider, person, frozenset((answer.service,)), visit)
+        asked = reading(answer.service, id_, f"{self.base}/{provider}")
+        whose = RecordOwner(provider, answer.version, grant.subject)
+        ids = (str(uuid.uuid4()), grant.correlation_id or "")
+        got = await self.collector.collect(whose, grant, asked.standard, asked.request, asked.admitted, ids)
+        held = await read(got.record, "Binary", id_)
+        content = await got.record.content(held) if held is not None else None
+        incidents = tuple(got.incidents)
+        gone = content is None
+        if gone and got.gaps:
+            raise StoreUnavailable from LookupError("a source did not give the document")
+        await self._note(asked, grant, ids, 404 if gone else 200, () if gone else (("Binary", 1),), incidents=incidents)
+        if held is None or content is None:
+            return None
+        return OwnDocument(str(held.whole.get("contentType", "")), content)
+
     async def _all(self, questions: Iterable[OwnQuestion | None], grant: Grant) -> list[DossierAnswer]:
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -74,25 +109,8 @@ class OwnRecords:
             problems = (MISSING,) if told(got.gaps) else ()
         except StoreUnavailable:
             answer, problems = Answer(()), (MISSING,)
-        await self.trail.write(
-            AuditRecord(
-                action=f"person:resource:{asked.request.interaction}",
-                at=datetime.now(UTC),
-                outcome=503 if problems and not answer.matches else 200,
-                provider=grant.provider,
-                service=asked.service.id,
-                interaction=asked.request.interaction,
-                rule=asked.rule.id,
-                client=CLIENT,
-                person=grant.subject,
-                basis="own-record",
-                resources=answer.counts(),
-                gaps=gaps,
-                incidents=incidents,
-                request_id=ids[0],
-                correlation_id=ids[1],
-            )
-        )
+        outcome = 503 if problems and not answer.matches else 200
+        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents)
         return DossierAnswer(
             id=f"{asked.service.id}-{asked.rule.id}",
             service=asked.service.id,
@@ -104,6 +122,36 @@ class OwnRecords:
             matches=tuple(held.whole for held in answer.matches),
             included=tuple(held.whole for held in answer.included),
             problems=problems,
+        )
+
+    async def _note(
+        self,
+        asked: OwnQuestion,
+        grant: Grant,
+        ids: tuple[str, str],
+        outcome: int,
+        resources: tuple[tuple[str, int], ...],
+        gaps: tuple[str, ...] = (),
+        incidents: tuple[str, ...] = (),
+    ) -> None:
+        await self.trail.write(
+            AuditRecord(
+                action=f"person:resource:{asked.request.interaction}",
+                at=datetime.now(UTC),
+                outcome=outcome,
+                provider=grant.provider,
+                service=asked.service.id,
+                interaction=asked.request.interaction,
+                rule=asked.rule.id,
+                client=CLIENT,
+                person=grant.subject,
+                basis="own-record",
+                resources=resources,
+                gaps=gaps,
+                incidents=incidents,
+                request_id=ids[0],
+                correlation_id=ids[1],
+            )
         )
 
     def _grant(self, provider: str, person: Person, services: frozenset[str], visit: str) -> Grant:

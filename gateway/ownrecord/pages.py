@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import anyio.to_thread
 from jinja2 import PackageLoader
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from auth.pages.catalogue import CATALOGUE
@@ -22,11 +22,13 @@ from gateway.dossier.record import Dossier, dossier_of
 from gateway.dossier.words import moment
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.downloads import written
+from gateway.store.reader import StoreUnavailable
 from profiles.fhir.version import FhirVersion
 
 MOST, SECONDS = 50, 300.0
 """Records that stay for the next page of the same visit, and for how long."""
 
+PDF = "application/pdf"
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; "
@@ -58,6 +60,7 @@ class OwnRecordPages:
             Route(f"{here}/gegevens.pdf", self.pdf),
             Route(f"{here}/gegevens-{{version}}.{{form}}", self.fhir),
             Route(f"{here}/deel/{{part}}", self.page),
+            Route(f"{here}/{{section}}/document/{{binary}}", self.document),
             Route(f"{here}/alles", self.page),
             Route(here, self.page),
             Route(f"{OWN_RECORD}/{{provider}}", self._door.open),
@@ -83,6 +86,33 @@ class OwnRecordPages:
     async def fhir(self, request: Request) -> Response:
         """The record as a FHIR Bundle of one release."""
         return await self._door.shown(request, self._fhir)
+
+    async def document(self, request: Request) -> Response:
+        """One document of the record."""
+        return await self._door.shown(request, self._document)
+
+    async def _document(self, request: Request, reader: OwnRecordReader) -> Response:
+        found = await self._record(reader)
+        if isinstance(found, Response):
+            return found
+        binary = request.path_params["binary"]
+        answer = next((one for one in found[1] if one.id == request.path_params["section"]), None)
+        try:
+            document = answer and await self._records.document(
+                reader.provider.name, reader.person, reader.visit, answer, binary
+            )
+        except (StoreUnavailable, AuditUnavailable):
+            return self._said(reader, "Dit document is nu niet te lezen. Probeer het later opnieuw.", 503)
+        if not document:
+            return self._said(reader, "Dit document is er niet.", 404)
+        # Only a PDF opens in the browser: what else somebody stored must never run as a page of ours.
+        opens = document.media == PDF
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        headers["Content-Disposition"] = "inline" if opens else "attachment"
+        headers["Content-Security-Policy"] = "frame-ancestors 'none'" if opens else "sandbox"
+        headers["Content-Length"] = str(document.content.size)
+        media = PDF if opens else "application/octet-stream"
+        return StreamingResponse(document.content.pieces(0, document.content.size), 200, headers, media)
 
     async def _page(self, request: Request, reader: OwnRecordReader) -> Response:
         found = await self._record(reader)

@@ -67,3 +67,11 @@ def question(
         base=f"{base}/{service.id}/fhir",
     )
     return OwnQuestion(standard, service, rule, request, admit(standard, request, service))
+
+
+def reading(service_id: str, id_: str, base: str) -> OwnQuestion:
+    """The read of one Binary by its id, admitted like any other. Raises Refused when the service has no documents."""
+    standard, service = catalogue().service(service_id)
+    request = FhirRequest(standard.fhir, "read", "Binary", id_, base=f"{base}/{service.id}/fhir")
+    admitted = admit(standard, request, service)
+    return OwnQuestion(standard, service, admitted.rule, request, admitted)

@@ -42,6 +42,9 @@ def same(a: Any, b: Any) -> bool | None:
         return left is right
     elif is_number(left) and is_number(right):
         return bool(as_decimal(left) == as_decimal(right))
+    elif (type(left) is str and is_number(right)) or (type(right) is str and is_number(left)):
+        # Beside the standard, with the reference engine: national scripts write ``code = 118185001`` without quotes.
+        return str(left) == str(right)
     left, right = _alike(system_value(a), system_value(b))
     if isinstance(left, Moment) and isinstance(right, Moment):
         if (left.kind == "Time") != (right.kind == "Time"):

@@ -1,8 +1,10 @@
 """A short name of a resource, for people who read a reference to it."""
 
+from itertools import zip_longest
 from typing import Any
 
 from profiles.fhir.tree import Resource
+from profiles.record.walk import values
 
 
 def label(resource: Resource) -> str | None:
@@ -14,6 +16,10 @@ def label(resource: Resource) -> str | None:
     if kind == "PractitionerRole":
         parts = [_display(resource.get(name)) for name in ("practitioner", "organization")]
         return " || ".join(part for part in parts if part) or None
+    if kind == "Observation" and JOURNAL in values(resource, "meta.profile"):
+        line = resource.get("valueString")
+        parts = [concept_text(resource.get("code")), line if isinstance(line, str) else None]
+        return ": ".join(part for part in parts if part) or None
     for name in ("name", "title", "description"):
         if isinstance(resource.get(name), str):
             return str(resource[name])
@@ -24,16 +30,27 @@ def label(resource: Resource) -> str | None:
     return None
 
 
+JOURNAL = "http://nictiz.nl/fhir/StructureDefinition/gp-JournalEntry"
+"""A line of a GP's consult. Receivers read of a consult what its sections call their lines: all of the line, then."""
+
+INITIAL = "IN"
+"""The qualifier (iso21090-EN-qualifier) of an initial: Dutch profiles give names and initials side by side."""
+
+
 def human_name(name: Any) -> str | None:
-    """A HumanName as one line."""
+    """A HumanName as one line: its own text, else the names that are written out, or the initials, and the surname."""
     if not isinstance(name, dict):
         return None
     if isinstance(name.get("text"), str):
         return str(name["text"])
-    given = name.get("given")
-    parts = [part for part in (given if isinstance(given, list) else ()) if isinstance(part, str)]
-    parts += [name["family"]] if isinstance(name.get("family"), str) else []
-    return " ".join(parts) or None
+    given, beside = name.get("given"), name.get("_given")
+    parts = given if isinstance(given, list) else []
+    marks = beside if isinstance(beside, list) else []
+    every = [(part, mark) for part, mark in zip_longest(parts, marks) if isinstance(part, str)]
+    full = [part for part, mark in every if INITIAL not in values(mark, "extension.valueCode")]
+    parts = full or [part for part, _ in every]
+    family = name.get("family")
+    return " ".join([*parts, *([family] if isinstance(family, str) else [])]) or None
 
 
 def concept_text(concept: Any) -> str | None:

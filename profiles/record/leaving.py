@@ -6,8 +6,10 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.claims import claim_parents
 from profiles.record.narrative import clean
+from profiles.record.readable import add_words
 from profiles.record.repair import Repair
 from profiles.record.written import write
+from profiles.zibs.load import code_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,10 @@ class Leaving:
 
     narrative: bool = False
 
+    def __post_init__(self) -> None:
+        code_names()  # Read when a process starts, not while the first person waits.
+
     def __call__(self, resource: Resource, version: FhirVersion) -> list[Repair]:
         """Change a resource in place; returns what was done."""
-        repairs = [*claim_parents(resource, version), *clean(resource)]
+        repairs = [*claim_parents(resource, version), *clean(resource), *add_words(resource)]
         return repairs + write(resource, version) if self.narrative else repairs

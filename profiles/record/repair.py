@@ -19,6 +19,13 @@ from profiles.record.walk import nodes
 _ESCAPED = re.compile(r"\\[nrtbf]")
 """White space as JSON writes it."""
 
+CUT = "Composition"
+"""The type of which displays may have been cut: a GP's consult, whose lines are in other resources."""
+
+_LINE = re.compile(r"^Composition\.section\[\d+\].*\.entry\[\d+\]$")
+SHORT = 20
+"""Shorter displays are names of lines, not lines that were cut."""
+
 MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
 
 
@@ -93,20 +100,26 @@ def fill_display(resource: Resource, neighbours: Neighbours) -> list[Repair]:
     """Give a reference without ``display`` the name of its target, in place.
 
     The target is a contained resource, or one of the neighbours: of the same person, or shared. A reference to what is
-    another person's keeps no name of ours; a display that came from the source stays as it came.
+    another person's keeps no name of ours; a display that came from the source stays as it came, but for one that
+    breaks off: the line of a GP's consult that was cut is written out.
     """
     repairs = []
     contained = {item.get("id"): item for item in resource.get("contained", ()) if isinstance(item, dict)}
     for path, node in nodes(resource):
         reference = node.get("reference")
-        if not isinstance(reference, str) or "display" in node or "_display" in node:
+        display = node.get("display")
+        cut = isinstance(display, str) and len(display) >= SHORT and _LINE.search(path) is not None
+        if not isinstance(reference, str) or (("display" in node or "_display" in node) and not cut):
             continue
         local = reference.startswith("#")
         target = contained.get(reference[1:]) if local else neighbours.find(reference)
         text = label(target) if target else None
-        if text:
+        if text and not cut:
             node["display"] = text
             repairs.append(Repair("display-from-target", f"{path}.display"))
+        elif text and text != display and text.startswith(str(display).rstrip(" .…")):
+            node["display"] = text
+            repairs.append(Repair("display-completed", f"{path}.display"))
     return repairs
 
 

@@ -51,7 +51,10 @@ def references(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def links(resource: Resource) -> Iterator[Key]:
-    """All resources that a resource points at: by Reference, and by the url of an attachment (Binary)."""
+    """All resources that a resource points at: by Reference, and by the url of an attachment (Binary).
+
+    A whole address is none of them: another server gives out the same ids to others.
+    """
     # One loop without generators inside: every resource that comes in is walked several times.
     stack: list[Any] = [resource]
     while stack:
@@ -77,7 +80,9 @@ def links(resource: Resource) -> Iterator[Key]:
 
 
 def _aim(text: str) -> Key | None:
-    """The key that a reference names: a record names the same few again and again."""
+    """The key that a reference names: a record names the same few again and again. An address elsewhere names none."""
+    if "://" in text:
+        return None
     return _remembered(text) if len(text) < REMEMBERED else local_reference(text)
 
 

@@ -18,6 +18,16 @@ class ContextRow(Row, frozen=True):
     type: str
 
 
+class Below(Row, frozen=True):
+    """Where a type may say nothing of a patient itself: ``element`` names a ``target`` that does."""
+
+    type: str
+    element: str
+    target: str
+    parameter: str
+    """The search parameter that finds the type by its target."""
+
+
 class OwnerTable(Row, frozen=True):
     """The table; see ``whose.toml`` for what each part means."""
 
@@ -27,6 +37,7 @@ class OwnerTable(Row, frozen=True):
     companion: frozenset[str]
     follows: frozenset[str]
     context: tuple[ContextRow, ...]
+    below: tuple[Below, ...]
     owners: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
@@ -37,6 +48,10 @@ class OwnerTable(Row, frozen=True):
     def elements(self, type_: str) -> tuple[str, ...]:
         """The paths of the elements that name the patient."""
         return () if type_ in self.shared else self.owners.get(type_, self.default)
+
+    def stands_below(self, type_: str) -> Below | None:
+        """What a resource of this type may leave its patient to."""
+        return next((row for row in self.below if row.type == type_), None)
 
     def may_be_shared(self, type_: str) -> bool:
         """Whether a resource of this type may be nobody's."""
@@ -134,4 +149,16 @@ def contexts(resource: Resource) -> Iterator[Key]:
         literal = value.get("reference") if isinstance(value, dict) else None
         found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
         if found is not None and found[0] == row.type:
+            yield found
+
+
+def above(resource: Resource) -> Iterator[Key]:
+    """What says whose a resource is that names nobody itself: the episodes of care of an Encounter without subject."""
+    row = OWNERS.stands_below(str(resource.get("resourceType")))
+    if row is None or any(subjects(resource)) or any(mentions(resource)):
+        return
+    for value in values(resource, row.element):
+        literal = value.get("reference") if isinstance(value, dict) else None
+        found = local_reference(literal) if isinstance(literal, str) and "://" not in literal else None
+        if found is not None and found[0] == row.target:
             yield found

@@ -140,6 +140,24 @@ def labels(version: FhirVersion, url: str) -> Mapping[str, str]:
     return found
 
 
+@cache
+def code_names() -> Mapping[tuple[str, str], str]:
+    """The names of codes by system and code, of all releases: of codes for which all our value sets have one name."""
+    names_of: dict[tuple[str, str], set[str]] = {}
+    for release in RELEASES.values():
+        held = tables(release)
+        for entry in held.entries():
+            if entry.type != "ValueSet":
+                continue
+            for include in held.read(entry)["compose"]["include"]:
+                for concept in include.get("concept", ()):
+                    if concept.get("display"):
+                        names_of.setdefault((str(include["system"]), str(concept["code"])), set()).add(
+                            concept["display"]
+                        )
+    return {key: min(names) for key, names in names_of.items() if len({name.casefold() for name in names}) == 1}
+
+
 def sources(version: FhirVersion, packages: Sequence[Package] = ()) -> list[Package]:
     """Where the definitions for a FHIR release come from: the packages, with our zib names, and below them our tables.
 

@@ -69,6 +69,22 @@ def test_the_record_can_be_taken_along(tab: Tab) -> None:
         assert tab.context.request.get(f"{root}/{name}").status == 404
 
 
+def test_a_document_opens_and_that_is_recorded(tab: Tab) -> None:
+    """UI-14, LOG-09: a PDF of the institution opens from the list; an address that is not in the list leads nowhere."""
+    enter(tab, JOKE).part("Documenten")
+    links = [str(one.get_attribute("href")) for one in tab.page.locator("a[href*='/document/']").all()]
+    assert links
+    for link in links:
+        answer = tab.context.request.get(f"{tab.base}{link}")
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/pdf")
+        assert answer.headers["content-disposition"] == "inline"
+        assert answer.body().startswith(b"%PDF")
+    strange = tab.context.request.get(f"{tab.base}{links[0].rpartition('/')[0]}/karel-brief")
+    assert (strange.status, "Dit document is er niet." in strange.text()) == (404, True)
+    tab.open("/consents").press("Inloggen met DigiD").log_in(JOKE)
+    assert "Binary" in tab.text or "Document" in tab.text
+
+
 def test_reading_is_recorded_and_the_person_sees_it(tab: Tab) -> None:
     """LOG-09: an own event, in the words of the page."""
     enter(tab, JOKE)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -25,7 +26,8 @@ from adapters.port import (
 )
 from gateway.collect.breaker import Breaker
 from gateway.collect.fanout import FanOut, GuardedSource
-from gateway.collect.live import held_of, servable, served_id
+from gateway.collect.ids import own_query, served_id
+from gateway.collect.live import held_of, servable
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -214,6 +216,48 @@ def test_ids_of_two_sources_do_not_clash_and_references_follow() -> None:
     assert resources[0] == condition("c1")
     assert {repair.rule for _, repair in notes} == {"profile-claimed"}
     assert len(served_id("epd", "x" * 64)) <= 64
+
+
+def test_what_a_source_points_at_in_another_answer_has_its_name_before_it_too() -> None:
+    """RES-14: the patient and the document of a letter are in other answers; an address elsewhere is left alone."""
+    letter = {"resourceType": "DocumentReference", "id": "d", "subject": {"reference": "Patient/p"},
+              "author": [{"reference": "#a"}, {"reference": "https://other.example/fhir/Practitioner/1"}],
+              "extension": [{"url": "https://epd.example/Binary/x"}],
+              "content": [{"attachment": {"url": "Binary/b"}},
+                          {"attachment": {"url": "https://x.test/Binary/c"}}]}  # fmt: skip
+    batch = Batch("epd", [letter], datetime.now(UTC), frozenset({"p"}))
+    (held,), _ = held_of(batch, FhirVersion.STU3, Expectations(catalogue()), prefixed=True)
+    assert held.data["subject"] == {"reference": "Patient/epd-p"}
+    assert held.data["author"] == letter["author"]
+    assert held.data["extension"] == letter["extension"]
+    assert [one["attachment"]["url"] for one in held.data["content"]] == ["Binary/epd-b", "https://x.test/Binary/c"]
+    (held,), _ = held_of(batch, FhirVersion.STU3, Expectations(catalogue()), prefixed=False)
+    assert held.data["content"] == letter["content"]
+
+
+def test_a_source_is_asked_with_its_own_ids() -> None:
+    """RES-14: ids of several sources in one question; codes that look like one are left alone."""
+    asked = own_query(
+        replace(
+            query(),
+            type="Observation",
+            search=(
+                ("context", "EpisodeOfCare/epd-e1,EpisodeOfCare/lab-e2"),
+                ("context:Encounter.episodeofcare", "epd-e1"),
+                ("code", "epd-1"),
+                ("_include", "Observation:subject"),
+            ),
+        ),
+        "epd",
+    )
+    assert asked is not None
+    assert asked.search == (
+        ("context", "EpisodeOfCare/e1,EpisodeOfCare/lab-e2"),
+        ("context:Encounter.episodeofcare", "e1"),
+        ("code", "epd-1"),
+        ("_include", "Observation:subject"),
+    )
+    assert own_query(replace(query(), id="lab-c1"), "epd") is None
 
 
 def test_a_resource_that_cannot_be_written_costs_itself_and_not_the_answer() -> None:

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.collect.live import served_id
+from gateway.collect.ids import served_id
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.walk import references

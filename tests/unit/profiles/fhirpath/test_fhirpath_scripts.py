@@ -296,3 +296,22 @@ def test_a_rule_about_every_element_says_which_element_breaks_it():
     assert fhirpath.compile("Bundle.entry.count() = 7").blame(answer) == []
     assert fhirpath.compile("Bundle.type").blame(answer) == []
     assert fhirpath.compile("Bundle.entry.all(%nothing)").blame(answer) == []
+
+
+@pytest.mark.parametrize("sign", ["=", "!="])
+@pytest.mark.parametrize(
+    ("code", "literal", "equals"),
+    [
+        ("118185001", "118185001", True),
+        ("118185001", "118185002", False),
+        ("0118", "118", False),
+        ("29463-7", "29463", False),
+        ("1.0", "1.0", True),
+        ("1.0", "1", False),
+    ],
+)
+def test_a_code_equals_the_number_of_the_same_digits(code, literal, equals, sign):
+    """QUAL-01: a script that forgets the quotes around a code of digits means that code, also for the laboratory."""
+    coded = {"resourceType": "Observation", "code": {"coding": [{"system": "urn:oid:1.2", "code": code}]}}
+    for text in (f"Observation.code.coding.code {sign} {literal}", f"{literal} {sign} Observation.code.coding.code"):
+        assert values(text, coded) == [equals is (sign == "=")]

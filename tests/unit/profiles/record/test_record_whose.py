@@ -82,7 +82,7 @@ def test_a_table_that_contradicts_itself_is_not_read(change: str) -> None:
     parts |= {"follows": '["Binary"]', change.split(" = ", maxsplit=1)[0]: change.split(" = ")[1]}
     text = "\n".join(f"{name} = {value}" for name, value in parts.items())
     with pytest.raises(ValueError, match="two parts"):
-        read_owners(f"context = []\n{text}\n[owners]\n")
+        read_owners(f"context = []\nbelow = []\n{text}\n[owners]\n")
 
 
 @pytest.mark.parametrize(
