@@ -40,9 +40,14 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         interaction, resource_type, operation, on_instance = interaction_of(method, path)
         required = tuple(_parameter(one, names, values) for one in row.query)
         optional = tuple(_parameter(one, names, values) for one in row.optional)
+        brings = tuple(_parameter(one, names, values) for one in row.brings)
+        if any(not one.is_include for one in brings):
+            raise ValueError("brings names includes only")
         for one in required + optional:
             if one.is_include:
                 read_include(version, one.name, one.value)
+        for one in brings:
+            read_include(version, one.name, one.value, ours=True)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
     if unknown := set(row.expected) - {one.name for one in required if not one.is_include}:
@@ -65,6 +70,9 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         name_nl=row.nl,
         name_en=row.en,
         zibs=row.zibs,
+        secondary=row.secondary,
+        brings=brings,
+        tolerant=row.tolerant,
         expected=row.expected,
     )
 

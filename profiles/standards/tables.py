@@ -34,7 +34,11 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: ServiceName
     about: Text
     en: Text
-    usecases: Annotated[Texts, Meta(min_length=1)]
+    usecases: Texts = ()
+    rows: Texts = ()
+    """The rows of a service for one building block, by id; in place of ``usecases``."""
+    group: Text | None = None
+    """Services of one group stand on the consent page as one line that opens (`auth/pages/messages`, ``[groups]``)."""
     function: Literal["collect", "share"] = "collect"
     roles: Texts = ()
     test: bool = False
@@ -44,6 +48,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.valid_from and self.valid_until and self.valid_until < self.valid_from:
             raise ValueError("valid_until lies before valid_from")
+        if bool(self.usecases) == bool(self.rows):
+            raise ValueError("either usecases or rows says what the service holds")
 
 
 class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +68,12 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_packages: Texts = ()
     missing_profiles: Texts = ()
     reads: dict[str, Text | Texts] = {}
+    draft: bool = False
+    """Not settled yet: production refuses its services unless the provider says ``drafts = true``."""
+    replaces: Text | None = None
+    """The standard that this one is a later version of."""
+    uses: dict[str, Texts] = {}
+    """Rows of another standard that belong to this set: each has a service of its own there."""
     testsets: Texts = ()
     capability: str | None = None
     variants: dict[str, str] = {}
@@ -84,6 +96,12 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, Texts] = {}
     profiles: Texts = ()
     included: dict[str, Text | Texts] = {}
+    secondary: Texts = ()
+    """Types that a match may point at: readable by id as far as a match does, and nothing else is."""
+    brings: Texts = ()
+    """Includes that every answer gets without being asked."""
+    tolerant: bool = False
+    """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
     answer: Answer | None = None
     zibs: Texts = ()
 

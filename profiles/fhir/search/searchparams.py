@@ -27,7 +27,7 @@ class SearchParam:
     extract: Extract = field(compare=False, repr=False, default=lambda _resource: [])
 
 
-_COMMON = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated"}
+_COMMON = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated", "_tag": "token meta.tag"}
 
 
 @cache
@@ -50,6 +50,13 @@ def parameters(version: FhirVersion, resource_type: str) -> Mapping[str, SearchP
         definition = definitions.get(f"{resource_type}.{name}", definitions.get(name))
         found[name] = _parse(name, line, definition)
     return found
+
+
+@cache
+def brought(version: FhirVersion, resource_type: str, name: str) -> SearchParam | None:
+    """A reference of a type that an include may follow: a parameter, or one of ours that no client can search by."""
+    line = _table(version)["own"].get(resource_type, {}).get(name)
+    return parameter(version, resource_type, name) if line is None else _parse(name, line, None)
 
 
 def parameter(version: FhirVersion, resource_type: str, name: str) -> SearchParam | None:
