@@ -21,6 +21,7 @@ EXAMPLES = {
     "{code}": "http://loinc.org|8302-2",
     "{bsn}": "999990019",
     "{vitalsigns}": "vital-signs",
+    "{mime}": "application/pdf",
 }
 """A value for each placeholder, to try a row with."""
 
@@ -38,9 +39,9 @@ def _of_uses(catalogue: Catalogue, standard: Standard) -> Iterator[str]:
     """What a set names of others must be there, with a service of its own."""
     for name, row in standard.used():
         other = catalogue.standards.get(name)
-        rows = () if other is None else [rule.id for one in other.services for rule in other.rules_of(one)]
-        if row not in rows:
-            yield f"{standard.id}: uses {row} of {name}, which has no such row in a service"
+        rules = () if other is None else [rule for one in other.services for rule in other.rules_of(one)]
+        if not any(row in (rule.id, rule.usecase) for rule in rules):
+            yield f"{standard.id}: uses {row} of {name}, which has no such row or use case in a service"
     if standard.replaces is not None and standard.replaces not in catalogue.standards:
         yield f"{standard.id}: replaces {standard.replaces}, which is not there"
 

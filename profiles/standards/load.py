@@ -87,7 +87,7 @@ def read_standard(folder: Path) -> Standard:
         version = FhirVersion.of(row.fhir)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
-    rules = read_rules(folder / "requests.toml", version, names)
+    rules = read_rules(folder / "requests.toml", version, names, none=bool(row.uses))
     usecases, ids = {rule.usecase for rule in rules}, {rule.id for rule in rules}
     return Standard(
         id=row.id,

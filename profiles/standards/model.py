@@ -11,7 +11,7 @@ from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
 
 INCLUDES = ("_include", "_revinclude")
-PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}"})
+PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}", "{mime}"})
 """What a client fills in; the meaning of each is that of spec/datasets.yaml."""
 
 
@@ -173,7 +173,7 @@ class Standard:
     replaces: str | None = None
     """The standard that this one is a later version of."""
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Rows of other standards that belong to this set."""
+    """Rows or use cases of other standards that belong to this set."""
     folder: Path | None = field(default=None, compare=False)
 
     @cached_property
@@ -211,7 +211,7 @@ class Standard:
         return {name: profiles for name, profiles in self.reads.items() if name in types}
 
     def used(self) -> tuple[tuple[str, str], ...]:
-        """Standard and row of everything that the set takes from others."""
+        """Standard, and row or use case, of everything that the set takes from others."""
         return tuple((name, row) for name, rows in self.uses.items() for row in rows)
 
     def without(self, resource_type: str) -> "Standard":

@@ -13,10 +13,15 @@ from profiles.standards.tables import RequestsTable, RequestTable, StandardError
 METHODS = ("GET", "POST", "PUT")
 
 
-def read_rules(path: Path, version: FhirVersion, names: Mapping[str, str]) -> tuple[RequestRule, ...]:
-    """The rows of a file; StandardError names the row that is wrong. ``names`` are the short names of names.toml."""
+def read_rules(
+    path: Path, version: FhirVersion, names: Mapping[str, str], *, none: bool = False
+) -> tuple[RequestRule, ...]:
+    """The rows of a file; StandardError names the row that is wrong. ``names`` are the short names of names.toml.
+
+    ``none``: the set consists of rows of others, and may have none of its own.
+    """
     tables = read_table(path, RequestsTable).request
-    if not tables:
+    if not tables and not none:
         raise StandardError(f"{path}: no [[request]] rows")
     rules: list[RequestRule] = []
     seen: set[str] = set()

@@ -60,7 +60,7 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nl: Text
     en: Text
     fhir: Text
-    service: tuple[dict[str, Any], ...]
+    service: tuple[dict[str, Any], ...] = ()
     """Read one by one (`ServiceTable`), so that a mistake names its row."""
     ring: int = 2
     patient: PatientFrom = "token"
@@ -73,7 +73,7 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaces: Text | None = None
     """The standard that this one is a later version of."""
     uses: dict[str, Texts] = {}
-    """Rows of another standard that belong to this set: each has a service of its own there."""
+    """Rows or use cases of another standard that belong to this set, with the services that they have there."""
     testsets: Texts = ()
     capability: str | None = None
     variants: dict[str, str] = {}
