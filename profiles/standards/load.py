@@ -159,7 +159,7 @@ def _reads(
         for name in rule.secondary:
             found.setdefault(name, {})
         for include in (*rule.includes, *rule.brings):
-            one = read_include(version, include.name, include.value, ours=include in rule.brings)
+            one = read_include(version, include.name, include.value, own=include in rule.brings)
             targets = {one.source} if one.reverse else {one.target} if one.target is not None else one.param.targets
             # A Group is in the targets of many patient parameters, but is nobody's own data.
             for target in targets - {"Group"}:

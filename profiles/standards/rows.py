@@ -52,7 +52,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
             if one.is_include:
                 read_include(version, one.name, one.value)
         for one in brings:
-            read_include(version, one.name, one.value, ours=True)
+            read_include(version, one.name, one.value, own=True)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
     if unknown := set(row.expected) - {one.name for one in required if not one.is_include}:

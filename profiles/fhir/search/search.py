@@ -71,7 +71,7 @@ def compile_search(
 
 def bringing(search: Search, pairs: Iterable[tuple[str, str]]) -> Search:
     """A search that also brings what the gateway adds by itself: includes that no client has to ask, or can."""
-    added = [read_include(search.version, name, value, ours=True) for name, value in pairs]
+    added = [read_include(search.version, name, value, own=True) for name, value in pairs]
     if not added:
         return search
     return replace(

@@ -53,10 +53,9 @@ def parameters(version: FhirVersion, resource_type: str) -> Mapping[str, SearchP
 
 
 @cache
-def brought(version: FhirVersion, resource_type: str, name: str) -> SearchParam | None:
-    """A reference of a type that an include may follow: a parameter, or one of ours that no client can search by."""
-    line = _table(version)["own"].get(resource_type, {}).get(name)
-    return parameter(version, resource_type, name) if line is None else _parse(name, line, None)
+def ours(version: FhirVersion, resource_type: str) -> Mapping[str, SearchParam]:
+    """References of a type that only the gateway follows, for what an answer brings along by itself."""
+    return {name: _parse(name, line, None) for name, line in _table(version)["own"].get(resource_type, {}).items()}
 
 
 def parameter(version: FhirVersion, resource_type: str, name: str) -> SearchParam | None:
