@@ -108,11 +108,11 @@ def _searchable(standard: Standard, rule: RequestRule) -> Iterator[str]:
             yield f"its own request is refused: {error.text}"
 
 
-def example(one: Parameter) -> tuple[str, str]:
+def example(parameter: Parameter) -> tuple[str, str]:
     """A parameter of a row with an example in the place of the placeholder."""
-    if one.values:
-        return one.name, one.values[0]
-    value = one.value
+    if parameter.values:
+        return parameter.name, parameter.values[0]
+    value = parameter.value
     for placeholder in PLACEHOLDERS:
         value = value.replace(placeholder, EXAMPLES[placeholder])
-    return one.name, value
+    return parameter.name, value

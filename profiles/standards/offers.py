@@ -28,15 +28,15 @@ def misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> Misfit | None
     for name, value in query:
         base = name.partition(":")[0]
         if base in INCLUDES:
-            if not any(_covers(one, name, value) for one in rule.includes):
+            if not any(_covers(parameter, name, value) for parameter in rule.includes):
                 return Misfit("value", base)
         else:
             given.setdefault(name, []).append(value)
-    for one in rule.required:
-        if not one.is_include and one.name not in given and one.name not in rule.expected:
-            return Misfit("missing", one.name)
+    for parameter in rule.required:
+        if not parameter.is_include and parameter.name not in given and parameter.name not in rule.expected:
+            return Misfit("missing", parameter.name)
     for name, values in given.items():
-        rows = [one for one in rule.parameters if one.name == name]
+        rows = [parameter for parameter in rule.parameters if parameter.name == name]
         if not rows:
             if name not in GENERAL and not rule.tolerant:
                 return Misfit("value", public_name(name))
