@@ -146,6 +146,8 @@ class ServiceInfo:
     function: Function
     subscribe_max_days: int | None = None
     """Longest subscription in days (`MaximaleDuur`); None: no subscriptions."""
+    group: str | None = None
+    """Services of one group are one line on the consent page that opens: a key of ``[groups]`` in its texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule
 
 GENERAL = frozenset({"Patient"})
-"""Types that every record has, and that say nothing about which data are there."""
+"""Types that every record has, and that say nothing about which data are there; but in a service of nothing else."""
 
 SECONDS = 4.5
 """Time for sources; the authorization server itself waits 5 s (AVL-03)."""
@@ -160,14 +160,15 @@ async def _contents(service_id: str, version: FhirVersion, record: Record) -> Se
         return None
     parts: dict[str, int] = {}
     moments: list[str] = []
-    offered = False
-    for rule in standard.rules_of(service):
+    offered, rules = False, standard.rules_of(service)
+    general = all(rule.type in GENERAL for rule in rules)
+    for rule in rules:
         if rule.method != "GET" or rule.type is None:
             continue
         record.of_type(rule.type)
         await record.load()
         mine = [held for held in record.of_type(rule.type) if _answers(rule, version, held)]
-        offered = offered or (bool(mine) and rule.type not in GENERAL)
+        offered = offered or (bool(mine) and (rule.type not in GENERAL or general))
         if mine and rule.interaction != "read":
             # Of "the latest of each" nobody can say beforehand how many there are: that is told without a number.
             known = 0 if rule.answer == "last" else len(mine)

@@ -42,7 +42,8 @@ def _provider(name: str, given: ProviderSettings, known: Catalogue) -> Provider:
     services = {}
     for id_ in given.services:
         _, service = known.service(id_)
-        services[id_] = ServiceInfo(id_, service.name, Function(service.function), given.subscriptions.get(id_))
+        longest = given.subscriptions.get(id_)
+        services[id_] = ServiceInfo(id_, service.name, Function(service.function), longest, service.group)
     return Provider(
         name=name,
         display_name=given.display_name,

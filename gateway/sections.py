@@ -55,6 +55,9 @@ class ProviderSettings(SettingsSection):
 
     display_name: str = Field(description="name for people")
     services: tuple[str, ...] = Field((), description="data service ids on offer")
+    drafts: bool = Field(
+        False, description="offer data services of draft standards in production (`gateway standards list` marks them)"
+    )
     privacy_url: str = Field("", description="privacy statement, linked on the consent page")
     phone: str = Field("", description="telephone number for people")
     logo: str = Field("", description="file name of an SVG or PNG logo")

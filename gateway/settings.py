@@ -20,6 +20,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
+from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -89,6 +90,13 @@ def refusals(settings: Settings) -> list[str]:
         faults.append("listen.base_url: must be https")
     if not settings.providers:
         faults.append("providers: none configured")
+    known = catalogue().services
+    for name, provider in settings.providers.items():
+        drafts = [id_ for id_ in provider.services if id_ in known and known[id_][0].draft]
+        if drafts and not provider.drafts:
+            faults.append(
+                f"providers.{name}: data services of draft standards ({', '.join(drafts)}) need drafts = true"
+            )
     return faults
 
 

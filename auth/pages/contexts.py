@@ -1,5 +1,6 @@
 """What each template may use: one typed, documented context per page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,6 +58,44 @@ class ConsentService:
         counts = [count for _, count in self.parts]
         return sum(counts) if all(counts) else 0
 
+    def with_more(self, other: "ConsentService") -> "ConsentService":
+        """The same with what another service of this name holds."""
+        since = min((one for one in (self.since, other.since) if one), default=None)
+        names = dict.fromkeys(name for name, _ in (*self.parts, *other.parts))
+        parts = []
+        for name in names:
+            counts = [count for one, count in (*self.parts, *other.parts) if one == name]
+            parts.append((name, sum(counts) if all(counts) else 0))
+        return ConsentService(self.name, tuple(parts), since)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGroup:
+    """What stands as one line on the consent page: a service, or several of a kind that a person can open."""
+
+    title: str | None
+    """Key of the name of the group; None for a service by itself."""
+    services: tuple[ConsentService, ...]
+
+
+def grouped(services: Iterable[tuple[str | None, ConsentService]]) -> tuple[ConsentGroup, ...]:
+    """Services with their groups as lines: a group stands where its first service does, and alone it is no group.
+
+    Services of one name (the same building block in two FHIR releases) are one for a person.
+    """
+    lines: dict[str, dict[str, ConsentService]] = {}
+    titles: dict[str, str] = {}
+    for place, (group, service) in enumerate(services):
+        line = f"groups.{group}" if group else str(place)
+        if group:
+            titles[line] = line
+        held = lines.setdefault(line, {})
+        known = held.get(service.name)
+        held[service.name] = service if known is None else known.with_more(service)
+    return tuple(
+        ConsentGroup(titles.get(line) if len(held) > 1 else None, tuple(held.values())) for line, held in lines.items()
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Consent:
@@ -67,7 +106,7 @@ class Consent:
     """Section of the catalogue: consent, confirm, subscribe or unsubscribe."""
     visit: str
     csrf: str
-    services: tuple[ConsentService, ...]
+    groups: tuple[ConsentGroup, ...]
     absent: tuple[tuple[str, str], ...]
     """Services that were asked for and are not there: name, and key of the reason."""
     name: str | None

@@ -6,7 +6,7 @@ from auth.events import EventType
 from auth.flows.session import Live, Session
 from auth.flows.visit import Visits
 from auth.pages.catalogue import CATALOGUE
-from auth.pages.contexts import Consent, ConsentService, Landing, ManageLanding, RefusedPage
+from auth.pages.contexts import Consent, ConsentGroup, ConsentService, Landing, ManageLanding, RefusedPage, grouped
 from auth.pages.presenter import VISIT, Presenter, day_of
 from auth.ports import Provider
 
@@ -48,14 +48,7 @@ class Stages:
             kind=kind,
             visit=VISIT + content.id,
             csrf=content.csrf,
-            services=tuple(
-                ConsentService(name, contents.parts if contents else (), contents.since if contents else None)
-                for name, contents in zip(
-                    self._show.service_names(provider, content.offered),
-                    map(content.contents.get, content.offered),
-                    strict=True,
-                )
-            ),
+            groups=self._groups(content, provider),
             absent=self._absent(content, provider),
             name=content.name,
             privacy_url=provider.privacy_url,
@@ -65,6 +58,18 @@ class Stages:
             days=content.days,
         )
         return self._show.page(page, language=content.language, content=content)
+
+    def _groups(self, content: Session, provider: Provider) -> tuple[ConsentGroup, ...]:
+        """What can be delivered, as the page shows it."""
+        named = zip(content.offered, self._show.service_names(provider, content.offered), strict=True)
+        return grouped(
+            (
+                provider.services[id_].group if id_ in provider.services else None,
+                ConsentService(name, held.parts if held else (), held.since if held else None),
+            )
+            for id_, name in named
+            for held in (content.contents.get(id_),)
+        )
 
     def _absent(self, content: Session, provider: Provider) -> tuple[tuple[str, str], ...]:
         """The services that were asked for and are not there: name, and key of the reason."""

@@ -8,6 +8,7 @@ import click
 from gateway.cli.context import FINDINGS, console, listing
 from profiles.standards.checks import check
 from profiles.standards.load import catalogue
+from profiles.standards.model import Standard
 
 
 @click.group()
@@ -22,15 +23,26 @@ def list_command(as_json: bool) -> None:
     rows = sorted(catalogue().standards.values(), key=lambda standard: (standard.ring, standard.id))
     if as_json:
         listed = [
-            {"standard": row.id, "services": [service.id for service in row.services], "fhir": row.fhir.value}
+            {
+                "standard": row.id,
+                "services": [service.id for service in row.services],
+                "fhir": row.fhir.value,
+                "draft": row.draft,
+                "uses": {name: list(rows) for name, rows in row.uses.items()},
+            }
             for row in rows
         ]
         sys.stdout.write(json.dumps(listed, indent=2) + "\n")
         return
     table = listing("standard", "FHIR", "rows", "services", "title")
     for row in rows:
-        table.add_row(row.id, row.fhir.value, str(len(row.rules)), "\n".join(s.id for s in row.services), row.title)
+        table.add_row(row.id, row.fhir.value, str(len(row.rules)), "\n".join(s.id for s in row.services), _title(row))
     console.print(table)
+
+
+def _title(row: Standard) -> str:
+    taken = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in row.uses.items())
+    return ("draft: " if row.draft else "") + row.title + (f" (with {taken})" if taken else "")
 
 
 @standards.command("check")

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapters.port import Gap
 from auth.crypto import Pseudonyms
 from gateway.collect.answer import Answer, read, search
+from gateway.collect.context import leads_to
 from gateway.collect.explain import explained
 from gateway.collect.gaps import outcome_entry, told
 from gateway.collect.held import Held
@@ -46,6 +47,8 @@ class Answers:
         collected = await self.collected(progress, admission)
         record, gaps = collected.record, collected.gaps
         if admission.request.interaction == "read":
+            if not await self._within(progress, admission):
+                raise Problem(404, "not-found", "There is no such resource.")
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
@@ -74,6 +77,18 @@ class Answers:
             text = "The source of these data does not answer at the moment. Try again later."
             raise unavailable(collected.gaps, text)
         return collected
+
+    async def _within(self, progress: Progress, admission: Admission) -> bool:
+        """Whether what is read is within what the service may tell, by the searches of its rows (`collect.context`)."""
+        request = admission.request
+        target = (request.type or "", request.id or "")
+        for one in admission.admitted.within:
+            asked = replace(request, interaction="search-type", id=None, query=one.query, format="json")
+            question = replace(admission.question, request=asked, admitted=one)
+            collected = await self.collected(progress, replace(admission, question=question))
+            if one.search is not None and await leads_to(collected.record, one.search, one.rule.types, target):
+                return True
+        return not admission.admitted.within
 
     async def _read(self, progress: Progress, admission: Admission, record: Record) -> Reply:
         request = admission.request

@@ -2,19 +2,22 @@
 
 Never wider than the row: fixed values may be asked in any order and in part, includes may be left out, optional
 parameters may be added. What a row names as ``expected`` may be left out: a fixed value then holds all the same.
+A ``tolerant`` row takes every parameter of FHIR itself: one that the gateway knows narrows, another does nothing and
+is left out of the self link.
 Harmless on every search, because they only narrow, order or shape the answer: ``_id``, ``_lastUpdated``, ``_sort``,
 ``_format`` and ``_pretty``. ``_count`` limits only where the row offers it; elsewhere it is a page size, and there is
 one page: the whole set (spec/datasets.md section 2).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from profiles.fhir.interactions import FhirRequest
-from profiles.fhir.search.search import IGNORED, Search, SearchError, compile_search, public_name
+from profiles.fhir.search.search import IGNORED, Search, SearchError, bringing, compile_search, public_name
 from profiles.standards.model import INCLUDES, RequestRule, Service, Standard
 from profiles.standards.offers import GENERAL, Misfit, misfit
+from profiles.standards.tolerance import kept_by
 
 PERSON = frozenset({"patient", "subject", "beneficiary"})
 """Parameters that point at the person: not on MedMij services (IDN-06, RES-03)."""
@@ -52,6 +55,8 @@ class Admitted:
     """The compiled search; None for reads and writes."""
     query: tuple[tuple[str, str], ...]
     """The query for the self link: as asked, without what identifies a person."""
+    within: tuple["Admitted", ...] = ()
+    """For a read: the searches of which it must be an answer, or be pointed at by one. Empty: any of the person's."""
     person: PersonIdentifier | None = None
     """The patient of the query, for standards where the query names the patient; else the token decides."""
 
@@ -64,9 +69,9 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     if request.operation == "":
         raise Refused(400, "invalid", "This is not a FHIR request: the name of the operation is missing.")
     if request.interaction == "read":
-        return _admit_read(standard, rules, request)
+        return _admit_read(standard, service, rules, request)
     if request.interaction not in ("search-type", "operation"):
-        return _admit_write(standard, rules, request)
+        return _admit_write(standard.reads_of(service), rules, request)
     offered = [
         rule
         for rule in rules
@@ -77,7 +82,7 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
         and rule.answer != "refused"
     ]
     if not offered:
-        raise _not_offered(standard, rules, request)
+        raise _not_offered(standard.reads_of(service), rules, request)
     if request.id is not None:
         return Admitted(offered[0], None, request.query)
     return _admit_search(standard, offered, request)
@@ -105,32 +110,41 @@ def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[
     )
 
 
-def _admit_read(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+def _admit_read(
+    standard: Standard, service: Service | None, rules: Sequence[RequestRule], request: FhirRequest
+) -> Admitted:
+    reads = standard.reads_of(service)
     for name, _ in request.query:
         if name not in IGNORED:
             shown = public_name(name)
             raise Refused(400, "not-supported", f"Parameter {shown} is not supported on reading one resource.", shown)
+    within = tuple(_whole(standard, rule) for rule in rules if rule.secondary and request.type in rule.types)
     for rule in rules:
         if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
-            return Admitted(rule, None, request.query)
-    if request.type is not None and request.type in standard.reads and any(rule.method == "GET" for rule in rules):
-        rule = _synthetic("read", f"{request.type}/{{id}}", request.type, standard.reads[request.type])
-        return Admitted(rule, None, request.query)
-    raise _not_offered(standard, rules, request)
+            return Admitted(rule, None, request.query, within)
+    if request.type is not None and request.type in reads:
+        rule = _synthetic("read", f"{request.type}/{{id}}", request.type, reads[request.type])
+        return Admitted(rule, None, request.query, within)
+    raise _not_offered(reads, rules, request)
 
 
-def _admit_write(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+def _whole(standard: Standard, rule: RequestRule) -> Admitted:
+    """The search of a row as it stands, with what it always brings: the context of what may be read."""
+    query = tuple((one.name, one.value) for one in rule.required if not one.is_include)
+    found = compile_search(standard.fhir, rule.type or "", query, rule.operation)
+    return Admitted(rule, bringing(found, ((one.name, one.value) for one in (*rule.includes, *rule.brings))), query)
+
+
+def _admit_write(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
     for rule in rules:
         if rule.interaction == request.interaction and rule.type == request.type and rule.answer != "refused":
             return Admitted(rule, None, request.query)
-    raise _not_offered(standard, rules, request)
+    raise _not_offered(reads, rules, request)
 
 
-def _not_offered(standard: Standard, rules: Sequence[RequestRule], request: FhirRequest) -> Refused:
+def _not_offered(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Refused:
     known = {rule.type for rule in rules}
-    if any(rule.method == "GET" for rule in rules):
-        known |= set(standard.reads)
-    if request.type is not None and request.type not in known:
+    if request.type is not None and request.type not in known and request.type not in reads:
         return Refused(404, "not-supported", "This resource type is not part of this data service.")
     if request.interaction == "read":
         return Refused(404, "not-supported", f"Reading {request.type} is not part of this data service.")
@@ -145,12 +159,12 @@ def _not_offered(standard: Standard, rules: Sequence[RequestRule], request: Fhir
 
 
 def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: FhirRequest) -> Admitted:
-    query = request.query
+    query = kept_by(offered, request)
     if standard.patient_from == "token":
         _refuse_person(request)
     names = {one.name for rule in offered for one in rule.parameters} | GENERAL
     for name, _ in query:
-        if name not in names and name.partition(":")[0] not in INCLUDES:
+        if name not in names and name.partition(":")[0] not in INCLUDES and not offered[0].tolerant:
             shown = public_name(name)
             raise Refused(
                 400, "not-supported", f"Search parameter {shown} is not supported here. {_offer(offered)}", shown
@@ -179,7 +193,8 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
         search = compile_search(request.version, rule.type or "", pairs, rule.operation)
     except SearchError as error:
         raise Refused(400, error.issue_code, error.text, error.parameter) from error
-    return Admitted(rule, search, kept, _person(query, person_names))
+    search = bringing(search, ((one.name, one.value) for one in rule.brings))
+    return Admitted(rule, search, kept, person=_person(query, person_names))
 
 
 def _refuse_person(request: FhirRequest) -> None:

@@ -1,6 +1,6 @@
 """The CapabilityStatement of a data service, made from its rows (RES-07). Plain data in the standard's FHIR version."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,9 @@ def statement(
     version = standard.fhir
     rules = [rule for rule in standard.rules_of(service) if rule.answer != "refused"]
     rest: dict[str, Any] = {"mode": "server", "security": _security(version, oauth)}
-    rest["resource"] = [_resource(standard, one, rules) for one in _types(standard, rules)]
+    reads = standard.reads_of(service)
+    types = sorted({rule.type for rule in rules if rule.type is not None} | set(reads))
+    rest["resource"] = [_resource(standard, one, rules, reads) for one in types]
     if any(rule.interaction == "transaction" for rule in rules):
         rest["interaction"] = [{"code": "transaction"}, {"code": "batch"}]
     if version is FhirVersion.STU3 and (operations := _operations(version, rules, None)):
@@ -79,19 +81,14 @@ def _security(version: FhirVersion, oauth: OAuthUrls | None) -> dict[str, Any]:
     return security
 
 
-def _types(standard: Standard, rules: Sequence[RequestRule]) -> list[str]:
-    types = {rule.type for rule in rules if rule.type is not None}
-    if any(rule.method == "GET" for rule in rules):
-        types |= set(standard.reads)
-    return sorted(types)
-
-
-def _resource(standard: Standard, resource_type: str, rules: Iterable[RequestRule]) -> dict[str, Any]:
+def _resource(
+    standard: Standard, resource_type: str, rules: Iterable[RequestRule], reads: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     version = standard.fhir
     own = [rule for rule in rules if rule.type == resource_type]
     searches = [rule for rule in own if rule.interaction == "search-type" or rule.operation == "lastn"]
     row: dict[str, Any] = {"type": resource_type}
-    profiles = [one for one in standard.reads.get(resource_type, ()) if one not in standard.missing_profiles]
+    profiles = [one for one in reads.get(resource_type, ()) if one not in standard.missing_profiles]
     if version is FhirVersion.R4 and profiles:
         row["supportedProfile"] = profiles
     elif len(profiles) == 1:
@@ -100,7 +97,7 @@ def _resource(standard: Standard, resource_type: str, rules: Iterable[RequestRul
         queries = dict.fromkeys(f"GET {rule.path}" + (f"?{rule.query}" if rule.query else "") for rule in searches)
         row["documentation"] = "Offered: " + "; ".join(queries)
     codes = {rule.interaction for rule in own if rule.interaction != "operation"}
-    if resource_type in standard.reads:
+    if resource_type in reads:
         codes.add("read")
     if codes:
         row["interaction"] = [{"code": code} for code in sorted(codes)]

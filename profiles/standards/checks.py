@@ -21,13 +21,29 @@ EXAMPLES = {
     "{code}": "http://loinc.org|8302-2",
     "{bsn}": "999990019",
     "{vitalsigns}": "vital-signs",
+    "{mime}": "application/pdf",
 }
 """A value for each placeholder, to try a row with."""
+
+TEST_NUMBERS = range(9000, 10_000)
+"""Data service numbers that are ours; those of the granular services have nine digits."""
 
 
 def check(catalogue: Catalogue) -> list[str]:
     """Everything that is wrong in a catalogue, one line each; empty when all is well."""
-    return [line for standard in catalogue.standards.values() for line in check_standard(standard)]
+    lines = [line for standard in catalogue.standards.values() for line in check_standard(standard)]
+    return lines + [line for standard in catalogue.standards.values() for line in _of_uses(catalogue, standard)]
+
+
+def _of_uses(catalogue: Catalogue, standard: Standard) -> Iterator[str]:
+    """What a set names of others must be there, with a service of its own."""
+    for name, row in standard.used():
+        other = catalogue.standards.get(name)
+        rules = () if other is None else [rule for one in other.services for rule in other.rules_of(one)]
+        if not any(row in (rule.id, rule.usecase) for rule in rules):
+            yield f"{standard.id}: uses {row} of {name}, which has no such row or use case in a service"
+    if standard.replaces is not None and standard.replaces not in catalogue.standards:
+        yield f"{standard.id}: replaces {standard.replaces}, which is not there"
 
 
 def check_standard(standard: Standard) -> list[str]:
@@ -39,22 +55,23 @@ def check_standard(standard: Standard) -> list[str]:
 
 
 def _of_standard(standard: Standard) -> Iterator[str]:
-    if not standard.services:
+    if not standard.services and not standard.uses:
         yield "offers no service"
     if not standard.packages and not standard.missing_packages:
         yield "names no FHIR package"
     if not standard.divergences:
         yield "has no divergences.md"
-    served = {usecase for service in standard.services for usecase in service.usecases}
-    for usecase in sorted({rule.usecase for rule in standard.rules} - served):
-        yield f"use case {usecase} is in no service"
+    served = {rule.id for service in standard.services for rule in standard.rules_of(service)}
+    for rule in standard.rules:
+        if rule.id not in served:
+            yield f"row {rule.id} is in no service"
     for service in standard.services:
         yield from _of_service(standard, service)
 
 
 def _of_service(standard: Standard, service: Service) -> Iterator[str]:
-    if service.test != (service.id.isdigit() and int(service.id) >= 9000):
-        yield f"service {service.id}: numbers from 9000 are for test services, and only those"
+    if service.test != (service.id.isdigit() and int(service.id) in TEST_NUMBERS):
+        yield f"service {service.id}: numbers from 9000 to 9999 are for test services, and only those"
     if not service.about.endswith(".") or len(service.about) > 200:
         yield f"service {service.id}: about is one short sentence with a full stop"
     statement(standard, service, "https://example.org/fhir", "0", date(2026, 1, 1).isoformat())

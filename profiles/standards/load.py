@@ -87,8 +87,8 @@ def read_standard(folder: Path) -> Standard:
         version = FhirVersion.of(row.fhir)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
-    rules = read_rules(folder / "requests.toml", version, names)
-    usecases = {rule.usecase for rule in rules}
+    rules = read_rules(folder / "requests.toml", version, names, none=bool(row.uses))
+    usecases, ids = {rule.usecase for rule in rules}, {rule.id for rule in rules}
     return Standard(
         id=row.id,
         title=row.title,
@@ -97,7 +97,7 @@ def read_standard(folder: Path) -> Standard:
         fhir=version,
         ring=row.ring,
         patient_from=row.patient,
-        services=tuple(_service(f"{where}: service {n}", one, usecases) for n, one in enumerate(row.service, 1)),
+        services=tuple(_service(f"{where}: service {n}", one, usecases, ids) for n, one in enumerate(row.service, 1)),
         packages=row.packages,
         missing_packages=row.missing_packages,
         missing_profiles=frozenset(full_profile(one, names) for one in row.missing_profiles),
@@ -106,14 +106,19 @@ def read_standard(folder: Path) -> Standard:
         testsets=row.testsets,
         capability=row.capability or None,
         variants=row.variants,
+        draft=row.draft,
+        replaces=row.replaces,
+        uses=row.uses,
         folder=folder,
     )
 
 
-def _service(where: str, table: object, usecases: Container[str]) -> Service:
+def _service(where: str, table: object, usecases: Container[str], rows: Container[str]) -> Service:
     row = read_row(where, table, ServiceTable)
     if unknown := [one for one in row.usecases if one not in usecases]:
         raise StandardError(f"{where} ({row.id}) names unknown use cases {', '.join(sorted(unknown))}")
+    if unknown := [one for one in row.rows if one not in rows]:
+        raise StandardError(f"{where} ({row.id}) names unknown rows {', '.join(sorted(unknown))}")
     return Service(
         id=row.id,
         name=row.name,
@@ -122,6 +127,8 @@ def _service(where: str, table: object, usecases: Container[str]) -> Service:
         function=row.function,
         roles=row.roles,
         usecases=row.usecases,
+        rows=row.rows,
+        group=row.group,
         test=row.test,
         valid_from=row.valid_from,
         valid_until=row.valid_until,
@@ -149,8 +156,10 @@ def _reads(
         if rule.method != "GET" or rule.type is None or rule.answer == "refused":
             continue
         by_type.setdefault(rule.type, {}).update(dict.fromkeys(rule.profiles))
-        for include in rule.includes:
-            one = read_include(version, include.name, include.value)
+        for name in rule.secondary:
+            by_type.setdefault(name, {})
+        for include in (*rule.includes, *rule.brings):
+            one = read_include(version, include.name, include.value, own=include in rule.brings)
             targets = {one.source} if one.reverse else {one.target} if one.target is not None else one.param.targets
             # A Group is in the targets of many patient parameters, but is nobody's own data.
             for target in targets - {"Group"}:

@@ -11,7 +11,7 @@ from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
 
 INCLUDES = ("_include", "_revinclude")
-PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}"})
+PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}", "{mime}"})
 """What a client fills in; the meaning of each is that of spec/datasets.yaml."""
 
 
@@ -74,6 +74,12 @@ class RequestRule:
     name_nl: str
     name_en: str
     zibs: tuple[str, ...]
+    secondary: tuple[str, ...] = ()
+    """Types that a match may point at. With any, reading by id gives what the row finds and what that points at."""
+    brings: tuple[Parameter, ...] = ()
+    """Includes that every answer gets without being asked."""
+    tolerant: bool = False
+    """Whether other search parameters of FHIR itself may be sent; what the gateway does not know does nothing."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
     as if it had been sent; an open one (a first day) does not narrow."""
@@ -94,6 +100,11 @@ class RequestRule:
         return tuple((one.name, one.value) for one in self.required if one.name in self.expected and not one.is_open)
 
     @cached_property
+    def types(self) -> frozenset[str]:
+        """Every type that an answer of the row holds or points at."""
+        return frozenset((self.type or "", *self.included_profiles, *self.secondary)) - {""}
+
+    @cached_property
     def query(self) -> str:
         """The required filters as a query, for people."""
         return "&".join(str(one) for one in self.required if not one.is_include)
@@ -112,6 +123,10 @@ class Service:
     function: str
     roles: tuple[str, ...]
     usecases: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    """The rows of a service for one building block; empty: all rows of its use cases."""
+    group: str | None = None
+    """Services of one group are one line on the consent page."""
     test: bool = False
     """True when no MedMij number is known: the number is ours and for test mode only."""
     valid_from: date | None = None
@@ -153,6 +168,12 @@ class Standard:
     testsets: tuple[str, ...] = ()
     capability: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
+    draft: bool = False
+    """Whether the standard is not settled yet."""
+    replaces: str | None = None
+    """The standard that this one is a later version of."""
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rows or use cases of other standards that belong to this set."""
     folder: Path | None = field(default=None, compare=False)
 
     @cached_property
@@ -175,7 +196,23 @@ class Standard:
         """The rows of one service, or all rows."""
         if service is None:
             return self.rules
+        if service.rows:
+            return tuple(rule for rule in self.rules if rule.id in service.rows)
         return tuple(rule for rule in self.rules if rule.usecase in service.usecases)
+
+    def reads_of(self, service: Service | None) -> Mapping[str, tuple[str, ...]]:
+        """What may be read by id in one service, or in any: where rows say what they point at, nothing beyond that."""
+        rules = self.rules_of(service)
+        if not any(rule.method == "GET" for rule in rules):
+            return {}
+        if not any(rule.secondary for rule in rules):
+            return self.reads
+        types = frozenset(name for rule in rules for name in rule.types)
+        return {name: profiles for name, profiles in self.reads.items() if name in types}
+
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """Standard, and row or use case, of everything that the set takes from others."""
+        return tuple((name, row) for name, rows in self.uses.items() for row in rows)
 
     def without(self, resource_type: str) -> "Standard":
         """The standard at a provider that has no such resources: neither its rows nor reads of it remain."""

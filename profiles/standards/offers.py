@@ -38,7 +38,7 @@ def misfit(rule: RequestRule, query: Sequence[tuple[str, str]]) -> Misfit | None
     for name, values in given.items():
         rows = [parameter for parameter in rule.parameters if parameter.name == name]
         if not rows:
-            if name not in GENERAL:
+            if name not in GENERAL and not rule.tolerant:
                 return Misfit("value", public_name(name))
         elif not _fits(rule, rows, values):
             return Misfit("value", name)

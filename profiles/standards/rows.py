@@ -13,10 +13,15 @@ from profiles.standards.tables import RequestsTable, RequestTable, StandardError
 METHODS = ("GET", "POST", "PUT")
 
 
-def read_rules(path: Path, version: FhirVersion, names: Mapping[str, str]) -> tuple[RequestRule, ...]:
-    """The rows of a file; StandardError names the row that is wrong. ``names`` are the short names of names.toml."""
+def read_rules(
+    path: Path, version: FhirVersion, names: Mapping[str, str], *, none: bool = False
+) -> tuple[RequestRule, ...]:
+    """The rows of a file; StandardError names the row that is wrong. ``names`` are the short names of names.toml.
+
+    ``none``: the set consists of rows of others, and may have none of its own.
+    """
     tables = read_table(path, RequestsTable).request
-    if not tables:
+    if not tables and not none:
         raise StandardError(f"{path}: no [[request]] rows")
     rules: list[RequestRule] = []
     seen: set[str] = set()
@@ -40,9 +45,14 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         interaction, resource_type, operation, on_instance = interaction_of(method, path)
         required = tuple(_parameter(parameter, names, values) for parameter in row.query)
         optional = tuple(_parameter(parameter, names, values) for parameter in row.optional)
+        brings = tuple(_parameter(parameter, names, values) for parameter in row.brings)
+        if any(not parameter.is_include for parameter in brings):
+            raise ValueError("brings names includes only")
         for parameter in required + optional:
             if parameter.is_include:
                 read_include(version, parameter.name, parameter.value)
+        for parameter in brings:
+            read_include(version, parameter.name, parameter.value, own=True)
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
     if unknown := set(row.expected) - {parameter.name for parameter in required if not parameter.is_include}:
@@ -65,6 +75,9 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         name_nl=row.nl,
         name_en=row.en,
         zibs=row.zibs,
+        secondary=row.secondary,
+        brings=brings,
+        tolerant=row.tolerant,
         expected=row.expected,
     )
 

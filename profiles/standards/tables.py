@@ -35,7 +35,11 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: ServiceName
     about: Text
     en: Text
-    usecases: Annotated[Texts, Meta(min_length=1)]
+    usecases: Texts = ()
+    rows: Texts = ()
+    """The rows of a service for one building block, by id; in place of ``usecases``."""
+    group: Text | None = None
+    """Services of one group stand on the consent page as one line that opens (`auth/pages/messages`, ``[groups]``)."""
     function: Literal["collect", "share"] = "collect"
     roles: Texts = ()
     test: bool = False
@@ -45,6 +49,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.valid_from and self.valid_until and self.valid_until < self.valid_from:
             raise ValueError("valid_until lies before valid_from")
+        if bool(self.usecases) == bool(self.rows):
+            raise ValueError("either usecases or rows says what the service holds")
 
 
 class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +61,7 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nl: Text
     en: Text
     fhir: Text
-    service: tuple[dict[str, Any], ...]
+    service: tuple[dict[str, Any], ...] = ()
     """Read one by one (`ServiceTable`), so that a mistake names its row."""
     ring: int = 2
     patient: PatientFrom = "token"
@@ -63,6 +69,12 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_packages: Texts = ()
     missing_profiles: Texts = ()
     reads: dict[str, Text | Texts] = {}
+    draft: bool = False
+    """Not settled yet: production refuses its services unless the provider says ``drafts = true``."""
+    replaces: Text | None = None
+    """The standard that this one is a later version of."""
+    uses: dict[str, Texts] = {}
+    """Rows or use cases of another standard that belong to this set, with the services that they have there."""
     testsets: Texts = ()
     capability: str | None = None
     variants: dict[str, str] = {}
@@ -85,6 +97,12 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, Texts] = {}
     profiles: Texts = ()
     included: dict[str, Text | Texts] = {}
+    secondary: Texts = ()
+    """Types that a match may point at: readable by id as far as a match does, and nothing else is."""
+    brings: Texts = ()
+    """Includes that every answer gets without being asked."""
+    tolerant: bool = False
+    """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
     answer: Answer | None = None
     zibs: Texts = ()
 

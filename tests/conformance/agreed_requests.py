@@ -9,6 +9,7 @@ from typing import Any
 
 PREFIXES = {
     "N:": "http://nictiz.nl/fhir/StructureDefinition/",
+    "M:": "http://medmij.nl/fhir/StructureDefinition/",
     "F:": "http://fhir.nl/fhir/StructureDefinition/",
 }
 
@@ -25,6 +26,8 @@ class AgreedRequest:
     may: tuple[str, ...]
     profiles: tuple[str, ...]
     along: Mapping[str, frozenset[str]]
+    leads: Mapping[str, frozenset[str]]
+    """What a match may point at, and is readable then."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class AgreedStandard:
     services: frozenset[str]
     roles: frozenset[str]
     packages: Mapping[str, str]
+    uses: Mapping[str, tuple[str, ...]]
     requests: tuple[AgreedRequest, ...]
 
     def profiles(self) -> set[str]:
@@ -64,7 +68,8 @@ def agreed() -> Mapping[str, AgreedStandard]:
             frozenset(row["services"]),
             frozenset(row["roles"]),
             row["packages"],
-            tuple(_requests(row["requests"])),
+            {name: tuple(rows) for name, rows in row.get("uses", {}).items()},
+            tuple(_requests(row.get("requests", {}))),
         )
         for id_, row in rows.items()
     }
@@ -75,8 +80,10 @@ def _requests(usecases: Mapping[str, Mapping[str, Any]]) -> Iterator[AgreedReque
         for id_, row in rows.items():
             method, path = row["ask"].split(" ")
             along = {kind: frozenset(map(whole, urls)) for kind, urls in row.get("along", {}).items()}
+            leads = {kind: frozenset(map(whole, urls)) for kind, urls in row.get("leads", {}).items()}
             wanted = (tuple(row.get("must", ())), tuple(row.get("may", ())))
-            yield AgreedRequest(usecase, id_, method, path, *wanted, tuple(map(whole, row.get("profiles", ()))), along)
+            profiles = tuple(map(whole, row.get("profiles", ())))
+            yield AgreedRequest(usecase, id_, method, path, *wanted, profiles, along, leads)
 
 
 def whole(url: str) -> str:

@@ -76,6 +76,17 @@ INCLUDES = {
     "Immunization:performer": ["performer.actor"],
     "Immunization:location": ["location"],
 }
+BROUGHT = {
+    ("medmij-core-r4", "treatmentObjective"): (
+        "DeviceUseStatement",
+        "extension(resource-pertainsToGoal).valueReference",
+    ),
+    ("medmij-core-stu3", "respiration"): (
+        "DeviceUseStatement",
+        "extension(deviceUseStatement-reasonReferenceSTU3).valueReference",
+    ),
+}
+"""What points at a match and comes with it unasked, and its device with it."""
 PERSON = ("patient.identifier", "beneficiary.identifier", "identifier")
 TARGETS = {"Encounter:practitioner": {"Practitioner"}}
 """Where core FHIR lets a parameter point at fewer types than its element holds."""
@@ -174,6 +185,20 @@ class Record:
                     groups[operation and codes(one.get("code"))[0]] = one
             found = list(groups.values())
         return found
+
+    def brought(self, row: Key, matches: list[Resource]) -> set[Key]:
+        """What comes along without being asked."""
+        if row not in BROUGHT:
+            return set()
+        kind, place = BROUGHT[row]
+        mine = {(one["resourceType"], one["id"]) for one in matches}
+        pointing = [
+            key
+            for key, one in self.by_key.items()
+            if key[0] == kind and any(key_of(reference) in mine for reference in at(one, place))
+        ]
+        devices = {key_of(self.by_key[key].get("device")) for key in pointing}
+        return {*pointing, *(key for key in devices if key in self.by_key)}
 
     def included(self, matches: list[Resource], query: list[tuple[str, str]]) -> set[Key]:
         """What includes bring along; ``recurse`` and ``iterate`` go on from what was brought."""

@@ -27,6 +27,18 @@ EXAMPLES = {
         FhirVersion.R4,
         ("nictiz.fhir.nl.r4.nl-core@0.12.1-beta.1", "nictiz.fhir.nl.r4.zib2020@0.12.1-beta.1"),
     ),
+    "new-sets/dental-care": (FhirVersion.R4, ("medmij.fhir.nl.r4.dentalcare@1.0.0-beta.3",)),
+    "new-sets/pathology": (FhirVersion.R4, ("medmij.fhir.nl.r4.pathology@1.0.0-alpha.2",)),
+    "new-sets/image-availability": (
+        FhirVersion.R4,
+        ("medmij.fhir.nl.r4.imageavailability@1.0.0-rc.1", "nictiz.fhir.nl.r4.nl-core@0.12.0-beta.4"),
+    ),
+    "new-sets/long-term-healthcare": (
+        FhirVersion.STU3,
+        ("medmij.fhir.nl.stu3.longtermhealthcare@1.0.0-rc.2", "medmij.fhir.nl.stu3.core@1.2.1", ZIB2017),
+    ),
+    "new-sets/provider-tasks-alpha2": (FhirVersion.R4, ("medmij.fhir.nl.r4.providertasks@1.0.0-alpha.2",)),
+    "new-sets/portability": (FhirVersion.STU3, (ZIB2017,)),
 }
 FIXTURES = {
     "STU3/BgZ-3-0": (FhirVersion.STU3, ("nictiz.fhir.nl.stu3.bgz@1.1.1", ZIB2017)),

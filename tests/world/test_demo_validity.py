@@ -30,6 +30,19 @@ PACKAGES = {
         "nictiz.fhir.nl.r4.nl-core-0.11.0-beta.1.tgz",
         "nictiz.fhir.nl.r4.zib2020-0.11.0-beta.1.tgz",
     ),
+    ("woonzorgduinroos", FhirVersion.STU3): (
+        "hl7.fhir.r3.core-3.0.2.tgz",
+        "nictiz.fhir.nl.stu3.zib2017-2.2.18.tgz",
+        "medmij.fhir.nl.stu3.core-1.2.1.tgz",
+        "medmij.fhir.nl.stu3.longtermhealthcare-1.0.0-rc.2.tgz",
+    ),
+    ("tandartsdekies", FhirVersion.R4): (
+        "hl7.fhir.r4.core-4.0.1.tgz",
+        "medmij.fhir.nl.r4.core-1.0.1.tgz",
+        "medmij.fhir.nl.r4.dentalcare-1.0.0-beta.3.tgz",
+        "nictiz.fhir.nl.r4.nl-core-0.12.0-beta.4.tgz",
+        "nictiz.fhir.nl.r4.zib2020-0.12.0-beta.4.tgz",
+    ),
     ("ggdmerwestreek", FhirVersion.R4): (
         "hl7.fhir.r4.core-4.0.1.tgz",
         "nictiz.fhir.nl.r4.immunization-2.0.0.tgz",

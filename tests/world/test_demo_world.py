@@ -36,6 +36,10 @@ RICH = {
     "mp9-3": ("apotheekdevijzel", "hanna"),
     "bglz-3": ("woonzorgduinroos", "coba"),
     "immunization-2": ("ggdmerwestreek", "jasmijn"),
+    "medmij-core-stu3": ("woonzorgduinroos", "coba"),
+    "long-term-healthcare-1": ("woonzorgduinroos", "coba"),
+    "medmij-core-r4": ("tandartsdekies", "lieke"),
+    "dental-care-1": ("tandartsdekies", "lieke"),
 }
 """The provider and the person with the full record, per standard."""
 DANGLING = {

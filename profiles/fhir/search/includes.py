@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from profiles.fhir.search.searchparams import SearchParam, parameter
+from profiles.fhir.search.searchparams import SearchParam, ours, parameter
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 
@@ -35,8 +35,11 @@ class Include:
                 yield local
 
 
-def read_include(version: FhirVersion, name: str, value: str) -> Include:
-    """Read one ``_include`` or ``_revinclude``; ValueError with a public text that does not repeat the value."""
+def read_include(version: FhirVersion, name: str, value: str, *, own: bool = False) -> Include:
+    """Read one ``_include`` or ``_revinclude``; ValueError with a public text that does not repeat the value.
+
+    ``own``: the gateway itself asks, and may follow references that no client can ask for.
+    """
     base, _, modifier = name.partition(":")
     if modifier not in ("", ITERATE[version]):
         raise ValueError(f"this modifier is not supported, write {base} or {base}:{ITERATE[version]}")
@@ -44,6 +47,8 @@ def read_include(version: FhirVersion, name: str, value: str) -> Include:
         raise ValueError("an include is written as Type:parameter or Type:parameter:TargetType")
     source, param_name, *rest = value.split(":")
     param = parameter(version, source, param_name)
+    if own and param is None:
+        param = ours(version, source).get(param_name)
     if param is None or param.kind != "reference":
         raise ValueError("this include is not supported")
     target = rest[0] if rest else None

@@ -15,7 +15,7 @@ from typing import Any
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import pack, unpack
 from profiles.fhir.search.paths import PERIOD_OF_USE, PERIOD_URLS, alternatives, steps
-from profiles.fhir.search.searchparams import parameters
+from profiles.fhir.search.searchparams import ours, parameters
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
@@ -108,7 +108,8 @@ def opened(kept: bytes | None) -> Resource | None:
 @cache
 def _cut(version: FhirVersion, type_: str) -> Cut:
     whole = Cut()
-    lines = [(param.kind, param.path) for param in parameters(version, type_).values()]
+    known = (*parameters(version, type_).values(), *ours(version, type_).values())
+    lines = [(param.kind, param.path) for param in known]
     for line in (*_ALSO[""], *_ALSO.get(type_, ())):
         kind, _, path = line.partition(" ")
         lines.append((kind, path))

@@ -6,7 +6,7 @@ names the parameter. Errors never repeat a value, because a value can be a citiz
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from profiles.fhir.search.filters import Filter, Resolver, build_filter
@@ -67,6 +67,18 @@ def compile_search(
     SearchError names what is not supported or cannot be read.
     """
     return _compiled(version, resource_type, tuple(pairs), operation)
+
+
+def bringing(search: Search, pairs: Iterable[tuple[str, str]]) -> Search:
+    """A search that also brings what the gateway adds by itself: includes that no client has to ask, or can."""
+    added = [read_include(search.version, name, value, own=True) for name, value in pairs]
+    if not added:
+        return search
+    return replace(
+        search,
+        includes=(*search.includes, *(one for one in added if not one.reverse)),
+        revincludes=(*search.revincludes, *(one for one in added if one.reverse)),
+    )
 
 
 @lru_cache(maxsize=512)

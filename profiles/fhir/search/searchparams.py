@@ -26,7 +26,7 @@ class SearchParam:
     extract: Extract = field(compare=False, repr=False, default=lambda _resource: [])
 
 
-_COMMON = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated"}
+_COMMON = {"_id": "token id", "_lastUpdated": "date meta.lastUpdated", "_tag": "token meta.tag"}
 
 
 class SearchParamRows(Row, frozen=True):
@@ -35,6 +35,8 @@ class SearchParamRows(Row, frozen=True):
     core: Mapping[str, Mapping[str, str]]
     national: Mapping[str, Mapping[str, str]]
     definitions: Mapping[str, str]
+    own: Mapping[str, Mapping[str, str]]
+    """References that only the gateway follows."""
 
 
 @cache
@@ -56,6 +58,12 @@ def parameters(version: FhirVersion, resource_type: str) -> Mapping[str, SearchP
         definition = definitions.get(f"{resource_type}.{name}", definitions.get(name))
         found[name] = _parse(name, line, definition)
     return found
+
+
+@cache
+def ours(version: FhirVersion, resource_type: str) -> Mapping[str, SearchParam]:
+    """References of a type that only the gateway follows, for what an answer brings along by itself."""
+    return {name: _parse(name, line, None) for name, line in _table(version).own.get(resource_type, {}).items()}
 
 
 def parameter(version: FhirVersion, resource_type: str, name: str) -> SearchParam | None:
