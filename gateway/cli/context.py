@@ -1,5 +1,6 @@
 """What every command shares: the settings, opened resources, and how a fault ends the process."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -40,6 +41,15 @@ def fail(text: str, code: int = USAGE) -> NoReturn:
     """End the command with one line on standard error."""
     errors.print(f"gateway: {text}", highlight=False, markup=False, soft_wrap=True)
     raise SystemExit(code)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+"""The option of every command whose answer a machine may read; `emit` writes it."""
+
+
+def emit(document: object) -> None:
+    """Write the answer of a command as one JSON document on standard output, and nothing else beside it."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def with_settings(command: Callable[..., R]) -> Callable[..., R]:

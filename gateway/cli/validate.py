@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.cli.context import with_settings
 from gateway.cli.receivers import ParserError, told
+from gateway.settings import Settings
 from gateway.terminology import TerminologyService
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
@@ -35,11 +37,11 @@ Named = tuple[str, Report]
 class Validators:
     """The validators of a run, one per release, made when first needed: official packages, below them our tables."""
 
-    def __init__(self, cache_dir: Path | None, packages: tuple[str, ...], terminology: str | None = None) -> None:
+    def __init__(self, cache: Path, packages: tuple[str, ...], terminology: str | None = None) -> None:
         self._server = TerminologyService.at(terminology) if terminology else None
-        self._cache = cache_dir or default_cache()
+        self._cache = cache
         self._packages = packages
-        self.get = cache(self._make)
+        self.get = lru_cache(self._make)
 
     def _make(self, version: FhirVersion) -> Validator:
         official = choose(installed(self._cache), version, self._packages)
@@ -71,8 +73,10 @@ def _fail(text: str) -> None:
 )
 @click.option("--receiver", help="Tell what becomes of each resource at this app in place of validating: mgo.")
 @click.option("--parser", help="With --receiver: command that reads resources as NDJSON and answers a line for each.")
-@click.option("--terminology", envvar="GATEWAY_TERMINOLOGY", help="URL of a FHIR terminology service, asked last.")
+@click.option("--terminology", help="URL of a FHIR terminology service, asked last.")
+@with_settings
 def validate(
+    settings: Settings,
     paths: tuple[str, ...],
     release: str | None,
     profiles: tuple[str, ...],
@@ -94,7 +98,8 @@ def validate(
         raise click.UsageError("--parser goes with --receiver")
     if receiver:
         raise SystemExit(FINDINGS if _received(receiver, paths, version, parser) else DONE)
-    validators = Validators(package_cache, packages, terminology)
+    folder = package_cache or default_cache(settings.package_cache)
+    validators = Validators(folder, packages, terminology or settings.validation.terminology_url)
     try:
         if ndjson:
             worst = _ndjson(_streams(paths), validators, version, profiles, lang)
