@@ -129,7 +129,9 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     return [
         *wiring.auth.routes,
         *well_known(authorization(settings), settings.base_url),
-        *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
+        *typed_routes(
+            store_probe(wiring.engine), lambda: bool(wiring.lists.view()), validators, settings.limits.body_bytes
+        ),
         *docs.routes(settings.base_url, wiring.registry),
     ]
 

@@ -9,7 +9,7 @@ import click
 import httpx
 import msgspec
 
-from gateway.cli.context import with_settings
+from gateway.cli.context import as_json, emit, with_settings
 from gateway.settings import Settings
 from profiles.validation.schema.packages import (
     MAX_ARCHIVE,
@@ -141,7 +141,7 @@ def _dependencies(client: httpx.Client, added: Iterable[Package], registry: str 
 
 
 @packages.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 @_CACHE
 @with_settings
 def list_command(settings: Settings, as_json: bool, package_cache: Path | None) -> None:
@@ -157,7 +157,7 @@ def list_command(settings: Settings, as_json: bool, package_cache: Path | None) 
         if (name, version) not in named
     ]
     if as_json:
-        click.echo(msgspec.json.encode([*rows, *absent]).decode())
+        emit([*rows, *absent])
         return
     for row in [*rows, *absent]:
         click.echo(f"{row['name']}@{row['version']}  {row['fhir']}  {row['status']}")

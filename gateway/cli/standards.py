@@ -1,11 +1,8 @@
 """gateway standards: which information standards the gateway knows."""
 
-import json
-import sys
-
 import click
 
-from gateway.cli.context import FINDINGS, console, listing
+from gateway.cli.context import DONE, FINDINGS, as_json, console, emit, listing
 from profiles.standards.checks import check
 from profiles.standards.load import catalogue
 
@@ -16,7 +13,7 @@ def standards() -> None:
 
 
 @standards.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 def list_command(as_json: bool) -> None:
     """List the standards with their data services and FHIR release."""
     rows = sorted(catalogue().standards.values(), key=lambda standard: (standard.ring, standard.id))
@@ -25,7 +22,7 @@ def list_command(as_json: bool) -> None:
             {"standard": row.id, "services": [service.id for service in row.services], "fhir": row.fhir.value}
             for row in rows
         ]
-        sys.stdout.write(json.dumps(listed, indent=2) + "\n")
+        emit(listed)
         return
     table = listing("standard", "FHIR", "rows", "services", "title")
     for row in rows:
@@ -34,9 +31,13 @@ def list_command(as_json: bool) -> None:
 
 
 @standards.command("check")
-def check_command() -> None:
+@as_json
+def check_command(as_json: bool) -> None:
     """Check the rows of all standards. Exit code 1 when something does not fit."""
     found = check(catalogue())
+    if as_json:
+        emit({"standards": len(catalogue().standards), "faults": found})
+        raise SystemExit(FINDINGS if found else DONE)
     for line in found:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"{len(catalogue().standards)} standards, {len(found)} faults", highlight=False)

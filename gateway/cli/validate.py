@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from gateway.cli.context import with_settings
+from gateway.cli.context import as_json, emit, with_settings
 from gateway.cli.receivers import ParserError, told
 from gateway.settings import Settings
 from gateway.terminology import TerminologyService
@@ -67,6 +67,7 @@ def _fail(text: str) -> None:
     "--package", "packages", multiple=True, help="Use this package (name[@version]) and what it needs; repeatable."
 )
 @click.option("--format", "form", type=click.Choice(["text", "ndjson", "outcome", "html"]), default="text")
+@as_json
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the messages.")
 @click.option(
     "--ndjson", is_flag=True, help='Read lines {"id","fhir","profile","resource"} and answer each with a line.'
@@ -83,6 +84,7 @@ def validate(
     package_cache: Path | None,
     packages: tuple[str, ...],
     form: str,
+    as_json: bool,
     lang: str,
     ndjson: bool,
     receiver: str | None,
@@ -94,6 +96,8 @@ def validate(
     Exit code 0: nothing wrong; 1: something is wrong; 2: a path or option is.
     """
     version = FhirVersion.of(release) if release else None
+    if as_json and (ndjson or receiver):
+        raise click.UsageError("--json goes with neither --ndjson nor --receiver")
     if parser and not receiver:
         raise click.UsageError("--parser goes with --receiver")
     if receiver:
@@ -106,7 +110,7 @@ def validate(
         elif not paths:
             raise click.UsageError("give files, folders or - to validate")
         else:
-            worst = _documents(paths, validators, version, profiles, form, lang)
+            worst = _documents(paths, validators, version, profiles, "json" if as_json else form, lang)
     except PackageError as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)
@@ -189,12 +193,14 @@ def _documents(
         for name, data in progress.track(_read(files), total=len(files), description=""):
             report = validate_text(data, validators.get, version, profiles)
             counts[report.verdict] += 1
-            if form == "html":
+            if form in ("html", "json"):
                 kept.append((name, report))
             else:
                 click.echo(_shown(name, report, form, lang))
     if form == "html":
         click.echo(as_html(kept, lang), nl=False)
+    if form == "json":
+        emit([report.as_ndjson(name, lang) for name, report in kept])
     if form == "text" and len(files) > 1:
         words = "{ok} goed, {wrong} fout, {unchecked} niet volledig te controleren"
         click.echo(

@@ -30,8 +30,8 @@ def check(settings: Settings) -> Iterator[PreflightLine]:
     for name, source in settings.intake.sources.items():
         yield from _named(source, f"intake.sources.{name}")
     for name, provider in settings.providers.items():
-        for number, source in enumerate(provider.sources):
-            yield from _named(source, f"providers.{name}.sources.{number}")
+        for number, own in enumerate(provider.sources):
+            yield from _named(own, f"providers.{name}.sources.{number}")
 
 
 def _tls(section: str, tls: TlsSettings) -> Iterator[PreflightLine]:
