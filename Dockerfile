@@ -4,8 +4,8 @@
 # Every step is a plain command, so that tests/flow/test_container_steps.py can run the same steps without an engine.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-# A font to embed in the PDF/A of Mijn gegevens; only the file goes into the image.
-RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
+# A font to embed in the PDF/A of Mijn gegevens, of which only the file goes into the image; and strip, which stays here.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core binutils && rm -rf /var/lib/apt/lists/*
 # What builds stays here: the environment that is copied has neither pip nor setuptools.
 # Another package index than the public one comes from where it is built: --secret id=pip,src=pip.conf
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \

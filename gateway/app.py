@@ -72,7 +72,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         tasks = [
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
-            asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
+            asyncio.create_task(wiring.auth.housekeeping(after=wiring.tidy), name="housekeeping"),
         ]
         offered = _offered(wiring, endpoint.addresses)
         tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))

@@ -1,9 +1,10 @@
-"""Takes out of an environment what `leave-out.toml` names. For the build of the image; needs only Python itself.
+"""Takes out of an environment what `leave-out.toml` names. For the build of the image; needs Python and `strip`.
 
 slim.py ENVIRONMENT
 """
 
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -32,7 +33,16 @@ def leave_out(site: Path, rows: list[dict[str, object]]) -> int:
     return freed
 
 
+def stripped(site: Path, rows: list[dict[str, list[str]]]) -> int:
+    """Strip the compiled parts that the rows name; how many bytes that frees."""
+    found = [path for row in rows for pattern in row["paths"] for path in site.glob(pattern)]
+    before = sum(path.stat().st_size for path in found)
+    subprocess.run(["strip", "--strip-debug", *found], check=True)
+    return before - sum(path.stat().st_size for path in found)
+
+
 if __name__ == "__main__":
     folder = next(Path(sys.argv[1]).glob("lib/python3*/site-packages"))
-    rows = tomllib.loads(Path(__file__).with_name("leave-out.toml").read_text("utf-8"))["leave_out"]
-    sys.stdout.write(f"{leave_out(folder, rows) // 2**20} MiB left out\n")
+    table = tomllib.loads(Path(__file__).with_name("leave-out.toml").read_text("utf-8"))
+    freed = leave_out(folder, table["leave_out"]), stripped(folder, table["strip"])
+    sys.stdout.write(f"left out {freed[0] // 2**20} MiB, stripped {freed[1] // 2**20} MiB\n")

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),
     "restore": ("gateway.cli.backup:restore_command", "Put a backup into an empty store."),
+    "retention": ("gateway.cli.retention:retention", "Remove what is past its time."),
     "serve": ("gateway.cli.serve:serve", "Run the service."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),

@@ -39,7 +39,7 @@ ELSEWHERE = {"pgo visit": "a provider of another DVA"}
 MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
 
 ARGUMENTS = {
-    "backup": ("{folder}/out.backup", "--recipient", "{folder}/none.pem"),
+    "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
     "intake dismiss": ("1",),
@@ -133,6 +133,7 @@ def test_a_typing_error_in_a_provider_is_an_error(path: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("path", sorted(set(LEAVES) - MAKES_A_STORE - NO_STORE))
 def test_a_store_that_is_not_there_is_told_and_not_made(path: str, tmp_path: Path) -> None:
     (tmp_path / "tokens.json").write_text("[]")
+    (tmp_path / "phrase").write_text("een zin die niemand raadt")
     words = [one.format(folder=tmp_path) for one in ARGUMENTS.get(path, ())]
     absent = f"sqlite:///{tmp_path}/not/here.db"
     done = run(tmp_path, *path.split(), *words, GATEWAY_DATABASE_URL=absent)
