@@ -81,7 +81,7 @@ def store_probe(engine: Engine) -> Callable[[], None]:
     Only a commit finds a lock that is held, a disk that is full or a server that only reads. What was found stands for
     a second, so that asking often costs the store nothing. Raises SQLAlchemyError or StoreGone.
     """
-    found = [float("-inf")]
+    answered = [float("-inf")]
     file = engine.url.database if engine.dialect.name == "sqlite" else None
     seen: set[tuple[int, int]] = set()
 
@@ -90,12 +90,12 @@ def store_probe(engine: Engine) -> Callable[[], None]:
             seen.add(_identity(file))
             if len(seen) > 1:
                 raise StoreGone
-        if time.monotonic() - found[0] < FRESH_SECONDS:
+        if time.monotonic() - answered[0] < FRESH_SECONDS:
             return
         with engine.begin() as connection:
             connection.execute(text("select count(*) from (select 1 from audit_record limit 1) as probe"))
             connection.execute(text("update alembic_version set version_num = version_num"))
-        found[0] = time.monotonic()
+        answered[0] = time.monotonic()
 
     return probe
 

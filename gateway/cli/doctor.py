@@ -46,14 +46,14 @@ def doctor(config: Path | None, ntp: str, as_json: bool) -> None:
     try:
         settings = load(config)
     except SettingsError as fault:
-        found = [PreflightLine("settings", "error", line) for line in str(fault).split("; ")]
+        rows = [PreflightLine("settings", "error", line) for line in str(fault).split("; ")]
     else:
-        found = list(examine(as_served(settings), ntp))
+        rows = list(examine(as_served(settings), ntp))
     if as_json:
-        emit([asdict(row) for row in found])
+        emit([asdict(row) for row in rows])
     else:
-        _show(found)
-    if any(row.level == "error" for row in found):
+        _show(rows)
+    if any(row.level == "error" for row in rows):
         raise SystemExit(FINDINGS)
 
 

@@ -119,13 +119,13 @@ def _warn(origin: str, finding: Finding) -> None:
 def _summary(outcome: ImportOutcome) -> None:
     repairs = ", ".join(f"{rule} {count}" for rule, count in sorted(outcome.repairs.items()))
     words = (("error", "errors"), ("warning", "warnings"), ("information", "not fully checkable"))
-    found = ", ".join(f"{outcome.documents[name]} {word}" for name, word in words if outcome.documents[name])
+    documents = ", ".join(f"{outcome.documents[name]} {word}" for name, word in words if outcome.documents[name])
     console.print(
         f"{outcome.stored} stored, {outcome.unchanged} unchanged, {outcome.refused} refused"
         + (f", {outcome.blocked} held back" if outcome.blocked else "")
         + (f", {outcome.again} said again" if outcome.again else "")
         + (f"; repaired: {repairs}" if repairs else "")
-        + (f"; documents: {found}" if found else ""),
+        + (f"; documents: {documents}" if documents else ""),
         highlight=False,
         soft_wrap=True,
     )

@@ -116,17 +116,17 @@ def draft_command(url: str, schema: str | None, output: Path | None) -> None:
 @as_json
 def packs_command(name: str | None, as_json: bool) -> None:
     """List the mapping packs that are installed, or try one. Exit code 1 when its sample is not mapped as expected."""
-    found = packs()
+    folders = packs()
     if name is None and as_json:
-        emit([{"pack": one, "folder": str(folder)} for one, folder in sorted(found.items())])
+        emit([{"pack": one, "folder": str(folder)} for one, folder in sorted(folders.items())])
         return
     if name is None:
-        _columns([(f"pack:{one}", str(folder)) for one, folder in sorted(found.items())])
+        _columns([(f"pack:{one}", str(folder)) for one, folder in sorted(folders.items())])
         return
-    if name not in found:
-        fail(f"there is no mapping pack {name!r}{nearest(name, found)}")
+    if name not in folders:
+        fail(f"there is no mapping pack {name!r}{nearest(name, folders)}")
     try:
-        trial = asyncio.run(tried(found[name]))
+        trial = asyncio.run(tried(folders[name]))
     except AdapterError as fault:
         fail(fault.text)
     if as_json:
@@ -164,17 +164,17 @@ def preview_command(
         for row in rows:
             if row not in known:
                 fail(f"no section of the mapping names {row}{nearest(row, known)}")
-        found = asyncio.run(preview(chosen, file, patient, time.monotonic() + PATIENCE, rows))
+        previews = asyncio.run(preview(chosen, file, patient, time.monotonic() + PATIENCE, rows))
     except AdapterError as fault:
         fail(fault.text, USAGE if isinstance(fault, AdapterMisconfigured) else FINDINGS)
-    if found is None:
+    if previews is None:
         fail(f"source {chosen.name} does not know this person", FINDINGS)
-    _record(settings, name, chosen.name, patient, found)
-    numbers = pattern_of(_numbers(patient, found))
+    _record(settings, name, chosen.name, patient, previews)
+    numbers = pattern_of(_numbers(patient, previews))
     # By the codec, in which decimals keep their digits.
-    text = f"[{','.join(map(_line, found))}]\n" if as_json else "".join(map(_text, found))
+    text = f"[{','.join(map(_line, previews))}]\n" if as_json else "".join(map(_text, previews))
     sys.stdout.write(numbers.sub("*********", text) if numbers else text)
-    if any(one.fault for one in found):
+    if any(one.fault for one in previews):
         raise SystemExit(FINDINGS)
 
 
@@ -195,16 +195,16 @@ def _source(settings: Settings, provider: str | None, source: str | None) -> tup
     """The one SQL source that is meant; ends the command when there is none or more than one."""
     if provider and provider not in settings.providers:
         unknown_provider(provider, settings.providers)
-    found = [
+    sources = [
         (name, raw)
         for name, one in settings.providers.items()
         for raw in one.sources
         if raw.get("type") == "sql" and provider in (None, name) and source in (None, raw.get("name"))
     ]
-    if len(found) != 1:
-        names = ", ".join(f"{name}/{raw.get('name')}" for name, raw in found) or "none"
+    if len(sources) != 1:
+        names = ", ".join(f"{name}/{raw.get('name')}" for name, raw in sources) or "none"
         fail(f"name one source of type sql with --provider and --source; fitting are: {names}")
-    name, raw = found[0]
+    name, raw = sources[0]
     try:
         return name, SqlSettings.model_validate(dict(raw))
     except ValidationError as error:

@@ -57,15 +57,15 @@ def history_command(
             deliver(data, output)
             return
         with reading(engine).connect() as connection:
-            found = history.versions(connection, *whose)
+            versions = history.versions(connection, *whose)
     if as_json:
-        emit([{**asdict(one), "deleted": one.deleted} for one in found])
-    for one in found if not as_json else ():
+        emit([{**asdict(one), "deleted": one.deleted} for one in versions])
+    for one in versions if not as_json else ():
         size = f", document of {one.size} bytes" if one.size is not None else ""
         what = "deleted" if one.deleted else f"received as {one.format}{size}"
         line = f"{one.number}  {one.received:%Y-%m-%d %H:%M:%S}  source {one.source}  {what}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if not found:
+    if not versions:
         fail(f"{reference} is not in the store of {provider}", FINDINGS)
 
 

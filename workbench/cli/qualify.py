@@ -113,17 +113,17 @@ def load(
     if unknown:
         fail(f"{provider} does not offer service {unknown[0]}; it offers {', '.join(known[provider].services)}")
     needs_store(settings)
-    found = _loaded_set(folder, tokens_file, today, skip, as_published)
+    loaded = _loaded_set(folder, tokens_file, today, skip, as_published)
     with database(settings) as engine:
-        for line in found.problems:
+        for line in loaded.problems:
             _tell(line)
         outcome = ImportOutcome(lambda origin, reason: _tell(f"{origin}: {reason}"))
-        kept = StoredSet(engine, settings, found.bsn)
-        kept.store(found.items, provider, source, outcome)
-        kept.tokens(found.tokens(provider, services))
-    refused = len(found.problems) + outcome.refused + outcome.blocked
+        kept = StoredSet(engine, settings, loaded.bsn)
+        kept.store(loaded.items, provider, source, outcome)
+        kept.tokens(loaded.tokens(provider, services))
+    refused = len(loaded.problems) + outcome.refused + outcome.blocked
     console.print(
-        f"{outcome.stored} stored, {outcome.unchanged} unchanged, {refused} refused, {len(found.patients)} tokens; "
+        f"{outcome.stored} stored, {outcome.unchanged} unchanged, {refused} refused, {len(loaded.patients)} tokens; "
         f"dates relative to {today}",
         highlight=False,
     )
