@@ -1,7 +1,7 @@
 """Builds the authorization server from its settings and ports: Starlette routes, and what the resource server uses."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -87,14 +87,27 @@ class AuthApp:
         deleted = parts.store.purge(now, timedelta(days=parts.settings.retention_days))
         return {"expired consents": len(idle), **deleted}
 
-    async def housekeeping(self, every: timedelta = timedelta(hours=1)) -> None:
+    def due(self) -> dict[str, int]:
+        """What a purge would do now; counts as `purge` gives them. Nothing is changed."""
+        parts, now = self.parts, self.parts.clock()
+        idle = milliseconds(now - timedelta(days=parts.settings.idle_days))
+        return parts.store.due(now, timedelta(days=parts.settings.retention_days), idle)
+
+    async def housekeeping(
+        self,
+        every: timedelta = timedelta(hours=1),
+        after: Callable[[Mapping[str, int]], Awaitable[None]] | None = None,
+    ) -> None:
         """Purge at once and then every so often, until cancelled; a failing round is logged and tried again.
 
-        For a task of the application's lifespan. Several workers may do it side by side.
+        For a task of the application's lifespan. Several workers may do it side by side. ``after`` is what the host
+        does in the same round; it gets the counts.
         """
         while True:
             try:
-                await self.parts.run(self.purge, patient=True)
+                counts = await self.parts.run(self.purge, patient=True)
+                if after is not None:
+                    await after(counts)
             except Exception:
                 log.exception("housekeeping failed")
             await anyio.sleep(every.total_seconds())

@@ -72,7 +72,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         tasks = [
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
-            asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),
+            asyncio.create_task(wiring.auth.housekeeping(after=wiring.tidy), name="housekeeping"),
         ]
         offered = _offered(wiring, endpoint.addresses)
         tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
@@ -129,7 +129,9 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     return [
         *wiring.auth.routes,
         *well_known(authorization(settings), settings.base_url),
-        *typed_routes(store_probe(wiring.engine), validators, settings.limits.body_bytes),
+        *typed_routes(
+            store_probe(wiring.engine), lambda: bool(wiring.lists.view()), validators, settings.limits.body_bytes
+        ),
         *docs.routes(settings.base_url, wiring.registry),
     ]
 

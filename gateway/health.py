@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Response
@@ -18,11 +19,19 @@ FRESH_SECONDS = 1.0
 class Health(BaseModel):
     """How the process is."""
 
-    status: Literal["live", "ready", "store unavailable"] = Field(description="in one word or two")
+    status: Literal["live", "ready", "store unavailable", "no lists"] = Field(description="in one word or two")
 
 
-def router(probe: Callable[[], None], prefix: str = "/health") -> APIRouter:
-    """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError when that fails."""
+class StoreGone(Exception):
+    """The file of the store was removed or replaced; what is open still answers, and keeps nothing."""
+
+
+def router(probe: Callable[[], None], prefix: str = "/health", listed: Callable[[], bool] = lambda: True) -> APIRouter:
+    """The two paths.
+
+    ``probe`` asks the store something small, and raises SQLAlchemyError or StoreGone when that fails; ``listed`` tells
+    whether there is any of the national lists: without one nobody is let in.
+    """
     paths = APIRouter(prefix=prefix, tags=["Health"])
 
     async def live(response: Response) -> Health:
@@ -31,17 +40,22 @@ def router(probe: Callable[[], None], prefix: str = "/health") -> APIRouter:
         return Health(status="live")
 
     async def ready(response: Response) -> Health:
-        """200 when the store answers and can be written, else 503."""
+        """200 when the store answers and can be written, and there are national lists; else 503."""
         response.headers["cache-control"] = "no-store"
         try:
             async with asyncio.timeout(SECONDS):
                 await asyncio.to_thread(probe)
-        except (SQLAlchemyError, TimeoutError):
+        except (SQLAlchemyError, TimeoutError, StoreGone):
             response.status_code = 503
             return Health(status="store unavailable")
+        if not listed():
+            response.status_code = 503
+            return Health(status="no lists")
         return Health(status="ready")
 
-    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "the store does not answer"}}
+    unready: dict[int | str, dict[str, Any]] = {
+        503: {"model": Health, "description": "the store does not answer, or there are no national lists"}
+    }
     paths.get("/live", operation_id="live", summary="Is the process alive", openapi_extra=OPEN)(live)
     paths.get("/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready)(ready)
     # Load balancers ask with HEAD.
@@ -65,11 +79,17 @@ def store_probe(engine: Engine) -> Callable[[], None]:
     """Asks the store for at most one row, and writes one as it is: every answer of ours needs a record to be written.
 
     Only a commit finds a lock that is held, a disk that is full or a server that only reads. What was found stands for
-    a second, so that asking often costs the store nothing.
+    a second, so that asking often costs the store nothing. Raises SQLAlchemyError or StoreGone.
     """
     answered = [float("-inf")]
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    seen: set[tuple[int, int]] = set()
 
     def probe() -> None:
+        if file and file != ":memory:":
+            seen.add(_identity(file))
+            if len(seen) > 1:
+                raise StoreGone
         if time.monotonic() - answered[0] < FRESH_SECONDS:
             return
         with engine.begin() as connection:
@@ -78,3 +98,12 @@ def store_probe(engine: Engine) -> Callable[[], None]:
         answered[0] = time.monotonic()
 
     return probe
+
+
+def _identity(file: str) -> tuple[int, int]:
+    """Which file it is. Raises StoreGone."""
+    try:
+        found = Path(file).stat()
+    except OSError:
+        raise StoreGone from None
+    return found.st_dev, found.st_ino

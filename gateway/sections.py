@@ -35,6 +35,18 @@ class RequestLimits(SettingsSection):
     audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
+class RetentionSettings(SettingsSection):
+    """How long is kept what no other section says it of (docs/operations.md has them all)."""
+
+    versions_days: int = Field(
+        1_827, ge=1, description="how long a version of a resource is kept after it came, once a later one replaced it"
+    )
+    quarantine_days: int = Field(
+        90, ge=1, description="how long an item of the quarantine is kept that was taken in or closed"
+    )
+    outbox_days: int = Field(90, ge=1, description="how long a change waits for somebody to follow it")
+
+
 class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 

@@ -3,8 +3,10 @@
 Every section is owned by the part that uses it; this module is their sum. ``refusals`` holds what production refuses.
 """
 
+import logging
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +21,20 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
+from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, RetentionSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
+
+
+FORMER: Mapping[str, str] = {
+    "GATEWAY_PACKAGES": "package_cache",
+    "GATEWAY_TERMINOLOGY": "validation.terminology_url",
+}
+"""Variables that had a name of their own, with the setting that they are. They still work, and say what to use."""
+
+log = logging.getLogger("gateway")
 
 
 class SettingsError(Exception):
@@ -48,6 +59,7 @@ class Settings(BaseSettings):
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     limits: RequestLimits = RequestLimits()
     resource_server: ResourceServer = ResourceServer()
+    retention: RetentionSettings = RetentionSettings()
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"
     )
@@ -111,6 +123,30 @@ def authorization(settings: Settings) -> AuthSettings:
     return settings.auth.model_copy(update=update)
 
 
+def variable(setting: str) -> str:
+    """The environment variable of a setting: ``listen.port`` is GATEWAY_LISTEN__PORT."""
+    return "GATEWAY_" + setting.upper().replace(".", "__")
+
+
+def _with_former(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of the file, with what variables of a former name say above it; each of those is told."""
+    for old, setting in FORMER.items():
+        value, new = os.environ.get(old), variable(setting)
+        if not value:
+            continue
+        used = new not in os.environ
+        log.warning("%s is now %s%s", old, new, "" if used else ", which is set too: the former is not used")
+        if used:
+            *sections, name = setting.split(".")
+            inner = content
+            for section in sections:
+                held = inner.get(section)
+                inner[section] = dict(held) if isinstance(held, dict) else {}
+                inner = inner[section]
+            inner[name] = value
+    return content
+
+
 def load(config: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings from ``config`` (else the file that GATEWAY_CONFIG names, else none) and the environment.
 
@@ -125,7 +161,7 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
             raise SettingsError(f"{named}: {fault}") from fault
     try:
-        settings = Settings(**content)
+        settings = Settings(**_with_former(content))
         return settings.model_copy(update=overrides) if overrides else settings
     except ValidationError as fault:
         lines = [

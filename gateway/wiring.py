@@ -6,7 +6,7 @@ own section or plain values. A contract of import-linter holds that.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +53,7 @@ from gateway.quality.serving import Serving
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
+from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.engine import open_engine
@@ -129,6 +130,15 @@ def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
 
 
+def kept(settings: Settings) -> Sequence[Keeping]:
+    """How long everything is kept that the gateway purges itself."""
+    return keepings(
+        settings.retention,
+        receipt_days=settings.intake.receipt_days,
+        count_days=settings.validation.retention_days,
+    )
+
+
 def registered(settings: Settings) -> Ourselves | None:
     """What the national lists should say of us; None while our address is not https (the demo, a test)."""
     if not settings.base_url.startswith("https://"):
@@ -159,6 +169,16 @@ class Wiring:
         known = trace if trace and UUID.fullmatch(trace.encode()) else None
         fields = {"error_code": "invalid_client", "error_description": reason}
         self.auth.parts.note(EventType.TLS_PEER_REFUSED, trace_id=known, session_id=None, **fields)
+
+    async def tidy(self, counts: Mapping[str, int]) -> None:
+        """Purge what the authorization server has not (``counts`` is what it has), and record it all.
+
+        Raises SQLAlchemyError or AuditUnavailable.
+        """
+        removed = await asyncio.to_thread(purge, self.engine, kept(self.settings), datetime.now(UTC))
+        record = recorded({**counts, **removed})
+        if record is not None:
+            await self.trail.write(record)
 
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""

@@ -16,7 +16,7 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 # No test sees the package cache of whoever runs it: only what the test itself puts into one.
-os.environ["GATEWAY_PACKAGES"] = tempfile.mkdtemp(prefix="gateway-no-packages-")
+os.environ["GATEWAY_PACKAGE_CACHE"] = tempfile.mkdtemp(prefix="gateway-no-packages-")
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
-    monkeypatch.setitem(os.environ, "GATEWAY_PACKAGES", str(package_cache))
+    monkeypatch.setitem(os.environ, "GATEWAY_PACKAGE_CACHE", str(package_cache))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

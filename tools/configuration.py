@@ -19,23 +19,59 @@ HEAD = """# Configuration
 
 One TOML file (`--config gateway.toml`, or `GATEWAY_CONFIG`), environment variables above it, defaults below it. Every
 setting below is also an environment variable: `listen.port` is `GATEWAY_LISTEN__PORT`. A name that does not exist is
-an error.
+an error. Commands and service read the same settings: `package_cache` is the folder of `gateway packages`, of
+`gateway validate` and of the service. A variable that is no setting is named by `gateway doctor`.
 
 The defaults run the demo. With `mode = "production"` the gateway refuses to start with anything that is for tests
 only: the test login, plain HTTP, a back channel without mutual TLS, static tokens, default keys; `gateway doctor` says
 what is missing. Secrets belong in environment variables or a file that only the service can read.
 
-    mode = "production"
-    database_url = "postgresql://gateway@db.internal/gateway"
-    audit_key = "..."
+This is a whole one; a test starts it as it stands here:
 
-    [listen]
-    base_url = "https://medmij-bc.example"
+```toml
+mode = "production"
+database_url = "postgresql://gateway@db.internal/gateway?sslmode=verify-full"
 
-    [providers.ziekenhuiszandoord]
-    display_name = "Ziekenhuis Zandoord"
-    services = ["48", "51"]
-    sources = [{ type = "fhir", name = "epd", base_url = "https://epd.internal/fhir" }]
+[listen]
+base_url = "https://medmij-bc.example"         # for servers of other parties: mutual TLS
+
+[auth]
+base_url = "https://medmij.example"            # for browsers
+dva_name = "Ziekenhuis Zandoord"
+dva_phone = "030 - 123 45 67"
+seal_with = "2026"
+
+[auth.login]
+issuer = "https://login.example"
+client_id = "medmij-gateway"
+private_key_file = "/etc/medmij-gateway/login.key"
+
+[lists]
+source = "node"
+copies = "/var/lib/medmij-gateway/lists"
+
+[tls]
+peer = "proxy"
+trust = "/etc/medmij-gateway/trust.pem"
+crls = "/var/lib/medmij-gateway/crls"
+crl_urls = ["http://crl.example/issuing.crl"]
+back_certificate = "/etc/medmij-gateway/back.pem"
+back_key = "/etc/medmij-gateway/back.key"
+
+[providers.ziekenhuiszandoord]
+display_name = "Ziekenhuis Zandoord"
+services = ["48", "51"]
+sources = [{ type = "fhir", name = "epd", version = "stu3", url = "https://epd.internal/fhir" }]
+```
+
+with its secrets as variables, of which only the database's has another owner (PostgreSQL's own `PGPASSWORD` or a
+password file):
+
+| variable | made by |
+|---|---|
+| `GATEWAY_AUDIT_KEY` | `openssl rand -base64 48` |
+| `GATEWAY_AUTH__PSEUDONYM_KEY` | `openssl rand -base64 32` |
+| `GATEWAY_AUTH__SEAL_KEYS` | `{"2026": "..."}`, with `openssl rand -base64 32` |
 
 This page is written by `tools/configuration.py`; a test compares it with the settings.
 """

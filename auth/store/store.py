@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Delete, Engine, Update, func, select, true
 from sqlalchemy.exc import IntegrityError
 
 from auth.store import statements as sql
@@ -242,6 +242,18 @@ class Store:
         moments = {"now": milliseconds(now), "old": milliseconds(now - retention)}
         with self.engine.begin() as connection:
             return {name: connection.execute(purge, moments).rowcount for name, purge in sql.PURGES.items()}
+
+    def due(self, now: datetime, retention: timedelta, idle: int) -> dict[str, int]:
+        """How many rows `purge` would delete by table, and how many idle consents would end; nothing is changed."""
+        moments = {"now": milliseconds(now), "old": milliseconds(now - retention)}
+        asked: dict[str, Update | Delete] = {"expired consents": sql.END_IDLE, **sql.PURGES}
+        counts = {
+            name: select(func.count()).select_from(one.table).where(true() if (c := one.whereclause) is None else c)
+            for name, one in asked.items()
+        }
+        with self._single.begin() as connection:
+            values = {**moments, "before": idle}
+            return {name: connection.execute(one, values).scalar_one() for name, one in counts.items()}
 
     def sealed_families(self) -> Sequence[Mapping[str, Any]]:
         """Id and sealed values of every living family, for re-sealing after a key rotation."""

@@ -1,12 +1,10 @@
 """gateway adapters: which sources there are, and what each can deliver."""
 
 import asyncio
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from adapters.mapping.compiled import load_mapping
 from adapters.mapping.coverage import measure
 from adapters.port import Adapter, AdapterError, AdapterMisconfigured, Closes, Coverage, CoverageLevel, Probes
 from adapters.registry import build, known, load
-from gateway.cli.context import FINDINGS, console, fail, listing, with_settings
+from gateway.cli.context import FINDINGS, as_json, console, emit, fail, listing, unknown_provider, with_settings
 from gateway.cli.mapping import draft_command, explain_command, names_command, packs_command, preview_command
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings
@@ -55,21 +53,28 @@ def adapters() -> None:
 
 
 @adapters.command("list")
-def list_command() -> None:
+@as_json
+def list_command(as_json: bool) -> None:
     """List the adapter types that are installed."""
-    table = listing("type", "summary")
+    found: dict[str, str] = {}
     for name in sorted(known()):
         try:
-            table.add_row(name, load(name).summary)
+            found[name] = load(name).summary
         except AdapterMisconfigured as fault:
-            table.add_row(name, f"cannot be used: {fault.text}")
+            found[name] = f"cannot be used: {fault.text}"
+    if as_json:
+        emit([{"type": name, "summary": summary} for name, summary in found.items()])
+        return
+    table = listing("type", "summary")
+    for row in found.items():
+        table.add_row(*row)
     console.print(table)
 
 
 @adapters.command("probe")
 @click.option("--provider", "only_provider", help="Only this provider.")
 @click.option("--standard", "only_standard", help="Only this standard.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 @with_settings
 def probe_command(settings: Settings, only_provider: str | None, only_standard: str | None, as_json: bool) -> None:
     """Ask each source what it can deliver: per standard and request row deliverable, partly or no.
@@ -80,13 +85,13 @@ def probe_command(settings: Settings, only_provider: str | None, only_standard: 
         fail(f"there is no standard {only_standard!r}; see gateway standards list")
     providers = {name: one for name, one in settings.providers.items() if only_provider in (None, name)}
     if only_provider is not None and not providers:
-        fail(f"there is no provider {only_provider!r} in the configuration")
+        unknown_provider(only_provider, settings.providers)
     try:
         lines, faults = asyncio.run(_probe(providers, only_standard))
     except AdapterMisconfigured as fault:
         fail(fault.text)
     if as_json:
-        sys.stdout.write(json.dumps({"rows": [asdict(x) for x in lines], "faults": [asdict(x) for x in faults]}) + "\n")
+        emit({"rows": lines, "faults": faults})
     else:
         _show(lines, faults, providers)
     if faults:
@@ -95,23 +100,27 @@ def probe_command(settings: Settings, only_provider: str | None, only_standard: 
 
 @adapters.command("coverage")
 @click.argument("mapping", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-def coverage_command(mapping: Path) -> None:
+@as_json
+def coverage_command(mapping: Path, as_json: bool) -> None:
     """Show per zib which elements a mapping file fills, and which are missing and why."""
     try:
         compiled = load_mapping(mapping)
     except AdapterMisconfigured as fault:
         fail(fault.text)
+    found = [
+        one
+        for section in compiled.sections
+        if (zib := section.zib) is not None
+        for one in measure(section.name, zib.name, zib.elements, zib.missing, profile=section.profile)
+    ]
+    if as_json:
+        emit([{name: getattr(one, name) for name in ("zib", "element", "mapped", "reason")} for one in found])
+        return
     table = listing("zib", "element", "mapped", "why not")
-    mapped = total = 0
-    for section in compiled.sections:
-        if section.zib is None:
-            continue
-        zib = section.zib
-        for one in measure(section.name, zib.name, zib.elements, zib.missing, profile=section.profile):
-            table.add_row(one.zib, one.element, "yes" if one.mapped else "no", one.reason)
-            mapped, total = mapped + one.mapped, total + 1
+    for one in found:
+        table.add_row(one.zib, one.element, "yes" if one.mapped else "no", one.reason)
     console.print(table)
-    console.print(f"{mapped} of {total} zib elements are mapped", highlight=False)
+    console.print(f"{sum(one.mapped for one in found)} of {len(found)} zib elements are mapped", highlight=False)
 
 
 for one_command in (names_command, explain_command, draft_command, packs_command, preview_command):

@@ -1,12 +1,13 @@
 """What every command shares: the settings, opened resources, and how a fault ends the process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, select
@@ -42,6 +43,18 @@ def fail(text: str, code: int = USAGE) -> NoReturn:
     raise SystemExit(code)
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+"""The option of every command whose answer a machine may read; `emit` writes it."""
+
+
+def emit(document: object) -> None:
+    """Write the answer of a command as one JSON document on standard output, and nothing else beside it.
+
+    Dataclasses, moments, sets and enumerations are written as JSON has them.
+    """
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1))
+
+
 def with_settings(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command ``settings`` as its first argument, read from --config and the environment."""
 
@@ -75,13 +88,18 @@ class UnknownSchema(Exception):
 
 
 def needs_store(settings: Settings) -> None:
-    """End the command when the file of the store is not there: an empty one would pass for one without records.
-
-    Raises ValueError for a setting that is no database.
-    """
-    file = store_file(settings.database_url)
+    """End the command when the file of the store is not there: an empty one would pass for one without records."""
+    try:
+        file = store_file(settings.database_url)
+    except ValueError as fault:
+        fail(str(fault))
     if file is not None and not file.is_file():
         fail(f"database: there is no store at {file}; 'gateway db upgrade' makes one")
+
+
+def unknown_provider(name: str, known: Iterable[str]) -> NoReturn:
+    """End the command over a provider that is none of the known ones."""
+    fail(f"unknown provider {name}; known are {', '.join(sorted(known)) or 'none'}")
 
 
 def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
@@ -94,7 +112,7 @@ def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
         return
     tables = (audit_record, resource)
     if not any(stored.execute(select(one.c.provider).where(one.c.provider == name).limit(1)).first() for one in tables):
-        fail(f"unknown provider {name}; known are {', '.join(sorted(known)) or 'none'}")
+        unknown_provider(name, known)
 
 
 @contextmanager

@@ -22,25 +22,34 @@ def upgrade(engine: Engine) -> None:
 
     The files of an SQLite store are then for their owner only. Raises UnknownSchema for a later release's schema.
     """
-    known(engine)
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    config.attributes["engine"] = engine
-    command.upgrade(config, "head")
+    upgrade_to(engine, "head")
     if engine.dialect.name == "sqlite" and engine.url.database:
         for end in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 Path(engine.url.database + end).chmod(0o600)
 
 
+def upgrade_to(engine: Engine, revision: str) -> None:
+    """Bring the schema to a revision, with nothing else. Raises UnknownSchema as `upgrade`, also for the revision."""
+    known(engine)
+    if revision != "head" and revision not in _ours():
+        raise UnknownSchema(f"this release does not know schema {revision}: use the release it is of")
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["engine"] = engine
+    command.upgrade(config, revision)
+
+
+def _ours() -> set[str]:
+    return {one.revision for one in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+
+
 def known(engine: Engine) -> None:
     """Raise UnknownSchema when the revision of the database is none of ours."""
     with reading(engine).connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory(str(SCRIPTS))
-    ours = {one.revision for one in scripts.walk_revisions()}
-    if current is not None and current not in ours:
-        newest = scripts.get_current_head()
+    if current is not None and current not in _ours():
+        newest = ScriptDirectory(str(SCRIPTS)).get_current_head()
         raise UnknownSchema(
             f"its schema is {current}, this release knows none after {newest}: use the release it is of"
         )

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import click
+from sqlalchemy import Engine
 
 from auth.grants import Grant
 from gateway.app import collector_of, endpoint_of
 from gateway.calendar import today_here
 from gateway.cli.access import opened
-from gateway.cli.context import as_served, console, database, fail, with_settings
+from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
 from gateway.collect.explain import Explanation, explained
 from gateway.http.admission import Admission
 from gateway.http.dispatch import FHIR
@@ -28,8 +29,9 @@ from profiles.standards.model import Standard
 @click.command()
 @click.argument("address")
 @click.option("--patient", help="Id of the Patient in the store; without it the BSN is asked, or read from a pipe.")
+@as_json
 @with_settings
-def explain(settings: Settings, address: str, patient: str | None) -> None:
+def explain(settings: Settings, address: str, patient: str | None, as_json: bool) -> None:
     """Explain the answer to a search, by source, mapping, filter and rule.
 
     ADDRESS is what a PGO asks: /provider/service/fhir/Type?parameters, or the whole URL. Sources are really asked, and
@@ -40,10 +42,13 @@ def explain(settings: Settings, address: str, patient: str | None) -> None:
     if not patient and not valid_bsn(bsn):
         fail("this is not a BSN")
     try:
-        why = asyncio.run(_why(settings, address, bsn, patient))
+        with database(settings) as engine:
+            why = asyncio.run(_why(settings, engine, address, bsn, patient))
     except Problem as problem:
         fail(problem.text)
-    for line in why.lines():
+    if as_json:
+        emit({"matches": why.matches, "included": why.included, "lines": list(why.lines())})
+    for line in why.lines() if not as_json else ():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not why.matches:
         raise SystemExit(1)
@@ -55,7 +60,7 @@ def _bsn() -> str:
     return str(asked).strip()
 
 
-async def _why(settings: Settings, address: str, bsn: str, patient: str | None) -> Explanation:
+async def _why(settings: Settings, engine: Engine, address: str, bsn: str, patient: str | None) -> Explanation:
     wiring = wire(settings)
     try:
         endpoint = endpoint_of(wiring, collector_of(wiring))
@@ -65,8 +70,7 @@ async def _why(settings: Settings, address: str, bsn: str, patient: str | None) 
         if standard is None or not progress.address.listed or guide:
             raise Problem(404, "not-found", f"There is no such data service here. {guide}".strip())
         grant = _grant(settings, progress, bsn, patient)
-        with database(settings) as engine:
-            opened(engine, settings, "explain", provider=grant.provider, service=progress.service, person=grant.subject)
+        opened(engine, settings, "explain", provider=grant.provider, service=progress.service, person=grant.subject)
         return await _explained(endpoint, progress, standard, grant)
     finally:
         await wiring.close()

@@ -11,7 +11,18 @@ from sqlalchemy import Engine
 
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import operator
-from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
+from gateway.cli.context import (
+    FINDINGS,
+    as_json,
+    as_served,
+    console,
+    database,
+    emit,
+    errors,
+    fail,
+    unknown_provider,
+    with_settings,
+)
 from gateway.intake.bulk import Bulk
 from gateway.intake.bulk import Progress as Told
 from gateway.intake.outcome import ImportOutcome, numbers
@@ -22,14 +33,20 @@ from gateway.wiring import open_gate, open_intake, open_releases, recording, sav
 from profiles.fhir.version import FhirVersion
 from profiles.validation.run.findings import VERDICTS, Finding
 
+COUNTS = ("stored", "unchanged", "again", "refused", "blocked", "held", "repairs", "documents", "verdicts", "untold")
+"""What an outcome counts, for machines."""
+
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
 @click.option("--source", default="import", show_default=True, help="Name of the source the data come from.")
 @click.option("--fhir", type=click.Choice(["stu3", "r4"]), help="FHIR release; left out: told from the content.")
+@as_json
 @with_settings
-def import_command(settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None) -> None:
+def import_command(
+    settings: Settings, paths: Sequence[Path], provider: str, source: str, fhir: str | None, as_json: bool
+) -> None:
     """Load resources, Bundles and NDJSON from files and folders of any size; ids are kept.
 
     What comes in takes the same walk as what a system pushes: it is placed with a patient, checked, stored with its
@@ -39,7 +56,7 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
     """
     known = as_served(settings).providers
     if provider not in known:
-        fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
+        unknown_provider(provider, known)
     for path in paths:
         if not path.exists():
             fail(f"{path}: no such file or folder")
@@ -52,7 +69,10 @@ def import_command(settings: Settings, paths: Sequence[Path], provider: str, sou
             bulk.read(paths, FhirVersion.of(fhir) if fhir else None)
             bulk.settle(tuple(served(known[provider])))
             _store(bulk, engine, settings, gate)
-    _summary(outcome)
+    if as_json:
+        emit({name: getattr(outcome, name) for name in COUNTS})
+    else:
+        _summary(outcome)
     if not outcome.whole:
         raise SystemExit(FINDINGS)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from auth.crypto import SealError
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import audited, deliver, opened, operator
-from gateway.cli.context import FINDINGS, console, database, fail, with_settings
+from gateway.cli.context import DONE, FINDINGS, as_json, console, database, emit, fail, with_settings
 from gateway.intake import quarantine
 from gateway.intake.quarantine import Kept
 from gateway.intake.receipts import Taken
@@ -25,11 +25,15 @@ def intake() -> None:
 
 @intake.command("list")
 @click.option("--all", "every", is_flag=True, help="Also what was taken in since.")
+@as_json
 @with_settings
-def list_command(settings: Settings, every: bool) -> None:
+def list_command(settings: Settings, every: bool, as_json: bool) -> None:
     """List the quarantine. Exit code 1 when something is held."""
     with database(settings) as engine:
         held = quarantine.items(engine, state=None if every else "held")
+    if as_json:
+        emit([_plain(item) for item in held])
+        raise SystemExit(FINDINGS if any(item.state == "held" for item in held) else DONE)
     for item in held:
         rules = Counter(row["rule"] for row in item.findings if row["severity"] == "error")
         told = ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3))
@@ -42,11 +46,15 @@ def list_command(settings: Settings, every: bool) -> None:
 
 @intake.command("show")
 @click.argument("number", type=int)
+@as_json
 @with_settings
-def show_command(settings: Settings, number: int) -> None:
+def show_command(settings: Settings, number: int, as_json: bool) -> None:
     """Show why an item is held: the findings, by place and rule. The content stays sealed."""
     with database(settings) as engine:
         item = _item(engine, number)
+    if as_json:
+        emit(_plain(item))
+        return
     console.print(
         f"{item.number}: {item.what}; {item.provider}, source {item.source}, {item.state}",
         highlight=False,
@@ -91,8 +99,9 @@ def dismiss_command(settings: Settings, number: int) -> None:
 @intake.command("retry")
 @click.argument("numbers", type=int, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Everything that is held, oldest first.")
+@as_json
 @with_settings
-def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> None:
+def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool, as_json: bool) -> None:
     """Try items again. Exit code 1 when one of them is still refused."""
     if not numbers and not every:
         fail("name the items, or use --all")
@@ -100,6 +109,7 @@ def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> 
         gate = open_gate(settings)
         work = open_intake(engine, settings, gate)
         chosen = quarantine.items(engine) if every else [_item(engine, number) for number in numbers]
+        told: dict[int, str] = {}
         still = 0
         for item in chosen:
             try:
@@ -107,14 +117,23 @@ def retry_command(settings: Settings, numbers: tuple[int, ...], every: bool) -> 
                 audited(engine, settings, taken.records)
             except (CannotRetry, SealError, AuditUnavailable) as fault:
                 still += 1
-                console.print(f"{item.number}: {fault or type(fault).__name__}", highlight=False, markup=False)
+                told[item.number] = str(fault) or type(fault).__name__
                 continue
             still += taken.answer.status >= 400
-            console.print(f"{item.number}: {_said(taken)}", highlight=False, markup=False, soft_wrap=True)
+            told[item.number] = _said(taken)
         with engine.begin() as connection:
             save_counts(connection, settings, gate)
+    if as_json:
+        emit([{"number": number, "text": text} for number, text in told.items()])
+    for number, text in told.items() if not as_json else ():
+        console.print(f"{number}: {text}", highlight=False, markup=False, soft_wrap=True)
     if still:
         raise SystemExit(FINDINGS)
+
+
+def _plain(item: Kept) -> dict[str, object]:
+    """An item without its content, which stays sealed."""
+    return {name: getattr(item, name) for name in Kept.__dataclass_fields__ if name != "sealed"}
 
 
 def _said(taken: Taken) -> str:

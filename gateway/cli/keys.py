@@ -5,7 +5,7 @@ from sqlalchemy import Column, Connection, select, update
 
 from auth.clients.open import NoSource
 from auth.crypto import KeyRing
-from gateway.cli.context import as_served, console, database, fail, with_settings
+from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
 from gateway.settings import Settings
 from gateway.store.schema import original, patient, quarantine, receipt
 from gateway.wiring import keys_of, wire
@@ -25,8 +25,9 @@ def keys() -> None:
 
 
 @keys.command("reseal")
+@as_json
 @with_settings
-def reseal_command(settings: Settings) -> None:
+def reseal_command(settings: Settings, as_json: bool) -> None:
     """Seal everything again under the key that seal_with names. Run it after adding a key, before taking one away."""
     _, ring = keys_of(settings)
     with database(settings) as engine:
@@ -37,6 +38,9 @@ def reseal_command(settings: Settings) -> None:
         with engine.begin() as connection:
             for column, purpose in SEALED:
                 counts[str(column)] = reseal(connection, ring, column, purpose)
+    if as_json:
+        emit({"key": ring.current, "sealed_again": counts})
+        return
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     console.print(f"sealed again under {ring.current}: {shown}", highlight=False)
 

@@ -1,7 +1,6 @@
 """gateway lists: the national lists, as they are in use and as their source has them now."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,7 @@ from auth.clients.notices import Notice, Notify
 from auth.clients.open import NoSource, open_source
 from auth.clients.pull import Puller
 from auth.clients.sources import FilesSource, ListSource
-from gateway.cli.context import FINDINGS, as_served, console, fail, with_settings
+from gateway.cli.context import FINDINGS, as_json, as_served, console, emit, fail, with_settings
 from gateway.registration import registration_alarms
 from gateway.settings import Settings
 from gateway.wiring import registered
@@ -26,7 +25,6 @@ _NAMES = {
     "providers": ListKind.PROVIDERS,
     "names": ListKind.NAMES,
 }
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 @click.group()
@@ -36,7 +34,7 @@ def lists() -> None:
 
 @lists.command()
 @click.argument("name", type=click.Choice(sorted(_NAMES)), required=False)
-@_as_json
+@as_json
 @with_settings
 def show(settings: Settings, name: str | None, as_json: bool) -> None:
     """Show the lists that a start would use now, or the entries of one of them.
@@ -49,7 +47,7 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
     if name is not None:
         _show_one(view.get(_NAMES[name]), as_json)
     elif as_json:
-        click.echo(json.dumps({"source": desk.source.name, "lists": _rows(view), "notices": desk.facts()}, indent=1))
+        emit({"source": desk.source.name, "lists": _rows(view), "notices": desk.facts()})
     else:
         console.print(f"source: {desk.source.name}", highlight=False, markup=False, soft_wrap=True)
         for row in _rows(view):
@@ -59,7 +57,7 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
 
 
 @lists.command()
-@_as_json
+@as_json
 @with_settings
 def check(settings: Settings, as_json: bool) -> None:
     """Fetch every list, judge it against the copy in use, and compare our registration with our configuration.
@@ -74,7 +72,7 @@ def check(settings: Settings, as_json: bool) -> None:
 
 
 @lists.command()
-@_as_json
+@as_json
 @with_settings
 def refresh(settings: Settings, as_json: bool) -> None:
     """Fetch every list, keep what is valid and in sequence, and say what changed.
@@ -168,7 +166,7 @@ def _show_one(copy: Copy | None, as_json: bool) -> None:
     if copy is None:
         fail("there is no copy of this list", FINDINGS)
     if as_json:
-        click.echo(json.dumps({key: _plain(entry) for key, entry in copy.content.items()}, indent=1))
+        emit({key: _plain(entry) for key, entry in copy.content.items()})
         return
     for key in copy.content:
         console.print(_sentence(copy.content, key), highlight=False, markup=False, soft_wrap=True)
@@ -198,7 +196,7 @@ def _sentence(content: AnyList, key: str) -> str:
 def _report(desk: _Desk, as_json: bool) -> None:
     view = desk.lists.view()
     if as_json:
-        click.echo(json.dumps({"source": desk.source.name, "lists": _rows(view), "notices": desk.facts()}, indent=1))
+        emit({"source": desk.source.name, "lists": _rows(view), "notices": desk.facts()})
     else:
         desk.print_notices()
         for row in _rows(view):

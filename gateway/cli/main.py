@@ -11,6 +11,7 @@ from gateway.cli.context import USAGE, errors
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "adapters": ("gateway.cli.adapters:adapters", "Sources: what they can deliver."),
     "audit": ("gateway.cli.audit:audit", "The access trail (NEN 7513)."),
+    "backup": ("gateway.cli.backup:backup_command", "Copy consents, the access trail and keys, sealed."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
     "explain": ("gateway.cli.explain:explain", "Why a search finds what it finds, or nothing."),
@@ -23,6 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "openapi": ("gateway.cli.openapi:openapi", "Write the OpenAPI documents."),
     "packages": ("gateway.cli.packages:packages", "FHIR definition packages: add, list."),
     "report": ("gateway.cli.report:report", "Reports: quality, usage, evidence."),
+    "restore": ("gateway.cli.backup:restore_command", "Put a backup into an empty store."),
+    "retention": ("gateway.cli.retention:retention", "Remove what is past its time."),
     "serve": ("gateway.cli.serve:serve", "Run the service."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),

@@ -1,7 +1,6 @@
 """gateway adapters names, explain, draft, preview: for who writes the mapping of an SQL source."""
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from adapters.sql.packs import mapping_file, packs, tried
 from adapters.sql.preview import PreviewedRecord, preview, rows_of
 from adapters.sql.settings import SqlSettings
 from gateway.cli.access import opened
-from gateway.cli.context import FINDINGS, USAGE, console, database, fail, with_settings
+from gateway.cli.context import FINDINGS, USAGE, as_json, console, database, emit, fail, unknown_provider, with_settings
 from gateway.settings import Settings
 from gateway.wiring import keys_of
 from profiles.fhir.codec import jsonio
@@ -37,14 +36,14 @@ PATIENCE = 30.0
 @click.command("names")
 @click.option("--standard", "only", help="Only the rows of this standard.")
 @click.option("--functions", "of_functions", is_flag=True, help="The functions of formulas instead.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 def names_command(only: str | None, of_functions: bool, as_json: bool) -> None:
     """List the names that a mapping may use: the request rows for `rows`, or the functions for formulas."""
     if only is not None and only not in catalogue().standards:
         fail(f"there is no standard {only!r}{nearest(only, catalogue().standards)}")
     found = list(_functions() if of_functions else _rows(only))
     if as_json:
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+        emit(found)
         return
     _columns([tuple(one.values()) for one in found])
 
@@ -52,7 +51,8 @@ def names_command(only: str | None, of_functions: bool, as_json: bool) -> None:
 @click.command("explain")
 @click.argument("mapping", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.argument("row")
-def explain_command(mapping: Path, row: str) -> None:
+@as_json
+def explain_command(mapping: Path, row: str, as_json: bool) -> None:
     """Show how a mapping file answers a request row (bgz-3/problem): the formula, columns and zib of each element."""
     try:
         compiled = load_mapping(mapping)
@@ -66,6 +66,20 @@ def explain_command(mapping: Path, row: str) -> None:
     sections = compiled.answering(standard, rule, rules[rule].type or "")
     if not sections:
         fail(f"no section of {mapping.name} answers {row}", FINDINGS)
+    if as_json:
+        elements = ("path", "written", "columns", "zib")
+        emit(
+            [
+                {
+                    "section": section.name,
+                    "type": section.type,
+                    "query": section.query,
+                    "elements": [{name: getattr(one, name) for name in elements} for one in explained(section)],
+                }
+                for section in sections
+            ]
+        )
+        return
     for section in sections:
         console.print(f"{section.name}: {section.type}", highlight=False, markup=False)
         console.print(section.query, highlight=False, markup=False, soft_wrap=True)
@@ -99,9 +113,13 @@ def draft_command(url: str, schema: str | None, output: Path | None) -> None:
 
 @click.command("packs")
 @click.option("--try", "name", help="Map the sample rows of this pack, and compare with what is expected of them.")
-def packs_command(name: str | None) -> None:
+@as_json
+def packs_command(name: str | None, as_json: bool) -> None:
     """List the mapping packs that are installed, or try one. Exit code 1 when its sample is not mapped as expected."""
     folders = packs()
+    if name is None and as_json:
+        emit([{"pack": one, "folder": str(folder)} for one, folder in sorted(folders.items())])
+        return
     if name is None:
         _columns([(f"pack:{one}", str(folder)) for one, folder in sorted(folders.items())])
         return
@@ -111,9 +129,12 @@ def packs_command(name: str | None) -> None:
         trial = asyncio.run(tried(folders[name]))
     except AdapterError as fault:
         fail(fault.text)
-    for one in trial.faults:
+    if as_json:
+        emit({"resources": trial.resources, "faults": list(trial.faults)})
+    for one in trial.faults if not as_json else ():
         console.print(one, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{trial.resources} resources, {len(trial.faults)} faults", highlight=False)
+    if not as_json:
+        console.print(f"{trial.resources} resources, {len(trial.faults)} faults", highlight=False)
     if trial.faults:
         raise SystemExit(FINDINGS)
 
@@ -125,7 +146,7 @@ def packs_command(name: str | None) -> None:
 @click.option(
     "--row", "rows", multiple=True, help="Only the sections that answer this row (bgz-3/problem); repeatable."
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable: one line per row.")
+@as_json
 @with_settings
 def preview_command(
     settings: Settings, person: str, provider: str | None, source: str | None, rows: tuple[str, ...], as_json: bool
@@ -150,9 +171,9 @@ def preview_command(
         fail(f"source {chosen.name} does not know this person", FINDINGS)
     _record(settings, name, chosen.name, patient, previews)
     numbers = pattern_of(_numbers(patient, previews))
-    for one in previews:
-        text = _line(one) if as_json else _text(one)
-        sys.stdout.write(numbers.sub("*********", text) if numbers else text)
+    # By the codec, in which decimals keep their digits.
+    text = f"[{','.join(map(_line, previews))}]\n" if as_json else "".join(map(_text, previews))
+    sys.stdout.write(numbers.sub("*********", text) if numbers else text)
     if any(one.fault for one in previews):
         raise SystemExit(FINDINGS)
 
@@ -173,7 +194,7 @@ def _functions() -> Iterator[dict[str, str]]:
 def _source(settings: Settings, provider: str | None, source: str | None) -> tuple[str, SqlSettings]:
     """The one SQL source that is meant; ends the command when there is none or more than one."""
     if provider and provider not in settings.providers:
-        fail(f"unknown provider {provider}; known are {', '.join(sorted(settings.providers)) or 'none'}")
+        unknown_provider(provider, settings.providers)
     sources = [
         (name, raw)
         for name, one in settings.providers.items()
@@ -236,7 +257,7 @@ def _line(one: PreviewedRecord) -> str:
         read = {name: None if held is None else str(held) for name, held in origin.columns.items()}
         origins.append({"element": origin.place, "formula": origin.formula, "columns": read, "value": origin.value})
     made = {"section": one.section, "row": one.row, "fault": one.fault, "resource": one.resource, "origins": origins}
-    return jsonio.dump(made).decode() + "\n"
+    return jsonio.dump(made).decode()
 
 
 def _text(one: PreviewedRecord) -> str:

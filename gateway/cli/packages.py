@@ -9,6 +9,8 @@ import click
 import httpx
 import msgspec
 
+from gateway.cli.context import as_json, emit, with_settings
+from gateway.settings import Settings
 from profiles.validation.schema.packages import (
     MAX_ARCHIVE,
     Package,
@@ -85,9 +87,16 @@ _CACHE = click.option(
 @click.option("--registry", envvar="GATEWAY_PACKAGE_REGISTRY", help="URL of an npm registry of FHIR packages.")
 @click.option("--with-dependencies", is_flag=True, help="Fetch what the packages need from the registry too.")
 @_CACHE
-def add(names: tuple[str, ...], registry: str | None, with_dependencies: bool, package_cache: Path | None) -> None:
+@with_settings
+def add(
+    settings: Settings,
+    names: tuple[str, ...],
+    registry: str | None,
+    with_dependencies: bool,
+    package_cache: Path | None,
+) -> None:
     """Put packages into the cache, from files or from a registry, and say what they still need."""
-    cache = package_cache or default_cache()
+    cache = package_cache or default_cache(settings.package_cache)
     added: list[Package] = []
     try:
         with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
@@ -132,11 +141,12 @@ def _dependencies(client: httpx.Client, added: Iterable[Package], registry: str 
 
 
 @packages.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 @_CACHE
-def list_command(as_json: bool, package_cache: Path | None) -> None:
+@with_settings
+def list_command(settings: Settings, as_json: bool, package_cache: Path | None) -> None:
     """List the packages in the cache, what they need, and which standards use them."""
-    cache = package_cache or default_cache()
+    cache = package_cache or default_cache(settings.package_cache)
     present = installed(cache)
     uses = _uses()
     rows = [_line(package, present, uses) for package in present]
@@ -147,7 +157,7 @@ def list_command(as_json: bool, package_cache: Path | None) -> None:
         if (name, version) not in named
     ]
     if as_json:
-        click.echo(msgspec.json.encode([*rows, *absent]).decode())
+        emit([*rows, *absent])
         return
     for row in [*rows, *absent]:
         click.echo(f"{row['name']}@{row['version']}  {row['fhir']}  {row['status']}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, inspect
 
 from gateway.cli.context import (
     FINDINGS,
+    as_json,
     as_served,
     bench,
     console,
@@ -24,7 +26,8 @@ from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
 from gateway.report.quality import QualityReport, Request
-from gateway.report.render import as_html, as_json, to_console
+from gateway.report.render import as_html, to_console
+from gateway.report.render import as_json as in_json
 from gateway.report.trail import Period
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
@@ -40,7 +43,7 @@ def report() -> None:
 
 
 def output(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every report has: period, language, form and file."""
+    """The options that every report has: period, language, form (``--json`` is one of them) and file."""
     for option in (
         click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", show_default=True, help="Language."),
         click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."),
@@ -52,7 +55,13 @@ def output(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--provider", default="", help="MedMij name of one care provider."),
     ):
         command = option(command)
-    return command
+
+    @as_json
+    @wraps(command)
+    def wrapper(*args: Any, as_json: bool, form: str, **kwargs: Any) -> Any:
+        return command(*args, form="json" if as_json else form, **kwargs)
+
+    return wrapper
 
 
 @report.command()
@@ -142,7 +151,7 @@ def show(document: ReportDocument, form: str, output: Path | None) -> None:
         with output.open("w", encoding="utf-8") as out:  # type: ignore[union-attr]
             to_console(document, Console(file=out, width=160))
     else:
-        text = as_html(document) if form == "html" else as_json(document)
+        text = as_html(document) if form == "html" else in_json(document)
         if output is None:
             click.echo(text, nl=False)
             return

@@ -1,11 +1,8 @@
 """gateway standards: which information standards the gateway knows."""
 
-import json
-import sys
-
 import click
 
-from gateway.cli.context import FINDINGS, console, listing
+from gateway.cli.context import DONE, FINDINGS, as_json, console, emit, listing
 from profiles.standards.checks import check
 from profiles.standards.load import catalogue
 from profiles.standards.model import Standard
@@ -17,7 +14,7 @@ def standards() -> None:
 
 
 @standards.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@as_json
 def list_command(as_json: bool) -> None:
     """List the standards with their data services and FHIR release."""
     rows = sorted(catalogue().standards.values(), key=lambda standard: (standard.ring, standard.id))
@@ -32,7 +29,7 @@ def list_command(as_json: bool) -> None:
             }
             for row in rows
         ]
-        sys.stdout.write(json.dumps(listed, indent=2) + "\n")
+        emit(listed)
         return
     table = listing("standard", "FHIR", "rows", "services", "title")
     for row in rows:
@@ -46,9 +43,13 @@ def _title(row: Standard) -> str:
 
 
 @standards.command("check")
-def check_command() -> None:
+@as_json
+def check_command(as_json: bool) -> None:
     """Check the rows of all standards. Exit code 1 when something does not fit."""
     found = check(catalogue())
+    if as_json:
+        emit({"standards": len(catalogue().standards), "faults": found})
+        raise SystemExit(FINDINGS if found else DONE)
     for line in found:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"{len(catalogue().standards)} standards, {len(found)} faults", highlight=False)

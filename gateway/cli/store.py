@@ -1,6 +1,7 @@
 """gateway store: the versions of what is stored, and what changed."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ from sqlalchemy import Engine
 
 from auth.crypto import SealError
 from gateway.cli.access import deliver, opened
-from gateway.cli.context import FINDINGS, console, database, fail, needs_provider, with_settings
+from gateway.cli.context import FINDINGS, as_json, console, database, emit, fail, needs_provider, with_settings
 from gateway.settings import Settings
 from gateway.store import history, outbox
 from gateway.store.engine import reading
@@ -29,9 +30,17 @@ def store() -> None:
 @click.option("--version", "number", type=int, help="Write what was received as this version, in plain.")
 @click.option("--content", is_flag=True, help="With --version: the document that a Binary held, in place of its JSON.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File; left out: standard output.")
+@as_json
 @with_settings
 def history_command(
-    settings: Settings, reference: str, provider: str, fhir: str, number: int | None, content: bool, output: Path | None
+    settings: Settings,
+    reference: str,
+    provider: str,
+    fhir: str,
+    number: int | None,
+    content: bool,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """List the versions of a resource (Observation/7), or open one of them.
 
@@ -49,7 +58,9 @@ def history_command(
             return
         with reading(engine).connect() as connection:
             versions = history.versions(connection, *whose)
-    for one in versions:
+    if as_json:
+        emit([{**asdict(one), "deleted": one.deleted} for one in versions])
+    for one in versions if not as_json else ():
         size = f", document of {one.size} bytes" if one.size is not None else ""
         what = "deleted" if one.deleted else f"received as {one.format}{size}"
         line = f"{one.number}  {one.received:%Y-%m-%d %H:%M:%S}  source {one.source}  {what}"

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.cli.context import as_json, emit, with_settings
 from gateway.cli.receivers import ParserError, told
+from gateway.settings import Settings
 from gateway.terminology import TerminologyService
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
@@ -35,11 +37,11 @@ Named = tuple[str, Report]
 class Validators:
     """The validators of a run, one per release, made when first needed: official packages, below them our tables."""
 
-    def __init__(self, cache_dir: Path | None, packages: tuple[str, ...], terminology: str | None = None) -> None:
+    def __init__(self, cache: Path, packages: tuple[str, ...], terminology: str | None = None) -> None:
         self._server = TerminologyService.at(terminology) if terminology else None
-        self._cache = cache_dir or default_cache()
+        self._cache = cache
         self._packages = packages
-        self.get = cache(self._make)
+        self.get = lru_cache(self._make)
 
     def _make(self, version: FhirVersion) -> Validator:
         official = choose(installed(self._cache), version, self._packages)
@@ -65,20 +67,24 @@ def _fail(text: str) -> None:
     "--package", "packages", multiple=True, help="Use this package (name[@version]) and what it needs; repeatable."
 )
 @click.option("--format", "form", type=click.Choice(["text", "ndjson", "outcome", "html"]), default="text")
+@as_json
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the messages.")
 @click.option(
     "--ndjson", is_flag=True, help='Read lines {"id","fhir","profile","resource"} and answer each with a line.'
 )
 @click.option("--receiver", help="Tell what becomes of each resource at this app in place of validating: mgo.")
 @click.option("--parser", help="With --receiver: command that reads resources as NDJSON and answers a line for each.")
-@click.option("--terminology", envvar="GATEWAY_TERMINOLOGY", help="URL of a FHIR terminology service, asked last.")
+@click.option("--terminology", help="URL of a FHIR terminology service, asked last.")
+@with_settings
 def validate(
+    settings: Settings,
     paths: tuple[str, ...],
     release: str | None,
     profiles: tuple[str, ...],
     package_cache: Path | None,
     packages: tuple[str, ...],
     form: str,
+    as_json: bool,
     lang: str,
     ndjson: bool,
     receiver: str | None,
@@ -90,18 +96,21 @@ def validate(
     Exit code 0: nothing wrong; 1: something is wrong; 2: a path or option is.
     """
     version = FhirVersion.of(release) if release else None
+    if as_json and (ndjson or receiver):
+        raise click.UsageError("--json goes with neither --ndjson nor --receiver")
     if parser and not receiver:
         raise click.UsageError("--parser goes with --receiver")
     if receiver:
         raise SystemExit(FINDINGS if _received(receiver, paths, version, parser) else DONE)
-    validators = Validators(package_cache, packages, terminology)
+    folder = package_cache or default_cache(settings.package_cache)
+    validators = Validators(folder, packages, terminology or settings.validation.terminology_url)
     try:
         if ndjson:
             worst = _ndjson(_streams(paths), validators, version, profiles, lang)
         elif not paths:
             raise click.UsageError("give files, folders or - to validate")
         else:
-            worst = _documents(paths, validators, version, profiles, form, lang)
+            worst = _documents(paths, validators, version, profiles, "json" if as_json else form, lang)
     except PackageError as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)
@@ -184,12 +193,14 @@ def _documents(
         for name, data in progress.track(_read(files), total=len(files), description=""):
             report = validate_text(data, validators.get, version, profiles)
             counts[report.verdict] += 1
-            if form == "html":
+            if form in ("html", "json"):
                 kept.append((name, report))
             else:
                 click.echo(_shown(name, report, form, lang))
     if form == "html":
         click.echo(as_html(kept, lang), nl=False)
+    if form == "json":
+        emit([report.as_ndjson(name, lang) for name, report in kept])
     if form == "text" and len(files) > 1:
         words = "{ok} goed, {wrong} fout, {unchecked} niet volledig te controleren"
         click.echo(

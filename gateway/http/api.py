@@ -11,9 +11,11 @@ from gateway.version import SOFTWARE
 from profiles.standards.load import Catalogue
 
 
-def typed_routes(probe: Callable[[], None], validators: Validators, body_bytes: int) -> list[BaseRoute]:
-    """The routes with models: health and $validate."""
-    return [*health.router(probe).routes, *validate.router(validators, body_bytes).routes]
+def typed_routes(
+    probe: Callable[[], None], listed: Callable[[], bool], validators: Validators, body_bytes: int
+) -> list[BaseRoute]:
+    """The routes with models: health (see `health.router`) and $validate."""
+    return [*health.router(probe, listed=listed).routes, *validate.router(validators, body_bytes).routes]
 
 
 def described(
@@ -24,5 +26,5 @@ def described(
     def nothing(*_: object) -> None:
         raise RuntimeError("these routes are for their description only")
 
-    typed = typed_routes(nothing, nothing, 0)  # type: ignore[arg-type]
+    typed = typed_routes(nothing, nothing, nothing, 0)  # type: ignore[arg-type]
     return openapi.document(catalogue, provider, base_url, SOFTWARE, typed, services)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Delete, Engine, delete, insert, select
 
 from auth.crypto import KeyRing
 from gateway.audit.record import AuditRecord
@@ -61,7 +61,12 @@ def keep(connection: Connection, ring: KeyRing, source: str, push: Push, taken: 
         connection.execute(insert(receipt).values(values))
 
 
+def past(before: datetime) -> Delete:
+    """What removes the answers that are older."""
+    return delete(receipt).where(receipt.c.at < before)
+
+
 def forget(engine: Engine, before: datetime) -> int:
     """Remove answers that are older; how many."""
     with engine.begin() as connection:
-        return connection.execute(delete(receipt).where(receipt.c.at < before)).rowcount
+        return connection.execute(past(before)).rowcount

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import Connection, Delete, Table, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.quality.tally import Numbers, Subject, Tally
@@ -36,11 +36,19 @@ def save(connection: Connection, tally: Tally) -> None:
     _defects(connection, tally)
 
 
+def past(before: date) -> Sequence[Delete]:
+    """What removes counts, findings and defect lines that are older."""
+    return (
+        delete(quality_count).where(quality_count.c.day < before),
+        delete(quality_finding).where(quality_finding.c.day < before),
+        delete(quality_defect).where(quality_defect.c.last_seen < before),
+    )
+
+
 def forget(connection: Connection, before: date) -> None:
     """Remove what is older than the retention allows."""
-    connection.execute(delete(quality_count).where(quality_count.c.day < before))
-    connection.execute(delete(quality_finding).where(quality_finding.c.day < before))
-    connection.execute(delete(quality_defect).where(quality_defect.c.last_seen < before))
+    for statement in past(before):
+        connection.execute(statement)
 
 
 def oldest(today: date, retention_days: int) -> date:

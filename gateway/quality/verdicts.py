@@ -7,7 +7,6 @@ the base facts of FHIR.
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from gateway.terminology import TerminologyService
 from profiles.fhir.tree import Resource
@@ -34,7 +33,7 @@ def _service(url: str) -> TerminologyService:
 
 
 def _sources(version: FhirVersion, cache: str) -> list[Package]:
-    return sources(version, choose(installed(Path(cache) if cache else default_cache()), version))
+    return sources(version, choose(installed(default_cache(cache)), version))
 
 
 class Verdicts:

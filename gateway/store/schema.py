@@ -122,7 +122,7 @@ original = Table(
     metadata,
     Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("received", DateTime(timezone=True), nullable=False),
+    Column("received", DateTime(timezone=True), nullable=False, index=True),
     Column("format", String(8), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
@@ -203,7 +203,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("pk", BigKey, primary_key=True, autoincrement=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, index=True),
     Column("provider", String(60), nullable=False),
     Column("fhir", String(8), nullable=False),
     Column("patient_id", String(64), nullable=False),

@@ -61,7 +61,7 @@ def test_a_person_is_shown_with_where_each_value_came_from(tmp_path: Path) -> No
     config = str(configured(tmp_path, MAPPING))
     code, output = run("preview", "-", "--row", "bgz-3/problem", "--json", "--config", config, given=f"{JOKE}\n")
     assert code == 0
-    found = {one["resource"]["id"]: one for one in map(json.loads, output.splitlines())}
+    found = {one["resource"]["id"]: one for one in json.loads(output)}
     code_ = next(one for one in found["copd"]["origins"] if one["element"] == "Condition.code")
     assert code_["columns"] == {"snomed": "13645005", "name": "COPD"}
     assert code_["value"] == found["copd"]["resource"]["code"]

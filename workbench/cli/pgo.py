@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.cli.context import FINDINGS, console, errors, fail
+from gateway.cli.context import FINDINGS, as_json, console, errors, fail
 from profiles.receivers.load import ReceiverError
 from profiles.receivers.load import receiver as known_receiver
 from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
@@ -43,7 +43,7 @@ def _identity(command: C) -> C:
 def _output(command: C) -> C:
     """The options that say where the findings go."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+        as_json,
         click.option(
             "--save", "folder", type=click.Path(file_okay=False, path_type=Path), help="Keep every answer here."
         ),

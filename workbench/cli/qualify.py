@@ -11,7 +11,17 @@ from typing import Any
 import click
 import httpx
 
-from gateway.cli.context import FINDINGS, as_served, console, database, errors, fail, with_settings
+from gateway.cli.context import (
+    FINDINGS,
+    as_served,
+    console,
+    database,
+    errors,
+    fail,
+    needs_store,
+    unknown_provider,
+    with_settings,
+)
 from gateway.settings import Settings
 from workbench.qualify.discovery import ScriptSet, find_sets
 from workbench.qualify.engine import RunPlan
@@ -98,10 +108,11 @@ def load(
         fail("test sets are for test mode only")
     known = as_served(settings).providers
     if provider not in known:
-        fail(f"unknown provider {provider}; known are {', '.join(sorted(known)) or 'none'}")
+        unknown_provider(provider, known)
     unknown = [service for service in services if service not in known[provider].services]
     if unknown:
         fail(f"{provider} does not offer service {unknown[0]}; it offers {', '.join(known[provider].services)}")
+    needs_store(settings)
     loaded = _loaded_set(folder, tokens_file, today, skip, as_published)
     with database(settings) as engine:
         for line in loaded.problems:

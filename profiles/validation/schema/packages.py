@@ -47,9 +47,10 @@ MAX_ARCHIVE = 256 * 1024 * 1024
 CORE = {FhirVersion.STU3: "hl7.fhir.r3.core", FhirVersion.R4: "hl7.fhir.r4.core"}
 
 
-def default_cache() -> Path:
-    """The package cache: ``GATEWAY_PACKAGES`` when set, else the usual ``~/.fhir/packages``."""
-    chosen = os.environ.get("GATEWAY_PACKAGES")
+def default_cache(given: str = "") -> Path:
+    """The package cache: the folder that is given, else ``GATEWAY_PACKAGE_CACHE``, else ``~/.fhir/packages``."""
+    # GATEWAY_PACKAGES is the name before; who reads settings is told so.
+    chosen = given or os.environ.get("GATEWAY_PACKAGE_CACHE") or os.environ.get("GATEWAY_PACKAGES")
     return Path(chosen).expanduser() if chosen else Path.home() / ".fhir" / "packages"
 
 

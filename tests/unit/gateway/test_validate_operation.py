@@ -96,7 +96,7 @@ def test_the_command_names_the_zib_element_without_packages(tmp_path: Path) -> N
 def test_the_qualification_checker_knows_zib_profiles_without_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GATEWAY_PACKAGES", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_PACKAGE_CACHE", str(tmp_path))
     checker = OwnChecker(["nictiz.fhir.nl.stu3.zib2017@2.2.18"])
     assert checker.check(PROBLEM, FhirVersion.STU3, []).outcome == "wrong"
     assert checker.check(PROBLEM | {"clinicalStatus": "active"}, FhirVersion.STU3, []).outcome != "unchecked"

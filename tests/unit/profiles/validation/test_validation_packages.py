@@ -65,7 +65,7 @@ def test_a_package_goes_into_the_cache_and_is_found_there(tmp_path: Path) -> Non
 
 
 def test_a_validator_reads_folders_archives_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GATEWAY_PACKAGES", str(tmp_path / "cache"))
+    monkeypatch.setenv("GATEWAY_PACKAGE_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "one.tgz"
     file.write_bytes(archive(files={"package/StructureDefinition-p.json": STRUCTURE}))
     patient = {"resourceType": "Patient", "active": True, "meta": {"profile": ["http://example.org/p"]}}

@@ -212,7 +212,7 @@ def test_an_official_package_wins_for_what_it_holds_and_tables_fill_in_the_rest(
 
 def test_a_validator_without_any_package_knows_the_zibs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Issue 3, point 4: the tables are the embedded default."""
-    monkeypatch.setenv("GATEWAY_PACKAGES", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_PACKAGE_CACHE", str(tmp_path))
     assert zibs.validator(FhirVersion.STU3).knows("http://nictiz.nl/fhir/StructureDefinition/zib-Problem")
     assert zibs.validator(FhirVersion.STU3, []).knows("http://fhir.nl/fhir/StructureDefinition/nl-core-patient")
     assert "zibs" not in zibs.validator(FhirVersion.R4, []).label

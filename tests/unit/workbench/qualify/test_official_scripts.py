@@ -141,7 +141,7 @@ def test_profile_asserts_are_evaluated_with_the_official_packages(official_packa
 
 
 def test_without_the_packages_profiles_that_are_not_known_are_not_evaluated(tmp_path, monkeypatch):
-    monkeypatch.setenv("GATEWAY_PACKAGES", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_PACKAGE_CACHE", str(tmp_path))
     checker = OwnChecker(["nictiz.fhir.nl.stu3.none@1.0.0"])
     observation = {
         "resourceType": "Observation",

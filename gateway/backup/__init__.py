@@ -1,0 +1,1 @@
+"""A sealed copy of what cannot be had again: consents, the audit trail, keys. Who opens it keeps the key elsewhere."""

@@ -1,0 +1,149 @@
+"""What holds for every command, found by walking the tree: `--json`, a wrong provider, a store that is not there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.context import as_json
+from gateway.cli.main import cli
+
+WITHOUT_JSON = {
+    "adapters draft": "writes a mapping file, in its own form",
+    "backup": "writes an archive",
+    "db upgrade": "a deed: the exit code tells",
+    "demo serve": "runs",
+    "demo visit": "a visit for people to watch",
+    "healthcheck": "the exit code tells",
+    "intake dismiss": "a deed: the exit code tells",
+    "intake export": "writes the content as it is",
+    "login metadata": "writes XML, as SAML has it",
+    "openapi": "writes files",
+    "packages add": "a deed: the exit code tells",
+    "pgo revoke": "a deed: the exit code tells",
+    "qualify load": "a deed: the exit code tells",
+    "qualify run": "writes its report as JSON, HTML and JUnit XML with --report",
+    "restore": "a deed: the exit code tells",
+    "serve": "runs",
+    "store outbox": "always JSON: a line for each change, for whoever follows",
+    "tokens load": "a deed: the exit code tells",
+}
+"""Commands that have no `--json`, and why. All others do."""
+
+ELSEWHERE = {"pgo visit": "a provider of another DVA"}
+"""Commands with an option --provider that is none of ours."""
+
+MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
+
+ARGUMENTS = {
+    "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
+    "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
+    "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
+    "intake dismiss": ("1",),
+    "intake export": ("1",),
+    "intake retry": ("--all",),
+    "intake show": ("1",),
+    "qualify load": ("{folder}", "--service", "48", "--provider", "ziekenhuiszandoord"),
+    "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
+    "tokens load": ("{folder}/tokens.json",),
+}
+"""What a command must be given to get as far as the store."""
+
+NO_STORE = {
+    "adapters coverage", "adapters draft", "adapters explain", "adapters list", "adapters names", "adapters packs",
+    "adapters preview", "adapters probe", "doctor", "healthcheck", "lists check", "lists refresh", "lists show",
+    "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
+    "qualify run", "standards check", "standards list", "validate",
+}  # fmt: skip
+"""Commands that need no store (a preview records in one, in production; doctor says that there is none)."""
+
+
+def leaves(command: click.Command = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name in command.list_commands(click.Context(command)):
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        yield from leaves(found, f"{path} {name}".strip())
+
+
+LEAVES = dict(leaves())
+
+
+def option(command: click.Command, name: str) -> click.Option | None:
+    return next((one for one in command.params if isinstance(one, click.Option) and name in one.opts), None)
+
+
+def run(folder: Path, *words: str, **more: str) -> Result:
+    environment = {"GATEWAY_DATABASE_URL": f"sqlite:///{folder}/gateway.db", "GATEWAY_MODE": "test", **more}
+    return CliRunner().invoke(cli, list(words), env=environment)
+
+
+def test_every_command_that_answers_has_the_same_option_for_machines() -> None:
+    @click.command()
+    @as_json
+    def model(as_json: bool) -> None: ...
+
+    wanted = option(model, "--json")
+    assert wanted is not None
+    for path, command in LEAVES.items():
+        found = option(command, "--json")
+        assert (found is None) == (path in WITHOUT_JSON), path
+        if found is not None:
+            assert (found.name, found.is_flag, found.help) == (wanted.name, True, wanted.help), path
+    assert set(WITHOUT_JSON) <= set(LEAVES)
+
+
+ANSWERS = (
+    "doctor", "audit verify", "adapters list", "adapters probe", "adapters names", "adapters packs", "intake list",
+    "intake retry --all", "keys reseal", "lists show", "lists show clients", "packages list", "report quality",
+    "report usage", "report evidence", "standards list", "standards check", "retention run --dry-run",
+)  # fmt: skip
+
+
+def test_an_answer_for_machines_is_one_document_with_nothing_beside_it(tmp_path: Path) -> None:
+    assert run(tmp_path, "db", "upgrade").exit_code == 0
+    for words in ANSWERS:
+        done = run(tmp_path, *words.split(), "--json")
+        assert done.exit_code in (0, 1), (words, done.output)
+        assert json.loads(done.stdout) is not None, words
+    resource = tmp_path / "p.json"
+    resource.write_text('{"resourceType": "Patient", "id": "p1"}')
+    assert json.loads(run(tmp_path, "validate", str(resource), "--json").stdout)[0]["id"] == str(resource)
+    assert run(tmp_path, "validate", "--ndjson", "--json").exit_code == 2
+
+
+@pytest.mark.parametrize("path", [path for path, one in LEAVES.items() if option(one, "--provider")])
+def test_a_typing_error_in_a_provider_is_an_error(path: str, tmp_path: Path) -> None:
+    if path in ELSEWHERE:
+        return
+    assert run(tmp_path, "db", "upgrade").exit_code == 0
+    given = ARGUMENTS.get(path, {"adapters preview": ("p1",)}.get(path, ()))
+    words = [one.format(folder=tmp_path) for one in given if one not in ("--provider", "ziekenhuiszandoord")]
+    done = run(tmp_path, *path.split(), *words, "--provider", "ziekenhuiszandord")
+    assert done.exit_code == 2, done.output
+    assert "ziekenhuiszandord" in done.output
+    assert "unknown provider" in done.output
+
+
+@pytest.mark.parametrize("path", sorted(set(LEAVES) - MAKES_A_STORE - NO_STORE))
+def test_a_store_that_is_not_there_is_told_and_not_made(path: str, tmp_path: Path) -> None:
+    (tmp_path / "tokens.json").write_text("[]")
+    (tmp_path / "phrase").write_text("een zin die niemand raadt")
+    words = [one.format(folder=tmp_path) for one in ARGUMENTS.get(path, ())]
+    absent = f"sqlite:///{tmp_path}/not/here.db"
+    done = run(tmp_path, *path.split(), *words, GATEWAY_DATABASE_URL=absent)
+    assert done.exit_code == 2, done.output
+    assert "there is no store at" in done.output
+    assert not (tmp_path / "not").exists()
+
+
+def test_a_command_that_needs_no_store_makes_none(tmp_path: Path) -> None:
+    for words in ("adapters list", "adapters probe", "lists show", "packages list", "standards check", "doctor"):
+        run(tmp_path, *words.split())
+    assert not (tmp_path / "gateway.db").exists()
+    assert set(LEAVES) >= NO_STORE
