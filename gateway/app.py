@@ -28,9 +28,11 @@ from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
 from gateway.http.api import typed_routes
+from gateway.http.bodies import BodyRoom
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.partial import Partials
+from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
@@ -40,7 +42,7 @@ from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
-from gateway.wiring import Wiring, keys_of, wire
+from gateway.wiring import Wiring, keys_of, open_receiving, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -173,10 +175,20 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
         statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
+        sharing=sharing_of(wiring, collector),
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
+
+
+def sharing_of(wiring: Wiring, collector: Collector) -> Sharing:
+    """What answers requests that send something."""
+    settings = wiring.settings
+    _, ring = keys_of(settings)
+    receiving = open_receiving(wiring.engine, settings, wiring.quality.gate.counting)
+    room = BodyRoom(settings.share.memory_bytes, settings.share.body_seconds)
+    return Sharing(collector, receiving, room, ring)
 
 
 def _statements(settings: Settings) -> Statements:

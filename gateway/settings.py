@@ -20,6 +20,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
+from gateway.share.settings import ShareSettings
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
+    share: ShareSettings = ShareSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod
@@ -83,6 +85,7 @@ def refusals(settings: Settings) -> list[str]:
     if settings.mode != "production":
         return []
     found = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
+    found += settings.share.problems()
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         found.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):

@@ -50,16 +50,21 @@ from gateway.providers import Registry
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Recorder
 from gateway.quality.serving import Serving
+from gateway.quality.settings import PolicyRule
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.keep import Keys
+from gateway.share.receiving import Receiving
+from gateway.share.settle import Settling
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
 
@@ -109,6 +114,21 @@ def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     """The intake that a command uses; what ``gate`` counts is for the command to save."""
     leaving = Leaving(settings.resource_server.narrative)
     return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
+
+
+def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Receiving:
+    """What takes in what citizens send; by default what does not meet its profile is refused."""
+    section = settings.share
+    rules = tuple(PolicyRule(standard=name, policy=policy) for name, policy in section.policies.items())
+    quality = settings.validation.model_copy(update={"policy": section.policy, "policies": rules})
+    settling = Settling(
+        engine,
+        Gate(quality, catalogue(), counting),
+        Expectations(catalogue()),
+        Leaving(settings.resource_server.narrative),
+        section.pixels,
+    )
+    return Receiving(engine, section, Keys(*keys_of(settings)), settling)
 
 
 def open_releases(gate: Gate) -> Releases:

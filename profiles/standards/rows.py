@@ -8,6 +8,8 @@ from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards import model
 from profiles.standards.model import Parameter, RequestRule, interaction_of
+from profiles.standards.names import full_profile, full_value
+from profiles.standards.receives import read_receives
 from profiles.standards.tables import RequestsTable, RequestTable, StandardError, read_row, read_table
 
 METHODS = ("GET", "POST", "PUT")
@@ -43,6 +45,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         for one in required + optional:
             if one.is_include:
                 read_include(version, one.name, one.value)
+        receives = read_receives(row.receives, names) if row.receives is not None else None
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
     if unknown := set(row.expected) - {one.name for one in required if not one.is_include}:
@@ -66,6 +69,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         name_en=row.en,
         zibs=row.zibs,
         expected=row.expected,
+        receives=receives,
     )
 
 
@@ -77,17 +81,6 @@ def _parameter(text: str, names: Mapping[str, str], values: Mapping[str, tuple[s
     if unknown := set(re.findall(r"\{[^}]*\}?", value)) - model.PLACEHOLDERS:
         raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))} in {text}")
     return Parameter(name, value, values.get(name, ()) if "{" in value else ())
-
-
-def full_value(text: str, names: Mapping[str, str]) -> str:
-    """Write ``{sct}`` and the like in full; other placeholders stay."""
-    return re.sub(r"\{([a-z0-9\-]+)\}", lambda found: names.get(found[1], found[0]), text)
-
-
-def full_profile(text: str, names: Mapping[str, str]) -> str:
-    """The canonical of a profile: ``N:zib-Problem`` in full."""
-    short, colon, name = text.partition(":")
-    return names[short] + name if colon and short in names else text
 
 
 def profile_map(table: Mapping[str, str | tuple[str, ...]], names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from profiles.standards.receives import ReceivesTable
+
 Text = Annotated[str, Meta(min_length=1)]
 Texts = tuple[Text, ...]
 ServiceId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9\-]{1,30}$")]
@@ -86,6 +88,8 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     included: dict[str, Text | Texts] = {}
     answer: Answer | None = None
     zibs: Texts = ()
+    receives: ReceivesTable | None = None
+    """What a row that writes takes in (profiles.standards.receives)."""
 
 
 class RequestsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
