@@ -128,7 +128,8 @@ def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Re
         Leaving(settings.resource_server.narrative),
         section.pixels,
     )
-    return Receiving(engine, section, Keys(*keys_of(settings)), settling)
+    test = settings.mode == "test"
+    return Receiving(engine, section, Keys(*keys_of(settings)), settling, makes_tasks=test)
 
 
 def open_releases(gate: Gate) -> Releases:

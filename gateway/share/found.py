@@ -34,6 +34,10 @@ RULES = {
     "reference-unknown": ShareRule(
         "Dit verwijst naar iets dat hier niet bekend is.", "This points at something that is not known here."
     ),
+    "questionnaire-unknown": ShareRule(
+        "De vragenlijst is hier niet bekend; de antwoorden zijn er niet mee vergeleken.",
+        "The questionnaire is not known here; the answers were not held against it.",
+    ),
     "size-differs": ShareRule(
         "De opgegeven grootte is niet die van het bestand.", "The stated size is not that of the file."
     ),

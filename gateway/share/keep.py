@@ -32,6 +32,8 @@ from profiles.record.stamp import stamp, unstamp
 from profiles.record.walk import Key, links
 from profiles.standards.receives import Role
 
+SOURCE = "test"
+"""The source of a Task that a test token made."""
 RECEIVED = "received"
 GATEWAY = "gateway"
 """Who did what nobody decided."""
@@ -214,13 +216,14 @@ class Keeping:
                 self._task(change)
 
     def _task(self, change: TaskChange) -> None:
-        version, key = self.sharer.version, change.item.key
-        owner = Owner(self.sharer.provider, change.row.source, self.keys.pseudonyms, self.keys.ring)
+        version, key, row = self.sharer.version, change.item.key, change.row
+        owner = Owner(self.sharer.provider, row.source if row else SOURCE, self.keys.pseudonyms, self.keys.ring)
         unit = Unit(self.connection, owner, version, self.now)
-        unit.check({key: change.row}, [key])
-        pending = pending_of(change.after, change.row.patient_id, self.keys.pseudonyms, version, self.now)
-        pending.before = change.row
-        restamp(pending, change.after, change.row.version + 1, self.now, version)
+        unit.check({key: row} if row else {}, [key])
+        patient_id = row.patient_id if row else self.sharer.patient_id
+        pending = pending_of(change.after, patient_id, self.keys.pseudonyms, version, self.now)
+        pending.before = row
+        restamp(pending, change.after, row.version + 1 if row else 1, self.now, version)
         unit.write([pending], {})
 
 

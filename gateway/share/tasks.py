@@ -4,7 +4,6 @@ The Task is the institution's and stands in the record; of what a client sends o
 are taken. Which states follow which stands in the row of the standard.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,12 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from gateway.problems import Problem
+from gateway.share.forms import check
+from gateway.share.found import found
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading
 from gateway.store.known import StoredRow, contents_of, rows_of
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, local_reference
 from profiles.record.stamp import moment
 from profiles.record.walk import Key
 from profiles.standards.receives import Role
@@ -31,23 +32,33 @@ class TaskChange:
     """A Task as it will be, and the row that it was read from. ``same``: it is like that already."""
 
     item: Item
-    row: StoredRow
+    row: StoredRow | None
+    """None: the Task is made by this request, as official scripts do it in test mode."""
     before: Resource
     after: Resource
     same: bool = False
 
 
-def task_changes(parcel: Parcel, sharer: Sharer, engine: Engine, now: datetime) -> list[TaskChange]:
-    """The Tasks of a parcel, settled. Raises Problem: 404 unknown, 422 or 400 not allowed, 409 done before."""
+def task_changes(
+    parcel: Parcel, sharer: Sharer, engine: Engine, now: datetime, *, makes: bool = False
+) -> list[TaskChange]:
+    """The Tasks of a parcel, settled. Raises Problem: 404 unknown, 422 or 400 not allowed, 409 done before.
+
+    ``makes``: a test token by patient id may make a Task, which no client may do in production.
+    """
     items = list(parcel.of(Role.TASK))
     if not items:
         return []
     with reading(engine).connect() as connection:
-        return [_change(item, parcel, sharer, connection, now) for item in items]
+        return [_change(item, parcel, sharer, connection, now, makes=makes) for item in items]
 
 
-def _change(item: Item, parcel: Parcel, sharer: Sharer, connection: Connection, now: datetime) -> TaskChange:
+def _change(
+    item: Item, parcel: Parcel, sharer: Sharer, connection: Connection, now: datetime, *, makes: bool
+) -> TaskChange:
     row = rows_of(connection, sharer.provider, sharer.version, [item.key]).get(item.key)
+    if row is None and makes and sharer.grant.patient and not parcel.bundle:
+        return TaskChange(item, None, {}, item.resource)
     if row is None or row.deleted or row.patient_id not in sharer.patients:
         raise Problem(404, "not-found", "There is no such Task.")
     contents = dict(contents_of(connection, sharer.provider, sharer.version, [item.key]))
@@ -55,10 +66,43 @@ def _change(item: Item, parcel: Parcel, sharer: Sharer, connection: Connection, 
     _same_task(item, before, sharer)
     wanted, present = item.resource.get("status"), str(before.get("status"))
     output = _output(item, parcel)
+    _checked(before, output, parcel, sharer, connection)
     if wanted == present and not item.rule.output:
         return TaskChange(item, row, before, before, same=True)
     _allowed(item, present, wanted)
     return TaskChange(item, row, before, _after(item, before, str(wanted), output, now))
+
+
+def _checked(before: Resource, output: Key | None, parcel: Parcel, sharer: Sharer, connection: Connection) -> None:
+    """Hold the answers against the questionnaire that the Task names. Raises Problem 422."""
+    response = next((one for one in parcel.items if one.key == output), None)
+    if response is None:
+        return
+    named = _named(before)
+    key = local_reference(named) if "://" not in named else None
+    body = dict(contents_of(connection, sharer.provider, sharer.version, [key])).get(key) if key else None
+    if body is None:
+        response.findings.append(found("questionnaire-unknown", "QuestionnaireResponse.questionnaire"))
+        return
+    questionnaire: Resource = jsonio.load(bytes(body))
+    answered = response.resource.get("questionnaire")
+    text = answered.get("reference", "") if isinstance(answered, dict) else str(answered or "")
+    if text.partition("|")[0] not in (questionnaire.get("url"), named):
+        wrong = "These are the answers to another questionnaire than the Task asks for."
+        raise Problem(422, "business-rule", wrong, expression="QuestionnaireResponse.questionnaire")
+    if response.resource.get("status") not in ("completed", "amended"):
+        raise Problem(422, "business-rule", "The answers are not complete.", expression="QuestionnaireResponse.status")
+    if issues := check(questionnaire, response.resource):
+        first = issues[0]
+        raise Problem(422, first.code, first.text, expression=first.expression, more=issues[1:])
+
+
+def _named(task: Resource) -> str:
+    """The questionnaire that a Task names, as its reference stands there."""
+    for one in task.get("input", ()):
+        if one.get("type", {}).get("text") == "Questionnaire":
+            return str(one.get("valueReference", {}).get("reference", ""))
+    return ""
 
 
 def _same_task(item: Item, before: Resource, sharer: Sharer) -> None:
@@ -120,8 +164,3 @@ def _after(item: Item, before: Resource, status: str, output: Key | None, now: d
         pointing = {"reference": "/".join(output)} | ({"display": display} if isinstance(display, str) else {})
         after["output"] = [{"type": {"text": output[0]}, "valueReference": pointing}]
     return after
-
-
-def patients_of(changes: Iterable[TaskChange]) -> frozenset[str]:
-    """Whose the Tasks are."""
-    return frozenset(change.row.patient_id for change in changes)
