@@ -40,9 +40,10 @@ from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.retention import housekeeping
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
-from gateway.wiring import Wiring, keys_of, open_receiving, wire
+from gateway.wiring import Wiring, keys_of, open_outbox, open_receiving, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -78,6 +79,10 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         ]
         offered = _offered(wiring, endpoint.addresses)
         tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
+        outbox = open_outbox(wiring.engine, settings)
+        if outbox.targets:
+            tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
+        tasks.append(asyncio.create_task(housekeeping(wiring.engine, settings.share), name="share housekeeping"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
@@ -89,6 +94,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         finally:
             for task in tasks:
                 task.cancel()
+            await outbox.aclose()
             await wiring.close()
 
     # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
+from adapters.filing.build import write_back
+from adapters.filing.port import WriteBack
 from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
@@ -56,6 +58,8 @@ from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.deeds import Targets
+from gateway.share.filing import Outbox
 from gateway.share.keep import Keys
 from gateway.share.receiving import Receiving
 from gateway.share.settle import Settling
@@ -129,7 +133,30 @@ def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Re
         section.pixels,
     )
     test = settings.mode == "test"
-    return Receiving(engine, section, Keys(*keys_of(settings)), settling, makes_tasks=test)
+    targets = targets_of(write_backs(settings))
+    return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets, makes_tasks=test)
+
+
+WriteBacks = Mapping[str, Mapping[str, WriteBack]]
+
+
+def write_backs(settings: Settings) -> WriteBacks:
+    """The ways into the EHR of each provider, by name. Raises AdapterMisconfigured."""
+    made = {name: [write_back(raw) for raw in given.write_back] for name, given in settings.providers.items()}
+    return {name: {one.name: one for one in ways} for name, ways in made.items() if ways}
+
+
+def targets_of(ways: WriteBacks) -> Targets:
+    """Which of them an item takes."""
+    return lambda provider, standard, type_: [
+        name for name, one in ways.get(provider, {}).items() if one.takes(standard, type_)
+    ]
+
+
+def open_outbox(engine: Engine, settings: Settings) -> Outbox:
+    """What sends accepted items to the EHR. Raises AdapterMisconfigured."""
+    names = {name: given.display_name for name, given in settings.providers.items()}
+    return Outbox(engine, settings.share, Keys(*keys_of(settings)), write_backs(settings), names)
 
 
 def open_releases(gate: Gate) -> Releases:

@@ -37,7 +37,12 @@ class FhirWriteBack:
             headers["authorization"] = f"Bearer {settings.token.get_secret_value()}"
         verify: Any = str(settings.ca_file) if settings.ca_file else True
         self._http = httpx.AsyncClient(
-            transport=transport, verify=verify, timeout=SECONDS, headers=headers, trust_env=False, follow_redirects=False
+            transport=transport,
+            verify=verify,
+            timeout=SECONDS,
+            headers=headers,
+            trust_env=False,
+            follow_redirects=False,
         )
 
     def takes(self, standard: str, type_: str) -> bool:
@@ -68,7 +73,9 @@ class FhirWriteBack:
         if answer.status_code >= 500 or answer.status_code == 429:
             raise _Silent
         entries = _body(answer).get("entry", [])
-        ids = {str(one["resource"]["id"]) for one in entries if one.get("resource", {}).get("resourceType") == "Patient"}
+        ids = {
+            str(one["resource"]["id"]) for one in entries if one.get("resource", {}).get("resourceType") == "Patient"
+        }
         return ids.pop() if answer.status_code == 200 and len(ids) == 1 else None
 
     async def _send(self, item: AcceptedItem, patient: str) -> httpx.Response:

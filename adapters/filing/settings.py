@@ -27,7 +27,9 @@ class FhirFiling(FilingSettings):
     patient: Literal["search", "same"] = Field(
         "search", description="search: find the Patient there by BSN (POST _search); same: the ids there are those here"
     )
-    patient_system: str = Field("http://fhir.nl/fhir/NamingSystem/bsn", description="identifier system of the BSN there")
+    patient_system: str = Field(
+        "http://fhir.nl/fhir/NamingSystem/bsn", description="identifier system of the BSN there"
+    )
     ca_file: Path | None = None
 
 

@@ -6,8 +6,10 @@ What is done with it is `gateway.share`'s affair; here is what HTTP has to do wi
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ParamSpec
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,7 +24,7 @@ from gateway.http.progress import Progress
 from gateway.http.reply import Reply
 from gateway.http.statements import serialised
 from gateway.problems import Problem
-from gateway.share.answer import Answered, body_of
+from gateway.share.answer import body_of
 from gateway.share.receiving import Receiving
 from gateway.share.sharer import Sharer
 from gateway.store.reader import StoreUnavailable
@@ -37,6 +39,7 @@ _WHOLE = re.compile(r"(?:^|[;,\s])return\s*=\s*\"?representation\"?(?:$|[;,\s])"
 
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Sharing:
     receiving: Receiving
     room: BodyRoom
     ring: KeyRing
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="share"))
+    """Few: what they do is work for the processor, and the answers to others must not wait for it."""
 
     async def reply(self, progress: Progress, admission: Admission, receive: Receive) -> Reply:
         """Take in what is sent. Raises Problem, FormatError, StoreUnavailable and SQLAlchemyError."""
@@ -62,13 +67,13 @@ class Sharing:
             raise Problem(415, "not-supported", fault.text) from fault
         sharer = await self._sharer(progress, admission)
         async with self.room.body(receive, exchange.header(b"content-length"), receives.bytes) as body:
-            answered = await _stored(self.receiving.take, body, given, sharer)
+            answered = await self._stored(self.receiving.take, body, given, sharer)
             progress.counts = answered.counts
             progress.reason = "repeated" if answered.repeated else ""
             task = admission.request.interaction == "update"
             whole = task or _WHOLE.search(exchange.header(b"prefer") or "") is not None
-            made = await asyncio.to_thread(body_of, answered, sharer, whole=whole)
-            data = await asyncio.to_thread(serialised, made, progress.format, version)
+            made = await self._stored(body_of, answered, sharer, whole=whole)
+            data = await self._stored(serialised, made, progress.format, version)
         headers = {"preference-applied": "return=representation"} if whole and not task else {}
         if not answered.bundle and answered.status == 201:
             first = answered.outcomes[0]
@@ -106,10 +111,9 @@ class Sharing:
             live=bool(sources and sources.live.sources),
         )
 
-
-async def _stored(work: Callable[P, Answered], *args: P.args, **kwargs: P.kwargs) -> Answered:
-    """Run what touches the store beside the event loop. Raises StoreUnavailable when it does not answer."""
-    try:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    except (OperationalError, InterfaceError, PoolTimeout) as fault:
-        raise StoreUnavailable from fault
+    async def _stored(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what touches the store beside the event loop. Raises StoreUnavailable when it does not answer."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, partial(work, *args, **kwargs))
+        except (OperationalError, InterfaceError, PoolTimeout) as fault:
+            raise StoreUnavailable from fault

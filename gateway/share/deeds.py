@@ -4,7 +4,7 @@ Functions on the store, inside the caller's transaction; the staff pages, the ru
 line all come here. Who may do it is for the caller to know; what the state of an item allows is known here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,8 +13,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 from gateway.share.states import FOLLOWS, NotAllowed, State
 from gateway.store.schema import filing, share_deed, shared_content, shared_item, submission
 
+Targets = Callable[[str, str, str], Sequence[str]]
+"""The names of the write-backs for a provider, information standard and resource type."""
 LONGEST = 2_000
 """Characters of a reason."""
+
+
+def nowhere(_provider: str, _standard: str, _type: str) -> Sequence[str]:
+    """No write-back: what is accepted is filed by hand."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +31,15 @@ class Deeds:
     connection: Connection
     by: str
     now: datetime
-    targets: Sequence[str] = ()
+    targets: Targets = nowhere
 
     def accept(self, submission_id: str, items: Iterable[str] = (), text: str = "") -> None:
         """Accept items (none named: all that are open); they are on their way to the EHR. Raises NotAllowed."""
-        for pk, _ in self._go(submission_id, items, State.ACCEPTED, text):
-            for target in self.targets:
+        accepted = self._go(submission_id, items, State.ACCEPTED, text)
+        whose = select(submission.c.provider, submission.c.standard).where(submission.c.id == submission_id)
+        provider, standard = self.connection.execute(whose).one()
+        for pk, _, type_ in accepted:
+            for target in self.targets(provider, standard, type_):
                 self.connection.execute(
                     insert(filing).values(
                         item_pk=pk, target=target, state="waiting", attempts=0, next=self.now, answer=""
@@ -58,7 +68,7 @@ class Deeds:
 
     def refuse(self, submission_id: str, text: str, items: Iterable[str] = ()) -> None:
         """Shut out what turned out to be harmful; its content goes at once. Raises NotAllowed."""
-        for pk, submission_pk in self._go(submission_id, items, State.REFUSED, text):
+        for pk, submission_pk, _ in self._go(submission_id, items, State.REFUSED, text):
             self.connection.execute(
                 update(filing).where(filing.c.item_pk == pk, filing.c.state == "waiting").values(state="closed")
             )
@@ -102,7 +112,7 @@ class Deeds:
         self._note(pk, None, "viewed", "")
 
     def filed(self, item_id: str, ehr_id: str) -> None:
-        """An item is in the EHR under this name: an adapter said so, or somebody filed it by hand. Raises NotAllowed."""
+        """An item is in the EHR under this name: an adapter said so, or somebody did it by hand. Raises NotAllowed."""
         row = self.connection.execute(
             select(shared_item.c.pk, shared_item.c.submission_pk, shared_item.c.state)
             .where(shared_item.c.id == item_id, shared_item.c.role == "item")
@@ -118,10 +128,10 @@ class Deeds:
         self.connection.execute(update(shared_item).where(shared_item.c.pk == row.pk).values(values))
         self._note(row.submission_pk, row.pk, State.FILED.value, "")
 
-    def _go(self, submission_id: str, items: Iterable[str], state: State, text: str) -> list[tuple[int, int]]:
-        """Bring items into a state; their numbers with that of their submission. Raises NotAllowed, and does nothing."""
+    def _go(self, submission_id: str, items: Iterable[str], state: State, text: str) -> list[tuple[int, int, str]]:
+        """Bring items into a state; number, that of the submission, and type. Raises NotAllowed, and does nothing."""
         pk, named = self._pk(submission_id), set(items)
-        wanted = select(shared_item.c.pk, shared_item.c.id, shared_item.c.state).where(
+        wanted = select(shared_item.c.pk, shared_item.c.id, shared_item.c.state, shared_item.c.type).where(
             shared_item.c.submission_pk == pk, shared_item.c.role == "item"
         )
         rows = self.connection.execute(wanted.order_by(shared_item.c.pk).with_for_update()).all()
@@ -136,7 +146,7 @@ class Deeds:
             values = {"state": state.value, "decided": decided, "reason": text[:LONGEST]}
             self.connection.execute(update(shared_item).where(shared_item.c.pk == row.pk).values(values))
             self._note(pk, row.pk, state.value, text)
-        return [(row.pk, pk) for row in chosen]
+        return [(row.pk, pk, row.type) for row in chosen]
 
     def _pk(self, submission_id: str) -> int:
         found = self.connection.execute(select(submission.c.pk).where(submission.c.id == submission_id)).scalar()

@@ -144,7 +144,9 @@ class Inbox:
         if row is None:
             raise NotAllowed("there is no such submission")
         line = self._lines(select(submission).where(submission.c.pk == row.pk))[0]
-        return Opened(line, row.fhir, row.client, row.actor, self._items(row.pk), self._deeds(row.pk), self._filings(row.pk))
+        return Opened(
+            line, row.fhir, row.client, row.actor, self._items(row.pk), self._deeds(row.pk), self._filings(row.pk)
+        )
 
     def file(self, item_id: str) -> bytes:
         """The file of a Binary that was sent; empty when it has none any more."""
@@ -175,7 +177,8 @@ class Inbox:
         return [
             Waiting(
                 row.id, row.provider, row.service, row.standard, row.patient_id, row.person, row.received,
-                row.department, row.assignee, row.viewed, row.due, row.duplicate_of, counts[row.pk], tuple(told[row.pk]),
+                row.department, row.assignee, row.viewed, row.due, row.duplicate_of, counts[row.pk],
+                tuple(told[row.pk]),
             )
             for row in rows
         ]  # fmt: skip
@@ -214,5 +217,3 @@ def view_record(line: Waiting, account: str, at: datetime, outcome: int, reason:
         "staff:submission:view", at, outcome, provider=line.provider, service=line.service, client=account,
         person=line.person, interaction="read", rule=line.id, reason=reason,
     )  # fmt: skip
-
-

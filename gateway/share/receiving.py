@@ -1,19 +1,22 @@
 """Receiving what a citizen sends: read, settled, kept. Whole or not at all before the answer, and once per request."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from auth.ages import today
 from gateway.problems import Problem
 from gateway.share.answer import Answered
+from gateway.share.deeds import Deeds, Targets, nowhere
 from gateway.share.keep import Keeping, Kept, Keys, file_of, find, open_items, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
-from gateway.share.parcel import Parcel, read_parcel
+from gateway.share.parcel import Item, Parcel, read_parcel
+from gateway.share.rules import accepting
 from gateway.share.settings import ShareSettings
 from gateway.share.settle import Settling
 from gateway.share.sharer import Sharer
@@ -39,6 +42,8 @@ class Receiving:
     settings: ShareSettings
     keys: Keys
     settling: Settling
+    targets: Targets = nowhere
+    """Where accepted items go."""
     makes_tasks: bool = False
     """Whether a test token may make a Task: official scripts do, in test mode only."""
 
@@ -93,10 +98,20 @@ class Receiving:
             if shared:
                 self._room(connection, sharer, len(shared))
                 submission = keeping.keep(parcel, digest, outcomes, tasks)
+                self._by_rule(connection, sharer, submission, shared, now)
             else:
                 keeping.change_tasks(tasks)
             self._next(connection, sharer, tasks)
         return Answered(parcel.bundle, submission, outcomes, _resources(parcel, tasks), now, _files(parcel))
+
+    def _by_rule(
+        self, connection: Connection, sharer: Sharer, submission: str, shared: Sequence[Item], now: datetime
+    ) -> None:
+        """What a written rule accepts; nothing that is implausible."""
+        able = [(item.id, item.resource) for item in shared if all(one.rule != "implausible" for one in item.findings)]
+        accepted = accepting(self.settings.rules, sharer.provider, sharer.service, sharer.patient_id, able, today(now))
+        for rule, ids in accepted.items():
+            Deeds(connection, f"rule {rule}", now, self.targets).accept(submission, ids)
 
     def _next(self, connection: Connection, sharer: Sharer, tasks: list[TaskChange]) -> None:
         """When a Task ended, the next that waits for its turn is put."""

@@ -1,9 +1,14 @@
 """How long what citizens sent is kept: told, expired, emptied. What happened stays; the content goes (DL-92)."""
 
+import asyncio
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.share.deeds import Deeds, empty
 from gateway.share.keep import GATEWAY
@@ -11,6 +16,10 @@ from gateway.share.settings import ShareSettings
 from gateway.share.states import OPEN, State
 from gateway.store.schema import share_deed, shared_item, submission
 
+log = logging.getLogger("gateway.share")
+
+ROUND = 3600.0
+"""Seconds between two rounds."""
 NOTICE = "notice"
 """The deed that tells the department that something waits too long."""
 
@@ -47,17 +56,19 @@ class Housekeeping:
         empty(self.connection, [row.pk for row in rows], [row.submission_pk for row in rows])
         return len(rows)
 
-    def _waiting(self, days: int, *more: ColumnElement[bool]) -> list[Row[tuple[int, int, str]]]:
+    def _waiting(self, days: int, *more: ColumnElement[bool]) -> Sequence[Row[Any]]:
         wanted = select(shared_item.c.pk, shared_item.c.submission_pk, submission.c.id).join(
             submission, shared_item.c.submission_pk == submission.c.pk
         )
         waits = (shared_item.c.state.in_([one.value for one in OPEN]), submission.c.received <= self._before(days))
-        return list(self.connection.execute(wanted.where(*waits, *more)).all())
+        return self.connection.execute(wanted.where(*waits, *more)).all()
 
     def _emptied(self, state: State, days: int) -> int:
         rows = self.connection.execute(
             select(shared_item.c.pk, shared_item.c.submission_pk).where(
-                shared_item.c.state == state.value, shared_item.c.decided <= self._before(days), shared_item.c.json != b""
+                shared_item.c.state == state.value,
+                shared_item.c.decided <= self._before(days),
+                shared_item.c.json != b"",
             )
         ).all()
         empty(self.connection, [row.pk for row in rows], [row.submission_pk for row in rows])
@@ -65,3 +76,21 @@ class Housekeeping:
 
     def _before(self, days: int) -> datetime:
         return self.now - timedelta(days=days)
+
+
+async def housekeeping(engine: Engine, settings: ShareSettings) -> None:
+    """Do a round every hour until cancelled. A failing one is logged."""
+    while True:
+        try:
+            done = await asyncio.to_thread(one_round, engine, settings, datetime.now(UTC))
+            if any(done.values()):
+                log.info("share: %s", ", ".join(f"{name} {count}" for name, count in done.items()))
+        except SQLAlchemyError as fault:
+            log.warning("share: no housekeeping: %s", type(fault).__name__)
+        await asyncio.sleep(ROUND)
+
+
+def one_round(engine: Engine, settings: ShareSettings, now: datetime) -> dict[str, int]:
+    """One round in a transaction of its own; how many of each. Raises SQLAlchemyError."""
+    with engine.begin() as connection:
+        return Housekeeping(connection, settings, now).run()

@@ -1,4 +1,4 @@
-"""Written rules of the institution that accept for it: which measurements of which persons, since and until when (DL-04).
+"""Written rules of the institution that accept for it: which measurements of whom, from when to when (DL-04).
 
 Off unless there is one. The deed names the rule, so that the trail says who decided.
 """
@@ -49,7 +49,12 @@ class AcceptRule(SettingsSection):
 
 
 def accepting(
-    rules: Sequence[AcceptRule], provider: str, service: str, patient_id: str, items: Iterable[tuple[str, Resource]], day: date
+    rules: Sequence[AcceptRule],
+    provider: str,
+    service: str,
+    patient_id: str,
+    items: Iterable[tuple[str, Resource]],
+    day: date,
 ) -> dict[str, list[str]]:
     """The ids of items by the rule that accepts them; the first that holds counts."""
     found: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.quality.settings import Policy
 from gateway.sections import SettingsSection
+from gateway.share.rules import AcceptRule
 
 
 class ShareSettings(SettingsSection):
@@ -28,6 +29,12 @@ class ShareSettings(SettingsSection):
     notice_days: int = Field(60, ge=1, description="after so many days without a decision the department is told")
     declined_days: int = Field(30, ge=0, description="how long the content of what was declined is kept")
     filed_days: int = Field(7, ge=0, description="how long the content of what was filed in the EHR is kept here")
+    rules: tuple[AcceptRule, ...] = Field((), description="written rules that accept measurements; none: people decide")
+    filing_seconds: float = Field(5.0, gt=0, le=3600, description="time between two looks at what goes to the EHR")
+    font: str = Field(
+        "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        description="TrueType font of what is put on paper; without it nothing is",
+    )
     looked_at: str = Field("binnen enkele werkdagen", description="how soon it is looked at, as the citizen reads it")
     scanner: Literal["", "icap", "command"] = Field("", description="how files are looked at for malware; empty: not")
     icap_url: str = Field("", pattern=r"^(icap://[^\s]+)?$", description="address of the ICAP service")

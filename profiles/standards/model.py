@@ -78,7 +78,7 @@ class RequestRule:
     expected: Mapping[str, str] = field(default_factory=dict)
     """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
     as if it had been sent; an open one (a first day) does not narrow."""
-    receives: Receives | None = None
+    receives: Receives | None = field(default=None, repr=False)
     """What a row that writes takes in; None: nothing, it is answered 405."""
 
     @cached_property

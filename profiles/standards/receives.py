@@ -83,9 +83,9 @@ class EntryRule:
     """Most entries of the type; 0: as many as the row lets in."""
     profiles: tuple[str, ...]
     """What may be claimed; who claims nothing claims the first. Empty: claims are not looked at."""
-    codes: frozenset[str]
+    codes: tuple[str, ...]
     """``system|code`` of which one must be in ``code``; empty: any."""
-    kinds: frozenset[str]
+    kinds: tuple[str, ...]
     """``system|code`` of which exactly one must be in ``category``; empty: any."""
     media: tuple[str, ...]
     """Media types of a file."""
@@ -135,8 +135,8 @@ def read_receives(table: ReceivesTable, names: Mapping[str, str]) -> Receives:
             one.least,
             one.most,
             tuple(full_profile(name, names) for name in one.profiles),
-            frozenset(full_value(code, names) for code in one.codes),
-            frozenset(full_value(code, names) for code in one.kinds),
+            tuple(full_value(code, names) for code in one.codes),
+            tuple(full_value(code, names) for code in one.kinds),
             one.media,
             one.transitions,
             one.output,
