@@ -11,13 +11,13 @@ from auth.metadata import SMART
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.calendar import Today
 from gateway.http.address import Addresses
-from gateway.http.admission import Admissions
+from gateway.http.admission import WRITES, Admissions
 from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
 from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, tell
 from gateway.http.reply import Reply, send_reply
-from gateway.http.sharing import WRITES, Sharing
+from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements, serialised
 from gateway.problems import Problem, challenge, problem_of

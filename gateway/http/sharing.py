@@ -33,8 +33,6 @@ from profiles.fhir.interactions import FhirRequest
 from profiles.fhir.search.search import compile_search
 from profiles.standards.admit import Admitted, reading_patient
 
-WRITES = frozenset({"transaction", "create", "update"})
-"""Interactions that send something."""
 _WHOLE = re.compile(r"(?:^|[;,\s])return\s*=\s*\"?representation\"?(?:$|[;,\s])", re.ASCII | re.IGNORECASE)
 
 

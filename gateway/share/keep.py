@@ -135,6 +135,16 @@ def open_items(connection: Connection, provider: str, person: str) -> int:
     return connection.execute(waiting).scalar_one()
 
 
+def sent_before(connection: Connection, sharer: Sharer) -> bool:
+    """Whether the person sent anything through this service before."""
+    earlier = select(submission.c.pk).where(
+        submission.c.person == sharer.grant.subject,
+        submission.c.provider == sharer.provider,
+        submission.c.service == sharer.service,
+    )
+    return connection.execute(earlier.limit(1)).scalar() is not None
+
+
 def same_before(connection: Connection, sharer: Sharer, content: bytes, since: datetime) -> str:
     """The id of a submission of this person that said the same; empty when there is none."""
     found = connection.execute(

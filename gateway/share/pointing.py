@@ -51,7 +51,8 @@ def aimed(parcel: Parcel, sharer: Sharer, engine: Engine) -> None:
     """Look at where everything points. An entry that points at what is not this person's gets a fault (422)."""
     beside = {item.key for item in parcel.items}
     wanted: dict[Key, list[tuple[Item, str]]] = {}
-    for item in parcel.items:
+    # Of a Patient nothing is kept, and a Task is held against the one that is stored.
+    for item in (one for one in parcel.items if one.role not in (Role.PERSON, Role.TASK)):
         contained = {f"#{one.get('id')}" for one in item.resource.get("contained", ()) if isinstance(one, dict)}
         for path, node, name in pointers(item.resource):
             text, key = node[name], local_reference(node[name])

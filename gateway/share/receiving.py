@@ -11,8 +11,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from auth.ages import today
 from gateway.problems import Problem
 from gateway.share.answer import Answered
+from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
-from gateway.share.keep import Keeping, Kept, Keys, file_of, find, open_items, stored_items
+from gateway.share.found import found
+from gateway.share.keep import Keeping, Kept, Keys, file_of, find, open_items, sent_before, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
 from gateway.share.parcel import Item, Parcel, read_parcel
@@ -94,6 +96,7 @@ class Receiving:
         shared = list(parcel.of(Role.ITEM))
         submission = ""
         with self.engine.begin() as connection:
+            self._follow_up(connection, sharer, shared)
             keeping = Keeping(connection, self.keys, sharer, now, timedelta(hours=self.settings.repeat_hours))
             if shared:
                 self._room(connection, sharer, len(shared))
@@ -103,6 +106,15 @@ class Receiving:
                 keeping.change_tasks(tasks)
             self._next(connection, sharer, tasks)
         return Answered(parcel.bundle, submission, outcomes, _resources(parcel, tasks), now, _files(parcel))
+
+    def _follow_up(self, connection: Connection, sharer: Sharer, shared: Sequence[Item]) -> None:
+        """What can only follow on an earlier one, without one: taken all the same, and told."""
+        later = sharer.receives.follow_ups
+        if not later or sent_before(connection, sharer):
+            return
+        for item in shared:
+            if later & set(codings(item.resource.get("category"))):
+                item.findings.append(found("no-earlier-request", f"{item.rule.type}.category"))
 
     def _by_rule(
         self, connection: Connection, sharer: Sharer, submission: str, shared: Sequence[Item], now: datetime

@@ -56,7 +56,7 @@ class Housekeeping:
         empty(self.connection, [row.pk for row in rows], [row.submission_pk for row in rows])
         return len(rows)
 
-    def _waiting(self, days: int, *more: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    def _waiting(self, days: int, *more: ColumnElement[bool]) -> Sequence[Row[Any, Any, Any]]:
         wanted = select(shared_item.c.pk, shared_item.c.submission_pk, submission.c.id).join(
             submission, shared_item.c.submission_pk == submission.c.pk
         )

@@ -31,6 +31,7 @@ from profiles.fhir.errors import FormatError
 from profiles.fhir.outcome import Issue
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
+from profiles.record.narrative import clean
 from profiles.record.neighbours import Neighbours, Owned
 from profiles.record.repair import fill_display, mask_bsn, may_hold_bsn
 from profiles.record.stamp import stamp
@@ -73,9 +74,9 @@ class Settling:
         for item in parcel.items:
             if item.fault is None and item.role not in (Role.PERSON, Role.TASK):
                 self._one(item, parcel, sharer)
-        _what_follows(parcel)
         if parcel.together:
             refuse(parcel)
+        _what_follows(parcel)
 
     def _one(self, item: Item, parcel: Parcel, sharer: Sharer) -> None:
         try:
@@ -102,6 +103,8 @@ class Settling:
         """Names for what is pointed at, and no citizen service number."""
         by_key: dict[Key, Owned] = {one.key: (sharer.patient_id, one.resource) for one in parcel.items}
         by_key["Patient", sharer.patient_id] = (sharer.patient_id, sharer.patient)
+        # Before the verdict: an active narrative is mended, and does not cost the citizen their measurement (DL-27).
+        item.repairs += clean(item.resource)
         item.repairs += fill_display(item.resource, Neighbours(sharer.patient_id, by_key.get))
         if may_hold_bsn(jsonio.dump(item.resource), sharer.bsn):
             item.findings += wrong_numbers(item.resource)

@@ -70,6 +70,7 @@ class ReceivesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plausible: tuple[PlausibleTable, ...] = ()
     acknowledgement: str = ""
     months: Annotated[int, Meta(ge=0)] = 0
+    follow_ups: Texts = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class Receives:
     plausible: tuple[Plausible, ...]
     acknowledgement: str
     """What the citizen is told in an OperationOutcome that comes with the answer; empty: none."""
+    follow_ups: frozenset[str]
+    """Categories that can only follow on something earlier of the same person."""
     months: int = 0
     """Term in which the institution must answer, by law; 0: none."""
 
@@ -144,7 +147,8 @@ def read_receives(table: ReceivesTable, names: Mapping[str, str]) -> Receives:
         )
     plausible = tuple(_plausible(one, names) for one in table.plausible)
     return Receives(
-        table.bundles, table.bytes, table.entries, rules, plausible, table.acknowledgement, table.months
+        table.bundles, table.bytes, table.entries, rules, plausible, table.acknowledgement,
+        frozenset(full_value(one, names) for one in table.follow_ups), table.months
     )  # fmt: skip
 
 
