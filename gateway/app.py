@@ -82,7 +82,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         outbox = open_outbox(wiring.engine, settings)
         if outbox.targets:
             tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
-        tasks.append(asyncio.create_task(housekeeping(wiring.engine, settings.share), name="share housekeeping"))
+        tidying = housekeeping(wiring.engine, settings.share, outbox.keys, tuple(settings.providers))
+        tasks.append(asyncio.create_task(tidying, name="share housekeeping"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))

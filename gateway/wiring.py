@@ -59,9 +59,12 @@ from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.deeds import Targets
+from gateway.share.files import Scan
 from gateway.share.filing import Outbox
 from gateway.share.keep import Keys
 from gateway.share.receiving import Receiving
+from gateway.share.scan import CommandScan, IcapScan
+from gateway.share.settings import ShareSettings
 from gateway.share.settle import Settling
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
@@ -131,10 +134,18 @@ def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Re
         Expectations(catalogue()),
         Leaving(settings.resource_server.narrative),
         section.pixels,
+        scan_of(section),
     )
     test = settings.mode == "test"
     targets = targets_of(write_backs(settings))
     return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets, makes_tasks=test)
+
+
+def scan_of(section: ShareSettings) -> Scan | None:
+    """What looks for malware; None: nobody does."""
+    if section.scanner == "icap":
+        return IcapScan(section.icap_url, section.scan_seconds)
+    return CommandScan(section.command, section.scan_seconds) if section.scanner == "command" else None
 
 
 WriteBacks = Mapping[str, Mapping[str, WriteBack]]

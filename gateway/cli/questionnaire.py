@@ -53,7 +53,8 @@ def offer_command(
 def list_command(settings: Settings, provider: str, patient: str) -> None:
     """What was offered, and what became of it."""
     with database(settings) as engine, engine.connect() as connection:
-        found = Offers(connection, Keys(*keys_of(settings)), provider).of(patient)
+        offers = Offers(connection, Keys(*keys_of(settings)), provider)
+        found = offers.of(patient) if patient else offers.newest()
     for one in found:
         told = f"{one.id}  {one.status}  {one.patient_id}  {one.offered[:16]}  {one.questionnaire}  {one.response}"
         console.print(told.rstrip(), highlight=False, markup=False, soft_wrap=True)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.share.keep import Keys, pending_of, restamp
 from gateway.share.states import NotAllowed
 from gateway.store.known import StoredRow, contents_of, known, rows_of
-from gateway.store.schema import resource
+from gateway.store.schema import offered_task, resource
 from gateway.store.unit import Owner, Unit, now_in_milliseconds
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
@@ -85,6 +85,8 @@ class Offers:
         now = now_in_milliseconds()
         task = _task(contents[keys[0]], contents[keys[1]], requester, status, now, until)
         self._unit(SOURCE, now).write([pending_of(task, patient_id, self.keys.pseudonyms, self.version, now)], {})
+        values = {"provider": self.provider, "fhir": self.version.value, "task_id": task["id"], "offered": now}
+        self.connection.execute(insert(offered_task).values(values | {"until": until}))
         return str(task["id"])
 
     def withdraw(self, task_id: str, reason: str) -> None:
@@ -97,13 +99,17 @@ class Offers:
 
     def expire(self, now: datetime) -> int:
         """End what was not answered in time; how many."""
+        mine = (offered_task.c.provider == self.provider, offered_task.c.fhir == self.version.value)
+        due = select(offered_task.c.task_id).where(*mine, offered_task.c.until < now)
         ended = 0
-        for row, task in list(self._tasks()):
-            end = task.get("restriction", {}).get("period", {}).get("end")
-            if task.get("status") in OPEN and isinstance(end, str) and _moment(end) < now:
+        for task_id in list(self.connection.execute(due).scalars()):
+            row, task = self._found(task_id)
+            if task.get("status") in (*OPEN, WAITING):
                 self._change(row, task, "cancelled", "De termijn is voorbij.")
                 self.next_turn(row.patient_id)
                 ended += 1
+            done = update(offered_task).where(*mine, offered_task.c.task_id == task_id)
+            self.connection.execute(done.values(until=None))
         return ended
 
     def next_turn(self, patient_id: str) -> None:
@@ -116,10 +122,16 @@ class Offers:
         if waiting:
             self._change(*waiting[0], "requested", "")
 
-    def of(self, patient_id: str = "") -> list[Offer]:
-        """The offers of a patient, or of everybody; the newest first."""
+    def of(self, patient_id: str) -> list[Offer]:
+        """The offers of a patient, those that an EHR pushed included; the newest first."""
         found = [_offer(row, task) for row, task in self._tasks(patient_id)]
         return sorted(found, key=lambda one: one.offered, reverse=True)
+
+    def newest(self, most: int = 200) -> list[Offer]:
+        """The newest offers that were made here, for all patients."""
+        mine = (offered_task.c.provider == self.provider, offered_task.c.fhir == self.version.value)
+        wanted = select(offered_task.c.task_id).where(*mine).order_by(offered_task.c.offered.desc()).limit(most)
+        return [_offer(*self._found(task_id)) for task_id in list(self.connection.execute(wanted).scalars())]
 
     def _found(self, task_id: str) -> tuple[StoredRow, Resource]:
         key = ("Task", task_id)
@@ -129,10 +141,9 @@ class Offers:
         contents = dict(contents_of(self.connection, self.provider, self.version, [key]))
         return row, jsonio.load(bytes(contents[key]))
 
-    def _tasks(self, patient_id: str = "") -> Iterator[tuple[StoredRow, Resource]]:
+    def _tasks(self, patient_id: str) -> Iterator[tuple[StoredRow, Resource]]:
         mine = [resource.c.provider == self.provider, resource.c.fhir == self.version.value]
-        if patient_id:
-            mine.append(resource.c.patient_id == patient_id)
+        mine.append(resource.c.patient_id == patient_id)
         wanted = select(
             resource.c.pk, resource.c.patient_id, resource.c.source, resource.c.version, resource.c.digest,
             resource.c.updated, resource.c.deleted, resource.c.json,
@@ -200,8 +211,3 @@ def _offer(row: StoredRow, task: Resource) -> Offer:
         str(task.get("statusReason", {}).get("text", "")),
         outputs[0] if outputs else "",
     )
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.share.deeds import Deeds, empty
-from gateway.share.keep import GATEWAY
+from gateway.share.keep import GATEWAY, Keys
+from gateway.share.offers import Offers
 from gateway.share.settings import ShareSettings
 from gateway.share.states import OPEN, State
 from gateway.store.schema import share_deed, shared_item, submission
@@ -78,11 +79,12 @@ class Housekeeping:
         return self.now - timedelta(days=days)
 
 
-async def housekeeping(engine: Engine, settings: ShareSettings) -> None:
+async def housekeeping(engine: Engine, settings: ShareSettings, keys: Keys, providers: Sequence[str]) -> None:
     """Do a round every hour until cancelled. A failing one is logged."""
     while True:
         try:
             done = await asyncio.to_thread(one_round, engine, settings, datetime.now(UTC))
+            done["ended"] = await asyncio.to_thread(end_offers, engine, keys, providers, datetime.now(UTC))
             if any(done.values()):
                 log.info("share: %s", ", ".join(f"{name} {count}" for name, count in done.items()))
         except SQLAlchemyError as fault:
@@ -94,3 +96,12 @@ def one_round(engine: Engine, settings: ShareSettings, now: datetime) -> dict[st
     """One round in a transaction of its own; how many of each. Raises SQLAlchemyError."""
     with engine.begin() as connection:
         return Housekeeping(connection, settings, now).run()
+
+
+def end_offers(engine: Engine, keys: Keys, providers: Sequence[str], now: datetime) -> int:
+    """End the questionnaires that were not answered in time; how many. Raises SQLAlchemyError."""
+    ended = 0
+    for provider in providers:
+        with engine.begin() as connection:
+            ended += Offers(connection, keys, provider).expire(now)
+    return ended

@@ -399,6 +399,18 @@ share_deed = Table(
     Column("text", Text, nullable=False),
 )
 
+offered_task = Table(
+    "offered_task",
+    metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("task_id", String(64), primary_key=True),
+    Column("offered", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), comment="after this it ends by itself; none: it does not"),
+    Index(None, "until"),
+    comment="the Tasks of questionnaires that were offered here, so that nobody has to search all records for them",
+)
+
 filing = Table(
     "filing",
     metadata,

@@ -13,6 +13,22 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "offered_task",
+        sa.Column("provider", sa.String(length=60), nullable=False),
+        sa.Column("fhir", sa.String(length=8), nullable=False),
+        sa.Column("task_id", sa.String(length=64), nullable=False),
+        sa.Column("offered", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "until",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="after this it ends by itself; none: it does not",
+        ),
+        sa.PrimaryKeyConstraint("provider", "fhir", "task_id", name="pk_offered_task"),
+        comment="the Tasks of questionnaires that were offered here, so that nobody has to search all records for them",
+    )
+    op.create_index("ix_offered_task_until", "offered_task", ["until"], unique=False)
+    op.create_table(
         "submission",
         sa.Column("pk", BIG, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -142,6 +158,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("filing")
+    op.drop_table("offered_task")
     op.drop_table("shared_content")
     op.drop_table("share_deed")
     op.drop_table("shared_item")
