@@ -38,13 +38,13 @@ GROUP = "medmij_gateway.commands"
 
 def commands() -> Mapping[str, tuple[str, str]]:
     """Our commands, and those of other distributions that are installed; our own names cannot be taken."""
-    found: dict[str, tuple[str, str]] = {}
+    modules: dict[str, tuple[str, str]] = {}
     for point in entry_points(group=GROUP):
         try:
-            found |= point.load()
+            modules |= point.load()
         except Exception as fault:  # One that is broken must not keep the others from working.
             errors.print(f"gateway: the commands of {point.value} cannot be loaded: {fault}", markup=False)
-    return {**found, **COMMANDS}
+    return {**modules, **COMMANDS}
 
 
 class Commands(click.Group):

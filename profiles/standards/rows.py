@@ -37,18 +37,18 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
     if len(paths) != 1:
         raise StandardError(f"{where}: exactly one of get, post and put gives the path")
     method, path = paths[0]
-    values = {name: tuple(full_value(one, names) for one in given) for name, given in row.values.items()}
+    values = {name: tuple(full_value(parameter, names) for parameter in given) for name, given in row.values.items()}
     try:
         interaction, resource_type, operation, on_instance = interaction_of(method, path)
-        required = tuple(_parameter(one, names, values) for one in row.query)
-        optional = tuple(_parameter(one, names, values) for one in row.optional)
-        for one in required + optional:
-            if one.is_include:
-                read_include(version, one.name, one.value)
+        required = tuple(_parameter(parameter, names, values) for parameter in row.query)
+        optional = tuple(_parameter(parameter, names, values) for parameter in row.optional)
+        for parameter in required + optional:
+            if parameter.is_include:
+                read_include(version, parameter.name, parameter.value)
         receives = read_receives(row.receives, names) if row.receives is not None else None
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
-    if unknown := set(row.expected) - {one.name for one in required if not one.is_include}:
+    if unknown := set(row.expected) - {parameter.name for parameter in required if not parameter.is_include}:
         raise StandardError(f"{where}: expected names {', '.join(sorted(unknown))}, which query does not hold")
     shape = "last" if operation == "lastn" else "all" if interaction == "search-type" else "one"
     return RequestRule(
@@ -62,7 +62,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         on_instance=on_instance,
         required=required,
         optional=optional,
-        profiles=tuple(full_profile(one, names) for one in row.profiles),
+        profiles=tuple(full_profile(parameter, names) for parameter in row.profiles),
         included_profiles=profile_map(row.included, names),
         answer=row.answer or (shape if method == "GET" else "accepted"),
         name_nl=row.nl,
