@@ -28,9 +28,11 @@ from gateway.http.address import Address, Addresses
 from gateway.http.admission import Admissions
 from gateway.http.answer import Answers
 from gateway.http.api import typed_routes
+from gateway.http.bodies import BodyRoom
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
 from gateway.http.partial import Partials
+from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
@@ -38,9 +40,10 @@ from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
 from gateway.quality.verdicts import shared_validator
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.retention import housekeeping
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
-from gateway.wiring import Wiring, keys_of, wire
+from gateway.wiring import Wiring, keys_of, open_outbox, open_receiving, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -76,6 +79,11 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         ]
         offered = _offered(wiring, endpoint.addresses)
         tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
+        outbox = open_outbox(wiring.engine, settings)
+        if outbox.targets:
+            tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
+        tidying = housekeeping(wiring.engine, settings.share, outbox.keys, tuple(settings.providers))
+        tasks.append(asyncio.create_task(tidying, name="share housekeeping"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
@@ -87,6 +95,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         finally:
             for task in tasks:
                 task.cancel()
+            await outbox.aclose()
             await wiring.close()
 
     # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
@@ -175,10 +184,20 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
         statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
+        sharing=sharing_of(wiring, collector),
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
+
+
+def sharing_of(wiring: Wiring, collector: Collector) -> Sharing:
+    """What answers requests that send something."""
+    settings = wiring.settings
+    _, ring = keys_of(settings)
+    receiving = open_receiving(wiring.engine, settings, wiring.quality.gate.counting)
+    room = BodyRoom(settings.share.memory_bytes, settings.share.body_seconds)
+    return Sharing(collector, receiving, room, ring)
 
 
 def _statements(settings: Settings) -> Statements:

@@ -14,7 +14,7 @@ Problem
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from auth.bearer import PeerRefused
@@ -40,11 +40,18 @@ class Problem(Exception):
     severity: str = "error"
     expression: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Sequence[Issue] = ()
+    """What else is wrong, for who wants to mend it."""
 
     @property
     def issue(self) -> Issue:
-        """The one issue of the OperationOutcome."""
+        """The first issue of the OperationOutcome."""
         return Issue(severity=self.severity, code=self.code, text=self.text, expression=self.expression)
+
+    @property
+    def issues(self) -> Sequence[Issue]:
+        """All issues of the OperationOutcome."""
+        return (self.issue, *self.more)
 
 
 def challenge(error: str | None, description: str | None = None) -> Mapping[str, str]:

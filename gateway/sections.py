@@ -83,3 +83,6 @@ class ProviderSettings(SettingsSection):
         {}, description="data service id to the longest subscription in days; services that are not here have none"
     )
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
+    write_back: tuple[dict[str, Any], ...] = Field(
+        (), description="where what citizens sent goes once it is accepted; empty: it is filed by hand"
+    )

@@ -22,6 +22,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, RetentionSettings
+from gateway.share.settings import ShareSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
+    share: ShareSettings = ShareSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod
@@ -96,6 +98,7 @@ def refusals(settings: Settings) -> list[str]:
     if settings.mode != "production":
         return []
     faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
+    faults += settings.share.problems()
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):

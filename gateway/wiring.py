@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
+from adapters.filing.build import write_back
+from adapters.filing.port import WriteBack
 from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
@@ -50,17 +52,27 @@ from gateway.providers import Registry
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Recorder
 from gateway.quality.serving import Serving
+from gateway.quality.settings import PolicyRule
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.deeds import Targets
+from gateway.share.files import Scan
+from gateway.share.filing import Outbox
+from gateway.share.keep import Keys
+from gateway.share.receiving import Receiving
+from gateway.share.scan import CommandScan, IcapScan
+from gateway.share.settings import ShareSettings
+from gateway.share.settle import Settling
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
 
@@ -110,6 +122,53 @@ def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     """The intake that a command uses; what ``gate`` counts is for the command to save."""
     leaving = Leaving(settings.resource_server.narrative)
     return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
+
+
+def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Receiving:
+    """What takes in what citizens send; by default what does not meet its profile is refused."""
+    section = settings.share
+    rules = tuple(PolicyRule(standard=name, policy=policy) for name, policy in section.policies.items())
+    quality = settings.validation.model_copy(update={"policy": section.policy, "policies": rules})
+    settling = Settling(
+        engine,
+        Gate(quality, catalogue(), counting),
+        Expectations(catalogue()),
+        Leaving(settings.resource_server.narrative),
+        section.pixels,
+        scan_of(section),
+    )
+    test = settings.mode == "test"
+    targets = targets_of(write_backs(settings))
+    return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets, makes_tasks=test)
+
+
+def scan_of(section: ShareSettings) -> Scan | None:
+    """What looks for malware; None: nobody does."""
+    if section.scanner == "icap":
+        return IcapScan(section.icap_url, section.scan_seconds)
+    return CommandScan(section.command, section.scan_seconds) if section.scanner == "command" else None
+
+
+WriteBacks = Mapping[str, Mapping[str, WriteBack]]
+
+
+def write_backs(settings: Settings) -> WriteBacks:
+    """The ways into the EHR of each provider, by name. Raises AdapterMisconfigured."""
+    made = {name: [write_back(raw) for raw in given.write_back] for name, given in settings.providers.items()}
+    return {name: {one.name: one for one in ways} for name, ways in made.items() if ways}
+
+
+def targets_of(ways: WriteBacks) -> Targets:
+    """Which of them an item takes."""
+    return lambda provider, standard, type_: [
+        name for name, one in ways.get(provider, {}).items() if one.takes(standard, type_)
+    ]
+
+
+def open_outbox(engine: Engine, settings: Settings) -> Outbox:
+    """What sends accepted items to the EHR. Raises AdapterMisconfigured."""
+    names = {name: given.display_name for name, given in settings.providers.items()}
+    return Outbox(engine, settings.share, Keys(*keys_of(settings)), write_backs(settings), names)
 
 
 def open_releases(gate: Gate) -> Releases:

@@ -20,14 +20,19 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def run_scripts(server: Running, files: Files, start: str, service: str, roles: list[str]) -> list[ScriptResult]:
-    """Run the scripts of these roles (empty: all that test a server) against one data service."""
+def run_scripts(
+    server: Running, files: Files, start: str, service: str, roles: list[str], parallel: int = 4, **values: str
+) -> list[ScriptResult]:
+    """Run the scripts of these roles (empty: all that test a server) against one data service.
+
+    ``values`` are variables that a script lacks.
+    """
     base = f"{server.base}/{PROVIDER}/{service}/fhir"
 
     async def go() -> list[ScriptResult]:
-        plan = RunPlan(base=lambda _script: base, today=today(), checker=lambda _set: OwnChecker())
+        plan = RunPlan(base=lambda _script: base, today=today(), variables=values, checker=lambda _set: OwnChecker())
         async with httpx.AsyncClient(timeout=30) as client:
-            results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=4)
+            results = await run_sets(find_sets(files, start, roles), files, client, plan, parallel=parallel)
         return [script for result in results for script in result.scripts]
 
     return asyncio.run(go())

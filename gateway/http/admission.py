@@ -9,6 +9,7 @@ from auth.bearer import Bearer
 from auth.grants import Grant
 from auth.ports import PeerOf
 from gateway.collect.record import RecordOwner
+from gateway.http.address import Address
 from gateway.http.asked import AskedQuestions, Question, key_of
 from gateway.http.exchange import Exchange
 from gateway.http.progress import Progress
@@ -18,6 +19,9 @@ from profiles.fhir.interactions import FhirRequest, Route, route
 from profiles.fhir.search.search import Pairs, parse_query
 from profiles.standards.admit import Admitted, admit
 from profiles.standards.model import Standard
+
+WRITES = frozenset({"transaction", "create", "update"})
+"""Interactions that send something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class Admissions:
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
             text = "The token does not give access to this data service of this provider."
             raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
+        if _only_sends(address) and what.interaction not in WRITES:
+            text = "This data service takes something in; nothing can be read through it."
+            raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
         question = progress.question or self.question(progress, standard, what, pairs)
         progress.rule = question.admitted.rule.id
         return Admission(grant, standard, question)
@@ -108,6 +115,16 @@ class Admissions:
         question = Question(progress.format, what, request, admit(standard, request, address.service))
         self.asked.keep(key_of(progress.exchange, address), question)
         return question
+
+
+def _only_sends(address: Address) -> bool:
+    """Whether a data service offers nothing to read (DL-11)."""
+    standard, service = address.standard, address.service
+    return (
+        standard is not None
+        and service is not None
+        and all(rule.method != "GET" for rule in standard.rules_of(service))
+    )
 
 
 def _read_form(progress: Progress) -> Pairs:

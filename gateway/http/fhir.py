@@ -11,12 +11,13 @@ from auth.metadata import SMART
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.calendar import Today
 from gateway.http.address import Addresses
-from gateway.http.admission import Admissions
+from gateway.http.admission import WRITES, Admissions
 from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
 from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, tell
 from gateway.http.reply import Reply, send_reply
+from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements, serialised
 from gateway.problems import Problem, challenge, problem_of
@@ -35,6 +36,8 @@ class FhirEndpoint:
     statements: Statements
     trail: Trail
     today: Today
+    sharing: Sharing | None = None
+    """Takes in what is sent; None: nothing is."""
     wrong_version_status: int = 406
     note: Note | None = None
     """Takes the resource events of the chain log; None where nobody collects them."""
@@ -49,7 +52,7 @@ class FhirEndpoint:
         reason = ""
         try:
             await take_form(progress, receive, self.admissions.query_bytes)
-            reply = await self._reply(progress)
+            reply = await self._reply(progress, receive)
         except Exception as fault:
             problem = self._guided(progress, problem_of(self.at_edge(fault)))
             reply, reason = _refusal(progress, problem), problem.code
@@ -63,13 +66,15 @@ class FhirEndpoint:
         if self.note is not None:
             tell(self.note, progress, method, reply.status)
 
-    async def _reply(self, progress: Progress) -> Reply:
+    async def _reply(self, progress: Progress, receive: Receive) -> Reply:
         if progress.address.rest == SMART and progress.exchange.method in ("GET", "HEAD"):
             return self.statements.configuration(progress)
         what, pairs = self.admissions.opened(progress)
         if what.interaction == "capabilities":
             return self.statements.reply(progress)
         admission = await self.admissions.admit(progress, what, pairs)
+        if self.sharing is not None and what.interaction in WRITES:
+            return await self.sharing.reply(progress, admission, receive)
         return await self.answers.reply(progress, admission)
 
     def _guided(self, progress: Progress, problem: Problem) -> Problem:
@@ -92,5 +97,5 @@ class FhirEndpoint:
 
 def _refusal(progress: Progress, problem: Problem) -> Reply:
     version = progress.address.version
-    body = serialised(operation_outcome([problem.issue]), progress.format, version)
+    body = serialised(operation_outcome(problem.issues), progress.format, version)
     return Reply(problem.status, body, content_type(progress.format, version), problem.headers)

@@ -32,6 +32,8 @@ class Progress:
     counts: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    reason: str = ""
+    """What the trail says more of an answer that was given."""
 
     @property
     def provider(self) -> str:
@@ -64,10 +66,10 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         service=progress.service,
         interaction=interaction,
         rule=progress.rule,
-        resources=progress.counts if status in (200, 206) else (),
+        resources=progress.counts if status in (200, 201, 206) else (),
         request_id=exchange.request_id,
         correlation_id=exchange.correlation_id,
-        reason=reason,
+        reason=reason or progress.reason,
         gaps=progress.gaps,
         incidents=progress.incidents,
         **known,

@@ -1,14 +1,9 @@
 """The gate of one source: the policies of the gateway, with what the source's own settings say above them."""
 
-from collections.abc import Iterable
-
-import msgspec
-
 from gateway.intake.settings import SourceSettings
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.settings import Policy, PolicyRule, QualitySettings
 from profiles.standards.load import Catalogue
-from profiles.validation import Finding
 
 REST = "*"
 """In the policy of a source: every standard that is not named."""
@@ -26,19 +21,3 @@ def gate_of(source: SourceSettings, quality: QualitySettings, catalogue: Catalog
     usual = rest[0].policy if rest else quality.policy
     settings = quality.model_copy(update={"policy": usual, "policies": (*own, *named)})
     return Gate(settings, catalogue, counting)
-
-
-def recorded(findings: Iterable[Finding]) -> bytes:
-    """Findings for the record: where and which rule, nothing of the values. Empty bytes for none."""
-    rows = [
-        {
-            "severity": finding.severity,
-            "rule": finding.rule,
-            "expression": finding.expression,
-            "definition": finding.definition,
-            "profile": finding.profile,
-            "zib": finding.zib,
-        }
-        for finding in findings
-    ]
-    return msgspec.json.encode(rows) if rows else b""

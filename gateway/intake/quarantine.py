@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from auth.crypto import KeyRing
 from gateway.intake.change import Change
-from gateway.intake.judge import recorded
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import IMPORT, Push, Task, set_id
+from gateway.quality.recorded import recorded
 from gateway.store.schema import quarantine
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource

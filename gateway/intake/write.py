@@ -10,11 +10,11 @@ from gateway.audit.record import AuditRecord
 from gateway.intake import quarantine, receipts
 from gateway.intake.answers import IntakeAnswer, Result, answer, issues_of, refused
 from gateway.intake.change import Change, WritePlan
-from gateway.intake.judge import recorded
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import IMPORT, Key, Task
+from gateway.quality.recorded import recorded
 from gateway.store.unit import RecordedVerdict, Unit, Written
 from profiles.fhir.outcome import Issue
 

@@ -9,7 +9,7 @@ import msgspec
 
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import short_names
-from profiles.standards.rows import full_profile, full_value
+from profiles.standards.names import full_profile, full_value
 from profiles.standards.tables import Text, Texts, read_table
 
 DATA = Path(__file__).parent / "data"

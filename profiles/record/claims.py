@@ -16,7 +16,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair, claim_profile
 from profiles.rows import read
 from profiles.standards.load import short_names
-from profiles.standards.rows import full_profile
+from profiles.standards.names import full_profile
 
 TABLE = Path(__file__).parent / "claims.toml"
 

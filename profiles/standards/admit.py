@@ -11,10 +11,11 @@ one page: the whole set (spec/datasets.md section 2).
 
 import re
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from profiles.fhir.interactions import FhirRequest
 from profiles.fhir.search.search import IGNORED, Search, SearchError, bringing, compile_search, public_name
+from profiles.fhir.version import FhirVersion
 from profiles.standards.model import INCLUDES, RequestRule, Service, Standard
 from profiles.standards.offers import GENERAL, Misfit, misfit
 from profiles.standards.tolerance import kept_by
@@ -108,6 +109,14 @@ def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[
         name_en=resource_type or "Capabilities",
         zibs=(),
     )
+
+
+def reading_patient(standard: Standard) -> RequestRule:
+    """A row for looking up who the person of a token is, where a service sends and reads nothing else."""
+    profiles = {FhirVersion.STU3: "nl-core-patient", FhirVersion.R4: "nl-core-Patient"}[standard.fhir]
+    base = {FhirVersion.STU3: "http://fhir.nl/fhir", FhirVersion.R4: "http://nictiz.nl/fhir"}[standard.fhir]
+    row = _synthetic("search-type", "Patient", "Patient", (f"{base}/StructureDefinition/{profiles}",))
+    return replace(row, id="patient", on_instance=False, name_nl="Persoonsgegevens", name_en="Personal details")
 
 
 def _admit_read(

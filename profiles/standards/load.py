@@ -11,7 +11,8 @@ from pathlib import Path
 from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards.model import RequestRule, Service, Standard
-from profiles.standards.rows import full_profile, profile_map, read_rules
+from profiles.standards.names import full_profile
+from profiles.standards.rows import profile_map, read_rules
 from profiles.standards.tables import ServiceTable, StandardError, StandardTable, read_row, read_table
 
 __all__ = ["Catalogue", "StandardError", "UnknownService", "catalogue", "read_standard"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from profiles.fhir.search.matching import split
 from profiles.fhir.version import FhirVersion
+from profiles.standards.receives import Receives
 
 INCLUDES = ("_include", "_revinclude")
 PLACEHOLDERS = frozenset({"{date}", "{episode}", "{identifier}", "{code}", "{bsn}", "{vitalsigns}", "{mime}"})
@@ -83,6 +84,8 @@ class RequestRule:
     expected: Mapping[str, str] = field(default_factory=dict)
     """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
     as if it had been sent; an open one (a first day) does not narrow."""
+    receives: Receives | None = field(default=None, repr=False)
+    """What a row that writes takes in; None: nothing, it is answered 405."""
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -8,6 +8,8 @@ from profiles.fhir.search.includes import read_include
 from profiles.fhir.version import FhirVersion
 from profiles.standards import model
 from profiles.standards.model import Parameter, RequestRule, interaction_of
+from profiles.standards.names import full_profile, full_value
+from profiles.standards.receives import read_receives
 from profiles.standards.tables import RequestsTable, RequestTable, StandardError, read_row, read_table
 
 METHODS = ("GET", "POST", "PUT")
@@ -53,6 +55,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
                 read_include(version, parameter.name, parameter.value)
         for parameter in brings:
             read_include(version, parameter.name, parameter.value, own=True)
+        receives = read_receives(row.receives, names) if row.receives is not None else None
     except ValueError as error:
         raise StandardError(f"{where}: {error}") from error
     if unknown := set(row.expected) - {parameter.name for parameter in required if not parameter.is_include}:
@@ -79,6 +82,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         brings=brings,
         tolerant=row.tolerant,
         expected=row.expected,
+        receives=receives,
     )
 
 
@@ -90,17 +94,6 @@ def _parameter(text: str, names: Mapping[str, str], values: Mapping[str, tuple[s
     if unknown := set(re.findall(r"\{[^}]*\}?", value)) - model.PLACEHOLDERS:
         raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))} in {text}")
     return Parameter(name, value, values.get(name, ()) if "{" in value else ())
-
-
-def full_value(text: str, names: Mapping[str, str]) -> str:
-    """Write ``{sct}`` and the like in full; other placeholders stay."""
-    return re.sub(r"\{([a-z0-9\-]+)\}", lambda found: names.get(found[1], found[0]), text)
-
-
-def full_profile(text: str, names: Mapping[str, str]) -> str:
-    """The canonical of a profile: ``N:zib-Problem`` in full."""
-    short, colon, name = text.partition(":")
-    return names[short] + name if colon and short in names else text
 
 
 def profile_map(table: Mapping[str, str | tuple[str, ...]], names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

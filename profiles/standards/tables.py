@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from profiles import rows
+from profiles.standards.receives import ReceivesTable
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = tuple[Text, ...]
@@ -105,6 +106,8 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
     answer: Answer | None = None
     zibs: Texts = ()
+    receives: ReceivesTable | None = None
+    """What a row that writes takes in (profiles.standards.receives)."""
 
 
 class RequestsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

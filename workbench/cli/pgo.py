@@ -12,16 +12,19 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli.context import FINDINGS, as_json, console, errors, fail
+from profiles.fhir.version import FhirVersion
 from profiles.receivers.load import ReceiverError
 from profiles.receivers.load import receiver as known_receiver
 from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
 from workbench.pgo.client import Patience, PgoClient, connect, tls
 from workbench.pgo.conversation import after_consent, refreshed, revoked
-from workbench.pgo.endpoints import EndpointError, Endpoints, checked, resources_of
+from workbench.pgo.endpoints import Dva, EndpointError, Endpoints, GatewayEndpoints, checked, resources_of
 from workbench.pgo.kept import keep, kept
-from workbench.pgo.oauth import PendingAuthorization, Tokens, authorization_request
+from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens, authorization_request
+from workbench.pgo.parcels import PARCELS, example
 from workbench.pgo.receiving import patience_of
 from workbench.pgo.report import KitReport, save, show
+from workbench.pgo.sharing import ShareAnswer, share
 from workbench.pgo.walk import Aids, PageWalk, VisitError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -195,6 +198,50 @@ def _by_hand(asked: PendingAuthorization, dva: Endpoints, *, browser: bool, wait
     except click.Abort as error:
         raise BackError("no address was pasted") from error
     return answer_of(pasted, dva.redirect_uri)
+
+
+@pgo.command("share")
+@click.argument("file", type=FILE, required=False)
+@click.option("--example", "name", type=click.Choice(sorted(PARCELS)), help="Send an example instead of a file.")
+@click.option("--gateway", "base", default="http://127.0.0.1:8080", show_default=True, help="Base URL of the gateway.")
+@click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
+@click.option("--service", help="Data service id; with --example that of the example.")
+@click.option("--login", "person", required=True, help="Name of the test person who logs in and confirms.")
+@click.option("--r4", is_flag=True, help="The file is FHIR R4, not STU3.")
+def share_command(
+    file: Path | None, name: str | None, base: str, provider: str, service: str | None, person: str, r4: bool
+) -> None:
+    """Send a Bundle (Delen): confirm as the person, post FILE or an example, and tell what became of each entry."""
+    if (file is None) == (name is None):
+        fail("give a file, or --example")
+    version = FhirVersion.R4 if r4 else FhirVersion.STU3
+    if name is not None:
+        parcel, body = example(name, person)
+        version, service = parcel.version, service or parcel.service
+    else:
+        body = file.read_bytes() if file else b""
+    if not service:
+        fail("a file needs --service")
+    try:
+        dva = GatewayEndpoints(checked(base, "gateway").rstrip("/"), f"{base.rstrip('/')}/demo-pgo/callback")
+        answer = asyncio.run(_shared(dva, provider, service, person, body, version))
+    except (EndpointError, VisitError, PgoError) as error:
+        fail(str(error))
+    for line in answer.said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for one in answer.entries:
+        told = f"{one.status}  {one.what}  {one.location}  {one.why}".rstrip()
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"HTTP {answer.status}: {'everything was taken' if answer.taken else 'not everything was taken'}")
+    raise SystemExit(0 if answer.taken else FINDINGS)
+
+
+async def _shared(dva: Dva, provider: str, service: str, person: str, body: bytes, version: FhirVersion) -> ShareAnswer:
+    asked = authorization_request(dva, provider, f"{provider}~{service}")
+    async with connect() as http:
+        back = await _walked(PageWalk(http, dva.redirect_uri, person), asked)
+        tokens = await PgoClient(http, dva).redeem(asked, back)
+        return await share(http, dva, tokens, service, body, version)
 
 
 @pgo.command()

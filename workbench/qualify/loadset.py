@@ -7,6 +7,7 @@ The set's LoadResources script says which fixtures there are and with whose toke
 import fnmatch
 import json
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -28,6 +29,7 @@ from workbench.qualify.script import Operation, Script, Side
 from workbench.qualify.standins import own_documents
 from workbench.qualify.variables import MissingVariable, Placeholders
 
+_RANDOM = re.compile(r"\$\{RANDOM-?[0-9]+\}")
 TOKENS_FILE = "Configuration/QualificationTokens.json"
 
 
@@ -136,11 +138,17 @@ def load_set(
         type_, id_ = item.resource["resourceType"], item.resource["id"]
         if not any(fnmatch.fnmatchcase(f"{type_}/{id_}", pattern) for pattern in skip):
             loaded[item.version, type_, id_] = item, put.token
+    for put in _set_ups(files, start):
+        item = _item(files, put, today)
+        if any(fnmatch.fnmatchcase(f"{item.resource['resourceType']}/{item.resource['id']}", one) for one in skip):
+            continue
+        loaded[item.version, str(item.resource["resourceType"]), str(item.resource["id"])] = item, put.token
     if not loaded and not problems:
         raise UnloadableSet("no LoadResources script and no fixtures were found")
     patients = {id_ for _version, type_, id_ in loaded if type_ == "Patient"}
     owners = _owners(tokens, loaded.values(), patients)
     items = [replace(item, patient=_patient(item, owners.get(token or ""))) for item, token in loaded.values()]
+    items = list(_in_turn(items))
     if not as_published:
         items = _with_own_documents(items)
     by_patient = {row.patient: row for row in owners.values()}
@@ -205,14 +213,21 @@ def _scripts_beside(files: Files, name: str) -> list[Script]:
 
 
 def _puts(script: Script) -> Iterator[_Put]:
+    """What a script that loads resources puts."""
+    return _puts_of(script) if script.side is Side.LOAD else iter(())
+
+
+def _puts_of(script: Script) -> Iterator[_Put]:
     variables = {one.name: one.default for one in script.variables.values() if one.default is not None}
     version = script.version or FhirVersion.STU3
     for test in script.tests:
         for action in test.actions:
             fixture = script.fixtures.get(action.source_id or "") if isinstance(action, Operation) else None
-            if isinstance(action, Operation) and fixture is not None and script.side is Side.LOAD:
+            if isinstance(action, Operation) and fixture is not None and action.code in ("update", "updateCreate"):
                 path = inside(posixpath.dirname(script.path), fixture.reference or "")
                 token = next((value for name, value in action.headers if name.lower() == "authorization"), None)
+                for name, value in variables.items():
+                    token = token.replace(f"${{{name}}}", value) if token else None
                 yield _Put(path, version, _bare(token) if token else None, variables)
 
 
@@ -222,6 +237,37 @@ def _all_fixtures(files: Files, start: str) -> Iterator[_Put]:
     for name in files.names:
         if "_reference" in name and "/rules/" not in name and name.endswith((".xml", ".json")):
             yield _Put(name, version)
+
+
+def _set_ups(files: Files, start: str) -> Iterator[_Put]:
+    """What the scripts of an alternative role (``...-Nictiz-intern``) put into a server before they begin.
+
+    The scripts of the role itself leave that to the server: here it is what they find. Each gets an id that is the same
+    at every loading.
+    """
+    for one in find_sets(files, start):
+        others = find_sets(files, start, one.left_out) if one.left_out else []
+        scripts = sorted((script for other in others for script in other.scripts), key=lambda script: script.path)
+        for number, script in enumerate(scripts):
+            for test in script.tests[:1]:
+                begins = replace(script, tests=(test,) if test.id == "setup" else ())
+                for put in _puts_of(begins):
+                    named = {name: _RANDOM.sub(f"{number:02}", value) for name, value in put.variables.items()}
+                    yield replace(put, variables=named)
+
+
+def _in_turn(items: Iterable[LoadItem]) -> Iterator[LoadItem]:
+    """Of the Tasks that a patient is asked to do one is asked now; the others wait for their turn (gateway.share)."""
+    asked: set[str | None] = set()
+    for item in items:
+        waits = item.resource["resourceType"] == "Task" and item.resource.get("status") == "requested"
+        if waits and item.patient in asked:
+            resource = {**item.resource, "status": "draft"}
+            yield replace(item, resource=resource, original=jsonio.dump(resource), media=MEDIA["json"])
+            continue
+        if waits:
+            asked.add(item.patient)
+        yield item
 
 
 def _item(files: Files, put: _Put, today: date) -> LoadItem:

@@ -63,7 +63,11 @@ def _url_contains(context: ScriptContext, call: RuleCall) -> RuleOutcome:
 def _task(context: ScriptContext) -> Resource | None:
     answer = _last(context).answer
     resource = answer.resource if answer else None
-    return deepcopy(resource) if resource and resource.get("resourceType") == "Task" else None
+    # The Task was read, or found by a search; what it said of itself in words is of the state before.
+    entries = resource.get("entry", []) if resource else []
+    found = [resource, *(entry.get("resource") for entry in entries)]
+    task = next((one for one in found if one and one.get("resourceType") == "Task"), None)
+    return {name: deepcopy(value) for name, value in task.items() if name != "text"} if task else None
 
 
 def _keep(context: ScriptContext, call: RuleCall, task: Resource) -> RuleOutcome:

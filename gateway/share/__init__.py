@@ -1,0 +1,1 @@
+"""Delen: what citizens send. Received, checked, kept apart, judged by staff, and filed in the EHR."""

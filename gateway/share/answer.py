@@ -1,0 +1,100 @@
+"""The answer to what was sent: every entry back, with its id, its fullUrl and what became of it.
+
+With ``Prefer: return=representation`` the resources as they are kept, the Patient as the provider knows them; else
+status and location (DL-21). The same answer can be made again from what was kept.
+"""
+
+import base64
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.share.outcome import Outcome
+from gateway.share.sharer import Sharer
+from profiles.fhir.outcome import Issue, operation_outcome
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.record.stamp import moment
+from profiles.record.walk import Key
+
+STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 422: "422 Unprocessable Entity"}
+ELEMENT = {FhirVersion.STU3: "content", FhirVersion.R4: "data"}
+_ACKNOWLEDGED = uuid.UUID("3f2b1a6e-5a52-5b7e-9d0c-8a5c2f0f7f11")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A share that was taken in, before its answer is written: what became of each entry, and what it holds."""
+
+    bundle: str
+    submission: str
+    outcomes: Sequence[Outcome]
+    resources: Mapping[Key, Resource] = field(repr=False)
+    received: datetime
+    file: Callable[[Key], bytes] = field(repr=False, default=lambda _key: b"")
+    """The file of a Binary that was kept."""
+    repeated: bool = False
+
+    @property
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """How many entries of each type were taken, for the audit record."""
+        found: dict[str, int] = {}
+        for one in self.outcomes:
+            if one.status < 400:
+                found[one.type] = found.get(one.type, 0) + 1
+        return tuple(sorted(found.items()))
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the whole: 201 for one created resource, else 200."""
+        return self.outcomes[0].status if not self.bundle and self.outcomes else 200
+
+
+def body_of(answered: Answered, sharer: Sharer, *, whole: bool) -> Resource:
+    """The resource that is the answer; ``whole``: with the resources themselves."""
+    if not answered.bundle:
+        return _resource(answered.outcomes[0], answered, sharer) or _said("Received.")
+    entries = [_entry(one, answered, sharer, whole=whole) for one in answered.outcomes]
+    if sharer.receives.acknowledgement:
+        entries.append(_acknowledgement(answered, sharer))
+    return {"resourceType": "Bundle", "type": f"{answered.bundle}-response", "entry": entries}
+
+
+def _entry(one: Outcome, answered: Answered, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
+    status = STATUS.get(one.status, str(one.status))
+    if one.status >= 400:
+        outcome = operation_outcome(one.told)
+        # A refused entry has no address here; a urn keeps the form that all others have.
+        return {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "response": {"status": status, "outcome": outcome}}
+    resource = _resource(one, answered, sharer)
+    found: dict[str, Any] = {"fullUrl": f"{sharer.base}/{one.type}/{one.id}"}
+    if whole and resource is not None:
+        found["resource"] = resource
+    number = str((resource or {}).get("meta", {}).get("versionId", "1"))
+    at = (resource or {}).get("meta", {}).get("lastUpdated", moment(answered.received))
+    location = f"{one.type}/{one.id}" + ("" if one.role == "person" else f"/_history/{number}")
+    return found | {
+        "response": {"status": status, "location": location, "etag": f'W/"{number}"', "lastModified": at},
+    }
+
+
+def _resource(one: Outcome, answered: Answered, sharer: Sharer) -> Resource | None:
+    if one.role == "person":
+        return sharer.patient
+    resource = answered.resources.get(one.key)
+    if resource is None or one.type != "Binary":
+        return resource
+    text = base64.b64encode(answered.file(one.key)).decode()
+    return {**resource, ELEMENT[sharer.version]: text}
+
+
+def _acknowledgement(answered: Answered, sharer: Sharer) -> dict[str, Any]:
+    full_url = f"urn:uuid:{uuid.uuid5(_ACKNOWLEDGED, answered.submission)}"
+    said = _said(sharer.receives.acknowledgement)
+    return {"fullUrl": full_url, "resource": said, "response": {"status": STATUS[200]}}
+
+
+def _said(text: str) -> Resource:
+    return operation_outcome([Issue("information", "informational", text)])

@@ -1,0 +1,135 @@
+"""The files in what is sent: taken out of their Binary, looked at for what they are, held against what is said of them.
+
+What a file is, its first bytes tell, whatever it is called. A PDF that can do something, an image that unpacks to more
+than fits, and what the scanner knows are refused; what a stated size says is told and no more, since the official
+examples state wrong ones.
+"""
+
+import base64
+import binascii
+import hashlib
+import io
+import warnings
+from collections.abc import Callable, Mapping
+
+from PIL import Image, UnidentifiedImageError
+
+from gateway.documents.pdfa import check as check_pdf
+from gateway.problems import Problem
+from gateway.share.found import found
+from gateway.share.location import has_location
+from gateway.share.parcel import Item, Parcel
+from gateway.share.pointing import pointers
+from profiles.fhir.codec.mediatypes import essence
+from profiles.fhir.outcome import Issue
+from profiles.fhir.version import FhirVersion
+
+ELEMENT = {FhirVersion.STU3: "content", FhirVersion.R4: "data"}
+MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF-", "application/pdf"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+)
+"""How files of a type begin."""
+REFUSED = frozenset({"pdf-unreadable", "pdf-encrypted", "pdfa-active-content", "pdfa-not-claimed"})
+"""What may not be wrong with a PDF from a citizen; all else is told to who judges it."""
+Scan = Callable[[bytes], bool]
+"""Whether a file is clean. Raises Problem 503 when that cannot be told."""
+
+
+def take_files(parcel: Parcel, version: FhirVersion, pixels: int, scan: Scan | None) -> None:
+    """Take the content out of every Binary, in place; a file that may not come in gets a fault (422)."""
+    files: dict[str, Item] = {}
+    for item in parcel.items:
+        if item.rule.media and item.fault is None:
+            try:
+                item.content = content = _decoded(item, ELEMENT[version])
+                _looked_at(item, content, pixels)
+                if scan is not None and not scan(content):
+                    raise _refused(item, "security", "The file was recognised as malware.")
+            except Problem as fault:
+                if fault.status >= 500:
+                    raise
+                item.fault = fault
+            files["/".join(item.key)] = item
+    for item in parcel.items:
+        for path, node, name in pointers(item.resource):
+            if name == "url" and item.fault is None:
+                item.fault = _stated(item, path, node, files)
+
+
+def sniffed(content: bytes) -> str:
+    """What a file is by its first bytes; empty for what is not taken anywhere."""
+    start = content[:1024]
+    return next((media for magic, media in MAGIC if start.startswith(magic)), "")
+
+
+def _decoded(item: Item, element: str) -> bytes:
+    text = item.resource.get(element)
+    if not isinstance(text, str) or not text:
+        raise _refused(item, "required", "The Binary has no content.")
+    try:
+        content = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem(400, "structure", "The content is not base64.", expression=f"{item.place}.resource") from None
+    del item.resource[element]
+    return content
+
+
+def _looked_at(item: Item, content: bytes, pixels: int) -> None:
+    media = sniffed(content)
+    if media not in item.rule.media or media != essence(str(item.resource.get("contentType", ""))):
+        raise _refused(item, "value", "The file is not of the type that it says, or of one that is not taken here.")
+    if media == "application/pdf":
+        told = check_pdf(content, "Binary")
+        wrong = [one for one in told if one.rule in REFUSED and one.severity == "error"]
+        if wrong:
+            issues = [Issue("error", one.code, one.text_en, f"rule {one.rule}", item.place) for one in wrong]
+            first = _refused(item, wrong[0].code, wrong[0].text_en)
+            raise Problem(422, first.code, first.text, expression=first.expression, more=issues[1:])
+        item.findings += [one for one in told if one.severity == "error"]
+    else:
+        _image(item, content, pixels)
+        if has_location(content):
+            item.findings.append(found("location-in-photo", "Binary"))
+
+
+def _image(item: Item, content: bytes, pixels: int) -> None:
+    """Only the head is read: nothing is unpacked before its size is known."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content)) as image:
+                width, height = image.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise _refused(item, "structure", "The file is no readable image, or far too large.") from None
+    if width * height > pixels:
+        raise _refused(item, "too-costly", f"The image has more than {pixels} pixels.")
+
+
+def _stated(item: Item, path: str, attachment: Mapping[str, object], files: Mapping[str, Item]) -> Problem | None:
+    """What an Attachment says of its file, held against the file."""
+    held = files.get(str(attachment["url"]))
+    if held is None:
+        return _refused(item, "not-found", "The file itself is not among the entries.")
+    if held.fault is not None:
+        return held.fault
+    content = held.content or b""
+    stated = attachment.get("hash")
+    # FHIR states a hash as the base64 of SHA-1; the official examples write it in hexadecimal digits.
+    sha1 = hashlib.sha1(content, usedforsecurity=False)
+    if stated is not None and stated not in (base64.b64encode(sha1.digest()).decode(), sha1.hexdigest()):
+        return _refused(item, "value", "The hash (SHA-1) is not that of the file.")
+    if essence(str(attachment.get("contentType", ""))) != essence(str(held.resource.get("contentType", ""))):
+        return _refused(item, "value", "The attachment says another media type than its file.")
+    size = attachment.get("size")
+    if size is not None and size != len(content):
+        item.findings.append(found("size-differs", f"{path}.size"))
+    return None
+
+
+def _refused(item: Item, code: str, text: str) -> Problem:
+    return Problem(422, code, text, expression=f"{item.place}.resource")

@@ -1,0 +1,148 @@
+"""Receiving what a citizen sends: read, settled, kept. Whole or not at all before the answer, and once per request."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from auth.ages import today
+from gateway.problems import Problem
+from gateway.share.answer import Answered
+from gateway.share.content import codings
+from gateway.share.deeds import Deeds, Targets, nowhere
+from gateway.share.found import found
+from gateway.share.keep import Keeping, Kept, Keys, file_of, find, open_items, sent_before, stored_items
+from gateway.share.offers import ENDED, Offers
+from gateway.share.outcome import outcome_of
+from gateway.share.parcel import Item, Parcel, read_parcel
+from gateway.share.rules import accepting
+from gateway.share.settings import ShareSettings
+from gateway.share.settle import Settling
+from gateway.share.sharer import Sharer
+from gateway.share.tasks import TaskChange, task_changes
+from gateway.store.engine import reading
+from gateway.store.unit import Stale, now_in_milliseconds
+from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.mediatypes import Format
+from profiles.fhir.tree import Resource
+from profiles.record.walk import Key
+from profiles.standards.receives import Role
+
+ATTEMPTS = 6
+AGAIN = {"40001", "40P01"}
+"""SQL states of PostgreSQL after which the same transaction may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """The share pipeline of one process. Synchronous: call it from worker threads."""
+
+    engine: Engine
+    settings: ShareSettings
+    keys: Keys
+    settling: Settling
+    targets: Targets = nowhere
+    """Where accepted items go."""
+    makes_tasks: bool = False
+    """Whether a test token may make a Task: official scripts do, in test mode only."""
+
+    def take(self, body: bytes, format_: Format, sharer: Sharer) -> Answered:
+        """Carry out a request. Raises Problem, FormatError and SQLAlchemyError; then nothing of it is stored."""
+        digest = hashlib.sha256(b"\0".join((sharer.service.encode(), sharer.rule.id.encode(), body))).digest()
+        for _ in range(ATTEMPTS):
+            if (before := self._before(sharer, digest)) is not None:
+                return before
+            try:
+                return self._taken(body, format_, sharer, digest)
+            except (Stale, IntegrityError):
+                continue
+            except DBAPIError as fault:
+                if getattr(fault.orig, "sqlstate", None) not in AGAIN:
+                    raise
+        text = "The same is being changed by others; try again."
+        raise Problem(503, "transient", text, headers={"retry-after": "1"})
+
+    def _before(self, sharer: Sharer, digest: bytes) -> Answered | None:
+        """The answer that this request got before. Raises Problem 409 when its id was used for something else."""
+        with reading(self.engine).connect() as connection:
+            kept = find(connection, sharer.grant.client, sharer.request_id)
+        if kept is None:
+            return None
+        same = (sharer.grant.subject, sharer.provider, sharer.service, digest)
+        if (kept.person, kept.provider, kept.service, kept.digest) != same:
+            raise Problem(409, "duplicate", "This request id was used for another request.")
+        return Answered(
+            kept.bundle, kept.id, kept.outcomes, kept.resources, kept.received, self._file(kept), repeated=True
+        )
+
+    def _file(self, kept: Kept) -> Callable[[Key], bytes]:
+        def file(key: Key) -> bytes:
+            with reading(self.engine).connect() as connection:
+                pks = {(one.type, one.id): one.pk for one in stored_items(connection, kept.pk)}
+                return file_of(connection, pks[key]) if key in pks else b""
+
+        return file
+
+    def _taken(self, body: bytes, format_: Format, sharer: Sharer, digest: bytes) -> Answered:
+        resource = jsonio.parse(body) if format_ is Format.JSON else xmlio.parse(body, sharer.version)
+        parcel = read_parcel(resource, sharer.receives, sharer.rule.type)
+        now = now_in_milliseconds()
+        self.settling.settle(parcel, sharer)
+        tasks = task_changes(parcel, sharer, self.engine, now, makes=self.makes_tasks)
+        outcomes = [outcome_of(item, sharer.patient_id) for item in parcel.items]
+        shared = list(parcel.of(Role.ITEM))
+        submission = ""
+        with self.engine.begin() as connection:
+            self._follow_up(connection, sharer, shared)
+            keeping = Keeping(connection, self.keys, sharer, now, timedelta(hours=self.settings.repeat_hours))
+            if shared:
+                self._room(connection, sharer, len(shared))
+                submission = keeping.keep(parcel, digest, outcomes, tasks)
+                self._by_rule(connection, sharer, submission, shared, now)
+            else:
+                keeping.change_tasks(tasks)
+            self._next(connection, sharer, tasks)
+        return Answered(parcel.bundle, submission, outcomes, _resources(parcel, tasks), now, _files(parcel))
+
+    def _follow_up(self, connection: Connection, sharer: Sharer, shared: Sequence[Item]) -> None:
+        """What can only follow on an earlier one, without one: taken all the same, and told."""
+        later = sharer.receives.follow_ups
+        if not later or sent_before(connection, sharer):
+            return
+        for item in shared:
+            if later & set(codings(item.resource.get("category"))):
+                item.findings.append(found("no-earlier-request", f"{item.rule.type}.category"))
+
+    def _by_rule(
+        self, connection: Connection, sharer: Sharer, submission: str, shared: Sequence[Item], now: datetime
+    ) -> None:
+        """What a written rule accepts; nothing that is implausible."""
+        able = [(item.id, item.resource) for item in shared if all(one.rule != "implausible" for one in item.findings)]
+        accepted = accepting(self.settings.rules, sharer.provider, sharer.service, sharer.patient_id, able, today(now))
+        for rule, ids in accepted.items():
+            Deeds(connection, f"rule {rule}", now, self.targets).accept(submission, ids)
+
+    def _next(self, connection: Connection, sharer: Sharer, tasks: list[TaskChange]) -> None:
+        """When a Task ended, the next that waits for its turn is put."""
+        ended = {one.row.patient_id for one in tasks if one.row is not None and one.after.get("status") in ENDED}
+        for patient_id in ended:
+            Offers(connection, self.keys, sharer.provider, sharer.version).next_turn(patient_id)
+
+    def _room(self, connection: Connection, sharer: Sharer, more: int) -> None:
+        waiting = open_items(connection, sharer.provider, sharer.grant.subject)
+        if waiting and waiting + more > self.settings.open_items:
+            text = "Too much of this person waits for a decision; nothing more is taken now."
+            raise Problem(403, "forbidden", text)
+
+
+def _resources(parcel: Parcel, tasks: list[TaskChange]) -> dict[Key, Resource]:
+    found = {item.key: item.resource for item in parcel.items if item.fault is None}
+    return found | {change.item.key: change.after for change in tasks}
+
+
+def _files(parcel: Parcel) -> Callable[[Key], bytes]:
+    files = {item.key: item.content or b"" for item in parcel.items}
+    return lambda key: files.get(key, b"")

@@ -1,0 +1,425 @@
+"""After receiving: who decides, what goes to the EHR and how often, what is kept and for how long."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from databases import KINDS
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from world.share_house import (
+    ANNA,
+    CORRECT,
+    DOCUMENT,
+    MEASURE,
+    PROVIDER,
+    ShareHouse,
+    correction,
+    document,
+    measurements,
+    now,
+    pdf,
+    share_house,
+)  # fmt: skip
+
+from adapters.filing.build import write_back
+from adapters.filing.fhir import FhirWriteBack
+from adapters.filing.hl7v2 import BEGIN, END
+from adapters.filing.port import Filed, Filing, Later, Rejected, WriteBack
+from adapters.filing.settings import FhirFiling
+from adapters.port import AdapterMisconfigured
+from gateway.share.deeds import Deeds
+from gateway.share.filing import Outbox, by_hand, retry
+from gateway.share.inbox import Inbox, Opened, view_record
+from gateway.share.keep import Keys
+from gateway.share.retention import one_round
+from gateway.share.rules import AcceptRule
+from gateway.share.settings import ShareSettings
+from gateway.share.states import NotAllowed
+from gateway.store.engine import reading
+from gateway.wiring import keys_of, targets_of
+
+NURSE = "jansen@zandoord.example"
+
+
+class Ehr:
+    """A FHIR server that files once by identifier. ``down``: how often it does not answer; ``refuses``: never takes."""
+
+    def __init__(self) -> None:
+        self.patients = {ANNA: "ehr-7"}
+        self.filed: dict[str, dict[str, Any]] = {}
+        self.down = 0
+        self.refuses = False
+        self.asked = 0
+        self.app = Starlette(
+            routes=[
+                Route("/fhir/Patient/_search", self.search, methods=["POST"]),
+                Route("/fhir/{type}", self.create, methods=["POST"]),
+                Route("/fhir", self.transaction, methods=["POST"]),
+            ]
+        )
+
+    async def search(self, request: Request) -> Response:
+        number = str((await request.form())["identifier"]).rpartition("|")[2]
+        found = [
+            {"resource": {"resourceType": "Patient", "id": id_}} for bsn, id_ in self.patients.items() if bsn == number
+        ]
+        return JSONResponse({"resourceType": "Bundle", "type": "searchset", "entry": found})
+
+    async def create(self, request: Request) -> Response:
+        self.asked += 1
+        if self.down:
+            self.down -= 1
+            return JSONResponse({}, 503)
+        if self.refuses:
+            return JSONResponse({}, 422)
+        resource = json.loads(await request.body())
+        name = request.headers["if-none-exist"]
+        new = name not in self.filed
+        self.filed.setdefault(name, resource)
+        number = list(self.filed).index(name) + 1
+        return JSONResponse({}, 201 if new else 200, {"location": f"/fhir/{resource['resourceType']}/{number}"})
+
+    async def transaction(self, request: Request) -> Response:
+        body = json.loads(await request.body())
+        entries = []
+        for number, one in enumerate(body["entry"], 1):
+            kind = one["resource"]["resourceType"]
+            self.filed[one["request"].get("ifNoneExist", f"{kind}-{number}")] = one["resource"]
+            entries.append({"response": {"status": "201", "location": f"{kind}/{number}"}})
+        return JSONResponse({"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
+
+
+class Staff:
+    """Somebody at work in the hospital."""
+
+    def __init__(self, house: ShareHouse, *ways: WriteBack) -> None:
+        self.house = house
+        self.ways = {PROVIDER: {one.name: one for one in ways}}
+        self.outbox = Outbox(house.engine, house.settings.share, Keys(*keys_of(house.settings)), self.ways)
+
+    def do(self, deed: Callable[[Deeds], object], at: Any = None) -> None:
+        """One deed, in a transaction."""
+        with self.house.engine.begin() as connection:
+            deed(Deeds(connection, NURSE, at or now(), targets_of(self.ways)))
+
+    def open(self, id_: str) -> Opened:
+        """A submission whole."""
+        with reading(self.house.engine).connect() as connection:
+            return Inbox(connection).open(id_)
+
+    def file(self, at: Any = None) -> int:
+        """One round of the outbox."""
+
+        async def go() -> int:
+            return await self.outbox.round(at or now())
+
+        return asyncio.run(go())
+
+    def only(self) -> str:
+        """The one submission in the inbox."""
+        (line,) = self.house.lines(open_only=False)
+        return line.id
+
+    def states(self) -> dict[str, int]:
+        """What became of its items."""
+        return dict(self.house.lines(open_only=False)[0].states)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShareHouse]:
+    with share_house(request.param, tmp_path_factory.mktemp("deciding")) as found:
+        yield found
+
+
+@pytest.fixture
+def house(hospital: ShareHouse) -> ShareHouse:
+    hospital.forget()
+    return hospital
+
+
+def fhir_way(ehr: Ehr, **more: Any) -> FhirWriteBack:
+    """The write-back to the FHIR server."""
+    settings = FhirFiling.model_validate({"type": "fhir", "name": "ehr", "url": "https://ehr.example/fhir"} | more)
+    return FhirWriteBack(settings, httpx.ASGITransport(app=ehr.app))
+
+
+def test_what_is_accepted_is_filed_once(house: ShareHouse) -> None:
+    """DL-C34, DL-C35, DL-03, DL-95: the EHR is down twice, then takes it; once, marked as the patient's own."""
+    ehr = Ehr()
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(70.5))
+    id_ = staff.only()
+    staff.do(lambda deeds: deeds.viewed(id_))
+    staff.do(lambda deeds: deeds.accept(id_))
+    ehr.down = 2
+    start = now()
+    assert staff.file(start) == 1
+    assert staff.states() == {"accepted": 1}
+    assert staff.file(start) == 0
+    staff.file(start + timedelta(minutes=2))
+    staff.file(start + timedelta(minutes=10))
+    assert staff.states() == {"filed": 1}
+    assert staff.file(start + timedelta(hours=5)) == 0
+    (kept,) = ehr.filed.values()
+    assert kept["subject"]["reference"] == "Patient/ehr-7"
+    assert kept["valueQuantity"]["value"] == 70.5
+    assert "PATRPT" in [one["code"] for one in kept["meta"]["security"]]
+    opened = staff.open(id_)
+    assert opened.items[0].filed_as == "Observation/1"
+    assert [one.deed for one in opened.deeds] == ["received", "viewed", "accepted", "filed"]
+    assert {one.by for one in opened.deeds} == {NURSE, "gateway"}
+
+
+def test_what_was_sent_twice_by_the_outbox_is_there_once(house: ShareHouse) -> None:
+    """DL-95: a process died between the EHR's answer and the note of it; the next files nothing twice."""
+    ehr = Ehr()
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(70.5))
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    start = now()
+    claimed = staff.outbox._claim(PROVIDER, "ehr", start)
+    assert claimed is not None
+    asyncio.run(staff.ways[PROVIDER]["ehr"].file(claimed[1]))
+    assert staff.file(start) == 0
+    assert staff.file(start + timedelta(minutes=6)) == 1
+    assert (len(ehr.filed), ehr.asked) == (1, 2)
+
+
+def test_what_the_ehr_refuses_waits_for_somebody(house: ShareHouse) -> None:
+    """Dead letters: not tried again by itself; by hand it is, or it is filed by hand."""
+    ehr = Ehr()
+    ehr.refuses = True
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(70.5))
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    staff.file()
+    assert staff.file(now() + timedelta(days=2)) == 0
+    assert [row[0] for row in staff.outbox.waiting()] == ["dead"]
+    item = staff.open(staff.only()).items[0].id
+    with house.engine.begin() as connection:
+        retry(connection, item, now())
+    assert staff.file() == 1
+    with house.engine.begin() as connection:
+        by_hand(connection, item, "map 12", NURSE, now())
+    assert staff.states() == {"filed": 1}
+    assert staff.outbox.waiting() == []
+
+
+def test_the_outbox_gives_up_aloud(house: ShareHouse, caplog: pytest.LogCaptureFixture) -> None:
+    """DL-03: after 24 hours somebody has to look; the log says so, and nothing of the content."""
+    ehr = Ehr()
+    ehr.down = 100
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(70.625))
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    start = now()
+    for hour in range(30):
+        staff.file(start + timedelta(hours=hour))
+    assert [row[0] for row in staff.outbox.waiting()] == ["dead"]
+    assert "given up" in caplog.text
+    assert "70.625" not in caplog.text
+
+
+def test_declining_needs_a_reason_that_the_citizen_reads(house: ShareHouse) -> None:
+    """DL-C37, DL-91: nothing goes to the EHR; the citizen's page has the text."""
+    ehr = Ehr()
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(70.5))
+    id_ = staff.only()
+    with pytest.raises(NotAllowed):
+        staff.do(lambda deeds: deeds.decline(id_, " "))
+    staff.do(lambda deeds: deeds.decline(id_, "Deze weegschaal is niet betrouwbaar."))
+    staff.file()
+    assert ehr.filed == {}
+    with house.engine.connect() as connection:
+        assert Inbox(connection).reasons(id_) == [("declined", "Deze weegschaal is niet betrouwbaar.")]
+    with pytest.raises(NotAllowed):
+        staff.do(lambda deeds: deeds.accept(id_))
+
+
+def test_some_of_a_submission_is_accepted(house: ShareHouse) -> None:
+    """DL-91: selected items; passing on and assigning leave them as they are."""
+    staff = Staff(house)
+    house.send(measurements(70, 71, 72))
+    id_ = staff.only()
+    items = [one.id for one in staff.open(id_).items if one.role == "item"]
+    staff.do(lambda deeds: deeds.accept(id_, items[:1]))
+    staff.do(lambda deeds: deeds.ask(id_, "Welke weegschaal was dit?", items[1:2]))
+    staff.do(lambda deeds: deeds.forward(id_, "Cardiologie"))
+    staff.do(lambda deeds: deeds.assign(id_, NURSE))
+    assert staff.states() == {"accepted": 1, "returned": 1, "inbox": 1}
+    assert [line.assignee for line in house.lines(department="Cardiologie")] == [NURSE]
+    with pytest.raises(NotAllowed):
+        staff.do(lambda deeds: deeds.accept(id_, ["iets anders"]))
+
+
+def test_only_who_treats_the_person_opens_it(house: ShareHouse) -> None:
+    """DL-C36, DL-90: refused, and the trail knows who tried."""
+    house.send(measurements(70))
+    with house.engine.connect() as connection, pytest.raises(NotAllowed):
+        Inbox(connection).open(house.lines()[0].id, relation=False)
+    record = view_record(house.lines()[0], NURSE, now(), 403, "no treatment relation")
+    assert (record.outcome, record.client, bool(record.person)) == (403, NURSE, True)
+
+
+def test_what_nobody_decides_expires(house: ShareHouse) -> None:
+    """DL-C38, DL-92: told after 60 days, gone after 90: the content, not what happened."""
+    staff = Staff(house)
+    house.send(document(pdf()), service=DOCUMENT)
+    start, settings = now(), house.settings.share
+    assert one_round(house.engine, settings, start + timedelta(days=59)) == {"told": 0, "expired": 0, "emptied": 0}
+    assert one_round(house.engine, settings, start + timedelta(days=61))["told"] == 1
+    assert one_round(house.engine, settings, start + timedelta(days=62))["told"] == 0
+    assert one_round(house.engine, settings, start + timedelta(days=91))["expired"] == 1
+    opened = staff.open(staff.only())
+    assert staff.states() == {"expired": 1}
+    assert [one.resource for one in opened.items] == [{}] * len(opened.items)
+    assert [one.deed for one in opened.deeds] == ["received", "notice", "expired"]
+    with house.engine.connect() as connection:
+        assert Inbox(connection).file(opened.items[-1].id) == b""
+
+
+def test_declined_and_filed_content_goes_sooner(house: ShareHouse) -> None:
+    """DL-92: 30 days after it was declined."""
+    staff = Staff(house)
+    house.send(measurements(70))
+    staff.do(lambda deeds: deeds.decline(staff.only(), "Niet nodig."))
+    assert one_round(house.engine, house.settings.share, now() + timedelta(days=29))["emptied"] == 0
+    assert one_round(house.engine, house.settings.share, now() + timedelta(days=31))["emptied"] == 1
+    assert [line.states for line in house.lines(open_only=False)] == [{"declined": 1}]
+
+
+def rule(**change: Any) -> AcceptRule:
+    """A rule of the heart failure programme."""
+    given: dict[str, Any] = {
+        "id": "hartfalen", "author": "dr. De Vries", "provider": PROVIDER, "service": MEASURE,
+        "valid_from": date(2026, 1, 1), "valid_until": date(2999, 1, 1), "codes": ("http://loinc.org|29463-7",),
+        "low": "40", "high": "150",
+    }  # fmt: skip
+    return AcceptRule.model_validate(given | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "accepted"),
+    [
+        ({}, 70, True),
+        ({"patients": ("anna",)}, 70, True),
+        ({"patients": ("bram",)}, 70, False),
+        ({"valid_until": date(2026, 1, 2)}, 70, False),
+        ({"codes": ("http://loinc.org|8302-2",)}, 70, False),
+        ({}, 30, False),
+        ({"low": None, "high": None}, 900, False),
+    ],
+)
+def test_a_written_rule_accepts(change: dict[str, Any], value: int, accepted: bool, tmp_path: Path) -> None:
+    """DL-C39, DL-04: the deed names the rule; nothing implausible is accepted by one."""
+    with share_house("sqlite", tmp_path, share=ShareSettings(rules=(rule(**change),))) as house:
+        house.send(measurements(value))
+        staff = Staff(house)
+        assert staff.states() == {"accepted" if accepted else "inbox": 1}
+        assert ("rule hartfalen" in {one.by for one in staff.open(staff.only()).deeds}) is accepted
+
+
+def test_a_disagreement_without_a_request_is_told(house: ShareHouse) -> None:
+    """DL-C32, DL-83: a new case, with a finding; after an earlier request there is none."""
+    house.send(correction("medRecCxDenialDisagree"), service=CORRECT)
+    assert "no-earlier-request" in house.lines()[0].findings
+    house.send(correction("medRecCxDenialDisagree", "Ik ben het er niet mee eens."), service=CORRECT)
+    assert "no-earlier-request" not in house.lines()[1].findings
+
+
+def test_into_a_folder_and_a_database(house: ShareHouse, tmp_path: Path) -> None:
+    """Write-back by folder and by SQL procedure: complete, and once."""
+    file = tmp_path / "ehr.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE meting (item TEXT PRIMARY KEY, bsn TEXT, code TEXT, value TEXT, pdf BLOB)")
+    sql = write_back({
+        "type": "sql", "name": "sql", "url": f"sqlite:///{file}",
+        "statement": "INSERT INTO meting VALUES (:item, :bsn, :code, :value, :pdf) RETURNING rowid",
+    })  # fmt: skip
+    staff = Staff(house, write_back({"type": "folder", "name": "map", "folder": tmp_path / "uit"}), sql)
+    house.send(measurements(70.5))
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    staff.file()
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT bsn, code, value FROM meting").fetchall() == [(ANNA, "29463-7", "70.5")]
+    (folder,) = (tmp_path / "uit").iterdir()
+    assert json.loads((folder / "resource.json").read_text())["valueQuantity"]["value"] == 70.5
+    assert json.loads((folder / "about.json").read_text())["accepted_by"] == NURSE
+
+
+def test_documents_go_with_their_file(house: ShareHouse, tmp_path: Path) -> None:
+    """Write-back of a document: by FHIR as a transaction, in which the attachment points at its file."""
+    ehr = Ehr()
+    staff = Staff(house, fhir_way(ehr), write_back({"type": "folder", "name": "map", "folder": tmp_path / "uit"}))
+    content = pdf()
+    house.send(document(content), service=DOCUMENT)
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    staff.file()
+    assert staff.states() == {"filed": 1}
+    kinds = {one["resourceType"] for one in ehr.filed.values()}
+    assert kinds == {"DocumentReference", "DocumentManifest", "Binary"}
+    (folder,) = (tmp_path / "uit").iterdir()
+    assert (folder / "file-1.pdf").read_bytes() == content
+
+
+@pytest.mark.parametrize(("code", "expected"), [("AA", Filed), ("AE", Rejected), ("AR", Later), ("", Later)])
+def test_over_hl7(house: ShareHouse, code: str, expected: type[Filing]) -> None:
+    """ORU^R01 for a measurement, MDM^T02 for what is read; what the receiver answers is what becomes of it."""
+    got: list[str] = []
+
+    async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        message = (await reader.readuntil(END)).strip(BEGIN + END).decode()
+        got.append(message)
+        if code:
+            control = message.split("|")[9]
+            writer.write(BEGIN + f"MSH|^~\\&|E|||||||ACK|1|P|2.5.1\rMSA|{code}|{control}\r".encode() + END)
+        writer.close()
+
+    async def go() -> Filing:
+        server = await asyncio.start_server(receiver, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        way = write_back({"type": "hl7v2", "name": "hl7", "host": "127.0.0.1", "port": port})
+        staff = Staff(house, way)
+        await asyncio.to_thread(staff.do, lambda deeds: deeds.accept(id_))
+        claimed = await asyncio.to_thread(staff.outbox._claim, PROVIDER, "hl7", now())
+        assert claimed is not None
+        async with server:
+            return await way.file(claimed[1])
+
+    house.send(measurements(70.5))
+    id_ = house.lines()[0].id
+    assert isinstance(asyncio.run(go()), expected)
+    assert "ORU^R01" in got[0]
+    assert "OBX|1|NM|29463-7^Body weight^LN||70.5|kg^^UCUM" in got[0]
+    assert f"{ANNA}^^^NLMINBIZA^NNNLD" in got[0]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"type": "fax"},
+        {"type": "fhir", "name": "x"},
+        {"type": "sql", "name": "x", "url": "sqlite://", "statement": "call p(:secret)"},
+    ],
+)
+def test_a_wrong_write_back_is_told_at_start(raw: dict[str, Any]) -> None:
+    with pytest.raises(AdapterMisconfigured):
+        write_back(raw)
+
+
+def test_nothing_of_an_inbox_is_collected(house: ShareHouse) -> None:
+    """DL-05: what was sent is no part of the record until it is filed, and then it comes from the EHR."""
+    house.send(measurements(70.5))
+    found = house.call("GET", "Observation?code=http://loinc.org|29463-7", "52").json()
+    assert found["total"] == 0
