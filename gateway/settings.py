@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.clients.settings import ListSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
+from gateway.audit.settings import AuditSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
     listen: Listen = Listen()
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
+    audit: AuditSettings = AuditSettings()
     limits: RequestLimits = RequestLimits()
     resource_server: ResourceServer = ResourceServer()
     providers: dict[str, ProviderSettings] = Field(

@@ -29,6 +29,7 @@ from auth.router import AuthApp, build
 from auth.settings import AuthSettings
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway import health
+from gateway.audit.signing import open_heads
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
@@ -73,8 +74,9 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 
 
 def open_trail(engine: Engine, settings: Settings) -> Trail:
-    """The audit trail of this process: a chain of its own."""
-    return Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    """The audit trail of this process: a chain of its own, of which the heads are signed where the settings say."""
+    key = settings.audit_key.get_secret_value().encode()
+    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit))
 
 
 @contextmanager

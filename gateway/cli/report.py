@@ -9,6 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection, inspect
 
+from gateway.audit.signing import stated_heads
 from gateway.cli.context import (
     FINDINGS,
     as_served,
@@ -205,8 +206,12 @@ def evidence(
 ) -> None:
     """Figures with definition, population, period and norm; a sample; and proof that the trail was not changed.
 
-    Exit code 1 when the trail does not fit its own chain.
+    Exit code 1 when the trail does not fit its own chain, or what was signed of it.
     """
+    try:
+        heads, untold = stated_heads(settings.audit)
+    except OSError as fault:
+        fail(f"heads: {fault}")
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
     with store(settings, provider) as connection:
         if not inspect(connection).has_table(audit_record.name):
@@ -221,7 +226,8 @@ def evidence(
         checked = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings)).document()
         wanted = [section for section in checked.sections if section.key in ("overview", "completeness", "basis")]
         key = settings.audit_key.get_secret_value().encode()
-        document, faults = Evidence(made, key, datetime.now(UTC).date(), size, seed, wanted).document(connection)
+        today = datetime.now(UTC).date()
+        document, faults = Evidence(made, key, today, size, seed, wanted, heads).document(connection)
         show(document, form, output)
-    if faults:
+    if faults or untold:
         raise SystemExit(FINDINGS)

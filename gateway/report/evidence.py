@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from gateway.audit.trail import ChainBreak, verify
+from gateway.audit.findings import ChainBreak
+from gateway.audit.heads import Head
+from gateway.audit.verify import verify
 from gateway.report.document import Cell, Column, ReportDocument, ReportSection, Share
 from gateway.report.trail import Period, Use, records, uses
 from gateway.report.usage import UsageReport
@@ -22,7 +24,8 @@ from gateway.store.schema import audit_record
 
 @dataclass(frozen=True)
 class Evidence:
-    """Makes the report. ``quality`` are sections of the quality report of the same period."""
+    """Makes the report. ``quality`` are sections of the quality report of the same period, ``heads`` what was signed
+    of the trail outside the database."""
 
     usage: UsageReport
     key: bytes
@@ -30,12 +33,13 @@ class Evidence:
     size: int = 20
     seed: int = 1
     quality: Sequence[ReportSection] = ()
+    heads: Sequence[Head] = ()
 
     def document(self, connection: Connection) -> tuple[ReportDocument, list[ChainBreak]]:
         """The report, and what is wrong with the trail."""
         text, common = words(self.usage.language, "evidence"), words(self.usage.language, "words")
         use = uses(connection, self.usage.period, self.usage.provider)
-        faults = list(verify(connection, self.key))
+        faults = list(verify(connection, self.key, self.heads))
         chains = self._chains(connection)
         choice = text["choice"].format(
             provider=self.usage.provider or common["all"],
