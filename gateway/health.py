@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.collect.ready import ServiceReadiness
 
 SECONDS = 3
 """How long the store may take to answer."""
@@ -19,10 +21,17 @@ class Health(BaseModel):
     """How the process is."""
 
     status: Literal["live", "ready", "store unavailable"] = Field(description="in one word or two")
+    services: list[ServiceReadiness] | None = Field(None, description="the data services, when it is ready")
 
 
-def router(probe: Callable[[], None], prefix: str = "/health") -> APIRouter:
-    """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError when that fails."""
+Services = Callable[[], Iterable[ServiceReadiness]]
+
+
+def router(probe: Callable[[], None], prefix: str = "/health", services: Services | None = None) -> APIRouter:
+    """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError when that fails.
+
+    ``services`` tells how each data service is. That one of them is down makes nobody unready: the others go on.
+    """
     paths = APIRouter(prefix=prefix, tags=["Health"])
 
     async def live(response: Response) -> Health:
@@ -39,14 +48,23 @@ def router(probe: Callable[[], None], prefix: str = "/health") -> APIRouter:
         except (SQLAlchemyError, TimeoutError):
             response.status_code = 503
             return Health(status="store unavailable")
-        return Health(status="ready")
+        return Health(status="ready", services=None if services is None else list(services()))
 
     unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "the store does not answer"}}
-    paths.get("/live", operation_id="live", summary="Is the process alive", openapi_extra=OPEN)(live)
-    paths.get("/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready)(ready)
+    paths.get(
+        "/live",
+        operation_id="live",
+        summary="Is the process alive",
+        openapi_extra=OPEN,
+        response_model_exclude_none=True,
+    )(live)
+    paths.get(
+        "/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready,
+        response_model_exclude_none=True,
+    )(ready)  # fmt: skip
     # Load balancers ask with HEAD.
-    paths.head("/live", include_in_schema=False)(live)
-    paths.head("/ready", include_in_schema=False)(ready)
+    paths.head("/live", include_in_schema=False, response_model_exclude_none=True)(live)
+    paths.head("/ready", include_in_schema=False, response_model_exclude_none=True)(ready)
     return paths
 
 

@@ -13,6 +13,7 @@ from auth.events import Event
 from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider, StoreSilent
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
+from gateway.current import CURRENT
 from gateway.store.engine import reading
 from gateway.store.reader import StoreUnavailable
 from gateway.store.schema import audit_record
@@ -56,6 +57,12 @@ class GatewayHost:
 
     def note(self, event: Event) -> None:
         """Write a chain log event as one line of JSON, and hand it over for delivery (LOG-01, LOG-08)."""
+        current = CURRENT.get()
+        if current is not None:
+            current.client = current.client or event.client_id or ""
+            current.request_id = current.request_id or event.request_id or ""
+            current.correlation_id = current.correlation_id or event.trace_id or ""
+            current.session_id = current.session_id or event.session_id or ""
         body = msgspec.json.encode(chain_event(event))
         chain_log.info("%s", body.decode())
         self._chain.put(body)

@@ -35,6 +35,15 @@ class RequestLimits(SettingsSection):
     audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
+class Tracing(SettingsSection):
+    """Spans for OpenTelemetry; needs the extra ``otel``."""
+
+    endpoint: str = Field(
+        "", description="OTLP collector over HTTP, as https://otel.internal/v1/traces; empty: no spans"
+    )
+    ratio: float = Field(1.0, ge=0, le=1, description="share of the requests that are traced")
+
+
 class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 

@@ -20,7 +20,7 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
+from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, Tracing
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
+    tracing: Tracing = Tracing()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

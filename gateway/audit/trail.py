@@ -46,7 +46,7 @@ class Trail:
         self._append = Appending(engine)
         self._timeout = timeout
         self._chain = new_chain(key)
-        self._stating = stating
+        self.stating = stating
         self._sequence = 0
         self._mac = self._chain.start
         self._queue: asyncio.Queue[tuple[AuditRecord, asyncio.Future[None], float]] = asyncio.Queue(maxsize=10_000)
@@ -103,8 +103,8 @@ class Trail:
         """Give back the connection, after `write_now`."""
         self._append.close()
         self._thread.shutdown()
-        if self._stating is not None:
-            self._stating.state(self._head)
+        if self.stating is not None:
+            self.stating.state(self._head)
 
     async def close(self) -> None:
         """Write what is waiting, state how far the chain came, and stop."""
@@ -116,14 +116,14 @@ class Trail:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._append.close)
         await loop.run_in_executor(None, self._thread.shutdown)
-        if self._stating is not None:
-            await asyncio.to_thread(self._stating.state, self._head)
+        if self.stating is not None:
+            await asyncio.to_thread(self.stating.state, self._head)
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._run(), name="audit")
-        if self._stating is not None and self._stater is None:
-            self._stater = loop.create_task(self._stating.run(self.head), name="audit heads")
+        if self.stating is not None and self._stater is None:
+            self._stater = loop.create_task(self.stating.run(self.head), name="audit heads")
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from adapters.guard import Guard
 from adapters.port import Adapter, AdapterDown, AdapterError, AdapterQuery, Batch, Gap, Reason, WrongPatient
 from gateway.collect.breaker import Breaker
 from gateway.collect.content import ELEMENT
+from gateway.tracing import span
 
 log = logging.getLogger("gateway.collect")
 
@@ -82,7 +83,8 @@ class GuardedSource:
         self.counted.calls += 1
         started = time.perf_counter()
         try:
-            return await self._answer(query)
+            with span("source", source=self.adapter.name, type=query.type, interaction=query.interaction):
+                return await self._answer(query)
         finally:
             self.counted.seconds += time.perf_counter() - started
 

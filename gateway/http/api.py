@@ -5,15 +5,21 @@ from collections.abc import Callable, Container
 from starlette.routing import BaseRoute
 
 from gateway import health
-from gateway.http import openapi, validate
+from gateway.http import about, openapi, validate
 from gateway.http.validate import Validators
 from gateway.version import SOFTWARE
 from profiles.standards.load import Catalogue
 
 
-def typed_routes(probe: Callable[[], None], validators: Validators, body_bytes: int) -> list[BaseRoute]:
-    """The routes with models: health and $validate."""
-    return [*health.router(probe).routes, *validate.router(validators, body_bytes).routes]
+def typed_routes(
+    probe: Callable[[], None], services: health.Services, validators: Validators, body_bytes: int
+) -> list[BaseRoute]:
+    """The routes with models: health, the version and $validate."""
+    return [
+        *health.router(probe, services=services).routes,
+        *about.router().routes,
+        *validate.router(validators, body_bytes).routes,
+    ]
 
 
 def described(
@@ -24,5 +30,5 @@ def described(
     def nothing(*_: object) -> None:
         raise RuntimeError("these routes are for their description only")
 
-    typed = typed_routes(nothing, nothing, 0)  # type: ignore[arg-type]
+    typed = typed_routes(nothing, nothing, nothing, 0)  # type: ignore[arg-type]
     return openapi.document(catalogue, provider, base_url, SOFTWARE, typed, services)
