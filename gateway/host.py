@@ -74,10 +74,18 @@ class GatewayHost:
                 .where(audit_record.c.person == pseudonym)
                 .order_by(audit_record.c.at.desc())
             )
-            records = (msgspec.json.decode(row.record) for row in rows)
+            records = (record for row in rows if (record := _decoded(row.record)) is not None)
             # What an EHR pushed is in the trail too; the person is told who collected.
             collected = (one for one in records if one.get("outcome") == 200 and one.get("service"))
             return [_entry(record) for record in islice(collected, limit)]
+
+
+def _decoded(record: object) -> dict[str, object] | None:
+    """What a record says; None for what is none (`gateway audit verify` names it): the person sees the others."""
+    try:
+        return msgspec.json.decode(record, type=dict[str, object]) if isinstance(record, bytes) else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def chain_event(event: Event) -> Mapping[str, object]:

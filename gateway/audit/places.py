@@ -11,8 +11,8 @@ import httpx
 
 from gateway.audit.settings import scheme_of
 
-SECONDS = 10.0
-"""How long a place may take."""
+SECONDS = 3.0
+"""How long a place may take: a process that stops states its last head, and must not stand still."""
 SYSLOG = 514
 PRIORITY = 10 * 8 + 6
 """Facility authpriv, severity informational."""

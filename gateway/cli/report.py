@@ -26,7 +26,7 @@ from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
 from gateway.report.quality import QualityReport, Request
 from gateway.report.render import as_html, as_json, to_console
-from gateway.report.trail import Period
+from gateway.report.trail import Period, UnreadableTrail
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
 from gateway.settings import Settings
@@ -104,7 +104,10 @@ def store(settings: Settings, provider: str) -> Iterator[Connection]:
     """
     with database(_newest(settings)) as engine, reading(engine).connect() as connection:
         needs_provider(settings, provider, connection)
-        yield connection
+        try:
+            yield connection
+        except UnreadableTrail as fault:
+            fail(f"{fault}: 'gateway audit verify' names it", FINDINGS)
 
 
 def _newest(settings: Settings) -> Settings:
@@ -229,5 +232,7 @@ def evidence(
         today = datetime.now(UTC).date()
         document, faults = Evidence(made, key, today, size, seed, wanted, heads).document(connection)
         show(document, form, output)
+    for one in untold:
+        errors.print(f"audit: {one.text}", highlight=False, markup=False, soft_wrap=True)
     if faults or untold:
         raise SystemExit(FINDINGS)

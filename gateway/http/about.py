@@ -8,7 +8,7 @@ from gateway.version import RELEASED, SOFTWARE
 from profiles.fhir.version import FhirVersion
 
 
-class Release(BaseModel):
+class SoftwareVersion(BaseModel):
     """The software that answers."""
 
     software: str = Field(description="version of the gateway")
@@ -21,9 +21,9 @@ def router() -> APIRouter:
     paths = APIRouter(tags=["Health"])
 
     @paths.get("/version", operation_id="version", summary="Which release answers", openapi_extra=OPEN)
-    async def version(response: Response) -> Release:
+    async def version(response: Response) -> SoftwareVersion:
         """The version of the gateway; nothing of what it runs on."""
         response.headers["cache-control"] = "no-store"
-        return Release(software=SOFTWARE, released=RELEASED, fhir=[one.number for one in FhirVersion])
+        return SoftwareVersion(software=SOFTWARE, released=RELEASED, fhir=[one.number for one in FhirVersion])
 
     return paths

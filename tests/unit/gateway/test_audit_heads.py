@@ -123,6 +123,19 @@ def test_garbage_is_a_finding_and_never_a_traceback(institution: Institution) ->
     ]
 
 
+@pytest.mark.parametrize("report", ["usage", "evidence"])
+@pytest.mark.parametrize(("column", "value"), [("record", "text"), ("record", b"{"), ("at", "yesterday")])
+def test_a_report_says_that_it_cannot_count_garbage(
+    institution: Institution, report: str, column: str, value: object
+) -> None:
+    institution.write(2)
+    institution.run(f"UPDATE audit_record SET {column} = :value WHERE sequence = 1", value=value)
+    result = CliRunner().invoke(cli, ["report", report])
+    assert not isinstance(result.exception, Exception), result.output
+    assert result.exit_code == 1
+    assert "gateway audit verify" in result.stderr
+
+
 def test_chains_that_nobody_signs_any_more_are_signed_by_command(institution: Institution) -> None:
     """Those of earlier releases, or of a process that was killed."""
     institution.set(AUDIT__PLACES="[]")
@@ -152,6 +165,7 @@ def test_records_expire_and_the_trail_still_fits(institution: Institution) -> No
     assert (code, told["removed"], told["faults"]) == (0, {chain: 3}, [])
     code, told = institution.audit("verify")
     assert (code, told["faults"], told["removed"], told["records"]) == (0, [], 3, 3)
+    assert told["unsigned"] == []
     institution.run("DELETE FROM audit_removal")
     code, told = institution.audit("verify")
     assert {one["chain"] for one in told["faults"]} == {chain, "removals"}
