@@ -85,14 +85,14 @@ def store_probe(engine: Engine) -> Callable[[], None]:
     Only a commit finds a lock that is held, a disk that is full or a server that only reads. What was found stands for
     a second, so that asking often costs the store nothing.
     """
-    found = [float("-inf")]
+    answered = [float("-inf")]
 
     def probe() -> None:
-        if time.monotonic() - found[0] < FRESH_SECONDS:
+        if time.monotonic() - answered[0] < FRESH_SECONDS:
             return
         with engine.begin() as connection:
             connection.execute(text("select count(*) from (select 1 from audit_record limit 1) as probe"))
             connection.execute(text("update alembic_version set version_num = version_num"))
-        found[0] = time.monotonic()
+        answered[0] = time.monotonic()
 
     return probe

@@ -89,19 +89,19 @@ class GuardedSource:
             self.counted.seconds += time.perf_counter() - started
 
     async def _answer(self, query: AdapterQuery) -> Batch:
-        found = await (self.adapter.read(query) if query.interaction == "read" else self.adapter.find(query))
-        if isinstance(found, Batch):
-            kept, orphans = Guard(found.patients, query.patient.bsn).check(found.resources)
-            return replace(found, resources=kept, gaps=(*found.gaps, *orphans))
+        reply = await (self.adapter.read(query) if query.interaction == "read" else self.adapter.find(query))
+        if isinstance(reply, Batch):
+            kept, orphans = Guard(reply.patients, query.patient.bsn).check(reply.resources)
+            return replace(reply, resources=kept, gaps=(*reply.gaps, *orphans))
         # Bytes name nobody: the adapter found them through a document of the patient, which is its promise.
-        data = b"".join([chunk async for chunk in found.chunks])
+        data = b"".join([chunk async for chunk in reply.chunks])
         binary = {
             "resourceType": "Binary",
-            "id": found.id,
-            "contentType": found.content_type,
+            "id": reply.id,
+            "contentType": reply.content_type,
             ELEMENT[query.version]: base64.b64encode(data).decode(),
         }
-        return Batch(found.source, [binary], found.fetched)
+        return Batch(reply.source, [binary], reply.fetched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,16 +70,16 @@ class Evidence:
         rows: list[list[Cell]] = [
             [
                 self.usage.name(name),
-                len(one.persons),
-                one.requests,
-                Share(one.requests - one.failed, one.requests),
-                Share(one.empty, one.searches),
-                one.documents,
+                len(uses.persons),
+                uses.requests,
+                Share(uses.requests - uses.failed, uses.requests),
+                Share(uses.empty, uses.searches),
+                uses.documents,
             ]
-            for name, one in sorted(use.services.items())
+            for name, uses in sorted(use.services.items())
         ]
         columns = ("service", "persons", "requests", "succeeded", "empty", "documents")
-        norm = "; ".join(f"{one['name']} {one['version']}" for one in norms() if one["figure"] == "succeeded")
+        norm = "; ".join(f"{uses['name']} {uses['version']}" for uses in norms() if uses["figure"] == "succeeded")
         about = {"population": text["figures_population"], "period": self.usage.days(use), "norm": norm}
         return self._section("figures", columns, rows, **about)
 
@@ -102,13 +102,13 @@ class Evidence:
             .group_by(chain)
             .subquery()
         )
-        found = connection.execute(
+        heads = connection.execute(
             select(*last.c, audit_record.c.mac)
             .join(audit_record, (chain == last.c.chain) & (number == last.c.last))
             .order_by(*list(last.c)[3:4], last.c.chain)
         ).all()
         rows: list[list[Cell]] = [
-            [str(row[0]), int(row[1]), str(row[3])[:19], str(row[4])[:19], int(row[2]), row[5].hex()] for row in found
+            [str(row[0]), int(row[1]), str(row[3])[:19], str(row[4])[:19], int(row[2]), row[5].hex()] for row in heads
         ]
         text = words(self.usage.language, "evidence")
         columns = ("chain", "records", "first", "last", "number", "mac")

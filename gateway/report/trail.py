@@ -119,17 +119,17 @@ def decoded(record: bytes) -> dict[str, Any]:
 
 def uses(connection: Connection, period: Period, provider: str = "") -> Use:
     """Count the trail of a period."""
-    found = Use()
+    use = Use()
     for row in records(connection, period, provider):
         record = decoded(row.record)
         at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
-        found.first = min(found.first or at, at)
-        found.last = max(found.last or at, at)
-        for one in (found.all, found.services.setdefault(str(record.get("service", "")), Uses())):
+        use.first = min(use.first or at, at)
+        use.last = max(use.last or at, at)
+        for one in (use.all, use.services.setdefault(str(record.get("service", "")), Uses())):
             one.add(record)
         if int(record.get("outcome", 0)) >= 400:
-            found.refusals[str(record.get("reason", ""))] += 1
+            use.refusals[str(record.get("reason", ""))] += 1
         for gap in record.get("gaps", ()):
-            found.gaps[str(gap).rpartition(":")[2]] += 1
-        found.incidents += len(record.get("incidents", ()))
-    return found
+            use.gaps[str(gap).rpartition(":")[2]] += 1
+        use.incidents += len(record.get("incidents", ()))
+    return use
