@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from auth.peer.transport import PeerGate, finder, peer_of
 from gateway.calendar import today_here
 from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Collector
+from gateway.collect.ready import ServiceReadiness, readiness
 from gateway.collect.sources import TEXTS, probe, samples
 from gateway.health import store_probe
 from gateway.http import docs, missing
@@ -35,6 +36,7 @@ from gateway.http.partial import Partials
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
+from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
@@ -104,7 +106,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
     app.router.routes.extend([*_routes(wiring), *own, *stage.routes])
-    return PeerGate(
+    gate = PeerGate(
         Dispatch(endpoint, app),
         find=finder(settings.tls),
         check=_check(settings.tls),
@@ -113,10 +115,11 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         refused=wiring.refused,
         header=settings.tls.header,
     )
+    return Measured(gate, lambda client: wiring.lists.clients.find(client) is not None, app.routes)
 
 
 FRONT = re.compile(
-    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)"
+    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)|version"
     r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*"
     r"|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
@@ -135,11 +138,18 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     def validators(version: FhirVersion) -> Validator:
         return shared_validator(version, settings.package_cache, settings.validation.terminology_url)
 
+    def services() -> Iterable[ServiceReadiness]:
+        return readiness(settings.providers, wiring.sources, catalogue(), today_here)
+
     return [
         *wiring.auth.routes,
         *well_known(authorization(settings), settings.base_url),
         *typed_routes(
-            store_probe(wiring.engine), lambda: bool(wiring.lists.view()), validators, settings.limits.body_bytes
+            store_probe(wiring.engine),
+            lambda: bool(wiring.lists.view()),
+            services,
+            validators,
+            settings.limits.body_bytes,
         ),
         *docs.routes(settings.base_url, wiring.registry),
     ]

@@ -62,6 +62,11 @@ class ChainLog:
         """Whether events are to be delivered."""
         return bool(self._settings.url)
 
+    @property
+    def waiting(self) -> int:
+        """Events in memory that are not in the table yet."""
+        return self._waiting.qsize()
+
     def put(self, event: bytes) -> None:
         """Take an event: one JSON object. Never blocks and never raises."""
         if not self.enabled:

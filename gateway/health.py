@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.collect.ready import ServiceReadiness
 
 SECONDS = 3
 """How long the store may take to answer."""
@@ -20,17 +22,26 @@ class Health(BaseModel):
     """How the process is."""
 
     status: Literal["live", "ready", "store unavailable", "no lists"] = Field(description="in one word or two")
+    services: list[ServiceReadiness] | None = Field(None, description="the data services, when it is ready")
 
 
 class StoreGone(Exception):
     """The file of the store was removed or replaced; what is open still answers, and keeps nothing."""
 
 
-def router(probe: Callable[[], None], prefix: str = "/health", listed: Callable[[], bool] = lambda: True) -> APIRouter:
-    """The two paths.
+Services = Callable[[], Iterable[ServiceReadiness]]
 
-    ``probe`` asks the store something small, and raises SQLAlchemyError or StoreGone when that fails; ``listed`` tells
-    whether there is any of the national lists: without one nobody is let in.
+
+def router(
+    probe: Callable[[], None],
+    prefix: str = "/health",
+    listed: Callable[[], bool] = lambda: True,
+    services: Services | None = None,
+) -> APIRouter:
+    """The two paths. ``probe`` asks the store something small, and raises SQLAlchemyError or StoreGone when that fails.
+
+    ``listed`` tells whether there is any of the national lists: without one nobody is let in.
+    ``services`` tells how each data service is. That one of them is down makes nobody unready: the others go on.
     """
     paths = APIRouter(prefix=prefix, tags=["Health"])
 
@@ -51,16 +62,25 @@ def router(probe: Callable[[], None], prefix: str = "/health", listed: Callable[
         if not listed():
             response.status_code = 503
             return Health(status="no lists")
-        return Health(status="ready")
+        return Health(status="ready", services=None if services is None else list(services()))
 
     unready: dict[int | str, dict[str, Any]] = {
         503: {"model": Health, "description": "the store does not answer, or there are no national lists"}
     }
-    paths.get("/live", operation_id="live", summary="Is the process alive", openapi_extra=OPEN)(live)
-    paths.get("/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready)(ready)
+    paths.get(
+        "/live",
+        operation_id="live",
+        summary="Is the process alive",
+        openapi_extra=OPEN,
+        response_model_exclude_none=True,
+    )(live)
+    paths.get(
+        "/ready", operation_id="ready", summary="Can it serve", openapi_extra=OPEN, responses=unready,
+        response_model_exclude_none=True,
+    )(ready)  # fmt: skip
     # Load balancers ask with HEAD.
-    paths.head("/live", include_in_schema=False)(live)
-    paths.head("/ready", include_in_schema=False)(ready)
+    paths.head("/live", include_in_schema=False, response_model_exclude_none=True)(live)
+    paths.head("/ready", include_in_schema=False, response_model_exclude_none=True)(ready)
     return paths
 
 

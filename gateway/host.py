@@ -13,6 +13,7 @@ from auth.events import Event
 from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider, StoreSilent
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
+from gateway.current import CURRENT
 from gateway.store.engine import reading
 from gateway.store.reader import StoreUnavailable
 from gateway.store.schema import audit_record
@@ -56,6 +57,12 @@ class GatewayHost:
 
     def note(self, event: Event) -> None:
         """Write a chain log event as one line of JSON, and hand it over for delivery (LOG-01, LOG-08)."""
+        current = CURRENT.get()
+        if current is not None:
+            current.client = current.client or event.client_id or ""
+            current.request_id = current.request_id or event.request_id or ""
+            current.correlation_id = current.correlation_id or event.trace_id or ""
+            current.session_id = current.session_id or event.session_id or ""
         body = msgspec.json.encode(chain_event(event))
         chain_log.info("%s", body.decode())
         self._chain.put(body)
@@ -67,10 +74,18 @@ class GatewayHost:
                 .where(audit_record.c.person == pseudonym)
                 .order_by(audit_record.c.at.desc())
             )
-            records = (msgspec.json.decode(row.record) for row in rows)
+            records = (record for row in rows if (record := _decoded(row.record)) is not None)
             # What an EHR pushed is in the trail too; the person is told who collected.
             collected = (one for one in records if one.get("outcome") == 200 and one.get("service"))
             return [_entry(record) for record in islice(collected, limit)]
+
+
+def _decoded(record: object) -> dict[str, object] | None:
+    """What a record says; None for what is none (`gateway audit verify` names it): the person sees the others."""
+    try:
+        return msgspec.json.decode(record, type=dict[str, object]) if isinstance(record, bytes) else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def chain_event(event: Event) -> Mapping[str, object]:

@@ -5,11 +5,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from gateway.current import CURRENT
 from profiles.record.bsn import starred
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: time (UTC), level, logger, message, and the traceback of a fault."""
+    """One JSON object per line: time (UTC), level, logger, message, ids of the request, traceback of a fault."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -19,6 +20,9 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        current = CURRENT.get()
+        if current is not None:
+            shown |= current.ids()
         if record.exc_info:
             shown["fault"] = self.formatException(record.exc_info)
         return starred(json.dumps(shown, ensure_ascii=False))

@@ -1,13 +1,22 @@
-"""Figures for monitoring, in the text format of Prometheus. Few and plain, so they need no library.
+"""Figures for monitoring, for Prometheus: one registry per process, shown by one function wherever it is mounted.
 
-A part that counts registers a function that gives its samples; the internal listener shows them all at ``/metrics``.
-Labels are names from the configuration and fixed words: never anything about a person.
+A part that counts registers a function that gives its samples; what is measured per request is a histogram of
+prometheus-client. Labels are names from the configuration, templates and fixed words: never anything about a person.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+log = logging.getLogger("gateway.metrics")
+
+__all__ = ["CONTENT_TYPE", "METRICS", "Metrics", "Sample", "exposition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +36,46 @@ class Metrics:
 
     def __init__(self) -> None:
         self._parts: dict[str, tuple[Mapping[str, str], Samples]] = {}
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(self)
 
     def register(self, part: str, texts: Mapping[str, str], samples: Samples) -> None:
         """Show the samples of a part; ``texts`` explains each metric by name. A part that comes again is replaced."""
         self._parts[part] = (texts, samples)
 
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the parts, as the registry asks for them. A part that fails costs its own figures only."""
+        families: dict[str, Metric] = {}
+        for part, (texts, samples) in list(self._parts.items()):
+            try:
+                found = list(samples())
+            except Exception:
+                log.exception("the figures of %s cannot be told", part)
+                continue
+            _add(families, texts, found)
+        yield from families.values()
+
     def text(self) -> str:
-        """Everything, as Prometheus reads it."""
-        return "".join(f"{line}\n" for texts, samples in self._parts.values() for line in _lines(texts, samples()))
+        """Everything, as Prometheus reads it. Asks the database: not for the event loop."""
+        return generate_latest(self.registry).decode()
 
 
 METRICS = Metrics()
 """The process's own."""
 
 
-def _lines(texts: Mapping[str, str], samples: Iterable[Sample]) -> Iterator[str]:
-    by_name: dict[str, list[Sample]] = {}
+async def exposition(_request: Request) -> Response:
+    """The endpoint: mount it where operators can reach it and the world cannot."""
+    text = await asyncio.to_thread(METRICS.text)
+    return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
+
+def _add(families: dict[str, Metric], texts: Mapping[str, str], samples: Iterable[Sample]) -> None:
+    """Several parts may have samples of one metric, with other labels."""
     for sample in samples:
-        by_name.setdefault(sample.name, []).append(sample)
-    for name, group in by_name.items():
-        yield f"# HELP {name} {texts.get(name, name)}"
-        yield f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}"
-        for sample in group:
-            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
-            yield f"{name}{{{labels}}} {sample.value:g}" if labels else f"{name} {sample.value:g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        name = sample.name
+        family = families.get(name)
+        if family is None:
+            kind = "counter" if name.endswith("_total") else "gauge"
+            family = families[name] = Metric(name.removesuffix("_total"), texts.get(name, name), kind)
+        family.add_sample(name, dict(sample.labels), sample.value)

@@ -47,6 +47,15 @@ class RetentionSettings(SettingsSection):
     outbox_days: int = Field(90, ge=1, description="how long a change waits for somebody to follow it")
 
 
+class Tracing(SettingsSection):
+    """Spans for OpenTelemetry; needs the extra ``otel``."""
+
+    endpoint: str = Field(
+        "", description="OTLP collector over HTTP, as https://otel.internal/v1/traces; empty: no spans"
+    )
+    ratio: float = Field(1.0, ge=0, le=1, description="share of the requests that are traced")
+
+
 class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 

@@ -16,12 +16,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.clients.settings import ListSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
+from gateway.audit.settings import AuditSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, RetentionSettings
+from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, RetentionSettings, Tracing
 from gateway.share.settings import ShareSettings
 from profiles.standards.load import catalogue
 
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
     listen: Listen = Listen()
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
+    audit: AuditSettings = AuditSettings()
     limits: RequestLimits = RequestLimits()
     resource_server: ResourceServer = ResourceServer()
     retention: RetentionSettings = RetentionSettings()
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
+    tracing: Tracing = Tracing()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

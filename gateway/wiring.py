@@ -31,14 +31,15 @@ from auth.router import AuthApp, build
 from auth.settings import AuthSettings
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway import health
+from gateway.audit.signing import open_heads
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Sources, sources_of
 from gateway.collect.sources import close
+from gateway.current import UUID
 from gateway.health import store_probe
 from gateway.host import GatewayHost
-from gateway.http.exchange import UUID
 from gateway.intake.admin import Desk
 from gateway.intake.admin import application as admin
 from gateway.intake.hl7v2.server import MllpListener
@@ -48,6 +49,8 @@ from gateway.intake.login import Logins
 from gateway.intake.release import Releases
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker
+from gateway.measured import Measured
+from gateway.metrics import METRICS
 from gateway.providers import Registry
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Recorder
@@ -55,6 +58,8 @@ from gateway.quality.serving import Serving
 from gateway.quality.settings import PolicyRule
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
+from gateway.queues import TEXTS as QUEUE_TEXTS
+from gateway.queues import StoredQueues, Waiting
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
@@ -86,8 +91,9 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 
 
 def open_trail(engine: Engine, settings: Settings) -> Trail:
-    """The audit trail of this process: a chain of its own."""
-    return Trail(engine, settings.audit_key.get_secret_value().encode(), settings.limits.audit_seconds)
+    """The audit trail of this process: a chain of its own, of which the heads are signed where the settings say."""
+    key = settings.audit_key.get_secret_value().encode()
+    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit))
 
 
 @contextmanager
@@ -286,6 +292,8 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
+    METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
+    METRICS.register("public", QUEUE_TEXTS, Waiting("public", engine, trail, quality, chain, reader).samples)
     return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
 
 
@@ -310,8 +318,11 @@ def wire_intake(settings: Settings) -> IntakeParts:
     )
     listener = Listener(section, intake, logins, trail, worker)
     desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
-    app = guarded(application(listener, health.application(store_probe(engine)), admin(desk)), section)
-    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages)
+    METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
+    METRICS.register("intake", QUEUE_TEXTS, Waiting("intake", engine, trail, recorder).samples)
+    app = application(listener, health.application(store_probe(engine)), admin(desk))
+    measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
+    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, measured, messages)
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

@@ -37,6 +37,11 @@ class AuditRecord:
     correlation_id: str = ""
     reason: str = ""
 
+    @property
+    def moment(self) -> datetime:
+        """``at`` with the digits that the record holds: what stands in the column beside it says the same."""
+        return self.at.replace(microsecond=self.at.microsecond // 1000 * 1000)
+
     def canonical(self) -> bytes:
         """The bytes that are stored and chained: compact JSON, in the order of the fields, empty ones left out."""
         shown = {}

@@ -16,7 +16,8 @@ import click
 from auth.crypto import SealError
 from auth.store.tables import families
 from gateway.audit.record import AuditRecord
-from gateway.audit.trail import AuditUnavailable, verify
+from gateway.audit.trail import AuditUnavailable
+from gateway.audit.verify import verify
 from gateway.backup.archive import back_up, manifest_of, restore
 from gateway.backup.contents import Manifest
 from gateway.backup.envelope import BackupError, Opener, Recipient, passphrase_of

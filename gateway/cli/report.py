@@ -10,6 +10,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection, inspect
 
+from gateway.audit.signing import stated_heads
 from gateway.cli.context import (
     FINDINGS,
     as_json,
@@ -28,7 +29,7 @@ from gateway.report.figures import Choice, Figures, has_figures
 from gateway.report.quality import QualityReport, Request
 from gateway.report.render import as_html, to_console
 from gateway.report.render import as_json as in_json
-from gateway.report.trail import Period
+from gateway.report.trail import Period, UnreadableTrail
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
 from gateway.settings import Settings
@@ -112,7 +113,10 @@ def store(settings: Settings, provider: str) -> Iterator[Connection]:
     """
     with database(_newest(settings)) as engine, reading(engine).connect() as connection:
         needs_provider(settings, provider, connection)
-        yield connection
+        try:
+            yield connection
+        except UnreadableTrail as fault:
+            fail(f"{fault}: 'gateway audit verify' names it", FINDINGS)
 
 
 def _newest(settings: Settings) -> Settings:
@@ -214,8 +218,12 @@ def evidence(
 ) -> None:
     """Figures with definition, population, period and norm; a sample; and proof that the trail was not changed.
 
-    Exit code 1 when the trail does not fit its own chain.
+    Exit code 1 when the trail does not fit its own chain, or what was signed of it.
     """
+    try:
+        heads, untold = stated_heads(settings.audit)
+    except OSError as fault:
+        fail(f"heads: {fault}")
     made = UsageReport(catalogue(), now(), lang, provider, Period(_day(first), _day(last)))
     with store(settings, provider) as connection:
         if not inspect(connection).has_table(audit_record.name):
@@ -230,7 +238,10 @@ def evidence(
         checked = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings)).document()
         wanted = [section for section in checked.sections if section.key in ("overview", "completeness", "basis")]
         key = settings.audit_key.get_secret_value().encode()
-        document, faults = Evidence(made, key, datetime.now(UTC).date(), size, seed, wanted).document(connection)
+        today = datetime.now(UTC).date()
+        document, faults = Evidence(made, key, today, size, seed, wanted, heads).document(connection)
         show(document, form, output)
-    if faults:
+    for one in untold:
+        errors.print(f"audit: {one.text}", highlight=False, markup=False, soft_wrap=True)
+    if faults or untold:
         raise SystemExit(FINDINGS)

@@ -10,6 +10,7 @@ import click
 from adapters.port import AdapterMisconfigured
 from auth.clients.open import NoSource
 from auth.peer.listeners import server
+from gateway import tracing
 from gateway.app import create_app
 from gateway.cli.context import bench, database, fail, needs_store, with_settings
 from gateway.cli.db import upgrade
@@ -18,6 +19,7 @@ from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError, refusals
 from gateway.testmode import NO_PROVIDERS
+from gateway.version import SOFTWARE
 from gateway.wiring import wire_intake
 
 
@@ -83,6 +85,11 @@ def prepare(settings: Settings, level: int) -> None:
     if found := refusals(settings):
         fail("\n".join(f"refused: {line}" for line in found))
     configure(level)
+    if settings.tracing.endpoint:
+        try:
+            tracing.start(settings.tracing.endpoint, settings.tracing.ratio, SOFTWARE)
+        except tracing.TracingUnavailable as fault:
+            fail(f"cannot start: tracing.endpoint: {fault}")
     if settings.mode == "test":
         with database(settings, create=True) as engine:
             upgrade(engine)

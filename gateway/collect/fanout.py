@@ -16,6 +16,7 @@ from adapters.port import Adapter, AdapterDown, AdapterError, AdapterQuery, Batc
 from gateway.collect.breaker import Breaker
 from gateway.collect.content import ELEMENT
 from gateway.collect.ids import own_query
+from gateway.tracing import span
 
 log = logging.getLogger("gateway.collect")
 
@@ -83,7 +84,8 @@ class GuardedSource:
         self.counted.calls += 1
         started = time.perf_counter()
         try:
-            return await self._answer(query)
+            with span("source", source=self.adapter.name, type=query.type, interaction=query.interaction):
+                return await self._answer(query)
         finally:
             self.counted.seconds += time.perf_counter() - started
 

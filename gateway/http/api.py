@@ -5,17 +5,25 @@ from collections.abc import Callable, Container
 from starlette.routing import BaseRoute
 
 from gateway import health
-from gateway.http import openapi, validate
+from gateway.http import about, openapi, validate
 from gateway.http.validate import Validators
 from gateway.version import SOFTWARE
 from profiles.standards.load import Catalogue
 
 
 def typed_routes(
-    probe: Callable[[], None], listed: Callable[[], bool], validators: Validators, body_bytes: int
+    probe: Callable[[], None],
+    listed: Callable[[], bool],
+    services: health.Services,
+    validators: Validators,
+    body_bytes: int,
 ) -> list[BaseRoute]:
-    """The routes with models: health (see `health.router`) and $validate."""
-    return [*health.router(probe, listed=listed).routes, *validate.router(validators, body_bytes).routes]
+    """The routes with models: health, the version and $validate."""
+    return [
+        *health.router(probe, listed=listed, services=services).routes,
+        *about.router().routes,
+        *validate.router(validators, body_bytes).routes,
+    ]
 
 
 def described(
@@ -26,5 +34,5 @@ def described(
     def nothing(*_: object) -> None:
         raise RuntimeError("these routes are for their description only")
 
-    typed = typed_routes(nothing, nothing, nothing, 0)  # type: ignore[arg-type]
+    typed = typed_routes(nothing, nothing, nothing, nothing, 0)  # type: ignore[arg-type]
     return openapi.document(catalogue, provider, base_url, SOFTWARE, typed, services)

@@ -1,6 +1,5 @@
 """One HTTP exchange at the resource server: what is read from the request once, and how an answer is sent."""
 
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,9 +7,10 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope, Send
 
+from gateway.current import UUID
+
 NOT_MODIFIED = 304
 """Has no body, and so no length of one."""
-UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 @dataclass(slots=True)

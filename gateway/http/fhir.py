@@ -10,12 +10,13 @@ from starlette.types import Receive, Scope, Send
 from auth.metadata import SMART
 from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.calendar import Today
+from gateway.current import CURRENT
 from gateway.http.address import Addresses
 from gateway.http.admission import WRITES, Admissions
 from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
 from gateway.http.posted import take_form
-from gateway.http.progress import Note, Progress, audit_record, tell
+from gateway.http.progress import Note, Progress, audit_record, show, tell
 from gateway.http.reply import Reply, send_reply
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
@@ -47,7 +48,9 @@ class FhirEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Every fault becomes an OperationOutcome in the asked format."""
         method = scope["method"]
-        exchange = Exchange.of(scope)
+        exchange, current = Exchange.of(scope), CURRENT.get()
+        if current is not None:
+            current.request_id, current.correlation_id = exchange.request_id, exchange.correlation_id
         progress = Progress(exchange, self.addresses.of(scope["path_params"], self.today()))
         reason = ""
         try:
@@ -56,6 +59,8 @@ class FhirEndpoint:
         except Exception as fault:
             problem = self._guided(progress, problem_of(self.at_edge(fault)))
             reply, reason = _refusal(progress, problem), problem.code
+        if current is not None:
+            show(progress, current)
         if reply.audited:
             try:
                 await self.trail.write(audit_record(progress, reply.status, reason))

@@ -7,11 +7,21 @@ from typing import Any
 from auth.events import EventType
 from auth.grants import Grant
 from gateway.audit.record import AuditRecord
+from gateway.current import Current
 from gateway.http.address import Address
 from gateway.http.asked import Question
 from gateway.http.exchange import Exchange
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.interactions import Route
+
+_BASE = "/{provider}/{service}/fhir"
+TEMPLATES = {
+    "capabilities": f"{_BASE}/metadata",
+    "search-type": f"{_BASE}/{{type}}",
+    "read": f"{_BASE}/{{type}}/{{id}}",
+    "operation": f"{_BASE}/{{type}}/${{operation}}",
+}
+"""Addresses in the figures, by interaction."""
 
 Note = Callable[..., None]
 """Takes events of the chain log (`auth.parts.Parts.note`)."""
@@ -44,6 +54,14 @@ class Progress:
     def service(self) -> str:
         """The data service as it may be recorded."""
         return self.address.service_id if self.address.service else ""
+
+
+def show(progress: Progress, current: Current) -> None:
+    """What figures, spans and log lines may know of a request."""
+    interaction = progress.route.interaction if progress.route else ""
+    current.route = TEMPLATES.get(interaction, f"{_BASE}/other")
+    current.provider, current.service = progress.provider, progress.service
+    current.client = progress.grant.client if progress.grant else ""
 
 
 def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:

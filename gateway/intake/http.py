@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
+from gateway.current import CURRENT
 from gateway.intake.answers import IntakeAnswer, refused
 from gateway.intake.encoding import decoded
 from gateway.intake.login import Denied, Logins
@@ -32,7 +33,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.intake.tasks import HttpCall, tasks_of
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
-from gateway.metrics import CONTENT_TYPE, METRICS
+from gateway.metrics import exposition
 from gateway.problems import Problem, problem_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
@@ -91,6 +92,8 @@ class Listener:
         version, format_ = source.fhir if source else FhirVersion.STU3, Format.JSON
         try:
             await self._log_in(name, request)
+            if (current := CURRENT.get()) is not None:
+                current.client = name
             given, version = _sent(request, version)
             query = [pair for pair in parse_qsl(request.url.query) if pair[0] == "_format"]
             format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
@@ -217,18 +220,14 @@ async def _other(request: Request) -> Response:
     return _written(_answer_of(problem), format_, FhirVersion.STU3)
 
 
-def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> ASGIApp:
+def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> Starlette:
     """The application of the internal listener; ``health`` and ``admin`` are mounted at these names."""
-
-    async def metrics(_request: Request) -> Response:
-        return Response(METRICS.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
-
     taking: Callable[[Request], Awaitable[Response]] = listener.push
     return Starlette(
         routes=[
             Mount("/health", health),
             Mount("/admin", admin),
-            Route("/metrics", metrics),
+            Route("/metrics", exposition),
             Route("/intake/token", listener.token, methods=["POST"]),
             Route("/intake/{source}", taking, methods=ALLOWED[0]),
             Route("/intake/{source}/", taking, methods=ALLOWED[0]),

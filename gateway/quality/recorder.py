@@ -51,6 +51,11 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self.dropped = 0
 
+    @property
+    def queued(self) -> int:
+        """Deliveries that wait for their verdicts."""
+        return self._waiting.qsize()
+
     def start(self) -> None:
         """Begin to write; harmless when it runs already."""
         if self._thread is None:

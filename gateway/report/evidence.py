@@ -8,12 +8,13 @@ from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, func, select
 
-from gateway.audit.trail import ChainBreak, verify
+from gateway.audit.findings import ChainBreak
+from gateway.audit.heads import Head
+from gateway.audit.verify import verify
 from gateway.report.document import Cell, Column, ReportDocument, ReportSection, Share
-from gateway.report.trail import Period, Use, records, uses
+from gateway.report.trail import Period, Use, decoded, records, uses
 from gateway.report.usage import UsageReport
 from gateway.report.words import words
 from gateway.store.schema import audit_record
@@ -22,7 +23,8 @@ from profiles.rows import Row, read
 
 @dataclass(frozen=True)
 class Evidence:
-    """Makes the report. ``quality`` are sections of the quality report of the same period."""
+    """Makes the report. ``quality`` are sections of the quality report of the same period, ``heads`` what was signed
+    of the trail outside the database."""
 
     usage: UsageReport
     key: bytes
@@ -30,12 +32,13 @@ class Evidence:
     size: int = 20
     seed: int = 1
     quality: Sequence[ReportSection] = ()
+    heads: Sequence[Head] = ()
 
     def document(self, connection: Connection) -> tuple[ReportDocument, list[ChainBreak]]:
         """The report, and what is wrong with the trail."""
         text, common = words(self.usage.language, "evidence"), words(self.usage.language, "words")
+        faults = list(verify(connection, self.key, self.heads))
         use = uses(connection, self.usage.period, self.usage.provider)
-        faults = list(verify(connection, self.key))
         chains = self._chains(connection)
         choice = text["choice"].format(
             provider=self.usage.provider or common["all"],
@@ -115,7 +118,7 @@ class Evidence:
         text = words(self.usage.language, "evidence")
         rows: list[list[Cell]] = []
         for row in draw(connection, self.usage.period, self.usage.provider, self.seed, self.size):
-            record = msgspec.json.decode(row.record)
+            record = decoded(row.record)
             at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
             action, status = str(record.get("action", "")), int(record.get("outcome", 0))
             rows.append([row.chain, row.sequence, at.isoformat(" ", "seconds")[:19], action, status])

@@ -12,7 +12,12 @@ from sqlalchemy import Connection, Select, select
 from gateway.store.schema import audit_record
 
 SEARCHES = frozenset({"search-type", "operation"})
+_WRONG = "the trail holds what is no record"
 NOT_ADMITTED = frozenset({401, 403})
+
+
+class UnreadableTrail(Exception):
+    """Something in the table is no record: figures over it would be wrong, whatever they said."""
 
 
 @dataclass
@@ -93,15 +98,30 @@ class Period:
 
 
 def records(connection: Connection, period: Period, provider: str = "") -> Iterator[Any]:
-    """The rows of the trail in a period, without holding all of them."""
-    yield from connection.execution_options(yield_per=1000).execute(period.select(provider))
+    """The rows of the trail in a period, without holding all of them. Raises UnreadableTrail."""
+    try:
+        for row in connection.execution_options(yield_per=1000).execute(period.select(provider)):
+            if not isinstance(row.record, bytes):
+                raise UnreadableTrail(_WRONG)
+            yield row
+    except (ValueError, TypeError) as fault:
+        raise UnreadableTrail(_WRONG) from fault
+
+
+def decoded(record: bytes) -> dict[str, Any]:
+    """What a record says. Raises UnreadableTrail."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(record, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise UnreadableTrail(_WRONG) from fault
+    return found
 
 
 def uses(connection: Connection, period: Period, provider: str = "") -> Use:
     """Count the trail of a period."""
     use = Use()
     for row in records(connection, period, provider):
-        record: dict[str, Any] = msgspec.json.decode(row.record)
+        record = decoded(row.record)
         at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
         use.first = min(use.first or at, at)
         use.last = max(use.last or at, at)

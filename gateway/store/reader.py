@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.store.engine import database_url
 from gateway.store.patience import ImpatientAsyncConnection, parameters
 from gateway.store.queries import Hot
+from gateway.tracing import span
 
 Row = tuple[Any, ...]
 
@@ -26,6 +27,11 @@ DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
 }
+
+
+_SQLITE = {"db.system.name": "sqlite"}
+_POSTGRES = {"db.system.name": "postgresql"}
+"""Attributes of spans."""
 
 
 class StoreUnavailable(Exception):
@@ -37,6 +43,10 @@ class Reader(Protocol):
 
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """All rows of a select. Raises StoreUnavailable."""
+        ...
+
+    def figures(self) -> Mapping[str, int]:
+        """What its pool counted, by psycopg's names; nothing without a pool."""
         ...
 
     async def close(self) -> None:
@@ -71,10 +81,15 @@ class SqliteReader:
             if self._connection is None:
                 self._connection = self._open()
             text = statement.sqlite if isinstance(statement, Hot) else _compiled(statement, "sqlite")
-            return self._connection.execute(text, parameters).fetchall()
+            with span("store", **_SQLITE):
+                return self._connection.execute(text, parameters).fetchall()
         except sqlite3.Error as fault:
             await self.close()
             raise StoreUnavailable from fault
+
+    def figures(self) -> Mapping[str, int]:
+        """See Reader."""
+        return {}
 
     async def close(self) -> None:
         """See Reader."""
@@ -121,13 +136,18 @@ class PostgresReader:
                 async with self._opened:
                     if self._pool.closed:
                         await self._pool.open()
-            async with self._pool.connection() as connection:
-                connection.answer_seconds = max(0.2, end - time.monotonic())
-                text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
-                cursor = await connection.execute(text, parameters, binary=True)
-                return await cursor.fetchall()
+            with span("store", **_POSTGRES):
+                async with self._pool.connection() as connection:
+                    connection.answer_seconds = max(0.2, end - time.monotonic())
+                    text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
+                    cursor = await connection.execute(text, parameters, binary=True)
+                    return await cursor.fetchall()
         except (psycopg.Error, PoolTimeout, OSError) as fault:
             raise StoreUnavailable from fault
+
+    def figures(self) -> Mapping[str, int]:
+        """See Reader."""
+        return {} if self._pool.closed else self._pool.get_stats()
 
     async def close(self) -> None:
         """See Reader."""

@@ -149,6 +149,20 @@ audit_record = Table(
     Column("mac", LargeBinary(32), nullable=False, comment="HMAC of the previous mac and the record"),
 )
 
+audit_removal = Table(
+    "audit_removal",
+    metadata,
+    Column("number", BigKey, primary_key=True, autoincrement=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("chain", String(36), nullable=False),
+    Column("through", Integer, nullable=False, comment="number of the last record that was removed"),
+    Column("count", Integer, nullable=False),
+    Column("before", DateTime(timezone=True), nullable=False, comment="all of them were older"),
+    Column("mac", LargeBinary(32), nullable=False, comment="of the last record that was removed"),
+    Column("seal", LargeBinary(32), nullable=False, comment="HMAC of the previous seal and this row"),
+    comment="what was removed from the access trail at the end of its retention",
+)
+
 chain_event = Table(
     "chain_event",
     metadata,

@@ -21,12 +21,28 @@ BY_NAME = {
     "fastapi-swagger": "files, read as resources",
     "fhir-resources": "modules that are loaded by the name of a resource type",
     "fsspec": "loaded when an object store is configured",
+    "opentelemetry-exporter-otlp-proto-http": "the exporter, in the package of the SDK",
     "setuptools": "for builds",
     "medmij-gateway": "our own other distribution",
     "medmij-gateway-workbench": "our own other distribution",
 }
 """Declared and imported by no statement of ours, with who uses it."""
-COMES_WITH = {"psycopg-pool": "psycopg"}
+COMES_WITH = {
+    "psycopg-pool": "psycopg",
+    # Many distributions share the one package name.
+    **dict.fromkeys(
+        (
+            "opentelemetry-api",
+            "opentelemetry-exporter-http-transport",
+            "opentelemetry-exporter-otlp-common",
+            "opentelemetry-exporter-otlp-proto-common",
+            "opentelemetry-exporter-otlp-proto-http",
+            "opentelemetry-proto",
+            "opentelemetry-semantic-conventions",
+        ),
+        "opentelemetry-sdk",
+    ),
+}
 """Imported, and installed as an extra of a package that is declared."""
 
 
@@ -41,7 +57,9 @@ class Distribution:
 
 DISTRIBUTIONS = [
     Distribution(
-        "pyproject.toml", ("gateway", "auth", "adapters", "profiles"), ("object-store", "saml", "testing", "workbench")
+        "pyproject.toml",
+        ("gateway", "auth", "adapters", "profiles"),
+        ("object-store", "otel", "saml", "testing", "workbench"),
     ),
     Distribution("workbench/pyproject.toml", ("workbench",)),
 ]

@@ -11,7 +11,7 @@ from servers import Running, serving
 from sqlalchemy import select
 
 from auth.store.tables import consents
-from gateway.audit.trail import verify
+from gateway.audit.verify import verify
 from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record
 from workbench.pgo.answers import SearchAnswer

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 from world.intake_house import BSN, OTHER_BSN, PROVIDER, condition, patient, without
 
-from gateway.audit.trail import verify
+from gateway.audit.verify import verify
 from gateway.cli.main import cli
 from gateway.intake import bulk
 from gateway.settings import TEST_KEY

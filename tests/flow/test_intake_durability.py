@@ -22,7 +22,7 @@ from servers import free_port
 from sqlalchemy import text
 from world.intake_house import BSN, bundle, condition, patient
 
-from gateway.audit.trail import verify
+from gateway.audit.verify import verify
 from gateway.cli.db import upgrade
 from gateway.settings import load
 from gateway.store.engine import open_engine

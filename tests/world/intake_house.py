@@ -13,7 +13,7 @@ from databases import database
 from sqlalchemy import Engine, select, text
 from starlette.types import ASGIApp
 
-from gateway.audit.trail import verify
+from gateway.audit.verify import verify
 from gateway.cli.db import upgrade
 from gateway.intake.listener import IntakeParts
 from gateway.intake.settings import IntakeSettings, SourceSettings

@@ -109,10 +109,10 @@ def test_calls_failures_and_incidents_are_counted_and_shown() -> None:
     metrics.register("sources", sources.TEXTS, lambda: sources.samples(held))
     lines = metrics.text().splitlines()
     labels = '{provider="ziekenhuis",source="epd"}'
-    assert f"gateway_source_calls_total{labels} 2" in lines
-    assert f"gateway_source_failures_total{labels} 2" in lines
-    assert f"gateway_source_incidents_total{labels} 2" in lines
-    assert f"gateway_source_open{labels} 0" in lines
+    assert f"gateway_source_calls_total{labels} 2.0" in lines
+    assert f"gateway_source_failures_total{labels} 2.0" in lines
+    assert f"gateway_source_incidents_total{labels} 2.0" in lines
+    assert f"gateway_source_open{labels} 0.0" in lines
     assert "# TYPE gateway_source_calls_total counter" in lines
     assert all(line.startswith("#") or line.count(" ") == 1 for line in lines)
 
@@ -120,7 +120,7 @@ def test_calls_failures_and_incidents_are_counted_and_shown() -> None:
 def test_a_label_cannot_break_the_format() -> None:
     metrics = Metrics()
     metrics.register("x", {}, lambda: [Sample("x", 1, {"name": 'a"b\\c\nd'})])
-    assert metrics.text().splitlines()[-1] == 'x{name="a\\"b\\\\c\\nd"} 1'
+    assert metrics.text().splitlines()[-1] == 'x{name="a\\"b\\\\c\\nd"} 1.0'
 
 
 def test_a_source_that_is_down_at_start_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -186,4 +186,4 @@ def test_the_internal_listener_shows_the_figures() -> None:
 
     answer = asyncio.run(go())
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert 'gateway_source_calls_total{provider="ziekenhuis",source="epd"} 0' in answer.text.splitlines()
+    assert 'gateway_source_calls_total{provider="ziekenhuis",source="epd"} 0.0' in answer.text.splitlines()

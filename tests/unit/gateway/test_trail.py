@@ -9,7 +9,8 @@ from databases import KINDS, database
 from sqlalchemy import delete, update
 
 from gateway.audit.record import AuditRecord
-from gateway.audit.trail import AuditUnavailable, Trail, verify
+from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.audit.verify import verify
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record, metadata
 

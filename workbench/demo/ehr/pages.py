@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.testing.fake_ehr import FakeEhr
-from gateway.metrics import CONTENT_TYPE, METRICS
+from gateway.metrics import exposition
 from gateway.settings import Settings
 from workbench.demo.ehr.division import ECD, GGZ
 from workbench.demo.ehr.sources import PREFIX
@@ -53,14 +53,11 @@ def routes(switches: Switches, pages: Environment, headers: Mapping[str, str]) -
         calls = {name: len(server.calls) for name, server in switches.servers.items()}
         return JSONResponse({"switches": {name: switches.of(name) for name in switches.names}, "calls": calls})
 
-    async def metrics(_request: Request) -> Response:
-        return Response(METRICS.text(), headers={"content-type": CONTENT_TYPE, **headers})
-
     return [
         Route(PREFIX, show),
         Route(f"{PREFIX}/", show),
         Route(f"{PREFIX}/state", state),
-        Route(f"{PREFIX}/metrics", metrics),
+        Route(f"{PREFIX}/metrics", exposition),
         Route(f"{PREFIX}/{{source}}/switch/{{switch}}", throw, methods=["POST"]),
         *(Mount(f"{PREFIX}/{name}", _below(f"{PREFIX}/{name}", server)) for name, server in switches.servers.items()),
     ]
