@@ -33,7 +33,7 @@ from gateway.store.engine import open_engine
 from gateway.store.schema import key_of, link, patient, resource
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import XML, pack, unpack
-from profiles.fhir.search.keys import FINGERPRINT
+from profiles.fhir.search.keys import apart
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
@@ -43,7 +43,6 @@ RESOURCE = (
     "search", "json", "xml",
 )  # fmt: skip
 BATCH = 2_000
-KEYS = len(FINGERPRINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,8 @@ class Served:
     id: Template
     json: Template
     xml: Template
+    head: bytes
+    """What stands before its search keys."""
     search: Template
     links: tuple[tuple[str, Template], ...]
 
@@ -82,7 +83,7 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
             rows = {
                 (row.type, row.id): Served(
                     row.type, Template(row.id.encode()), Template(row.json), Template(unpack(row.xml)),
-                    Template(row.search[:KEYS] + unpack(row.search[KEYS:])),
+                    apart(row.search)[0], Template(unpack(apart(row.search)[1])),
                     tuple(links.get(row.pk, ())),
                 )
                 for row in connection.execute(select(resource))
@@ -132,7 +133,7 @@ class Rows:
             json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
         row = (
             number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
-            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), json,
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, one.head + pack(search), json,
             pack(xml, XML),
         )  # fmt: skip
         return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]

@@ -7,13 +7,15 @@ from typing import Any
 from gateway.collect.content import DocumentContent, inline
 from gateway.collect.held import Held
 from gateway.store.documents import StoredContent
-from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
+from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS, marked
 from gateway.store.reader import Reader, Row, StoreUnavailable
 from profiles.fhir.codec import jsonio
 from profiles.fhir.search.keys import stored
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
+Candidates = tuple[str, tuple[bytes, ...]]
+"""A type, and marks of which each has one."""
 Rekey = Callable[[int, bytes, bytes], None]
 """Takes number, digest and new search keys of a stored resource that had none, or none for these tables."""
 
@@ -62,6 +64,8 @@ class Record:
         self._added: dict[str, list[Held]] = {}
         self._missed_keys: dict[Key, None] = {}
         self._missed_types: dict[str, None] = {}
+        self._by_marks: dict[Candidates, list[Held]] = {}
+        self._missed_marks: dict[Candidates, None] = {}
 
     def find(self, type_: str, id_: str) -> Held | None:
         """A loaded resource; a key that was never asked of the store is noted as missed."""
@@ -78,6 +82,16 @@ class Record:
             return self._added.get(type_, ())
         return self._by_type[type_]
 
+    def candidates(self, type_: str, marks: tuple[bytes, ...]) -> Sequence[Held]:
+        """The loaded resources of a type that may have one of the marks; without marks all of the type."""
+        if not marks or type_ in self._by_type:
+            return self.of_type(type_)
+        found = self._by_marks.get((type_, marks))
+        if found is None:
+            self._missed_marks[type_, marks] = None
+            return self._added.get(type_, ())
+        return found
+
     def add(self, held: Iterable[Held]) -> None:
         """Put resources of a live source into the record, before anything is searched."""
         for item in held:
@@ -87,25 +101,26 @@ class Record:
 
     async def load(self) -> bool:
         """Load what was missed; False when nothing was. Raises StoreUnavailable."""
-        types, keys = list(self._missed_types), [key for key in self._missed_keys if key not in self._by_key]
+        types, some = list(self._missed_types), list(self._missed_marks)
+        keys = [key for key in self._missed_keys if key not in self._by_key]
         self._missed_types.clear()
+        self._missed_marks.clear()
         self._missed_keys.clear()
         reader = self._reader
         if reader is None:
             return False
         for type_ in types:
             rows = await reader.fetch(self._selects.by_type[self._format], {**self._who, "type": type_})
-            known = self._by_type.setdefault(type_, list(self._added.get(type_, ())))
-            found = [self._held(row, type_) for row in rows]
-            await self._make_searchable(reader, found)
-            for held in found:
-                if self._by_key.get((held.type, held.id)) is None:
-                    self._by_key[held.type, held.id] = held
-                    known.append(held)
+            self._by_type[type_] = await self._known(reader, rows, type_)
+        for type_, marks in some:
+            rows = await reader.fetch(
+                self._selects.by_marks[self._format], {**self._who, "type": type_, **marked(marks)}
+            )
+            self._by_marks[type_, marks] = await self._known(reader, rows, type_)
         keys = [key for key in keys if key not in self._by_key]
         if keys:
             await self._load_keys(reader, keys)
-        return bool(types or keys)
+        return bool(types or some or keys)
 
     async def ready(self, helds: Iterable[Held]) -> bool:
         """Load the bytes of what will leave; False when the store changed meanwhile: search again. StoreUnavailable."""
@@ -114,6 +129,7 @@ class Record:
             return True
         self._by_key = {key: held for key, held in self._by_key.items() if held is not None and held.live}
         self._by_type.clear()
+        self._by_marks.clear()
         return False
 
     async def patients(self) -> Sequence[str]:
@@ -150,6 +166,19 @@ class Record:
         if rows and self._reader is not None:
             return StoredContent(int(rows[0][0]), bytes(rows[0][1]), self._reader, self._selects, asked)
         return inline(held, self._whose.version)
+
+    async def _known(self, reader: Reader, rows: Sequence[Row], type_: str) -> list[Held]:
+        """What live sources gave of a type, and of the store what these did not give."""
+        known = list(self._added.get(type_, ()))
+        found = [self._held(row, type_) for row in rows]
+        await self._make_searchable(reader, found)
+        for held in found:
+            before = self._by_key.get((type_, held.id))
+            if before is None:
+                self._by_key[type_, held.id] = before = held
+            if not before.live:
+                known.append(before)
+        return known
 
     async def _load_keys(self, reader: Reader, keys: Sequence[Key]) -> None:
         # Of a document the data are needed, whatever the format: its content stands apart.

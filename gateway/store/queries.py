@@ -10,8 +10,11 @@ OFFSET 0 is run for each row that stands before it, and every condition in it is
 # ruff: noqa: S608 - the parts of these texts are our own
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+
+from profiles.fhir.search.keys import FINGERPRINT
 
 FEW = 24
 """Up to so many resources of a type come with their bytes at once; of more, those of the matches are fetched after."""
@@ -39,6 +42,11 @@ class Selects:
     """Patient id, source, birth date and pseudonym of the patients that are this person."""
     by_type: Mapping[str, Hot]
     """By format (empty: without bytes): all resources of ``type`` in the record; without bytes when there are many."""
+    by_marks: Mapping[str, Hot]
+    """By format: with their bytes, those of ``type`` that one of eight marks occurs in (profiles.fhir.search.marks).
+
+    Also those without search keys, or with keys that do not begin with ``tables``.
+    """
     by_keys: Mapping[str, Hot]
     """By format: the person's own and shared resources by ``types`` and ``ids``, with type and bytes.
 
@@ -62,6 +70,7 @@ _PERSON = "p.person = :person AND p.provider || '' = :provider AND p.fhir || '' 
 
 _PATIENT = "p.provider = :provider AND p.fhir = :fhir AND p.patient_id = :patient_id"
 _NAMED = "r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]')"
+_MARKS = tuple(f"mark_{letter}" for letter in "abcdefgh")
 _INDEX = "INDEXED BY ix_resource_provider_fhir_patient_id_type_id"
 
 
@@ -90,6 +99,17 @@ def _selects(mine: str) -> Selects:
                 FROM patient AS p {_lateral("r.*", "resource AS r", some)} AS r WHERE {mine}""",
         )
 
+    def by_marks(body: str) -> Hot:
+        of_type = f"{of_patient} AND r.type = :type AND NOT r.deleted"
+        other = "r.search IS NULL OR substr(r.search, 1, 4) <> :tables"
+        here = " OR ".join(f"instr(r.search, :{mark}) > 0" for mark in _MARKS)
+        there = " OR ".join(f"position(:{mark}::bytea IN r.search) > 0" for mark in _MARKS)
+        some = f"{of_type} AND ({other}::bytea OR {there})"
+        return Hot.of(
+            f"SELECT {ROW}, {body} {own} WHERE {mine} AND {of_type} AND ({other} OR {here})",
+            f"SELECT {ROW}, {body} FROM patient AS p {_lateral('r.*', 'resource AS r', some)} AS r WHERE {mine}",
+        )
+
     def by_keys(body: str) -> Hot:
         named = f"{of_patient} AND r.type = k.type AND r.id = k.id AND NOT r.deleted"
         return Hot.of(
@@ -109,6 +129,7 @@ def _selects(mine: str) -> Selects:
     return Selects(
         Hot.of(patients, patients),
         {"json": by_type("r.json"), "xml": by_type("r.xml"), "": by_type("NULL")},
+        {"json": by_marks("r.json"), "xml": by_marks("r.xml"), "": by_marks("NULL")},
         {"json": by_keys("r.json"), "xml": by_keys("r.xml"), "": by_keys("NULL")},
         Hot.of(
             f"SELECT 1 {own} CROSS JOIN link AS l WHERE {is_own} AND NOT r.deleted AND {at} LIMIT 1",
@@ -139,6 +160,11 @@ OF_PERSON = _selects(_PERSON)
 
 OF_PATIENT = _selects(_PATIENT)
 """By ``provider``, ``fhir`` and ``patient_id``: test tokens name a patient."""
+
+
+def marked(marks: Sequence[bytes]) -> Mapping[str, bytes]:
+    """The parameters of ``by_marks``: one to eight marks, the last one again where there are fewer."""
+    return {"tables": FINGERPRINT, **dict(zip_longest(_MARKS, marks, fillvalue=marks[-1]))}
 
 
 def _bodies(body: str) -> Hot:

@@ -3,6 +3,8 @@
 The keys have the shape of the resource, so the same code matches on both: every element that some search parameter, an
 include, a sort or ``$lastn`` can reach is there, everything else is not. They are made by the tables that matching
 reads; a change of a table (or of this module) changes `FINGERPRINT`, and keys of another fingerprint are made anew.
+
+As they are kept: the fingerprint, marks that a database can look for (`profiles.fhir.search.marks`), the keys, packed.
 """
 
 import hashlib
@@ -14,12 +16,13 @@ from typing import Any
 
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import pack, unpack
+from profiles.fhir.search.marks import head, length
 from profiles.fhir.search.paths import PERIOD_OF_USE, PERIOD_URLS, alternatives, steps
 from profiles.fhir.search.searchparams import parameters
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
-_FORM = b"1"
+_FORM = b"2"
 """To be changed when this module cuts differently."""
 
 _ALWAYS = ("resourceType", "id")
@@ -94,14 +97,21 @@ def keys(version: FhirVersion, resource: Resource) -> Resource:
 
 def stored(version: FhirVersion, resource: Resource) -> bytes:
     """The keys as they are kept beside a resource."""
-    return FINGERPRINT + pack(jsonio.dump(keys(version, resource)))
+    made = keys(version, resource)
+    return FINGERPRINT + head(version, made) + pack(jsonio.dump(made))
+
+
+def apart(kept: bytes) -> tuple[bytes, bytes]:
+    """Keys of these tables in two: what stands before them, and they themselves, packed."""
+    start = len(FINGERPRINT) + length(kept, len(FINGERPRINT))
+    return kept[:start], kept[start:]
 
 
 def opened(kept: bytes | None) -> Resource | None:
     """Kept keys as data; None when there are none, or they were made for other tables."""
     if kept is None or not kept.startswith(FINGERPRINT):
         return None
-    found = jsonio.load(unpack(kept[len(FINGERPRINT) :]))
+    found = jsonio.load(unpack(apart(kept)[1]))
     return found if isinstance(found, dict) else None
 
 
