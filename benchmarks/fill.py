@@ -33,16 +33,17 @@ from gateway.store.engine import open_engine
 from gateway.store.schema import key_of, link, patient, resource
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import XML, pack, unpack
-from profiles.fhir.search.keys import apart
+from profiles.fhir.search.keys import FINGERPRINT
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue
 
 FHIR = FhirVersion.STU3
 RESOURCE = (
     "pk", "key", "provider", "fhir", "patient_id", "type", "id", "source", "version", "digest", "updated", "deleted",
-    "search", "json", "xml",
+    "search", "json", "xml", "marks",
 )  # fmt: skip
 BATCH = 2_000
+KEYS = len(FINGERPRINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,8 @@ class Served:
     id: Template
     json: Template
     xml: Template
-    head: bytes
-    """What stands before its search keys."""
     search: Template
+    marks: int
     links: tuple[tuple[str, Template], ...]
 
 
@@ -83,7 +83,7 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
             rows = {
                 (row.type, row.id): Served(
                     row.type, Template(row.id.encode()), Template(row.json), Template(unpack(row.xml)),
-                    apart(row.search)[0], Template(unpack(apart(row.search)[1])),
+                    Template(row.search[:KEYS] + unpack(row.search[KEYS:])), row.marks,
                     tuple(links.get(row.pk, ())),
                 )
                 for row in connection.execute(select(resource))
@@ -133,8 +133,8 @@ class Rows:
             json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
         row = (
             number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
-            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, one.head + pack(search), json,
-            pack(xml, XML),
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), json,
+            pack(xml, XML), one.marks,
         )  # fmt: skip
         return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]
 
@@ -171,8 +171,8 @@ def _fill_sqlite(driver: sqlite3.Connection, rows: Rows) -> None:
     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-INDEX = "ix_resource_provider_fhir_patient_id_type_id"
-COLUMNS = "provider, fhir, patient_id, type, id"
+INDEX = "ix_resource_record"
+COLUMNS = "provider, fhir, patient_id, type, id, marks"
 
 
 def _fill_postgres(driver: psycopg.Connection[Any], rows: Rows) -> None:
@@ -188,7 +188,7 @@ def _fill_postgres(driver: psycopg.Connection[Any], rows: Rows) -> None:
         while some := list(islice(found, 50 * BATCH)):
             with cursor.copy(f"COPY resource ({', '.join(RESOURCE)}) FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(
-                    ["int8", "bytea", *["varchar"] * 6, "int4", "bytea", "timestamptz", "bool", *["bytea"] * 3]
+                    ["int8", "bytea", *["varchar"] * 6, "int4", "bytea", "timestamptz", "bool", *["bytea"] * 3, "int8"]
                 )
                 for row, _ in some:
                     copy.write_row(row)

@@ -7,16 +7,16 @@ from typing import Any
 from gateway.collect.content import DocumentContent, inline
 from gateway.collect.held import Held
 from gateway.store.documents import StoredContent
-from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS, marked
+from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
 from gateway.store.reader import Reader, Row, StoreUnavailable
 from profiles.fhir.codec import jsonio
-from profiles.fhir.search.keys import stored
+from profiles.fhir.search.keys import TABLES, KeptKeys, stored
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
-Candidates = tuple[str, tuple[bytes, ...]]
+Candidates = tuple[str, int]
 """A type, and marks of which each has one."""
-Rekey = Callable[[int, bytes, bytes], None]
+Rekey = Callable[[int, bytes, KeptKeys], None]
 """Takes number, digest and new search keys of a stored resource that had none, or none for these tables."""
 
 HOPS = 3
@@ -82,7 +82,7 @@ class Record:
             return self._added.get(type_, ())
         return self._by_type[type_]
 
-    def candidates(self, type_: str, marks: tuple[bytes, ...]) -> Sequence[Held]:
+    def candidates(self, type_: str, marks: int) -> Sequence[Held]:
         """The loaded resources of a type that may have one of the marks; without marks all of the type."""
         if not marks or type_ in self._by_type:
             return self.of_type(type_)
@@ -113,9 +113,8 @@ class Record:
             rows = await reader.fetch(self._selects.by_type[self._format], {**self._who, "type": type_})
             self._by_type[type_] = await self._known(reader, rows, type_)
         for type_, marks in some:
-            rows = await reader.fetch(
-                self._selects.by_marks[self._format], {**self._who, "type": type_, **marked(marks)}
-            )
+            asked = {**self._who, "type": type_, "marks": marks, "tables": TABLES}
+            rows = await reader.fetch(self._selects.by_marks[self._format], asked)
             self._by_marks[type_, marks] = await self._known(reader, rows, type_)
         keys = [key for key in keys if key not in self._by_key]
         if keys:

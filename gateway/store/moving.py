@@ -116,7 +116,7 @@ class Moving:
         tokens = self.connection.execute(select(identity.c.token).where(identity.c.resource_pk == before.pk)).scalars()
         return Pending(
             key, whose, before, json=jsonio.dump(body), xml=xmlio.fragment(body, self.version),
-            search=stored(self.version, body), digest=digest, original=self.received, format="hl7v2",
+            keys=stored(self.version, body), digest=digest, original=self.received, format="hl7v2",
             links=frozenset(links(body)), tokens=frozenset(tokens), repairs=changed, content=held,
         )  # fmt: skip
 

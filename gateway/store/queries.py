@@ -10,11 +10,10 @@ OFFSET 0 is run for each row that stands before it, and every condition in it is
 # ruff: noqa: S608 - the parts of these texts are our own
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 
-from profiles.fhir.search.keys import FINGERPRINT
+from profiles.fhir.search.marks import BITS
 
 FEW = 24
 """Up to so many resources of a type come with their bytes at once; of more, those of the matches are fetched after."""
@@ -43,9 +42,9 @@ class Selects:
     by_type: Mapping[str, Hot]
     """By format (empty: without bytes): all resources of ``type`` in the record; without bytes when there are many."""
     by_marks: Mapping[str, Hot]
-    """By format: with their bytes, those of ``type`` that one of eight marks occurs in (profiles.fhir.search.marks).
+    """By format: with their bytes, those of ``type`` that have one of ``marks`` (profiles.fhir.search.marks).
 
-    Also those without search keys, or with keys that do not begin with ``tables``.
+    Also those without any, or with marks that were not made by ``tables``. The index tells: others cost nothing.
     """
     by_keys: Mapping[str, Hot]
     """By format: the person's own and shared resources by ``types`` and ``ids``, with type and bytes.
@@ -70,8 +69,7 @@ _PERSON = "p.person = :person AND p.provider || '' = :provider AND p.fhir || '' 
 
 _PATIENT = "p.provider = :provider AND p.fhir = :fhir AND p.patient_id = :patient_id"
 _NAMED = "r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]')"
-_MARKS = tuple(f"mark_{letter}" for letter in "abcdefgh")
-_INDEX = "INDEXED BY ix_resource_provider_fhir_patient_id_type_id"
+_INDEX = "INDEXED BY ix_resource_record"
 
 
 def _lateral(columns: str, tables: str, condition: str) -> str:
@@ -100,13 +98,10 @@ def _selects(mine: str) -> Selects:
         )
 
     def by_marks(body: str) -> Hot:
-        of_type = f"{of_patient} AND r.type = :type AND NOT r.deleted"
-        other = "r.search IS NULL OR substr(r.search, 1, 4) <> :tables"
-        here = " OR ".join(f"instr(r.search, :{mark}) > 0" for mark in _MARKS)
-        there = " OR ".join(f"position(:{mark}::bytea IN r.search) > 0" for mark in _MARKS)
-        some = f"{of_type} AND ({other}::bytea OR {there})"
+        marked = f"(r.marks & :marks <> 0 OR r.marks >> {BITS} <> :tables OR r.marks IS NULL)"
+        some = f"{of_patient} AND r.type = :type AND {marked} AND NOT r.deleted"
         return Hot.of(
-            f"SELECT {ROW}, {body} {own} WHERE {mine} AND {of_type} AND ({other} OR {here})",
+            f"SELECT {ROW}, {body} {own} WHERE {mine} AND {some}",
             f"SELECT {ROW}, {body} FROM patient AS p {_lateral('r.*', 'resource AS r', some)} AS r WHERE {mine}",
         )
 
@@ -160,11 +155,6 @@ OF_PERSON = _selects(_PERSON)
 
 OF_PATIENT = _selects(_PATIENT)
 """By ``provider``, ``fhir`` and ``patient_id``: test tokens name a patient."""
-
-
-def marked(marks: Sequence[bytes]) -> Mapping[str, bytes]:
-    """The parameters of ``by_marks``: one to eight marks, the last one again where there are fewer."""
-    return {"tables": FINGERPRINT, **dict(zip_longest(_MARKS, marks, fillvalue=marks[-1]))}
 
 
 def _bodies(body: str) -> Hot:

@@ -83,8 +83,10 @@ resource = Table(
     Column("search", LargeBinary, comment="search keys (profiles.fhir.search.keys); none: to be made when first read"),
     Column("json", LargeBinary, nullable=False),
     Column("xml", LargeBinary, nullable=False),
+    Column("marks", BigInteger, comment="which codes may be in it (profiles.fhir.search.marks), with the keys"),
     UniqueConstraint("key"),
-    Index(None, "provider", "fhir", "patient_id", "type", "id"),
+    # By person, then type. The marks stand in it to be read there: a row without an asked code is never fetched.
+    Index("ix_resource_record", "provider", "fhir", "patient_id", "type", "id", "marks"),
 )
 
 link = Table(

@@ -3,8 +3,6 @@
 The keys have the shape of the resource, so the same code matches on both: every element that some search parameter, an
 include, a sort or ``$lastn`` can reach is there, everything else is not. They are made by the tables that matching
 reads; a change of a table (or of this module) changes `FINGERPRINT`, and keys of another fingerprint are made anew.
-
-As they are kept: the fingerprint, marks that a database can look for (`profiles.fhir.search.marks`), the keys, packed.
 """
 
 import hashlib
@@ -12,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import pack, unpack
-from profiles.fhir.search.marks import head, length
+from profiles.fhir.search.marks import BITS, marks_of
 from profiles.fhir.search.paths import PERIOD_OF_USE, PERIOD_URLS, alternatives, steps
 from profiles.fhir.search.searchparams import parameters
 from profiles.fhir.tree import Resource
@@ -95,23 +93,24 @@ def keys(version: FhirVersion, resource: Resource) -> Resource:
     return made
 
 
-def stored(version: FhirVersion, resource: Resource) -> bytes:
+class KeptKeys(NamedTuple):
+    """What is kept beside a resource: its keys, packed, and its marks (`profiles.fhir.search.marks`)."""
+
+    search: bytes
+    marks: int
+
+
+def stored(version: FhirVersion, resource: Resource) -> KeptKeys:
     """The keys as they are kept beside a resource."""
     made = keys(version, resource)
-    return FINGERPRINT + head(version, made) + pack(jsonio.dump(made))
-
-
-def apart(kept: bytes) -> tuple[bytes, bytes]:
-    """Keys of these tables in two: what stands before them, and they themselves, packed."""
-    start = len(FINGERPRINT) + length(kept, len(FINGERPRINT))
-    return kept[:start], kept[start:]
+    return KeptKeys(FINGERPRINT + pack(jsonio.dump(made)), TABLES << BITS | marks_of(version, made))
 
 
 def opened(kept: bytes | None) -> Resource | None:
     """Kept keys as data; None when there are none, or they were made for other tables."""
     if kept is None or not kept.startswith(FINGERPRINT):
         return None
-    found = jsonio.load(unpack(apart(kept)[1]))
+    found = jsonio.load(unpack(kept[len(FINGERPRINT) :]))
     return found if isinstance(found, dict) else None
 
 
@@ -161,3 +160,6 @@ def _fingerprint() -> bytes:
 
 FINGERPRINT = _fingerprint()
 """What the keys of this version of the tables begin with."""
+
+TABLES = int.from_bytes(FINGERPRINT[:2])
+"""What stands above the bits of marks that were made by this version."""

@@ -48,8 +48,8 @@ class Search:
     count: int | None = None
     last: int | None = None
     """For ``$lastn``: how many of each group."""
-    marks: tuple[bytes, ...] = ()
-    """Marks of which every match has one, for who can look for them before; empty: nothing can be said."""
+    marks: int = 0
+    """Marks of which every match has one, for who can look at them before; 0: nothing can be said."""
 
     def matches(self, resource: Resource, resolve: Resolver = lambda _type, _id: None) -> bool:
         """Whether a resource fits every parameter; ``resolve`` is asked for the targets of chained parameters."""
@@ -85,7 +85,7 @@ def _compiled(
     revincludes: list[Include] = []
     sort: tuple[SortKey, ...] = ()
     numbers: dict[str, int] = {}
-    marks: tuple[bytes, ...] = ()
+    marks = 0
     for name, value in pairs:
         if name in IGNORED:
             continue
