@@ -193,6 +193,8 @@ class Record:
 
     async def _make_searchable(self, reader: Reader, found: Sequence[Held]) -> None:
         """Make keys for what was stored without any, or for other tables, and hand them over to be kept."""
+        if not any(held.unkeyed for held in found):
+            return
         without = [held for held in found if not held.searchable]
         if without and not await self._load_bodies(reader, without, "json"):
             raise StoreUnavailable from LookupError("a resource changed while it was read")
@@ -214,7 +216,7 @@ class Record:
         return not by_number
 
     def _held(self, row: Row, type_: str, format_: str = "") -> Held:
-        number, id_, source, patient_id, digest, search, body = row[:7]
+        number, id_, source, patient_id, digest, search, body, *_ = row
         held = Held(
             type_, id_, self._whose.version, source=source, patient_id=patient_id,
             digest=digest, number=number, search=search,
