@@ -82,7 +82,7 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
                 links.setdefault(row.resource_pk, []).append((row.target_type, Template(row.target_id.encode())))
             rows = {
                 (row.type, row.id): Served(
-                    row.type, Template(row.id.encode()), Template(row.json), Template(unpack(row.xml)),
+                    row.type, Template(row.id.encode()), Template(unpack(row.json)), Template(unpack(row.xml)),
                     Template(row.search[:KEYS] + unpack(row.search[KEYS:])), row.marks,
                     tuple(links.get(row.pk, ())),
                 )
@@ -133,7 +133,7 @@ class Rows:
             json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
         row = (
             number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
-            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), json,
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), pack(json),
             pack(xml, XML), one.marks,
         )  # fmt: skip
         return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]

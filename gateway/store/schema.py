@@ -1,7 +1,7 @@
 """The tables of the gateway itself (those of the authorization server are in :mod:`auth.store.store`).
 
 No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is encrypted with a key outside the database.
-``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed. ``xml``, the search
+``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed. These, the search
 keys and what is sealed are packed (:mod:`profiles.fhir.codec.packing`).
 """
 

@@ -217,7 +217,7 @@ class Unit:
         return {
             "patient_id": change.patient_id,
             "digest": change.digest,
-            "json": change.json,
+            "json": pack(change.json),
             "xml": pack(change.xml, XML),
             "search": change.keys.search if change.keys else None,
             "marks": change.keys.marks if change.keys else None,
