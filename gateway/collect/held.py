@@ -100,14 +100,14 @@ class Held:
 
     def body(self, format_: Format) -> bytes:
         """The bytes to splice into an answer: JSON, or an XML element without its namespace declaration."""
-        found = self._bodies.get(format_.value)
-        if found is not None:
-            found = unpack(found)
+        made = self._bodies.get(format_.value)
+        if made is not None:
+            made = unpack(made)
         else:
             whole = self.whole
-            found = jsonio.dump(whole) if format_ is Format.JSON else xmlio.fragment(whole, self._version)
-            self._bodies[format_.value] = found
-        return found
+            made = jsonio.dump(whole) if format_ is Format.JSON else xmlio.fragment(whole, self._version)
+            self._bodies[format_.value] = made
+        return made
 
 
 class ParsedKeys:
@@ -127,18 +127,18 @@ class ParsedKeys:
         """The data of kept keys; None when there are none, or of other tables."""
         if kept is None:
             return None
-        found = self._young.get(kept)
-        if found is not None:
-            return found
-        found = self._old.get(kept)
-        if found is None and (found := opened(kept)) is None:
+        keys = self._young.get(kept)
+        if keys is not None:
+            return keys
+        keys = self._old.get(kept)
+        if keys is None and (keys := opened(kept)) is None:
             return None
         # The data take some ten times the room of the bytes, which are packed to about a quarter.
         self._size += 44 * len(kept) + 300
         if self._size > self._half:
             self._old, self._young, self._size = self._young, {}, 0
-        self._young[kept] = found
-        return found
+        self._young[kept] = keys
+        return keys
 
 
 _PARSED = ParsedKeys(KEPT)

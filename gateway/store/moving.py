@@ -28,16 +28,16 @@ DEPTH = 20
 def resolved(connection: Connection, provider: str, version: FhirVersion, patient_id: str) -> str:
     """The number that a patient number ended in; itself when it was never merged."""
     for _ in range(DEPTH):
-        found = connection.execute(
+        alias = connection.execute(
             select(patient_alias.c.survivor).where(
                 patient_alias.c.provider == provider,
                 patient_alias.c.fhir == version.value,
                 patient_alias.c.patient_id == patient_id,
             )
         ).scalar()
-        if found is None:
+        if alias is None:
             break
-        patient_id = str(found)
+        patient_id = str(alias)
     return patient_id
 
 

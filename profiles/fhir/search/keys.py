@@ -59,19 +59,19 @@ class Cut:
     def __call__(self, value: Any) -> Any:
         """The value cut down; lists keep their length, simple values stay."""
         if isinstance(value, list):
-            return [self(one) for one in value]
+            return [self(part) for part in value]
         if not isinstance(value, dict):
             return value
         made: Resource = {}
-        for name, one in value.items():
+        for name, part in value.items():
             if name in self.parts:
-                made[name] = _codings(one) if name == "coding" and name not in self.elements else one
+                made[name] = _codings(part) if name == "coding" and name not in self.elements else part
             elif name in self.elements:
-                made[name] = self.elements[name](one)
+                made[name] = self.elements[name](part)
             elif name == "extension" and self.extensions:
                 made[name] = [
                     {"url": each["url"], **self.extensions[each["url"]](each)}
-                    for each in (one if isinstance(one, list) else [one])
+                    for each in (part if isinstance(part, list) else [part])
                     if isinstance(each, dict) and isinstance(each.get("url"), str) and each["url"] in self.extensions
                 ]
         return made
