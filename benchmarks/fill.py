@@ -40,7 +40,7 @@ from profiles.standards.load import catalogue
 FHIR = FhirVersion.STU3
 RESOURCE = (
     "pk", "key", "provider", "fhir", "patient_id", "type", "id", "source", "version", "digest", "updated", "deleted",
-    "search", "json", "xml",
+    "search", "json", "xml", "marks",
 )  # fmt: skip
 BATCH = 2_000
 KEYS = len(FINGERPRINT)
@@ -55,6 +55,7 @@ class Served:
     json: Template
     xml: Template
     search: Template
+    marks: int
     links: tuple[tuple[str, Template], ...]
 
 
@@ -81,8 +82,8 @@ def served() -> tuple[tuple[Served, ...], tuple[Served, ...]]:
                 links.setdefault(row.resource_pk, []).append((row.target_type, Template(row.target_id.encode())))
             rows = {
                 (row.type, row.id): Served(
-                    row.type, Template(row.id.encode()), Template(row.json), Template(unpack(row.xml)),
-                    Template(row.search[:KEYS] + unpack(row.search[KEYS:])),
+                    row.type, Template(row.id.encode()), Template(unpack(row.json)), Template(unpack(row.xml)),
+                    Template(row.search[:KEYS] + unpack(row.search[KEYS:])), row.marks,
                     tuple(links.get(row.pk, ())),
                 )
                 for row in connection.execute(select(resource))
@@ -132,8 +133,8 @@ class Rows:
             json, xml, search = without_bsn(json), without_bsn(xml), without_bsn(search)
         row = (
             number, key_of(PROVIDER, FHIR.value, one.type, id_), PROVIDER, FHIR.value, patient_id, one.type, id_,
-            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), json,
-            pack(xml, XML),
+            SOURCE, 1, hashlib.sha256(json).digest(), self._now, False, search[:KEYS] + pack(search[KEYS:]), pack(json),
+            pack(xml, XML), one.marks,
         )  # fmt: skip
         return row, [(number, type_, target.fill(who, copy, 0).decode()) for type_, target in one.links]
 
@@ -170,8 +171,8 @@ def _fill_sqlite(driver: sqlite3.Connection, rows: Rows) -> None:
     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-INDEX = "ix_resource_provider_fhir_patient_id_type_id"
-COLUMNS = "provider, fhir, patient_id, type, id"
+INDEX = "ix_resource_record"
+COLUMNS = "provider, fhir, patient_id, type, id, marks"
 
 
 def _fill_postgres(driver: psycopg.Connection[Any], rows: Rows) -> None:
@@ -187,7 +188,7 @@ def _fill_postgres(driver: psycopg.Connection[Any], rows: Rows) -> None:
         while some := list(islice(found, 50 * BATCH)):
             with cursor.copy(f"COPY resource ({', '.join(RESOURCE)}) FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(
-                    ["int8", "bytea", *["varchar"] * 6, "int4", "bytea", "timestamptz", "bool", *["bytea"] * 3]
+                    ["int8", "bytea", *["varchar"] * 6, "int4", "bytea", "timestamptz", "bool", *["bytea"] * 3, "int8"]
                 )
                 for row, _ in some:
                     copy.write_row(row)

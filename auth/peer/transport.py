@@ -64,7 +64,8 @@ class TlsProtocol(HttpToolsProtocol):
 def peer_of(scope: Mapping[str, object]) -> Peer:
     """The peer that the middleware found; nobody when there was no good certificate or no middleware."""
     extensions = scope.get("extensions")
-    found = extensions.get(_PEER) if isinstance(extensions, Mapping) else None
+    # A dict, in practice: that is told faster than what else may be a mapping.
+    found = extensions.get(_PEER) if type(extensions) is dict or isinstance(extensions, Mapping) else None
     return found if isinstance(found, Peer) else NOBODY
 
 

@@ -75,6 +75,8 @@ class Appending:
             with contextlib.suppress(sqlite3.Error, psycopg.Error, SQLAlchemyError):
                 if broken:
                     held.invalidate()
+                elif self._engine.dialect.name == "postgresql":
+                    cast("psycopg.Connection[Any]", held.dbapi_connection).autocommit = False
                 held.close()
 
     def _driver(self) -> object:
@@ -84,6 +86,9 @@ class Appending:
         if self._held is None:
             # The pool asks the other side whether it is still there.
             self._held = self._engine.raw_connection()
+            if self._engine.dialect.name == "postgresql":
+                # A group is one statement: it needs no BEGIN and COMMIT of its own around it.
+                cast("psycopg.Connection[Any]", self._held.dbapi_connection).autocommit = True
         self._used = now
         return self._held.dbapi_connection
 
@@ -106,4 +111,3 @@ def _moment(at: datetime) -> str:
 
 def _into_postgres(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> None:
     driver.execute(_POSTGRES, [list(column) for column in zip(*rows, strict=True)], prepare=True)
-    driver.commit()

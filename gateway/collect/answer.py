@@ -43,7 +43,7 @@ async def search(record: Record, wanted: Search) -> Answer:
 async def _found(record: Record, wanted: Search) -> Answer:
     # First what matches, then what comes along with it; each again when something was not loaded yet.
     for _ in range(ROUNDS):
-        matches = select(wanted, record.of_type(wanted.type), record.find)
+        matches = select(wanted, record.candidates(wanted.type, wanted.marks), record.find)
         if not await record.load():
             break
     if not matches or not (wanted.includes or wanted.revincludes):

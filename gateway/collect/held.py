@@ -79,7 +79,7 @@ class Held:
         if self._whole is None:
             if "json" not in self._bodies:
                 raise RuntimeError("the JSON of this resource was not loaded")
-            found: Any = jsonio.load(self._bodies["json"])
+            found: Any = jsonio.load(unpack(self._bodies["json"]))
             self._whole = found if isinstance(found, dict) else {}
         return self._whole
 
@@ -101,9 +101,9 @@ class Held:
     def body(self, format_: Format) -> bytes:
         """The bytes to splice into an answer: JSON, or an XML element without its namespace declaration."""
         made = self._bodies.get(format_.value)
-        if made is not None and format_ is Format.XML:
+        if made is not None:
             made = unpack(made)
-        if made is None:
+        else:
             whole = self.whole
             made = jsonio.dump(whole) if format_ is Format.JSON else xmlio.fragment(whole, self._version)
             self._bodies[format_.value] = made

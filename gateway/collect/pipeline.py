@@ -97,7 +97,7 @@ class Collector:
         ids: tuple[str, str],
     ) -> Collected:
         """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable."""
-        sources = self.providers.get(whose.provider, Sources(True, FanOut(())))
+        sources = self.providers.get(whose.provider) or Sources(True, FanOut(()))
         record = Record(self.reader if sources.store else None, whose, request.format, self.rekey)
         if not sources.live.sources:
             return Collected(record)

@@ -10,11 +10,13 @@ from gateway.store.documents import StoredContent
 from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
 from gateway.store.reader import Reader, Row, StoreUnavailable
 from profiles.fhir.codec import jsonio
-from profiles.fhir.search.keys import stored
+from profiles.fhir.search.keys import TABLES, KeptKeys, stored
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
-Rekey = Callable[[int, bytes, bytes], None]
+Candidates = tuple[str, int]
+"""A type, and marks of which each has one."""
+Rekey = Callable[[int, bytes, KeptKeys], None]
 """Takes number, digest and new search keys of a stored resource that had none, or none for these tables."""
 
 HOPS = 3
@@ -62,6 +64,8 @@ class Record:
         self._added: dict[str, list[Held]] = {}
         self._missed_keys: dict[Key, None] = {}
         self._missed_types: dict[str, None] = {}
+        self._by_marks: dict[Candidates, list[Held]] = {}
+        self._missed_marks: dict[Candidates, None] = {}
 
     def find(self, type_: str, id_: str) -> Held | None:
         """A loaded resource; a key that was never asked of the store is noted as missed."""
@@ -78,6 +82,16 @@ class Record:
             return self._added.get(type_, ())
         return self._by_type[type_]
 
+    def candidates(self, type_: str, marks: int) -> Sequence[Held]:
+        """The loaded resources of a type that may have one of the marks; without marks all of the type."""
+        if not marks or type_ in self._by_type:
+            return self.of_type(type_)
+        found = self._by_marks.get((type_, marks))
+        if found is None:
+            self._missed_marks[type_, marks] = None
+            return self._added.get(type_, ())
+        return found
+
     def add(self, held: Iterable[Held]) -> None:
         """Put resources of a live source into the record, before anything is searched."""
         for item in held:
@@ -87,25 +101,25 @@ class Record:
 
     async def load(self) -> bool:
         """Load what was missed; False when nothing was. Raises StoreUnavailable."""
-        types, keys = list(self._missed_types), [key for key in self._missed_keys if key not in self._by_key]
+        types, some = list(self._missed_types), list(self._missed_marks)
+        keys = [key for key in self._missed_keys if key not in self._by_key]
         self._missed_types.clear()
+        self._missed_marks.clear()
         self._missed_keys.clear()
         reader = self._reader
         if reader is None:
             return False
         for type_ in types:
             rows = await reader.fetch(self._selects.by_type[self._format], {**self._who, "type": type_})
-            known = self._by_type.setdefault(type_, list(self._added.get(type_, ())))
-            found = [self._held(row, type_) for row in rows]
-            await self._make_searchable(reader, found)
-            for held in found:
-                if self._by_key.get((held.type, held.id)) is None:
-                    self._by_key[held.type, held.id] = held
-                    known.append(held)
+            self._by_type[type_] = await self._known(reader, rows, type_)
+        for type_, marks in some:
+            asked = {**self._who, "type": type_, "marks": marks, "tables": TABLES}
+            rows = await reader.fetch(self._selects.by_marks[self._format], asked)
+            self._by_marks[type_, marks] = await self._known(reader, rows, type_)
         keys = [key for key in keys if key not in self._by_key]
         if keys:
             await self._load_keys(reader, keys)
-        return bool(types or keys)
+        return bool(types or some or keys)
 
     async def ready(self, helds: Iterable[Held]) -> bool:
         """Load the bytes of what will leave; False when the store changed meanwhile: search again. StoreUnavailable."""
@@ -114,6 +128,7 @@ class Record:
             return True
         self._by_key = {key: held for key, held in self._by_key.items() if held is not None and held.live}
         self._by_type.clear()
+        self._by_marks.clear()
         return False
 
     async def patients(self) -> Sequence[str]:
@@ -151,6 +166,19 @@ class Record:
             return StoredContent(int(rows[0][0]), bytes(rows[0][1]), self._reader, self._selects, asked)
         return inline(held, self._whose.version)
 
+    async def _known(self, reader: Reader, rows: Sequence[Row], type_: str) -> list[Held]:
+        """What live sources gave of a type, and of the store what these did not give."""
+        known = list(self._added.get(type_, ()))
+        found = [self._held(row, type_) for row in rows]
+        await self._make_searchable(reader, found)
+        for held in found:
+            before = self._by_key.get((type_, held.id))
+            if before is None:
+                self._by_key[type_, held.id] = before = held
+            if not before.live:
+                known.append(before)
+        return known
+
     async def _load_keys(self, reader: Reader, keys: Sequence[Key]) -> None:
         # Of a document the data are needed, whatever the format: its content stands apart.
         format_ = "json" if any(type_ == "Binary" for type_, _ in keys) else self._format
@@ -165,6 +193,8 @@ class Record:
 
     async def _make_searchable(self, reader: Reader, found: Sequence[Held]) -> None:
         """Make keys for what was stored without any, or for other tables, and hand them over to be kept."""
+        if not any(held.unkeyed for held in found):
+            return
         without = [held for held in found if not held.searchable]
         if without and not await self._load_bodies(reader, without, "json"):
             raise StoreUnavailable from LookupError("a resource changed while it was read")
@@ -186,7 +216,7 @@ class Record:
         return not by_number
 
     def _held(self, row: Row, type_: str, format_: str = "") -> Held:
-        number, id_, source, patient_id, digest, search, body = row[:7]
+        number, id_, source, patient_id, digest, search, body, *_ = row
         held = Held(
             type_, id_, self._whose.version, source=source, patient_id=patient_id,
             digest=digest, number=number, search=search,

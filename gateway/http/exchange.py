@@ -1,7 +1,7 @@
 """One HTTP exchange at the resource server: what is read from the request once, and how an answer is sent."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +11,8 @@ from gateway.current import UUID
 
 NOT_MODIFIED = 304
 """Has no body, and so no length of one."""
+ALWAYS = {b"cache-control": b"no-store", b"x-content-type-options": b"nosniff"}
+"""Headers of every answer."""
 
 
 @dataclass(slots=True)
@@ -35,15 +37,15 @@ class Exchange:
                 doubled.add(name)
             else:
                 headers[name] = value
-        request_id, correlation_id = headers.get(b"medmij-request-id", b""), headers.get(b"x-correlation-id", b"")
-        traced = bool(UUID.fullmatch(request_id) and UUID.fullmatch(correlation_id))
+        request_id = _traced(headers.get(b"medmij-request-id"))
+        correlation_id = _traced(headers.get(b"x-correlation-id"))
         return cls(
             scope=scope,
             headers=headers,
             doubled=frozenset(doubled),
-            request_id=request_id.decode() if UUID.fullmatch(request_id) else str(uuid.uuid4()),
-            correlation_id=correlation_id.decode() if UUID.fullmatch(correlation_id) else str(uuid.uuid4()),
-            traced=traced,
+            request_id=request_id or str(uuid.uuid4()),
+            correlation_id=correlation_id or str(uuid.uuid4()),
+            traced=bool(request_id and correlation_id),
             started=datetime.now(UTC),
         )
 
@@ -61,6 +63,10 @@ class Exchange:
         """A header's first value, or None."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+
+def _traced(value: bytes | None) -> str:
+    return value.decode() if value is not None and UUID.fullmatch(value) else ""
 
 
 async def send_bytes(
@@ -96,14 +102,14 @@ async def send_pieces(
 async def _start(
     exchange: Exchange, send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]
 ) -> None:
-    rows: Iterable[tuple[str, str]] = {
-        "content-type": content_type,
-        **({} if status == NOT_MODIFIED else {"content-length": str(length)}),
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-        "medmij-request-id": exchange.request_id,
-        "x-correlation-id": exchange.correlation_id,
-        **headers,
-    }.items()
-    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in rows]
+    ready = {
+        b"content-type": content_type.encode("latin-1", "replace"),
+        **({} if status == NOT_MODIFIED else {b"content-length": b"%d" % length}),
+        **ALWAYS,
+        b"medmij-request-id": exchange.request_id.encode("latin-1", "replace"),
+        b"x-correlation-id": exchange.correlation_id.encode("latin-1", "replace"),
+    }
+    for name, value in headers.items():
+        ready[name.encode("latin-1")] = value.encode("latin-1", "replace")
+    raw = list(ready.items())
     await send({"type": "http.response.start", "status": status, "headers": raw})

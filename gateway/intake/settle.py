@@ -290,7 +290,7 @@ class Settling:
             stamp(resource, change.number, self.draft.plan.now)
             change.json = jsonio.dump(resource)
             change.xml = xmlio.fragment(resource, self.version)
-            change.search = stored(self.version, resource)
+            change.keys = stored(self.version, resource)
         return change
 
 

@@ -245,7 +245,7 @@ def pending_of(resource: Resource, patient_id: str, pseudonyms: Pseudonyms, vers
     pending = Pending(key, patient_id, None, digest=digest_of(jsonio.dump(body), None))
     pending.tokens = tokens(pseudonyms, body)
     pending.links = frozenset(links(body))
-    pending.search = stored(version, body)
+    pending.keys = stored(version, body)
     restamp(pending, body, 1, now, version)
     pending.original = pending.json
     return pending
@@ -255,7 +255,7 @@ def restamp(pending: Pending, resource: Resource, number: int, now: datetime, ve
     """State which version it becomes, in what will be served."""
     stamp(resource, number, now)
     pending.json, pending.xml = jsonio.dump(resource), xmlio.fragment(resource, version)
-    pending.search = stored(version, resource)
+    pending.keys = stored(version, resource)
     pending.original = pending.json
 
 

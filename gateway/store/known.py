@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from gateway.store.documents import current
 from gateway.store.schema import document, identity, key_of, link, patient, resource
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.version import FhirVersion
 
 Key = tuple[str, str]
@@ -96,7 +97,7 @@ def contents_of(
     hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
     for some in _pieces(hashed):
         for row in connection.execute(_CONTENTS, {"keys": some}):
-            yield (row.type, row.id), row.json
+            yield (row.type, row.id), unpack(bytes(row.json))
 
 
 def pointing_at(connection: Connection, pks: Iterable[int], type_: str) -> set[int]:

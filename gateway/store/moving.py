@@ -13,6 +13,7 @@ from gateway.store.known import Key, StoredPatient, StoredRow, known, rows_of
 from gateway.store.schema import document, identity, link, patient, patient_alias, resource, verdict
 from gateway.store.unit import Owner, Pending, RecordedVerdict, Unit, digest_of, local_person
 from profiles.fhir.codec import jsonio, xmlio
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.search.keys import stored
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -88,7 +89,7 @@ class Moving:
         rows = rows_of(self.connection, self.owner.provider, self.version, keys, lock=True)
         changes, verdicts = [], {}
         for row in held:
-            key, body = (row.type, row.id), jsonio.load(bytes(row.json))
+            key, body = (row.type, row.id), jsonio.load(unpack(bytes(row.json)))
             changed = list(_repoint(body, old, survivor))
             if not changed:
                 continue
@@ -116,7 +117,7 @@ class Moving:
         tokens = self.connection.execute(select(identity.c.token).where(identity.c.resource_pk == before.pk)).scalars()
         return Pending(
             key, whose, before, json=jsonio.dump(body), xml=xmlio.fragment(body, self.version),
-            search=stored(self.version, body), digest=digest, original=self.received, format="hl7v2",
+            keys=stored(self.version, body), digest=digest, original=self.received, format="hl7v2",
             links=frozenset(links(body)), tokens=frozenset(tokens), repairs=changed, content=held,
         )  # fmt: skip
 

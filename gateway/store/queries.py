@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from profiles.fhir.search.marks import BITS
+
 FEW = 24
 """Up to so many resources of a type come with their bytes at once; of more, those of the matches are fetched after."""
 
@@ -39,6 +41,11 @@ class Selects:
     """Patient id, source, birth date and pseudonym of the patients that are this person."""
     by_type: Mapping[str, Hot]
     """By format (empty: without bytes): all resources of ``type`` in the record; without bytes when there are many."""
+    by_marks: Mapping[str, Hot]
+    """By format: with their bytes, those of ``type`` that have one of ``marks`` (profiles.fhir.search.marks).
+
+    Also those without any, or with marks that were not made by ``tables``. The index tells: others cost nothing.
+    """
     by_keys: Mapping[str, Hot]
     """By format: the person's own and shared resources by ``types`` and ``ids``, with type and bytes.
 
@@ -62,7 +69,7 @@ _PERSON = "p.person = :person AND p.provider || '' = :provider AND p.fhir || '' 
 
 _PATIENT = "p.provider = :provider AND p.fhir = :fhir AND p.patient_id = :patient_id"
 _NAMED = "r.type = json_extract(k.value, '$[0]') AND r.id = json_extract(k.value, '$[1]')"
-_INDEX = "INDEXED BY ix_resource_provider_fhir_patient_id_type_id"
+_INDEX = "INDEXED BY ix_resource_record"
 
 
 def _lateral(columns: str, tables: str, condition: str) -> str:
@@ -90,6 +97,14 @@ def _selects(mine: str) -> Selects:
                 FROM patient AS p {_lateral("r.*", "resource AS r", some)} AS r WHERE {mine}""",
         )
 
+    def by_marks(body: str) -> Hot:
+        marked = f"(r.marks & :marks <> 0 OR r.marks >> {BITS} <> :tables OR r.marks IS NULL)"
+        some = f"{of_patient} AND r.type = :type AND {marked} AND NOT r.deleted"
+        return Hot.of(
+            f"SELECT {ROW}, {body} {own} WHERE {mine} AND {some}",
+            f"SELECT {ROW}, {body} FROM patient AS p {_lateral('r.*', 'resource AS r', some)} AS r WHERE {mine}",
+        )
+
     def by_keys(body: str) -> Hot:
         named = f"{of_patient} AND r.type = k.type AND r.id = k.id AND NOT r.deleted"
         return Hot.of(
@@ -109,6 +124,7 @@ def _selects(mine: str) -> Selects:
     return Selects(
         Hot.of(patients, patients),
         {"json": by_type("r.json"), "xml": by_type("r.xml"), "": by_type("NULL")},
+        {"json": by_marks("r.json"), "xml": by_marks("r.xml"), "": by_marks("NULL")},
         {"json": by_keys("r.json"), "xml": by_keys("r.xml"), "": by_keys("NULL")},
         Hot.of(
             f"SELECT 1 {own} CROSS JOIN link AS l WHERE {is_own} AND NOT r.deleted AND {at} LIMIT 1",

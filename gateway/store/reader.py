@@ -136,12 +136,16 @@ class PostgresReader:
                 async with self._opened:
                     if self._pool.closed:
                         await self._pool.open()
+            text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
             with span("store", **_POSTGRES):
-                async with self._pool.connection() as connection:
+                connection = await self._pool.getconn()
+                try:
                     connection.answer_seconds = max(0.2, end - time.monotonic())
-                    text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
                     cursor = await connection.execute(text, parameters, binary=True)
                     return await cursor.fetchall()
+                finally:
+                    # Without the transaction that the pool's own context would look after: it commits by itself.
+                    await self._pool.putconn(connection)
         except (psycopg.Error, PoolTimeout, OSError) as fault:
             raise StoreUnavailable from fault
 

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store.schema import resource
+from profiles.fhir.search.keys import KeptKeys
 
 log = logging.getLogger("gateway.store")
 
@@ -16,7 +17,7 @@ MOST = 10_000
 _KEEP = (
     update(resource)
     .where(resource.c.pk == bindparam("which"), resource.c.digest == bindparam("what"))
-    .values(search=bindparam("search"))
+    .values(search=bindparam("search"), marks=bindparam("marks"))
 )
 
 
@@ -25,10 +26,10 @@ class Rekeying:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: dict[int, tuple[bytes, bytes]] = {}
+        self._waiting: dict[int, tuple[bytes, KeptKeys]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def __call__(self, number: int, digest: bytes, kept: bytes) -> None:
+    def __call__(self, number: int, digest: bytes, kept: KeptKeys) -> None:
         """Keep the keys of a row, unless it changes first."""
         if len(self._waiting) >= MOST:
             return
@@ -44,7 +45,7 @@ class Rekeying:
     async def _run(self) -> None:
         while self._waiting:
             some, self._waiting = self._waiting, {}
-            rows = [{"which": number, "what": what, "search": kept} for number, (what, kept) in sorted(some.items())]
+            rows = [{"which": number, "what": what, **kept._asdict()} for number, (what, kept) in sorted(some.items())]
             try:
                 await asyncio.to_thread(self._write, rows)
             except SQLAlchemyError:

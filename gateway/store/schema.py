@@ -1,7 +1,7 @@
 """The tables of the gateway itself (those of the authorization server are in :mod:`auth.store.store`).
 
 No column holds a BSN: ``person`` is a keyed pseudonym and ``sealed_bsn`` is encrypted with a key outside the database.
-``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed. ``xml``, the search
+``json`` and ``xml`` are the bytes that are served; ``original`` keeps what was received, sealed. These, the search
 keys and what is sealed are packed (:mod:`profiles.fhir.codec.packing`).
 """
 
@@ -83,8 +83,10 @@ resource = Table(
     Column("search", LargeBinary, comment="search keys (profiles.fhir.search.keys); none: to be made when first read"),
     Column("json", LargeBinary, nullable=False),
     Column("xml", LargeBinary, nullable=False),
+    Column("marks", BigInteger, comment="which codes may be in it (profiles.fhir.search.marks), with the keys"),
     UniqueConstraint("key"),
-    Index(None, "provider", "fhir", "patient_id", "type", "id"),
+    # By person, then type. The marks stand in it to be read there: a row without an asked code is never fetched.
+    Index("ix_resource_record", "provider", "fhir", "patient_id", "type", "id", "marks"),
 )
 
 link = Table(

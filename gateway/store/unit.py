@@ -14,6 +14,7 @@ from gateway.store.documents import put_content
 from gateway.store.known import Key, StoredRow, rows_of
 from gateway.store.schema import identity, link, original, outbox, patient, patient_alias, repair, resource, verdict
 from profiles.fhir.codec.packing import JSON, XML, pack
+from profiles.fhir.search.keys import KeptKeys
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 
@@ -43,7 +44,7 @@ class Stale(Exception):
 class Pending:
     """One resource as it will be stored, or (``deleted``) not be served any more, with what is kept beside it.
 
-    ``json`` and ``xml`` are served, ``search`` are the keys by which they are found (profiles.fhir.search.keys),
+    ``json`` and ``xml`` are served, ``keys`` are those by which they are found (profiles.fhir.search.keys),
     ``original`` in ``format`` is what was received. ``content`` is that of a Binary, ``tokens`` are the hashes of its
     identifiers (gateway.store.identity), ``before`` is what the store has now.
     """
@@ -54,7 +55,7 @@ class Pending:
     deleted: bool = False
     json: bytes = b""
     xml: bytes = b""
-    search: bytes | None = None
+    keys: KeptKeys | None = None
     digest: bytes = b""
     original: bytes = b""
     format: str = "json"
@@ -216,9 +217,10 @@ class Unit:
         return {
             "patient_id": change.patient_id,
             "digest": change.digest,
-            "json": change.json,
+            "json": pack(change.json),
             "xml": pack(change.xml, XML),
-            "search": change.search,
+            "search": change.keys.search if change.keys else None,
+            "marks": change.keys.marks if change.keys else None,
             "updated": self.now,
             "deleted": False,
         }
@@ -301,7 +303,7 @@ _UPDATE = (
     .values(
         {
             name: bindparam(name)
-            for name in ("patient_id", "digest", "json", "xml", "search", "updated", "deleted", "version")
+            for name in ("patient_id", "digest", "json", "xml", "search", "marks", "updated", "deleted", "version")
         }
     )
 )

@@ -26,6 +26,7 @@ from gateway.audit.verify import verify
 from gateway.cli.db import upgrade
 from gateway.settings import load
 from gateway.store.engine import open_engine
+from profiles.fhir.codec.packing import unpack
 
 ROUNDS = int(os.environ.get("GATEWAY_KILL_ROUNDS", "2"))
 PATIENCE = 120
@@ -184,7 +185,7 @@ def _check(url: str, sent: Sent) -> None:
         key = load().audit_key.get_secret_value().encode()
         assert list(verify(connection, key)) == []
     engine.dispose()
-    stored = {row.id: json.loads(bytes(row.json)) for row in rows}
+    stored = {row.id: json.loads(unpack(bytes(row.json))) for row in rows}
     whole = {request for request, ids in sent.tried.items() if all(id_ in stored for id_ in ids)}
     partly = {request for request, ids in sent.tried.items() if any(id_ in stored for id_ in ids)} - whole
     assert partly == set(), "half stored"

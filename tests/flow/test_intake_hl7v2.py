@@ -12,6 +12,7 @@ from flow.hl7_sender import PID, Sender, adt, codes, listening, mdm, oru
 from world.intake_house import BSN, source
 
 from gateway.quality.verdicts import shared_validator
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.version import FhirVersion
 
 
@@ -45,7 +46,7 @@ def test_a_patient_a_result_and_a_letter_come_in(sender: Sender) -> None:
         json_bytes = connection.exec_driver_sql(
             "select json from resource where id = 'lab-L-2026-1-2823-3-1'"
         ).scalar_one()
-    assert b'"value":4.10' in bytes(json_bytes), "decimals keep their digits"
+    assert b'"value":4.10' in unpack(bytes(json_bytes)), "decimals keep their digits"
     assert {record["client"] for record in sender.hospital.audit()} == {"lab"}
 
 

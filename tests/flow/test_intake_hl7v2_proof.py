@@ -17,6 +17,7 @@ from flow.test_intake_durability import Listener, serving
 from sqlalchemy import text
 
 from gateway.store.engine import open_engine
+from profiles.fhir.codec.packing import unpack
 
 
 class Line:
@@ -89,7 +90,7 @@ def _check(listener: Listener, line: Line, messages: list[Generated]) -> None:
         rows = connection.execute(text("select type, id, json from resource where not deleted")).all()
     engine.dispose()
     stored: dict[str, Any] = {
-        f"{row.type}/{row.id}": json.loads(bytes(row.json), parse_float=Decimal, parse_int=Decimal) for row in rows
+        f"{row.type}/{row.id}": json.loads(unpack(row.json), parse_float=Decimal, parse_int=Decimal) for row in rows
     }
     for made in messages:
         if made.number in line.acknowledged:

@@ -31,6 +31,7 @@ from gateway.cli.main import cli
 from gateway.sections import ProviderSettings
 from gateway.store.engine import open_engine
 from gateway.store.schema import resource as table
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.whose import OWNERS
@@ -138,7 +139,7 @@ class TwoPersons:
         chosen = select(table.c.patient_id, table.c.json).where(table.c.deleted.is_(False))
         with self.intake.engine.connect() as connection:
             found = connection.execute(chosen.where(table.c.fhir == version.value))
-            return [(row.patient_id, json.loads(row.json)) for row in found]
+            return [(row.patient_id, json.loads(unpack(row.json))) for row in found]
 
 
 def tokens(server: Running) -> None:
@@ -310,7 +311,7 @@ def test_an_import_takes_no_word_of_another_person(version: FhirVersion, tmp_pat
         assert done.exit_code in (0, 1), done.output[-500:]
         engine = open_engine(url)
         with engine.connect() as connection:
-            rows = [(row.patient_id, json.loads(row.json)) for row in connection.execute(select(table))]
+            rows = [(row.patient_id, json.loads(unpack(row.json))) for row in connection.execute(select(table))]
         engine.dispose()
     assert len(rows) > 0.7 * len(every)
     assert told(rows, "anna", THEIRS) == []

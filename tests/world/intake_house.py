@@ -21,6 +21,7 @@ from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record, resource
 from gateway.wiring import wire_intake
+from profiles.fhir.codec.packing import unpack
 
 PROVIDER = "ziekenhuiszandoord"
 BSN, OTHER_BSN = "999990019", "999990020"
@@ -102,7 +103,7 @@ class House:
             rows = connection.execute(
                 select(resource.c.type, resource.c.id, resource.c.json).where(resource.c.deleted.is_(False))
             )
-            return {f"{row.type}/{row.id}": json.loads(row.json) for row in rows}
+            return {f"{row.type}/{row.id}": json.loads(unpack(row.json)) for row in rows}
 
     def count(self, table: str) -> int:
         """The rows of a table."""

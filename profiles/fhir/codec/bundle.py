@@ -1,8 +1,7 @@
 """Searchsets, put together from resources that are ready as bytes (RES-12)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
@@ -12,8 +11,7 @@ from profiles.fhir.version import FhirVersion
 Mode = Literal["match", "include", "outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(NamedTuple):
     """One entry. ``body`` is JSON (``jsonio.dump``) or XML without namespace (``xmlio.fragment``), as the Bundle is."""
 
     full_url: str | None

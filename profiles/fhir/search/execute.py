@@ -69,7 +69,7 @@ def select(search: Search, candidates: Iterable[H], find: Find[H]) -> tuple[H, .
 
     unique: dict[Key, H] = {}
     for held in candidates:
-        if held.type == search.type and search.matches(held.data, resolve):
+        if held.type == search.type and (not search.filters or search.matches(held.data, resolve)):
             unique.setdefault((held.type, held.id), held)
     matches: list[H] = list(unique.values())
     if search.last is not None:

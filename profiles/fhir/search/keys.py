@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import pack, unpack
+from profiles.fhir.search.marks import BITS, marks_of
 from profiles.fhir.search.paths import PERIOD_OF_USE, PERIOD_URLS, alternatives, steps
 from profiles.fhir.search.searchparams import ours, parameters
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
-_FORM = b"1"
+_FORM = b"2"
 """To be changed when this module cuts differently."""
 
 _ALWAYS = ("resourceType", "id")
@@ -92,9 +93,17 @@ def keys(version: FhirVersion, resource: Resource) -> Resource:
     return made
 
 
-def stored(version: FhirVersion, resource: Resource) -> bytes:
+class KeptKeys(NamedTuple):
+    """What is kept beside a resource: its keys, packed, and its marks (`profiles.fhir.search.marks`)."""
+
+    search: bytes
+    marks: int
+
+
+def stored(version: FhirVersion, resource: Resource) -> KeptKeys:
     """The keys as they are kept beside a resource."""
-    return FINGERPRINT + pack(jsonio.dump(keys(version, resource)))
+    made = keys(version, resource)
+    return KeptKeys(FINGERPRINT + pack(jsonio.dump(made)), TABLES << BITS | marks_of(version, made))
 
 
 def opened(kept: bytes | None) -> Resource | None:
@@ -152,3 +161,6 @@ def _fingerprint() -> bytes:
 
 FINGERPRINT = _fingerprint()
 """What the keys of this version of the tables begin with."""
+
+TABLES = int.from_bytes(FINGERPRINT[:2])
+"""What stands above the bits of marks that were made by this version."""

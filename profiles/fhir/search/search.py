@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from profiles.fhir.search.filters import Filter, Resolver, build_filter
 from profiles.fhir.search.includes import Include, read_include
+from profiles.fhir.search.marks import asked
 from profiles.fhir.search.query import MAX_PARAMETERS, Pairs, SearchError, parse_query, public_name, write_query
 from profiles.fhir.search.searchparams import SearchParam, newest, parameter, parameters
 from profiles.fhir.tree import Resource
@@ -47,6 +48,8 @@ class Search:
     count: int | None = None
     last: int | None = None
     """For ``$lastn``: how many of each group."""
+    marks: int = 0
+    """Marks of which every match has one, for who can look at them before; 0: nothing can be said."""
 
     def matches(self, resource: Resource, resolve: Resolver = lambda _type, _id: None) -> bool:
         """Whether a resource fits every parameter; ``resolve`` is asked for the targets of chained parameters."""
@@ -94,6 +97,7 @@ def _compiled(
     revincludes: list[Include] = []
     sort: tuple[SortKey, ...] = ()
     numbers: dict[str, int] = {}
+    marks = 0
     for name, value in pairs:
         if name in IGNORED:
             continue
@@ -108,6 +112,7 @@ def _compiled(
             numbers[name] = _number(name, value)
         else:
             filters.append(build_filter(version, resource_type, name, value))
+            marks = marks or asked(version, resource_type, name, value)
     last = numbers.get("max", 1) if operation == "lastn" else None
     return Search(
         version,
@@ -119,6 +124,7 @@ def _compiled(
         sort or _newest_first(version, resource_type),
         numbers.get("_count"),
         last,
+        marks,
     )
 
 

@@ -126,7 +126,7 @@ def test_a_filled_store_holds_what_an_import_would_make(tmp_path: Path) -> None:
     assert len(rows) == count == sum(1 for _ in Copies(population))
     assert b"999951750" not in b"".join(row.json for row in rows)
     for row in rows:
-        data = jsonio.load(row.json)
+        data = jsonio.load(unpack(row.json))
         assert (data["resourceType"], data["id"]) == (row.type, row.id)
         assert row.search == stored(FhirVersion.STU3, data)
         assert unpack(row.xml) == xmlio.fragment(data, FhirVersion.STU3)

@@ -65,7 +65,7 @@ def test_what_is_kept_of_questions_is_bounded() -> None:
 
 
 def test_parsed_keys_stay_within_their_room_and_what_is_used_stays() -> None:
-    kept = [stored(FhirVersion.STU3, {"resourceType": "Flag", "id": f"f{number}"}) for number in range(1_000)]
+    kept = [stored(FhirVersion.STU3, {"resourceType": "Flag", "id": f"f{number}"}).search for number in range(1_000)]
     parsed = ParsedKeys(100_000)
     used = parsed.get(kept[0])
     for one in kept:

@@ -1,6 +1,8 @@
 """Packed bytes: whole again, smaller, told from what is not packed; damage is said."""
 
 import hashlib
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import pytest
@@ -37,6 +39,24 @@ def test_damage_is_told(damage: object) -> None:
     assert callable(damage)
     with pytest.raises(Unpackable):
         unpack(damage(pack(TYPICAL)))
+
+
+@pytest.mark.parametrize("number", DICTIONARIES)
+def test_what_was_packed_before_zstandard_can_still_be_opened(number: int) -> None:
+    dictionary = (resources.files("profiles.fhir") / "data" / DICTIONARIES[number]).read_bytes()
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, dictionary)
+    kept = bytes((MARK, number)) + packer.compress(TYPICAL) + packer.flush()
+    assert unpack(kept) == TYPICAL
+    for damaged in (kept[:-3], kept[:2] + b"\xff\xff" + kept[4:]):
+        with pytest.raises(Unpackable):
+            unpack(damaged)
+
+
+def test_threads_pack_beside_each_other() -> None:
+    """What works on a resource is no other thread's."""
+    texts = [TYPICAL.replace(b"a1", b"a%d" % number) for number in range(400)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda text: unpack(pack(text)), texts)) == texts
 
 
 DIGESTS = {
