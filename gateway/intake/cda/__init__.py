@@ -1,0 +1,1 @@
+"""CDA R2 documents: taken as documents of the patient in recordTarget."""
