@@ -4,7 +4,7 @@ POST base            transaction or batch
 POST Type            create; If-None-Exist: identifier=system|value makes it conditional
 PUT Type/id          update, or create with this id; If-Match is honoured; PUT Type?identifier=system|value
 DELETE Type/id       and DELETE Type?identifier=system|value
-POST cda             a CDA R2 document, where the source sends these
+POST cda             a CDA document, where the source sends these
 OPTIONS              which methods an address takes; any other method is answered with 405 and the same list
 POST /intake/token   an access token for a client assertion
 """

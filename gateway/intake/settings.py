@@ -47,7 +47,14 @@ class OpenLogin(BaseModel):
     kind: Literal["none"]
 
 
-Login = Annotated[HostLogin | KeyLogin | OpenLogin, Field(discriminator="kind")]
+class FolderLogin(BaseModel):
+    """Nothing comes over HTTP: who may write in the folder of the source is its login."""
+
+    model_config = _STRICT
+    kind: Literal["folder"]
+
+
+Login = Annotated[HostLogin | KeyLogin | FolderLogin | OpenLogin, Field(discriminator="kind")]
 
 
 class MllpSettings(BaseModel):
@@ -105,6 +112,16 @@ class CdaSettings(BaseModel):
         return self
 
 
+class FolderSettings(BaseModel):
+    """A folder in which one source puts files (``gateway intake watch``)."""
+
+    model_config = _STRICT
+    path: Path
+    mapping: Path | None = Field(None, description="a mapping of flat files; without it only CDA documents are taken")
+    seconds: float = Field(5.0, ge=0.05, le=3600, description="time between two looks; a file must stand still as long")
+    keep_days: int = Field(14, ge=0, le=3650, description="how long files that were taken stay in done; 0: for ever")
+
+
 class SourceSettings(BaseModel):
     """One system that sends."""
 
@@ -118,6 +135,7 @@ class SourceSettings(BaseModel):
     patients_of: tuple[str, ...] = Field((), description="sources whose patient ids this one uses as well")
     mllp: MllpSettings | None = None
     cda: CdaSettings | None = None
+    folder: FolderSettings | None = None
 
 
 class IntakeSettings(BaseModel):

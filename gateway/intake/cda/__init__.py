@@ -1,1 +1,1 @@
-"""CDA R2 documents: taken as documents of the patient in recordTarget."""
+"""CDA documents: taken as documents of the patient in recordTarget."""
