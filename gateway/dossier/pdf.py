@@ -67,6 +67,8 @@ def _section(paper: Paper, shown: Shown) -> None:
 def _row(paper: Paper, table: Table, row: ShownRow) -> None:
     paper.say(f"{table.shape.title_label}: {row.title}", bold=True)
     told = [f"{label}: {', '.join(lines)}" for label, lines in zip(table.columns, row.cells, strict=True) if lines]
+    if row.origins:
+        told.append(f"Staat in {len(row.origins)} systemen: {', '.join(row.origins)}")
     if told:
         paper.say("; ".join(told))
     paper.ln(1.5)

@@ -104,6 +104,7 @@ class OwnRecords:
             matches=tuple(held.whole for held in found.matches),
             included=tuple(held.whole for held in found.included),
             problems=problems,
+            sources={f"{held.type}/{held.id}": held.source for held in (*found.matches, *found.included)},
         )
 
     def _grant(self, provider: str, person: Person, services: frozenset[str], visit: str) -> Grant:
