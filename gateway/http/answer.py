@@ -54,6 +54,8 @@ class Answers:
         found = await self.search(admission, admission.admitted.search, record)
         progress.counts = found.counts()
         headers = dict(self._origin([*found.matches, *found.included]))
+        if self.collector.quality is not None:
+            self.collector.quality.told(admission.whose.provider, admission.whose.version, found.matches)
         if self.explains and progress.exchange.header(EXPLAIN) is not None:
             why = await explained(collected, admission.admitted, admission.admitted.search, found)
             headers |= header_of(why)
