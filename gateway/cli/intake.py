@@ -36,14 +36,14 @@ def intake() -> None:
 def list_command(settings: Settings, every: bool) -> None:
     """List the quarantine. Exit code 1 when something is held."""
     with database(settings) as engine:
-        found = quarantine.items(engine, state=None if every else "held")
-    for item in found:
+        held = quarantine.items(engine, state=None if every else "held")
+    for item in held:
         rules = Counter(row["rule"] for row in item.findings if row["severity"] == "error")
         told = ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3))
         line = f"{item.number}  {item.received:%Y-%m-%d %H:%M}  {item.provider}  {item.source}  {item.version.value}"
         console.print(f"{line}  {item.what}  ({told})  {item.state}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{len(found)} in quarantine" if found else "The quarantine is empty.", highlight=False)
-    if any(item.state == "held" for item in found):
+    console.print(f"{len(held)} in quarantine" if held else "The quarantine is empty.", highlight=False)
+    if any(item.state == "held" for item in held):
         raise SystemExit(FINDINGS)
 
 

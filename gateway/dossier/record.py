@@ -121,15 +121,15 @@ def missing_of(answers: Iterable[DossierAnswer]) -> tuple[MissingSaid, ...]:
     return tuple(MissingSaid(problem, tuple(names)) for problem, names in by_problem.items())
 
 
-def _part(id_: str, found: Sequence[DossierAnswer], today: date, origins: Origins) -> DossierPart:
-    pregnancies = dict(_pregnancies(found))
-    episodes = _episodes_of(found)
+def _part(id_: str, answers: Sequence[DossierAnswer], today: date, origins: Origins) -> DossierPart:
+    pregnancies = dict(_pregnancies(answers))
+    episodes = _episodes_of(answers)
     return DossierPart(
         id_,
-        found[0].service_name,
-        tuple(_shown(one, pregnancies, episodes, today, origins) for one in found if one.matches),
-        tuple(one for one in found if not one.matches and not one.problems),
-        missing_of(found),
+        answers[0].service_name,
+        tuple(_shown(one, pregnancies, episodes, today, origins) for one in answers if one.matches),
+        tuple(one for one in answers if not one.matches and not one.problems),
+        missing_of(answers),
     )
 
 
@@ -161,33 +161,35 @@ def _shown(
 
 def _pregnancies(answers: Iterable[DossierAnswer]) -> Iterator[tuple[str, str]]:
     """The records of pregnancies among the answers, the newest first: reference and name."""
-    found = [
-        one
+    pregnancies = [
+        episode
         for answer in answers
-        for one in answer.resources
-        if one["resourceType"] == "EpisodeOfCare"
-        and any(str(url).endswith("/bc-MaternalRecord") for url in one.get("meta", {}).get("profile", []))
+        for episode in answer.resources
+        if episode["resourceType"] == "EpisodeOfCare"
+        and any(str(url).endswith("/bc-MaternalRecord") for url in episode.get("meta", {}).get("profile", []))
     ]
-    found.sort(key=lambda one: str(one.get("period", {}).get("start", "")), reverse=True)
-    for place, one in enumerate(found):
-        since = text_of(one["period"], {}) if one.get("period") else f"nummer {len(found) - place}"
-        yield f"EpisodeOfCare/{one.get('id')}", f"Zwangerschap, {since}"
+    pregnancies.sort(key=lambda episode: str(episode.get("period", {}).get("start", "")), reverse=True)
+    for place, episode in enumerate(pregnancies):
+        since = text_of(episode["period"], {}) if episode.get("period") else f"nummer {len(pregnancies) - place}"
+        yield f"EpisodeOfCare/{episode.get('id')}", f"Zwangerschap, {since}"
 
 
 def _episodes_of(answers: Iterable[DossierAnswer]) -> Callable[[Resource], list[str]]:
     """How to find the episodes of a resource: those that it names, or that the contact names where it was made."""
     contacts = {
-        f"Encounter/{one.get('id')}": _named(one, "EpisodeOfCare")
+        f"Encounter/{encounter.get('id')}": _named(encounter, "EpisodeOfCare")
         for answer in answers
-        for one in (*answer.matches, *answer.included)
-        if one["resourceType"] == "Encounter"
+        for encounter in (*answer.matches, *answer.included)
+        if encounter["resourceType"] == "Encounter"
     }
 
     def episodes(resource: Resource) -> list[str]:
         if resource["resourceType"] == "EpisodeOfCare":
             return [f"EpisodeOfCare/{resource.get('id')}"]
         own = _named(resource, "EpisodeOfCare")
-        return own or [one for contact in _named(resource, "Encounter") for one in contacts.get(contact, [])]
+        return own or [
+            encounter for contact in _named(resource, "Encounter") for encounter in contacts.get(contact, [])
+        ]
 
     return episodes
 

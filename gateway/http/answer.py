@@ -51,15 +51,15 @@ class Answers:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         grant, rule = admission.grant, admission.admitted.rule
         self.partials.check(grant.client, admission.standard.id, rule, gaps)
-        found = await self.search(admission, admission.admitted.search, record)
-        progress.counts = found.counts()
-        headers = dict(self._origin([*found.matches, *found.included]))
+        answer = await self.search(admission, admission.admitted.search, record)
+        progress.counts = answer.counts()
+        headers = dict(self._origin([*answer.matches, *answer.included]))
         if self.collector.quality is not None:
-            self.collector.quality.told(admission.whose.provider, admission.whose.version, found.matches)
+            self.collector.quality.told(admission.whose.provider, admission.whose.version, answer.matches)
         if self.explains and progress.exchange.header(EXPLAIN) is not None:
-            why = await explained(collected, admission.admitted, admission.admitted.search, found)
+            why = await explained(collected, admission.admitted, admission.admitted.search, answer)
             headers |= header_of(why)
-        return _ready(progress, _searchset(progress, admission, found, gaps), headers)
+        return _ready(progress, _searchset(progress, admission, answer, gaps), headers)
 
     async def collected(self, progress: Progress, admission: Admission) -> Collected:
         """The person's record, with what live sources add to it, and what is missing from it (ERR-48).

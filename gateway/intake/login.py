@@ -137,15 +137,15 @@ def read_keys(file: Path) -> Sequence[PublicKey]:
     try:
         content = file.read_bytes()
         if content.lstrip().startswith(b"{"):
-            found = [key for key in KeySet.import_key_set(json.loads(content)).keys if not key.is_private]
+            keys = [key for key in KeySet.import_key_set(json.loads(content)).keys if not key.is_private]
         else:
             try:
-                found = [import_key(content, "RSA")]
+                keys = [import_key(content, "RSA")]
             except (JoseError, ValueError, TypeError):
-                found = [import_key(content, "EC")]
+                keys = [import_key(content, "EC")]
     except (OSError, ValueError, TypeError, JoseError) as fault:
         raise LoginFault(f"{file}: no public key can be read ({type(fault).__name__})") from fault
-    usable = [key for key in found if isinstance(key, RSAKey | ECKey) and not key.is_private]
+    usable = [key for key in keys if isinstance(key, RSAKey | ECKey) and not key.is_private]
     if not usable:
         raise LoginFault(f"{file}: holds no public RSA or EC key")
     return usable

@@ -166,12 +166,12 @@ class IntakeSettings(BaseModel):
 
     def problems(self) -> list[str]:
         """What production may not do, one line each."""
-        found = []
+        faults = []
         for name, source in self.sources.items():
             if isinstance(source.auth, OpenLogin):
-                found.append(f"intake.sources.{name}.auth: none is for tests only")
+                faults.append(f"intake.sources.{name}.auth: none is for tests only")
             if isinstance(source.auth, HostLogin) and self.tls.peer == "none":
-                found.append(f"intake.sources.{name}.auth: mtls needs intake.tls.peer")
+                faults.append(f"intake.sources.{name}.auth: mtls needs intake.tls.peer")
         if self.sources and self.tls.peer != "none" and self.tls.revocation == "off":
-            found.append("intake.tls.revocation is off")
-        return found
+            faults.append("intake.tls.revocation is off")
+        return faults

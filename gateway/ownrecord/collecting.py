@@ -69,16 +69,16 @@ class OwnRecords:
         problems: tuple[str, ...] = ()
         try:
             got = await self.collector.collect(whose, grant, asked.standard, asked.request, asked.admitted, ids)
-            found = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
+            answer = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
             gaps, incidents = tuple(f"{gap.what}:{gap.reason}" for gap in got.gaps), tuple(got.incidents)
             problems = (MISSING,) if told(got.gaps) else ()
         except StoreUnavailable:
-            found, problems = Answer(()), (MISSING,)
+            answer, problems = Answer(()), (MISSING,)
         await self.trail.write(
             AuditRecord(
                 action=f"person:resource:{asked.request.interaction}",
                 at=datetime.now(UTC),
-                outcome=503 if problems and not found.matches else 200,
+                outcome=503 if problems and not answer.matches else 200,
                 provider=grant.provider,
                 service=asked.service.id,
                 interaction=asked.request.interaction,
@@ -86,7 +86,7 @@ class OwnRecords:
                 client=CLIENT,
                 person=grant.subject,
                 basis="own-record",
-                resources=found.counts(),
+                resources=answer.counts(),
                 gaps=gaps,
                 incidents=incidents,
                 request_id=ids[0],
@@ -101,10 +101,10 @@ class OwnRecords:
             type=asked.rule.type or "",
             version=asked.request.version,
             # The whole resource: what search looks at (``data``) is only a part of it.
-            matches=tuple(held.whole for held in found.matches),
-            included=tuple(held.whole for held in found.included),
+            matches=tuple(held.whole for held in answer.matches),
+            included=tuple(held.whole for held in answer.included),
             problems=problems,
-            sources={f"{held.type}/{held.id}": held.source for held in (*found.matches, *found.included)},
+            sources={f"{held.type}/{held.id}": held.source for held in (*answer.matches, *answer.included)},
         )
 
     def _grant(self, provider: str, person: Person, services: frozenset[str], visit: str) -> Grant:

@@ -215,26 +215,26 @@ class MessageMapping:
             )
         return made, used
 
-    def _task(self, one: _Compiled, row: SegmentRow, stored: Stored) -> Task | None:
-        if one.when is not None and one.when.compute(row) is not True:
+    def _task(self, compiled: _Compiled, row: SegmentRow, stored: Stored) -> Task | None:
+        if compiled.when is not None and compiled.when.compute(row) is not True:
             return None
-        kind = one.section.type
-        id_ = one.id_of.compute(row)
+        kind = compiled.section.type
+        id_ = compiled.id_of.compute(row)
         if not isinstance(id_, str) or not ID.fullmatch(id_):
             raise MessageFault("101", f"{kind}.id: no usable number")
-        if one.gone is not None and one.gone.compute(row) is True:
+        if compiled.gone is not None and compiled.gone.compute(row) is True:
             return Task("DELETE", kind, id_, place=f"{kind}/{id_}")
-        body = one.body.compute(row) or {}
-        meta = {"meta": {"profile": [one.section.profile]}} if one.section.profile else {}
+        body = compiled.body.compute(row) or {}
+        meta = {"meta": {"profile": [compiled.section.profile]}} if compiled.section.profile else {}
         only_if: Preconditions | None = None
-        if one.section.keep:
+        if compiled.section.keep:
             known = stored((kind, id_))
             only_if = version_is(known[1]) if known else None
-            body = kept(one.section.keep, row, body, known[0] if known else None)
+            body = kept(compiled.section.keep, row, body, known[0] if known else None)
         resource = {"resourceType": kind, "id": id_, **meta, **body}
         raw = row.message.raw
         return Task(
-            "PUT", kind, id_, resource, jsonio.dump(resource), only_new=one.section.once, place=f"{kind}/{id_}",
+            "PUT", kind, id_, resource, jsonio.dump(resource), only_new=compiled.section.once, place=f"{kind}/{id_}",
             received=(raw, "hl7v2") if len(raw) <= KEEP_WHOLE else None, only_if=only_if,
         )  # fmt: skip
 

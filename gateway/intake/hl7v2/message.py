@@ -92,19 +92,19 @@ class Surroundings:
             return [anchor]
         stop = next(
             (
-                one.number
-                for one in (*self.order, *self.patient)
-                if one.number > anchor.number and (one.name == anchor.name or one.name in ("PID", *PRIMARY, "ORC"))
+                line.number
+                for line in (*self.order, *self.patient)
+                if line.number > anchor.number and (line.name == anchor.name or line.name in ("PID", *PRIMARY, "ORC"))
             ),
             None,
         )
-        named = [one for one in self.order if one.name == name]
-        below = [one for one in named if one.number > anchor.number and (stop is None or one.number < stop)]
-        above = [one for one in named if one.number < anchor.number]
+        named = [line for line in self.order if line.name == name]
+        below = [line for line in named if line.number > anchor.number and (stop is None or line.number < stop)]
+        above = [line for line in named if line.number < anchor.number]
         if below or above or named:
             return below or above[-1:] or named
         for group in (self.patient, self.header):
-            if found := [one for one in group if one.name == name]:
+            if found := [line for line in group if line.name == name]:
                 return found
         return []
 
@@ -132,7 +132,7 @@ class Message:
     def read(cls, raw: bytes, encoding: str = "utf-8", zone: str = "Europe/Amsterdam", sector: str = "") -> "Message":
         """Take a message apart. Raises MessageFault."""
         try:
-            text, found = decoded(raw, encoding)
+            text, charset = decoded(raw, encoding)
         except LookupError:
             raise MessageFault("102", "MSH-18: a character set that is not known") from None
         except UnicodeDecodeError:
@@ -142,7 +142,7 @@ class Message:
         if text.count("\r") > MOST_SEGMENTS:
             raise MessageFault("102", f"more than {MOST_SEGMENTS} segments")
         try:
-            marks = Separators.of(text, found)
+            marks = Separators.of(text, charset)
             parsed = hl7.parse(text)
         # The library asserts that no two separators are the same; MSH says otherwise now and then.
         except (hl7.HL7Exception, ValueError, LookupError, TypeError, AttributeError, AssertionError):
@@ -190,20 +190,22 @@ class Message:
         orders: list[tuple[int, list[SegmentLine]]] = []
         belongs: dict[int, tuple[int, int]] = {}
         order = -1
-        for one in self.segments:
-            if one.name == "PID":
+        for segment in self.segments:
+            if segment.name == "PID":
                 patients.append([])
                 order = -1
-            if one.name == "ORC" or (one.name in PRIMARY and self._begins(one, orders[order][1] if order >= 0 else ())):
+            if segment.name == "ORC" or (
+                segment.name in PRIMARY and self._begins(segment, orders[order][1] if order >= 0 else ())
+            ):
                 orders.append((len(patients) - 1, []))
                 order = len(orders) - 1
             if order >= 0:
-                orders[order][1].append(one)
+                orders[order][1].append(segment)
             elif patients:
-                patients[-1].append(one)
+                patients[-1].append(segment)
             else:
-                header.append(one)
-            belongs[one.number] = (len(patients) - 1, order)
+                header.append(segment)
+            belongs[segment.number] = (len(patients) - 1, order)
         # What stands above the first PID (an appointment) is about the first patient.
         return {
             number: Surroundings(

@@ -163,19 +163,19 @@ class Pages:
     async def raw(self, request: Request) -> Response:
         """One section as it came, in JSON or asked again in XML."""
         visit, form = self._find(request), request.path_params["form"]
-        found = self._answer(visit, request.path_params["section"])
-        if visit is None or visit.tokens is None or found is None or form not in ("json", "xml"):
+        shown = self._answer(visit, request.path_params["section"])
+        if visit is None or visit.tokens is None or shown is None or form not in ("json", "xml"):
             return self._message("Dit onderdeel is er niet meer.", 404)
         media = f"application/fhir+{form}; charset=utf-8"
-        body = found.raw
+        body = shown.raw
         if form == "xml":
-            again = await self._pgo().read(found.search.url, visit.tokens, accept(found.search.standard, "xml"))
+            again = await self._pgo().read(shown.search.url, visit.tokens, accept(shown.search.standard, "xml"))
             if again is None:
                 return self._message(
                     "De zorgaanbieder kon dit onderdeel nu niet geven. Haal uw gegevens opnieuw op.", 502
                 )
             body = again.content
-        name = f"{found.id}.{form}"
+        name = f"{shown.id}.{form}"
         return Response(body, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def document(self, request: Request) -> Response:
