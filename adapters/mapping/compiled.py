@@ -142,7 +142,7 @@ class ZibMapping:
 def load_mapping(path: Path, watch: Watch | None = None) -> ZibMapping:
     """Read and compile a mapping file. Raises `AdapterMisconfigured` that names everything that is wrong, by line."""
     text = read_text(path)
-    read, faults = parse_mapping(path.name, text)
+    read, faults = parse_mapping(path.name, text, MappingFile)
     try:
         made = compile_mapping(read, watch) if read is not None else None
     except MappingFaults as error:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -119,6 +119,9 @@ class MappingFile(BaseModel):
         return {name: item for name, item in value.items() if name != "pieces"} if isinstance(value, dict) else value
 
 
+F = TypeVar("F", bound=MappingFile)
+
+
 class StrictLoader(yaml.CSafeLoader):
     """YAML without surprises: a key twice is an error, dates and yes/no stay text."""
 
@@ -149,8 +152,9 @@ def read_text(path: Path) -> str:
         raise AdapterMisconfigured(f"mapping {path.name} cannot be read", cause=error) from error
 
 
-def parse_mapping(name: str, text: str) -> tuple[MappingFile | None, list[MappingFault]]:
-    """A mapping, checked for shape, and its faults; sections that have one are left out. None: too little is right.
+def parse_mapping(name: str, text: str, model: type[F]) -> tuple[F | None, list[MappingFault]]:
+    """A mapping, checked for the shape of ``model``, and its faults; sections that have one are left out. None: too
+    little is right.
 
     Raises `AdapterMisconfigured` for what is no YAML.
     """
@@ -163,7 +167,7 @@ def parse_mapping(name: str, text: str) -> tuple[MappingFile | None, list[Mappin
         words = f"mapping {name} cannot be read{where}{f': {why}' if why else ''}"
         raise AdapterMisconfigured(words, cause=error) from error
     try:
-        return MappingFile.model_validate(raw), []
+        return model.model_validate(raw), []
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
     faults = [MappingFault(one["loc"], one["msg"].removeprefix("Value error, ")) for one in found]
@@ -171,13 +175,13 @@ def parse_mapping(name: str, text: str) -> tuple[MappingFile | None, list[Mappin
     if any(one.place[:1] != ("sections",) or len(one.place) < 2 for one in faults):
         return None, faults
     sections = {key: value for key, value in raw["sections"].items() if key not in broken}
-    return MappingFile.model_validate({**raw, "sections": sections}), faults
+    return model.model_validate({**raw, "sections": sections}), faults
 
 
 def read_mapping(path: Path) -> MappingFile:
     """Read a mapping file. Raises `AdapterMisconfigured` that names every place."""
     text = read_text(path)
-    read, faults = parse_mapping(path.name, text)
+    read, faults = parse_mapping(path.name, text, MappingFile)
     if read is None or faults:
         raise misconfigured(path.name, text, faults)
     return read

@@ -1,21 +1,28 @@
-"""gateway intake: what sources pushed and a blocking policy refused."""
+"""gateway intake: what sources pushed and a blocking policy refused, and folders that are watched."""
 
+import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
+from adapters.port import AdapterMisconfigured
 from auth.crypto import SealError
+from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import audited, deliver, opened, operator
 from gateway.cli.context import DONE, FINDINGS, as_json, console, database, emit, fail, with_settings
 from gateway.intake import quarantine
+from gateway.intake.flat.folder import FolderBusy
+from gateway.intake.flat.watch import watch
 from gateway.intake.quarantine import Kept
 from gateway.intake.receipts import Taken
 from gateway.intake.retry import CannotRetry, retry
+from gateway.logs import configure
 from gateway.settings import Settings
-from gateway.wiring import keys_of, open_gate, open_intake, save_counts
+from gateway.wiring import keys_of, open_gate, open_intake, recording, save_counts
 
 
 @click.group()
@@ -94,6 +101,39 @@ def dismiss_command(settings: Settings, number: int) -> None:
             quarantine.mark(connection, item.number, released=True)
         opened(engine, settings, "quarantine", provider=item.provider, reason=f"dismiss {number}")
     console.print(f"{number} is closed", highlight=False)
+
+
+@intake.command("watch")
+@click.argument("sources", nargs=-1)
+@click.option("--once", is_flag=True, help="Take what stands still now, and end.")
+@with_settings
+def watch_command(settings: Settings, sources: tuple[str, ...], once: bool) -> None:
+    """Take what sources put in their folders (intake.sources.NAME.folder), each file once, until stopped.
+
+    Without SOURCES: all that have a folder. With --once: exit code 1 when a file was refused, or lines of it.
+    """
+    known = {name: one for name, one in settings.intake.sources.items() if one.folder}
+    if unknown := set(sources) - set(known):
+        fail(f"no source with a folder: {', '.join(sorted(unknown))}")
+    chosen = [name for name in known if not sources or name in sources]
+    if not chosen:
+        fail("intake.sources: none has a folder")
+    configure(logging.INFO)
+    gate = open_gate(settings)
+    with database(settings) as engine, recording(engine, settings) as trail:
+        work = open_intake(engine, settings, gate)
+
+        def note(records: Sequence[AuditRecord]) -> None:
+            trail.write_now(records)
+            with engine.begin() as connection:
+                save_counts(connection, settings, gate)
+
+        try:
+            whole = watch(work, chosen, note, once=once)
+        except (AdapterMisconfigured, FolderBusy, OSError) as fault:
+            fail(f"cannot watch: {fault}")
+    if once and not whole:
+        raise SystemExit(FINDINGS)
 
 
 @intake.command("retry")

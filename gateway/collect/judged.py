@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from adapters.port import Batch, Gap, Reason
 from gateway.collect.held import Held
 from gateway.collect.ids import served_id
+from gateway.collect.twice import told_by_several
 from gateway.quality.numbers import wrong_numbers
-from gateway.quality.recorder import Delivery, Recorder
+from gateway.quality.recorder import Delivery, Recorder, SaidTwice
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Finding
@@ -39,6 +40,12 @@ class PullGate:
             self.recorder.put(Delivery(provider, batch.source, version, resources, more))
             return held, ()
         return await asyncio.to_thread(self._judged, provider, version, batch.source, held, own, more)
+
+    def told(self, provider: str, version: FhirVersion, found: Sequence[Held]) -> None:
+        """Have counted, later, what two sources tell the same in an answer."""
+        told = told_by_several(found)
+        if told:
+            self.recorder.put(SaidTwice(provider, version, told))
 
     def _judged(
         self,

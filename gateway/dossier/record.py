@@ -8,7 +8,8 @@ from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.moments import in_order
 from gateway.dossier.readings import Trend, trends
 from gateway.dossier.summary import Summary, summary_of
-from gateway.dossier.tables import RowVerdict, Table, once, tables
+from gateway.dossier.tables import Origins, RowVerdict, Table, once, tables
+from gateway.dossier.twice import told_once
 from gateway.dossier.validity import check
 from gateway.dossier.words import text_of
 from profiles.fhir.tree import Resource
@@ -97,10 +98,11 @@ class Dossier:
 
 def dossier_of(answers: Sequence[DossierAnswer], today: date) -> Dossier:
     """The dossier of everything that was asked and came."""
+    answers, origins = told_once(answers)
     by_service: dict[str, list[DossierAnswer]] = {}
     for answer in answers:
         by_service.setdefault(answer.service, []).append(answer)
-    parts = tuple(_part(id_, found, today) for id_, found in by_service.items())
+    parts = tuple(_part(id_, found, today, origins) for id_, found in by_service.items())
     return Dossier(person_of(answers), summary_of(answers, today), parts, missing_of(answers))
 
 
@@ -119,20 +121,24 @@ def missing_of(answers: Iterable[DossierAnswer]) -> tuple[MissingSaid, ...]:
     return tuple(MissingSaid(problem, tuple(names)) for problem, names in by_problem.items())
 
 
-def _part(id_: str, answers: Sequence[DossierAnswer], today: date) -> DossierPart:
+def _part(id_: str, answers: Sequence[DossierAnswer], today: date, origins: Origins) -> DossierPart:
     pregnancies = dict(_pregnancies(answers))
     episodes = _episodes_of(answers)
     return DossierPart(
         id_,
         answers[0].service_name,
-        tuple(_shown(one, pregnancies, episodes, today) for one in answers if one.matches),
+        tuple(_shown(one, pregnancies, episodes, today, origins) for one in answers if one.matches),
         tuple(one for one in answers if not one.matches and not one.problems),
         missing_of(answers),
     )
 
 
 def _shown(
-    answer: DossierAnswer, pregnancies: dict[str, str], episodes: Callable[[Resource], list[str]], today: date
+    answer: DossierAnswer,
+    pregnancies: dict[str, str],
+    episodes: Callable[[Resource], list[str]],
+    today: date,
+    origins: Origins,
 ) -> Shown:
     resources = in_order(once(answer.resources), today)
 
@@ -140,7 +146,7 @@ def _shown(
         return check(answer.version, resource)
 
     def group(name: str, mine: list[Resource]) -> ShownGroup:
-        return ShownGroup(name, tuple(tables(mine, verdict)), tuple(trends(mine)))
+        return ShownGroup(name, tuple(tables(mine, verdict, origins)), tuple(trends(mine)))
 
     if len(pregnancies) < 2 or not any(map(episodes, resources)):
         return Shown(answer, (group("", resources),), len(resources))

@@ -55,6 +55,8 @@ class ShownRow:
     document: str
     plot: Markup | None = None
     """Where a result stands against what is normal, when the result says what that is."""
+    origins: tuple[str, ...] = ()
+    """The sources that tell the same, when it is more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ class Table:
 
 
 Check = Callable[[Resource], RowVerdict]
+Origins = Callable[[Resource], tuple[str, ...]]
+"""The sources that tell the same as a resource, when it is more than one."""
+
+
+def _alone(_resource: Resource) -> tuple[str, ...]:
+    return ()
 
 
 @lru_cache(maxsize=1)
@@ -86,15 +94,15 @@ def shape_of(resource: Resource) -> RowShape:
     return shapes["Resource"]
 
 
-def tables(resources: Iterable[Resource], check: Check) -> list[Table]:
+def tables(resources: Iterable[Resource], check: Check, origins: Origins = _alone) -> list[Table]:
     """One table per shape, in the order in which the shapes first occur."""
     by_shape: dict[RowShape, list[Resource]] = {}
     for resource in resources:
         by_shape.setdefault(shape_of(resource), []).append(resource)
-    return [_table(shape, found, check) for shape, found in by_shape.items()]
+    return [_table(shape, found, check, origins) for shape, found in by_shape.items()]
 
 
-def _table(shape: RowShape, resources: Sequence[Resource], check: Check) -> Table:
+def _table(shape: RowShape, resources: Sequence[Resource], check: Check, origins: Origins) -> Table:
     cells = [[lines(resource, column.path) for column in shape.columns] for resource in resources]
     filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
     rows = tuple(
@@ -104,6 +112,7 @@ def _table(shape: RowShape, resources: Sequence[Resource], check: Check) -> Tabl
             check(resource),
             str(next(iter(values(resource, shape.document)), "")) if shape.document else "",
             _plot(resource),
+            origins(resource),
         )
         for resource, row in zip(resources, cells, strict=True)
     )

@@ -57,6 +57,8 @@ class Answers:
         answer = await self.search(admission, admission.admitted.search, record)
         progress.counts = answer.counts()
         headers = dict(self._origin([*answer.matches, *answer.included]))
+        if self.collector.quality is not None:
+            self.collector.quality.told(admission.whose.provider, admission.whose.version, answer.matches)
         if self.explains and progress.exchange.header(EXPLAIN) is not None:
             why = await explained(collected, admission.admitted, admission.admitted.search, answer)
             headers |= header_of(why)

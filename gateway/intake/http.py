@@ -4,6 +4,7 @@ POST base            transaction or batch
 POST Type            create; If-None-Exist: identifier=system|value makes it conditional
 PUT Type/id          update, or create with this id; If-Match is honoured; PUT Type?identifier=system|value
 DELETE Type/id       and DELETE Type?identifier=system|value
+POST cda             a CDA document, where the source sends these
 OPTIONS              which methods an address takes; any other method is answered with 405 and the same list
 POST /intake/token   an access token for a client assertion
 """
@@ -24,6 +25,7 @@ from auth.peer.transport import peer_of
 from gateway.audit.trail import Trail
 from gateway.current import CURRENT
 from gateway.intake.answers import IntakeAnswer, refused
+from gateway.intake.cda.take import CdaTaker
 from gateway.intake.encoding import decoded
 from gateway.intake.login import Denied, Logins
 from gateway.intake.preconditions import HEADERS
@@ -43,6 +45,8 @@ from profiles.fhir.version import FhirVersion
 log = logging.getLogger("gateway.intake")
 
 REQUEST_ID = re.compile(r"[!-~]{1,100}", re.ASCII)
+XML_TYPE = re.compile(r"(text|application)/([a-z0-9.-]+\+)?xml")
+CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 SMALL = 20_000
 """Largest form at the token endpoint."""
 AT_ONCE = 16
@@ -63,6 +67,7 @@ class Listener:
         self._trail = trail
         self._worker = worker
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._documents = {name: CdaTaker(name, one.cda, intake) for name, one in settings.sources.items() if one.cda}
 
     async def token(self, request: Request) -> Response:
         """The token endpoint."""
@@ -110,6 +115,31 @@ class Listener:
         coding = ",".join(request.headers.getlist("content-encoding"))
         call = _call(request, decoded(body, coding, self._settings.body_bytes), given, version)
         return self._intake.take(name, lambda: tasks_of(call, self._settings.entries))
+
+    async def document(self, request: Request) -> Response:
+        """A CDA document of a source."""
+        name = request.path_params["source"]
+        source = self._settings.sources.get(name)
+        version, format_ = source.fhir if source else FhirVersion.STU3, Format.JSON
+        try:
+            await self._log_in(name, request)
+            taker = self._documents.get(name)
+            if taker is None:
+                raise Problem(404, "not-found", f"This source sends no CDA documents (intake.sources.{name}.cda).")
+            format_ = negotiate(request.headers.get("accept"), None, version)
+            charset = _xml_charset(request)
+            named = _request_id(request)
+            async with self._slot():
+                body = await self._body(request, self._settings.body_bytes)
+                coding = ",".join(request.headers.getlist("content-encoding"))
+                taken = await self._worker.run(
+                    lambda: taker.take(decoded(body, coding, self._settings.body_bytes), charset, named)
+                )
+                await note(self._trail, taken.records)
+            answer = taken.answer
+        except Exception as fault:
+            answer = _answer_of(fault)
+        return _written(answer, format_, version)
 
     async def _log_in(self, name: str, request: Request) -> None:
         authorization = request.headers.get("authorization", "")
@@ -164,11 +194,26 @@ class _Slot:
 def _call(request: Request, body: bytes, given: Format, version: FhirVersion) -> HttpCall:
     # What is said in several lines is one list (RFC 9110, 5.3).
     headers = {name: ", ".join(found) for name in KEPT_HEADERS if (found := request.headers.getlist(name))}
-    if "x-request-id" in headers and not REQUEST_ID.fullmatch(headers["x-request-id"]):
-        raise Problem(400, "invalid", "X-Request-ID has 1 to 100 printable characters.")
+    _request_id(request)
     path = tuple(request.path_params[part] for part in ("type", "id") if part in request.path_params)
     query = "&".join(part for part in request.url.query.split("&") if part and not part.startswith("_format="))
     return HttpCall(request.method, path, query, body, given, version, headers)
+
+
+def _request_id(request: Request) -> str:
+    found = ", ".join(request.headers.getlist("x-request-id"))
+    if found and not REQUEST_ID.fullmatch(found):
+        raise Problem(400, "invalid", "X-Request-ID has 1 to 100 printable characters.")
+    return found
+
+
+def _xml_charset(request: Request) -> str:
+    """The charset that Content-Type names, of a media type of XML. Raises Problem 415 for another type."""
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    if not XML_TYPE.fullmatch(kind.strip().lower()):
+        raise Problem(415, "not-supported", "A CDA document is sent as application/xml or text/xml.")
+    found = CHARSET.search(parameters)
+    return found[1] if found else ""
 
 
 def _sent(request: Request, usual: FhirVersion) -> tuple[Format, FhirVersion]:
@@ -229,6 +274,7 @@ def application(listener: Listener, health: ASGIApp, admin: ASGIApp) -> Starlett
             Mount("/admin", admin),
             Route("/metrics", exposition),
             Route("/intake/token", listener.token, methods=["POST"]),
+            Route("/intake/{source}/cda", listener.document, methods=["POST"]),
             Route("/intake/{source}", taking, methods=ALLOWED[0]),
             Route("/intake/{source}/", taking, methods=ALLOWED[0]),
             Route("/intake/{source}/{type}", taking, methods=ALLOWED[1]),

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from auth.crypto import digest, new_token
 from auth.ports import Peer
-from gateway.intake.settings import HostLogin, IntakeSettings, KeyLogin, OpenLogin
+from gateway.intake.settings import FolderLogin, HostLogin, IntakeSettings, KeyLogin, OpenLogin
 from gateway.store.engine import reading
 from gateway.store.schema import intake_assertion, intake_token
 
@@ -72,6 +72,8 @@ class Logins:
             return True
         if isinstance(source.auth, HostLogin):
             return bool(set(peer.hostnames or ()) & {host.lower() for host in source.auth.hosts})
+        if isinstance(source.auth, FolderLogin):
+            return False
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not 0 < len(token) <= 200:
             return False

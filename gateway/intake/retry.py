@@ -1,17 +1,25 @@
 """Trying a quarantined item again, after the policy, the definitions or the gateway changed."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 
+from adapters.port import AdapterMisconfigured
 from gateway.intake import quarantine
+from gateway.intake.answers import IntakeAnswer, refused
+from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
+from gateway.intake.hl7v2.message import MessageFault
+from gateway.intake.hl7v2.take import MessageOutcome, MessageTaker
 from gateway.intake.quarantine import Kept
 from gateway.intake.receipts import Taken
+from gateway.intake.refusal import refusal
 from gateway.intake.sender import Door
-from gateway.intake.tasks import IMPORT, HttpCall, Key, Push, tasks_of
+from gateway.intake.tasks import IMPORT, HttpCall, Key, tasks_of
 from gateway.intake.work import Intake
 from gateway.store.engine import reading
 from gateway.store.known import StoredRow, rows_of
 from profiles.fhir.codec.mediatypes import Format
+from profiles.fhir.outcome import Issue, operation_outcome
 
 
 class CannotRetry(Exception):
@@ -33,13 +41,10 @@ def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
         raise CannotRetry(f"source {item.source} is not configured any more")
     content = quarantine.opened(item, intake.ring)
     if content.startswith(b"MSH"):
-        text = "it is a message: correct it at its source and send it again; export writes it, dismiss closes it"
-        raise CannotRetry(f"{item.number} cannot be tried again: {text}")
+        return _message(intake, item, content)
     call = HttpCall("POST", (), "", content, Format.JSON, item.version)
     push = tasks_of(call, intake.settings.entries)
-    newer = _newer(intake, item, push)
-    if newer:
-        raise CannotRetry(f"{'/'.join(newer)} was changed after {item.number} was received; that stays")
+    _nothing_newer(intake, item, [task.key for task in push.tasks])
     taken = intake.carry(sender, lambda: tasks_of(call, intake.settings.entries), released=item.number)
     if taken.answer.status >= 400:
         with intake.engine.begin() as connection:
@@ -47,12 +52,42 @@ def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
     return taken
 
 
-def _newer(intake: Intake, item: Kept, push: Push) -> Key | None:
+def _message(intake: Intake, item: Kept, content: bytes) -> Taken:
+    """A message that was held, once more: after another mapping, or when people mended what it ran into."""
+    settings = intake.settings.sources[item.source].mllp
+    if settings is None:
+        raise CannotRetry(f"source {item.source} has no mllp any more; dismiss closes {item.number}")
+    try:
+        taker = MessageTaker(item.source, settings, intake)
+        _nothing_newer(intake, item, taker.touched(content))
+        outcome = taker.take(content, f"again-{item.number}-{int(time.time())}:")
+    except MessageFault as fault:
+        outcome = MessageOutcome(Answered("AE", (ErrorSegment.of(fault),)))
+    except AdapterMisconfigured as fault:
+        raise CannotRetry(str(fault)) from None
+    left = [line.text for line in outcome.said.lines if line.severity == "E"]
+    taken = outcome.said.code == "AA" and not left
+    with intake.engine.begin() as connection:
+        quarantine.mark(connection, item.number, released=taken)
+    if taken:
+        return Taken(
+            IntakeAnswer(200, operation_outcome([Issue("information", "informational", "taken in")])), outcome.records
+        )
+    told = refused(refusal(422, "business-rule", "; ".join(left[:5]) or outcome.said.code))
+    return Taken(told, outcome.records)
+
+
+def _nothing_newer(intake: Intake, item: Kept, keys: Sequence[Key]) -> None:
+    """That nothing of the item was changed after it came in. Raises CannotRetry."""
+    newer = _newer(intake, item, keys)
+    if newer:
+        raise CannotRetry(f"{'/'.join(newer)} was changed after {item.number} was received; that stays")
+
+
+def _newer(intake: Intake, item: Kept, keys: Sequence[Key]) -> Key | None:
     """What of the item was stored or deleted after the item came in."""
     with reading(intake.engine).connect() as connection:
-        rows: Mapping[Key, StoredRow] = rows_of(
-            connection, item.provider, item.version, [task.key for task in push.tasks]
-        )
+        rows: Mapping[Key, StoredRow] = rows_of(connection, item.provider, item.version, keys)
     received = item.received if item.received.tzinfo else item.received.replace(tzinfo=UTC)
     for key, row in rows.items():
         updated = row.updated if row.updated.tzinfo else row.updated.replace(tzinfo=UTC)

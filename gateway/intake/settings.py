@@ -16,6 +16,13 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 _NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
 
 
+def _zone_exists(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("zone is not the name of a time zone") from None
+
+
 class HostLogin(BaseModel):
     """Mutual TLS: the certificate of the peer names one of these hosts."""
 
@@ -40,7 +47,14 @@ class OpenLogin(BaseModel):
     kind: Literal["none"]
 
 
-Login = Annotated[HostLogin | KeyLogin | OpenLogin, Field(discriminator="kind")]
+class FolderLogin(BaseModel):
+    """Nothing comes over HTTP: who may write in the folder of the source is its login."""
+
+    model_config = _STRICT
+    kind: Literal["folder"]
+
+
+Login = Annotated[HostLogin | KeyLogin | FolderLogin | OpenLogin, Field(discriminator="kind")]
 
 
 class MllpSettings(BaseModel):
@@ -67,15 +81,45 @@ class MllpSettings(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "MllpSettings":
-        try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("zone is not the name of a time zone") from None
+        _zone_exists(self.zone)
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
         if self.trust is not None and self.certificate is None:
             raise ValueError("trust needs certificate and key")
         return self
+
+
+class CdaSettings(BaseModel):
+    """CDA documents of one source (``POST /intake/{source}/cda``)."""
+
+    model_config = _STRICT
+    patients: str = Field(
+        "",
+        description="root (OID) of the patient numbers that are ids at this source; empty: the only one that is no BSN",
+    )
+    zone: str = Field("Europe/Amsterdam", description="of times without one")
+    font: str = Field(
+        "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        description="TrueType font of the PDF/A that is made of a document with a structured body",
+    )
+    confidentiality: frozenset[str] = Field(
+        frozenset(("U", "L", "M", "N", "R")), description="codes that are taken; a document of another one is refused"
+    )
+
+    @model_validator(mode="after")
+    def _zone(self) -> "CdaSettings":
+        _zone_exists(self.zone)
+        return self
+
+
+class FolderSettings(BaseModel):
+    """A folder in which one source puts files (``gateway intake watch``)."""
+
+    model_config = _STRICT
+    path: Path
+    mapping: Path | None = Field(None, description="a mapping of flat files; without it only CDA documents are taken")
+    seconds: float = Field(5.0, ge=0.05, le=3600, description="time between two looks; a file must stand still as long")
+    keep_days: int = Field(14, ge=0, le=3650, description="how long files that were taken stay in done; 0: for ever")
 
 
 class SourceSettings(BaseModel):
@@ -90,6 +134,8 @@ class SourceSettings(BaseModel):
     )
     patients_of: tuple[str, ...] = Field((), description="sources whose patient ids this one uses as well")
     mllp: MllpSettings | None = None
+    cda: CdaSettings | None = None
+    folder: FolderSettings | None = None
 
 
 class IntakeSettings(BaseModel):

@@ -122,6 +122,7 @@ class OwnRecords:
             matches=tuple(held.whole for held in answer.matches),
             included=tuple(held.whole for held in answer.included),
             problems=problems,
+            sources={f"{held.type}/{held.id}": held.source for held in (*answer.matches, *answer.included)},
         )
 
     async def _note(

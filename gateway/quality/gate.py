@@ -67,29 +67,49 @@ class Counting:
 
     def note(self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report) -> None:
         """Count a verdict. The same content of a source counts once a day (and process), however often it is asked."""
-        type_, day = str(resource.get("resourceType", "")), self.today()
-        type_ = type_[:64] if type_.isascii() and type_.isalpha() else "unknown"
-        subject = Subject(provider, source, version.value, type_, reference_of(resource))
-        key = hashlib.sha256(b"\0".join([day.isoformat().encode(), *map(str.encode, subject), jsonio.dump(resource)]))
+        day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
-            if key.digest() in self._counted:
-                return
-            self._counted[key.digest()] = None
-            if len(self._counted) > REMEMBERED:
-                self._counted.popitem(last=False)
-            if version not in self._plans:
-                self._plans[version] = CountPlans(self.verdicts.validator(version), self.named)
-            self._tally.add(day, subject, resource, report, self._plans[version])
+            if self._first(day, "", subject, resource):
+                self._tally.add(day, subject, resource, report, self._planned(version))
+
+    def note_same(self, provider: str, source: str, version: FhirVersion, resource: Resource, rule: str) -> None:
+        """Count a fact that another source tells too, once a day as well."""
+        day, subject = self.today(), _subject(provider, source, version, resource)
+        with self._lock:
+            if self._first(day, rule, subject, resource):
+                self._tally.same(day, subject, resource, rule, self._planned(version))
+
+    def _first(self, day: date, rule: str, subject: Subject, resource: Resource) -> bool:
+        """Whether this was not counted yet today."""
+        parts = (day.isoformat(), rule, *subject)
+        key = hashlib.sha256(b"\0".join([*map(str.encode, parts), jsonio.dump(resource)])).digest()
+        if key in self._counted:
+            return False
+        self._counted[key] = None
+        if len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)
+        return True
+
+    def _planned(self, version: FhirVersion) -> CountPlans:
+        if version not in self._plans:
+            self._plans[version] = CountPlans(self.verdicts.validator(version), self.named)
+        return self._plans[version]
 
     def waiting(self) -> bool:
         """Whether anything was counted that nobody took."""
-        return bool(self._tally.numbers)
+        return bool(self._tally)
 
     def take(self) -> Tally:
         """What was counted since the last time."""
         with self._lock:
             taken, self._tally = self._tally, Tally()
         return taken
+
+
+def _subject(provider: str, source: str, version: FhirVersion, resource: Resource) -> Subject:
+    type_ = str(resource.get("resourceType", ""))
+    type_ = type_[:64] if type_.isascii() and type_.isalpha() else "unknown"
+    return Subject(provider, source, version.value, type_, reference_of(resource))
 
 
 class Gate:

@@ -17,6 +17,7 @@ from gateway.quality.store import forget, oldest, save
 from gateway.quality.tally import Tally
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.same import Told, facts_of
 from profiles.validation import Finding
 
 log = logging.getLogger("gateway.quality")
@@ -34,6 +35,15 @@ class Delivery:
     """What was found before the resources were changed, by type and id."""
 
 
+@dataclass(frozen=True, slots=True)
+class SaidTwice:
+    """An answer of several sources, waiting to be looked through for facts that two of them tell."""
+
+    provider: str
+    version: FhirVersion
+    told: Sequence[Told]
+
+
 class Recorder:
     """Judges deliveries and writes what was counted. Nothing is lost on an orderly stop; ``close`` waits for it.
 
@@ -45,7 +55,7 @@ class Recorder:
         self.gate = gate
         self._settings = settings
         self._every = every
-        self._waiting: queue.Queue[Delivery | None] = queue.Queue(settings.queue)
+        self._waiting: queue.Queue[Delivery | SaidTwice | None] = queue.Queue(settings.queue)
         self._unwritten = Tally()
         self._swept: date | None = None
         self._thread: threading.Thread | None = None
@@ -62,8 +72,8 @@ class Recorder:
             self._thread = threading.Thread(target=self._run, name="quality", daemon=True)
             self._thread.start()
 
-    def put(self, delivery: Delivery) -> None:
-        """Have a delivery judged and counted, later."""
+    def put(self, delivery: Delivery | SaidTwice) -> None:
+        """Have a delivery judged, or an answer looked through, and counted, later."""
         self.start()
         try:
             self._waiting.put_nowait(delivery)
@@ -86,7 +96,7 @@ class Recorder:
         today = self.gate.counting.today()
         try:
             with self._engine.begin() as connection:
-                if self._unwritten.numbers:
+                if self._unwritten:
                     save(connection, self._unwritten)
                 if self._swept != today:
                     forget(connection, oldest(today, self._settings.retention_days))
@@ -102,7 +112,7 @@ class Recorder:
 
     def _due(self, *, sweep: bool = True) -> bool:
         """Whether there is something to write, or (once a day) to remove."""
-        counted = self.gate.counting.waiting() or bool(self._unwritten.numbers)
+        counted = self.gate.counting.waiting() or bool(self._unwritten)
         return counted or (sweep and self._swept != self.gate.counting.today())
 
     def _run(self) -> None:
@@ -112,13 +122,24 @@ class Recorder:
                 delivery = self._waiting.get(timeout=max(0.05, due - time.monotonic()))
                 if delivery is None:
                     return
-                self._judge(delivery)
+                if isinstance(delivery, SaidTwice):
+                    self._same(delivery)
+                else:
+                    self._judge(delivery)
             except queue.Empty:
                 pass
             if time.monotonic() >= due:
                 if self._due():
                     self.write()
                 due = time.monotonic() + self._every
+
+    def _same(self, answer: SaidTwice) -> None:
+        try:
+            for fact in facts_of(answer.told):
+                for one in fact.tellers[1:]:
+                    self.gate.counting.note_same(answer.provider, one.origin, answer.version, one.resource, fact.rule)
+        except Exception:
+            log.exception("quality: an answer could not be looked through")
 
     def _judge(self, delivery: Delivery) -> None:
         for resource in delivery.resources:

@@ -17,6 +17,8 @@ from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
 from profiles.validation.rules.claims import claimed
 
+SAME = "same"
+"""In place of a severity: a fact that two sources tell."""
 TELLS_ALLOWED = frozenset({"binding", "fixed", "pattern"})
 """Rules whose ``allowed`` comes from the definition alone."""
 
@@ -111,6 +113,17 @@ class Tally:
         for key in wrong - {element.key for element in plan.elements}:
             self.names[plan.profile, key] = ("", key, key)
         self.subjects[subject] = Assessed(day, plan.profile, department, defects_of(errors, plan))
+
+    def same(self, day: date, subject: Subject, resource: Resource, rule: str, plans: CountPlans) -> None:
+        """Count a fact that another source told before, by the rule that says so."""
+        plan = plans.of(claimed(resource), subject.type)
+        scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department_of(resource))
+        self.rules[scope, "", f"{SAME}-{rule}", SAME] += 1
+        self.names[plan.profile, ""] = ("", plan.zib_nl, plan.zib_en)
+
+    def __bool__(self) -> bool:
+        """Whether anything was counted."""
+        return bool(self.numbers or self.rules)
 
     def merge(self, other: "Tally") -> None:
         """Add another tally; where both assessed a resource, the other one was later."""

@@ -10,6 +10,7 @@ from typing import TextIO
 from sqlalchemy import Row
 
 from gateway.quality.serving import Serving
+from gateway.quality.tally import SAME
 from gateway.quality.verdicts import Basis, basis
 from gateway.report.document import Cell, Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.figures import Choice, Figures
@@ -101,6 +102,7 @@ class QualityReport:
             self._completeness(),
             self._top("defects", "error"),
             self._top("hints", "warning"),
+            self._top("same", SAME),
             self._zibs(),
             self._departments(),
             self._elements(),

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adapters.mapping.file import StrictLoader
+from adapters.mapping.faults import MappingFault, MappingFaults, misconfigured, steps
+from adapters.mapping.file import StrictLoader, read_text
 from adapters.mapping.functions import functions
 from adapters.mapping.template import Part, RecordError, TemplateCompiler, TemplateError
 from adapters.mapping.terms import TermMap, Terms
@@ -108,19 +109,27 @@ class MessageMapping:
     """A compiled mapping."""
 
     def __init__(self, read: MessageFile) -> None:
-        """Compile. Raises TemplateError."""
-        compiler = TemplateCompiler(functions(Terms(read.terms, read.systems)), frozenset(read.terms), ChildNames())
+        """Compile. Raises MappingFaults with everything that is wrong."""
+        faults: list[MappingFault] = []
         self.file = read
         self.version = read.version
         self._language = language(read.systems)
         self._sections: list[_Compiled] = []
         for name, section in read.sections.items():
-            body = dict(section.resource)
+            told: list[TemplateError] = []
+            known = functions(Terms(read.terms, read.systems))
+            compiler = TemplateCompiler(known, frozenset(read.terms), ChildNames(), faults=told)
+            body, place = dict(section.resource), ("sections", name)
             if "id" not in body:
-                raise TemplateError(f"sections.{name}", "a resource needs an id")
-            parts = [compiler.part(body.pop("id"), f"{section.type}.id"), compiler.part(body, section.type)]
-            conditions = [compiler.part(one, f"{name}") if one else None for one in (section.when, section.gone)]
+                faults.append(MappingFault(place, "a resource needs an id"))
+            parts = [compiler.part(body.pop("id", None), f"{section.type}.id"), compiler.part(body, section.type)]
+            faults += [MappingFault((*place, "resource", *steps(one.place)[1:]), one.text) for one in told]
+            told.clear()
+            conditions = [compiler.part(one, name) if one else None for one in (section.when, section.gone)]
+            faults += [MappingFault(place, f"when or gone: {one.text}") for one in told]
             self._sections.append(_Compiled(section, parts[0], parts[1], conditions[0], conditions[1]))
+        if faults:
+            raise MappingFaults(faults)
         self.messages = frozenset(one for each in read.sections.values() for one in each.messages) | set(read.identity)
 
     def row(self, message: Message, segment: SegmentLine) -> SegmentRow:
@@ -231,17 +240,17 @@ class MessageMapping:
 
 
 def load_mapping(path: Path) -> MessageMapping:
-    """Read and compile a mapping file. Raises AdapterMisconfigured that names the place."""
+    """Read and compile a mapping file. Raises AdapterMisconfigured that names everything that is wrong, by line."""
+    text = read_text(path)
     try:
-        read = MessageFile.model_validate(yaml.load(path.read_text("utf-8"), StrictLoader))  # noqa: S506 - a SafeLoader
-        return MessageMapping(read)
+        return MessageMapping(MessageFile.model_validate(yaml.load(text, StrictLoader)))  # noqa: S506 - a SafeLoader
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise AdapterMisconfigured(f"mapping {path.name}: {place}: {first['msg']}") from None
-    except TemplateError as error:
-        raise AdapterMisconfigured(f"mapping {path.name}: {error}") from None
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        found = error.errors(include_input=False, include_url=False)
+        faults = [MappingFault(one["loc"], one["msg"].removeprefix("Value error, ")) for one in found]
+        raise misconfigured(path.name, text, faults) from None
+    except MappingFaults as error:
+        raise misconfigured(path.name, text, error.faults) from None
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise AdapterMisconfigured(f"mapping {path.name} cannot be read{where}", cause=error) from error

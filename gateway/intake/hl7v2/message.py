@@ -144,7 +144,8 @@ class Message:
         try:
             marks = Separators.of(text, charset)
             parsed = hl7.parse(text)
-        except (hl7.HL7Exception, ValueError, LookupError, TypeError, AttributeError):
+        # The library asserts that no two separators are the same; MSH says otherwise now and then.
+        except (hl7.HL7Exception, ValueError, LookupError, TypeError, AttributeError, AssertionError):
             raise MessageFault("102", "the message cannot be taken apart", rejected=True) from None
         segments: list[SegmentLine] = []
         turns: dict[str, int] = {}

@@ -51,12 +51,16 @@ class MessageTaker:
         self._provider = intake.settings.sources[name].provider
         self._production = production
 
-    def take(self, raw: bytes) -> MessageOutcome:
-        """Carry out a message. Raises SQLAlchemyError when the store does not answer."""
+    def take(self, raw: bytes, again: str = "") -> MessageOutcome:
+        """Carry out a message. Raises SQLAlchemyError when the store does not answer.
+
+        ``again`` tells a new attempt at a message that was held from the first: it is carried out, whatever was
+        answered then.
+        """
         message: Message | None = None
         try:
             message = self.read(raw)
-            return self._carry_out(message)
+            return self._carry_out(message, again)
         except MessageFault as fault:
             log.warning("%s: message %s refused: %s", self.name, _control(message), fault.text)
             return MessageOutcome(Answered("AR" if fault.rejected else "AE", (ErrorSegment.of(fault),)))
@@ -84,7 +88,14 @@ class MessageTaker:
         intake = self._intake
         return hold(intake.engine, intake.ring, self._provider, self.name, self.mapping.version, raw, kind, lines)
 
-    def _carry_out(self, message: Message) -> MessageOutcome:
+    def touched(self, raw: bytes) -> list[Key]:
+        """What a message is about, by type and id. Raises MessageFault."""
+        message = self.read(raw)
+        if not who_is_who(message, self.mapping):
+            message.resolve = self._resolved
+        return [task.key for task in self.mapping.read(message, "", b"", self._stored).push.tasks if not task.only_new]
+
+    def _carry_out(self, message: Message, again: str) -> MessageOutcome:
         steps = who_is_who(message, self.mapping)
         if steps:
             self._check(message, steps)
@@ -92,7 +103,7 @@ class MessageTaker:
             message.resolve = self._resolved
         digest = hashlib.sha256(message.raw).digest()
         # Some senders begin their numbers anew: the same number with another content is another message.
-        request_id = f"{message.header(10)[:60]}:{digest.hex()}"
+        request_id = f"{again}{message.header(10)[: 60 - len(again)]}:{digest.hex()}"
         made: list[Mapped] = []
 
         def push() -> Push:

@@ -3,6 +3,7 @@
 import contextlib
 import re
 
+import pytest
 from flow.hl7_generated import KINDS, generate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,11 @@ def test_a_message_with_some_bytes_changed(seed: int, kind: int, data: st.DataOb
     for _ in range(data.draw(st.integers(1, 5))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.sampled_from(b"|^~\\&\r\n\x00\x0b\xff0aM"))
     take(bytes(raw))
+
+
+@pytest.mark.parametrize("marks", ["^^\\&", "^~^&", "||||", "^~\\^", "~~~~"])
+def test_separators_that_are_the_same_are_a_fault(marks: str) -> None:
+    take(f"MSH|{marks}|A|B|C|D|20260201103000+0100||ADT^A08|1|P|2.5\rPID|1||7^^^Z^PI||A^B".encode())
 
 
 @settings(max_examples=100, deadline=None)

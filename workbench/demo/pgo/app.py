@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,7 +49,19 @@ def answered(answer: SearchAnswer) -> DossierAnswer:
         included=answer.included,
         problems=answer.problems if answer.complete or answer.problems else ("De zorgaanbieder gaf geen antwoord.",),
         origins=tuple(map(str, answer.origins)),
+        sources=dict(sources_of(answer)),
     )
+
+
+def sources_of(answer: SearchAnswer) -> Iterator[tuple[str, str]]:
+    """The source of each resource: ids of live sources begin with its name; the rest is of the one that delivered."""
+    live = sorted((one.source for one in answer.origins if one.live), key=len, reverse=True)
+    delivered = [one.source for one in answer.origins if not one.live]
+    for resource in (*answer.matches, *answer.included):
+        id_ = str(resource.get("id"))
+        found = next((name for name in live if id_.startswith(f"{name}-")), "")
+        rest = delivered[0] if len(delivered) == 1 else live[0] if not delivered and len(live) == 1 else ""
+        yield f"{resource['resourceType']}/{id_}", found or rest
 
 
 def _dossier(visit: BrowserVisit) -> Dossier:

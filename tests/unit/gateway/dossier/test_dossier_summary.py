@@ -1,6 +1,7 @@
 """What stands on top of a dossier: what matters most, what is missing, and where the record contradicts itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -24,6 +25,51 @@ def coded(text: str, code: str = "1") -> dict[str, Any]:
 
 def answered(type_: str, *resources: Resource, problems: tuple[str, ...] = (), service: str = "48") -> DossierAnswer:
     return DossierAnswer(f"{service}-{type_}", service, "Deel", type_, type_, FhirVersion.STU3, resources, (), problems)
+
+
+def person(id_: str, born: str = "1970-01-31") -> Resource:
+    return {"resourceType": "Patient", "id": id_, "birthDate": born}
+
+
+def penicillin(id_: str, whose: str) -> Resource:
+    code = {"coding": [{"system": "http://snomed.info/sct", "code": "91936005", "display": "Penicilline"}]}
+    return allergy(id_, "", "active", patient={"reference": f"Patient/{whose}"}) | {"code": code}
+
+
+def by_source(answer: DossierAnswer) -> DossierAnswer:
+    """As the gateway serves several sources: the id begins with the name of the source."""
+    names = {f"{one['resourceType']}/{one['id']}": str(one["id"]).split("-")[0] for one in answer.matches}
+    return replace(answer, sources=names)
+
+
+def dossier(*answers: DossierAnswer) -> list[tuple[str, tuple[str, ...]]]:
+    (part,) = dossier_of([by_source(one) for one in answers], TODAY).parts
+    shown = next(one for one in part.full if one.answer.type == "AllergyIntolerance")
+    return [(row.title, row.origins) for group in shown.groups for table in group.tables for row in table.rows]
+
+
+def test_what_two_sources_tell_the_same_stands_once_with_both() -> None:
+    """Store and live, or two live: one line, both sources named; also on top of the dossier."""
+    people = answered("Patient", person("epd-1"), person("lab-7"))
+    allergies = answered("AllergyIntolerance", penicillin("epd-a", "epd-1"), penicillin("lab-b", "lab-7"))
+    assert dossier(people, allergies) == [("Penicilline", ("epd", "lab"))]
+    top = dossier_of([by_source(people), by_source(allergies)], TODAY).summary
+    assert [item.title for line in top.lines for item in line.items].count("Penicilline") == 1
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        [person("epd-1"), person("lab-7", "2026-01-01")],
+        [person("epd-1"), person("lab-7", "")],
+        [person("epd-1")],
+        [person("epd-1"), person("lab-7"), person("lab-8", "2026-01-01")],
+    ],
+)
+def test_facts_of_who_may_be_another_person_stay_apart(people: list[Resource]) -> None:
+    """Another birth date, an unknown one, a patient that did not come, a source that tells of mother and child."""
+    allergies = answered("AllergyIntolerance", penicillin("epd-a", "epd-1"), penicillin("lab-b", "lab-7"))
+    assert dossier(answered("Patient", *people), allergies) == [("Penicilline", ()), ("Penicilline", ())]
 
 
 def summary(*answers: DossierAnswer) -> Summary:

@@ -1,0 +1,1 @@
+"""CDA documents: taken as documents of the patient in recordTarget."""
