@@ -30,13 +30,17 @@ from gateway.http.answer import Answers
 from gateway.http.api import typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.lanes import TEXTS as LANE_TEXTS
+from gateway.http.lanes import ClientAllowance, Lanes, lanes
 from gateway.http.partial import Partials
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
+from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
+from gateway.rates import Rate
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
@@ -63,12 +67,14 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
+    pulse, ways = Pulse(), lanes(wiring.auth.busy)
     collector = collector_of(wiring)
     endpoint = endpoint_of(wiring, collector)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wiring.puller.refresh()
+        pulse.start()
         tasks = [
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
@@ -79,12 +85,14 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
+        METRICS.register("lanes", LANE_TEXTS, admitted.samples)
         revocations = crl_puller(settings.tls)
         if revocations is not None:
             tasks.append(asyncio.create_task(revocations.run(), name="revocation lists"))
         try:
             yield
         finally:
+            pulse.stop()
             for task in tasks:
                 task.cancel()
             await wiring.close()
@@ -95,8 +103,10 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
     app.router.routes.extend([*_routes(wiring), *own, *stage.routes])
-    return PeerGate(
-        Dispatch(endpoint, app),
+    allowed = Rate(settings.overload.client_per_second, settings.overload.client_burst)
+    clients = ClientAllowance(Dispatch(endpoint, app), ways, allowed, peer_of)
+    gate = PeerGate(
+        clients,
         find=finder(settings.tls),
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
@@ -104,6 +114,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         refused=wiring.refused,
         header=settings.tls.header,
     )
+    admitted = Lanes(gate, ways, settings.overload, lambda: max(pulse.delay, wiring.reader.waited))
+    return admitted
 
 
 FRONT = re.compile(
@@ -165,10 +177,14 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     base = settings.base_url
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
-    partials = Partials(behaviour.partial, behaviour.partial_of, own)
+    overload = settings.overload
+    partials, persons = (
+        Partials(behaviour.partial, behaviour.partial_of, own),
+        Rate(overload.person_per_second, overload.person_burst),
+    )
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
-        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
+        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons),
         answers=Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test"),
         statements=_statements(settings),
         trail=wiring.trail,

@@ -35,6 +35,22 @@ class RequestLimits(SettingsSection):
     audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
+class OverloadSettings(SettingsSection):
+    """What is refused, with 503 or 429 and when to try again, while more is asked than can be done."""
+
+    always: int = Field(48, ge=1, description="requests in work per lane below which nothing is refused")
+    most: int = Field(1_000, ge=1, description="requests in work per lane above which all are refused")
+    delay_seconds: float = Field(
+        0.1, gt=0, le=10, description="between the two: refused while event loop or database are so far behind"
+    )
+    client_per_second: float = Field(500.0, ge=0, description="requests of one client, per process; 0: no limit")
+    client_burst: int = Field(5_000, ge=1, description="requests of one client at once, after a time of silence")
+    person_per_second: float = Field(20.0, ge=0, description="reads of one person's record, likewise; 0: no limit")
+    person_burst: int = Field(400, ge=1, description="reads of one person's record at once")
+    source_per_second: float = Field(200.0, ge=0, description="pushes of one source; 0: no limit")
+    source_burst: int = Field(2_000, ge=1, description="pushes of one source at once")
+
+
 class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 

@@ -19,7 +19,7 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
+from gateway.sections import Listen, OverloadSettings, ProviderSettings, RequestLimits, ResourceServer
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     listen: Listen = Listen()
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     limits: RequestLimits = RequestLimits()
+    overload: OverloadSettings = OverloadSettings()
     resource_server: ResourceServer = ResourceServer()
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"

@@ -52,6 +52,7 @@ from gateway.quality.recorder import Recorder
 from gateway.quality.serving import Serving
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
+from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
@@ -229,7 +230,8 @@ def wire_intake(settings: Settings) -> IntakeParts:
         for name, one in section.sources.items()
         if one.mllp is not None
     )
-    listener = Listener(section, intake, logins, trail, worker)
+    rate = Rate(settings.overload.source_per_second, settings.overload.source_burst)
+    listener = Listener(section, intake, logins, trail, worker, rate)
     desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
     app = guarded(application(listener, health.application(store_probe(engine)), admin(desk)), section)
     return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages)

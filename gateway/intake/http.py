@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from math import ceil
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -34,6 +35,7 @@ from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
 from gateway.metrics import CONTENT_TYPE, METRICS
 from gateway.problems import Problem, problem_of
+from gateway.rates import Rate
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
@@ -55,8 +57,11 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 class Listener:
     """Answers the requests of sources."""
 
-    def __init__(self, settings: IntakeSettings, intake: Intake, logins: Logins, trail: Trail, worker: Worker) -> None:
+    def __init__(
+        self, settings: IntakeSettings, intake: Intake, logins: Logins, trail: Trail, worker: Worker, rate: Rate
+    ) -> None:
         self._settings = settings
+        self._rate = rate
         self._intake = intake
         self._logins = logins
         self._trail = trail
@@ -91,6 +96,7 @@ class Listener:
         version, format_ = source.fhir if source else FhirVersion.STU3, Format.JSON
         try:
             await self._log_in(name, request)
+            self._allow(name)
             given, version = _sent(request, version)
             query = [pair for pair in parse_qsl(request.url.query) if pair[0] == "_format"]
             format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
@@ -115,6 +121,11 @@ class Listener:
             log.warning("not let in: %s as %.60s", "/".join(peer.hostnames or ()) or "nobody", name)
             text = "This source is not known, or you are not it."
             raise Problem(401, "login", text, headers={"www-authenticate": "Bearer"})
+
+    def _allow(self, name: str) -> None:
+        if wait := self._rate.take(name):
+            text = "This source sends too often."
+            raise Problem(429, "throttled", text, headers={"retry-after": str(ceil(wait))})
 
     def _slot(self) -> "_Slot":
         return _Slot(self._room, self._settings.body_seconds)
