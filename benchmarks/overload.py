@@ -113,6 +113,7 @@ def measure(url: str, people: Sequence[int], seconds: int, times: float, folder:
     port, log = free_port(), folder / "gateway.log"
     environment = {"GATEWAY_MODE": "test", "GATEWAY_DATABASE_URL": url}
     environment |= {f"GATEWAY_OVERLOAD__{name}": value for name, value in WIDE_OPEN.items()}
+    environment |= {"GATEWAY_CONNECTIONS__PER_ADDRESS": "3000"}
     with server(gateway("serve", "--port", str(port)), port, environment, log) as pid:
         able, apiece = _capacity(pid, port, calls)
         before = cpu_seconds(pid)

@@ -44,6 +44,7 @@ from gateway.rates import Rate
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
+from gateway.watch import watching
 from gateway.wiring import Wiring, keys_of, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
@@ -90,7 +91,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         if revocations is not None:
             tasks.append(asyncio.create_task(revocations.run(), name="revocation lists"))
         try:
-            yield
+            with watching(settings.metrics, store_probe(wiring.engine), lambda: pulse.delay):
+                yield
         finally:
             pulse.stop()
             for task in tasks:

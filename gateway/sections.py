@@ -35,6 +35,13 @@ class RequestLimits(SettingsSection):
     audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
 
 
+class MetricsSettings(SettingsSection):
+    """A listener for /metrics and /health alone, in a thread of its own, that no load on the others can starve."""
+
+    host: str = Field("127.0.0.1", description="address of the listener for metrics and health")
+    port: int = Field(0, ge=0, le=65535, description="its port, never published; 0: there is none")
+
+
 class OverloadSettings(SettingsSection):
     """What is refused, with 503 or 429 and when to try again, while more is asked than can be done."""
 

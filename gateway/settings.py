@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auth.clients.settings import ListSettings
+from auth.peer.connections import ConnectionSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
 from gateway.chainlog import ChainLogSettings
@@ -19,7 +20,7 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, OverloadSettings, ProviderSettings, RequestLimits, ResourceServer
+from gateway.sections import Listen, MetricsSettings, OverloadSettings, ProviderSettings, RequestLimits, ResourceServer
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     limits: RequestLimits = RequestLimits()
     overload: OverloadSettings = OverloadSettings()
+    metrics: MetricsSettings = MetricsSettings()
     resource_server: ResourceServer = ResourceServer()
     providers: dict[str, ProviderSettings] = Field(
         {}, description="care providers by MedMij name; empty in test mode: the demo world's"
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
+    connections: ConnectionSettings = ConnectionSettings()
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()

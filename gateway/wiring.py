@@ -234,7 +234,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     listener = Listener(section, intake, logins, trail, worker, rate)
     desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
     app = guarded(application(listener, health.application(store_probe(engine)), admin(desk)), section)
-    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages)
+    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, app, messages, settings.connections)
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

@@ -13,11 +13,13 @@ from auth.peer.listeners import server
 from gateway.app import create_app
 from gateway.cli.context import bench, database, fail, needs_store, with_settings
 from gateway.cli.db import upgrade
+from gateway.health import store_probe
 from gateway.intake import listener
 from gateway.intake.login import LoginFault
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError, refusals
 from gateway.testmode import NO_PROVIDERS
+from gateway.watch import watching
 from gateway.wiring import wire_intake
 
 
@@ -58,6 +60,7 @@ def run(settings: Settings, *, demo: bool = False) -> None:
         made = server(
             create_app(settings, workbench=workbench, demo=demo),
             settings.tls,
+            settings.connections,
             host=settings.listen.host,
             port=settings.listen.port,
             log_config=None,
@@ -75,7 +78,9 @@ def run_intake(settings: Settings) -> None:
         fail("intake.sources: none configured")
     prepare(settings, logging.INFO)
     with _starting():
-        listener.run_alone(wire_intake(settings))
+        made = wire_intake(settings)
+        with watching(settings.metrics, store_probe(made.engine), lambda: 0.0):
+            listener.run_alone(made)
 
 
 def prepare(settings: Settings, level: int) -> None:

@@ -46,8 +46,8 @@ log = logging.getLogger("gateway.intake")
 REQUEST_ID = re.compile(r"[!-~]{1,100}", re.ASCII)
 SMALL = 20_000
 """Largest form at the token endpoint."""
-AT_ONCE = 16
-"""Most bodies that are in memory at the same time; who comes later waits before anything is read."""
+AT_ONCE = 4
+"""Most bodies of one source that are in memory at the same time; what comes later waits before anything is read."""
 KEPT_HEADERS = ("x-request-id", "if-none-exist", *HEADERS)
 ALLOWED = {0: ("POST",), 1: ("POST", "PUT", "DELETE"), 2: ("PUT", "DELETE")}
 """Methods by the number of steps below the base of a source."""
@@ -66,7 +66,8 @@ class Listener:
         self._logins = logins
         self._trail = trail
         self._worker = worker
-        self._room = asyncio.Semaphore(AT_ONCE)
+        # A room of its own for each: one that sends slowly keeps nobody waiting but itself.
+        self._room = {name: asyncio.Semaphore(AT_ONCE) for name in settings.sources}
 
     async def token(self, request: Request) -> Response:
         """The token endpoint."""
@@ -100,7 +101,7 @@ class Listener:
             given, version = _sent(request, version)
             query = [pair for pair in parse_qsl(request.url.query) if pair[0] == "_format"]
             format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
-            async with self._slot():
+            async with self._slot(name):
                 body = await self._body(request, self._settings.body_bytes)
                 taken = await self._worker.run(lambda: self._take(name, request, body, given, version))
                 await note(self._trail, taken.records)
@@ -127,8 +128,8 @@ class Listener:
             text = "This source sends too often."
             raise Problem(429, "throttled", text, headers={"retry-after": str(ceil(wait))})
 
-    def _slot(self) -> "_Slot":
-        return _Slot(self._room, self._settings.body_seconds)
+    def _slot(self, name: str) -> "_Slot":
+        return _Slot(self._room[name], self._settings.body_seconds)
 
     async def _body(self, request: Request, most: int) -> bytes:
         too_large = Problem(413, "too-long", f"The body is larger than {most} bytes.")
