@@ -4,11 +4,12 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -76,7 +77,10 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wiring.puller.refresh()
         pulse.start()
+        with suppress(SQLAlchemyError):  # a store that is silent at start is asked again soon
+            await asyncio.to_thread(wiring.clock.ask)
         tasks = [
+            asyncio.create_task(wiring.clock.run(), name="clock"),
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(), name="housekeeping"),

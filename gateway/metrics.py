@@ -32,16 +32,31 @@ class Metrics:
         """Show the samples of a part; ``texts`` explains each metric by name. A part that comes again is replaced."""
         self._parts[part] = (texts, samples)
 
-    def text(self) -> str:
-        """Everything, as Prometheus reads it."""
-        return "".join(f"{line}\n" for texts, samples in self._parts.values() for line in _lines(texts, samples()))
+    def text(self, labels: Mapping[str, str] | None = None) -> str:
+        """Everything, as Prometheus reads it; with these labels on each sample."""
+        return "".join(
+            f"{line}\n" for texts, samples in self._parts.values() for line in _lines(texts, samples(), labels or {})
+        )
 
 
 METRICS = Metrics()
 """The process's own."""
 
 
-def _lines(texts: Mapping[str, str], samples: Iterable[Sample]) -> Iterator[str]:
+def merged(texts: Iterable[str]) -> str:
+    """What several processes show, as one text: the samples of a metric stand together, as the format wants."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        group: list[str] = []
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                group = groups.setdefault(line, [])
+            elif line not in group:
+                group.append(line)
+    return "".join(f"{line}\n" for heading, lines in groups.items() for line in (heading, *lines))
+
+
+def _lines(texts: Mapping[str, str], samples: Iterable[Sample], more: Mapping[str, str]) -> Iterator[str]:
     by_name: dict[str, list[Sample]] = {}
     for sample in samples:
         by_name.setdefault(sample.name, []).append(sample)
@@ -49,7 +64,7 @@ def _lines(texts: Mapping[str, str], samples: Iterable[Sample]) -> Iterator[str]
         yield f"# HELP {name} {texts.get(name, name)}"
         yield f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}"
         for sample in group:
-            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in {**sample.labels, **more}.items())
             yield f"{name}{{{labels}}} {sample.value:g}" if labels else f"{name} {sample.value:g}"
 
 

@@ -45,7 +45,7 @@ class MetricsSettings(SettingsSection):
 class OverloadSettings(SettingsSection):
     """What is refused, with 503 or 429 and when to try again, while more is asked than can be done."""
 
-    always: int = Field(48, ge=1, description="requests in work per lane below which nothing is refused")
+    always: int = Field(200, ge=1, description="requests in work per lane below which nothing is refused")
     most: int = Field(1_000, ge=1, description="requests in work per lane above which all are refused")
     delay_seconds: float = Field(
         0.1, gt=0, le=10, description="between the two: refused while event loop or database are so far behind"

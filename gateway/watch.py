@@ -28,11 +28,11 @@ LIMITS = ConnectionSettings(header_seconds=3, body_seconds=3, answer_seconds=3, 
 NOT_KEPT = {"cache-control": "no-store"}
 
 
-def application(probe: Callable[[], None], delay: Callable[[], float]) -> Starlette:
+def application(probe: Callable[[], None], delay: Callable[[], float], figures: Callable[[], str]) -> Starlette:
     """The application. ``probe`` asks the store, and raises when that fails; ``delay``: how far the others lag."""
 
     async def metrics(_request: Request) -> Response:
-        return Response(_figures(), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
+        return Response(figures(), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
 
     async def live(_request: Request) -> Response:
         stuck = delay() > STUCK_SECONDS
@@ -50,8 +50,8 @@ def application(probe: Callable[[], None], delay: Callable[[], float]) -> Starle
     return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes])
 
 
-def _figures() -> str:
-    """All figures. Other threads count on while they are read: a table that grew meanwhile is read again."""
+def own_figures() -> str:
+    """All figures of this process. Other threads count on meanwhile: a table that grew is read again."""
     while True:
         try:
             return METRICS.text()
@@ -60,13 +60,18 @@ def _figures() -> str:
 
 
 @contextmanager
-def watching(settings: MetricsSettings, probe: Callable[[], None], delay: Callable[[], float]) -> Iterator[None]:
+def watching(
+    settings: MetricsSettings,
+    probe: Callable[[], None],
+    delay: Callable[[], float] = lambda: 0.0,
+    figures: Callable[[], str] = own_figures,
+) -> Iterator[None]:
     """The listener, as long as the block runs; nothing without a port. Raises OSError when it cannot listen."""
     if not settings.port:
         yield
         return
     options: dict[str, Any] = {"host": settings.host, "port": settings.port, "log_config": None, "access_log": False}
-    made = server(application(probe, delay), TlsSettings(), LIMITS, beside=True, lifespan="off", **options)
+    made = server(application(probe, delay, figures), TlsSettings(), LIMITS, beside=True, lifespan="off", **options)
     bound = made.bind()
     thread = threading.Thread(target=_run, args=(made, bound), name="metrics", daemon=True)
     thread.start()

@@ -6,7 +6,7 @@ own section or plain values. A contract of import-linter holds that.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
 from auth.router import AuthApp, build
 from auth.settings import AuthSettings
+from auth.store.rows import utc_now
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway import health
 from gateway.audit.trail import Trail
@@ -56,6 +57,7 @@ from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
@@ -153,6 +155,7 @@ class Wiring:
     quality: Recorder
     chain: ChainLog
     rekeying: Rekeying
+    clock: StoreClock
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -172,10 +175,13 @@ class Wiring:
         self.engine.dispose()
 
 
-def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
+def wire(
+    settings: Settings, *, around: Around = lambda adapter: adapter, system: Callable[[], datetime] = utc_now
+) -> Wiring:
     """Make the parts. Nothing is opened yet but files; the database is connected on first use.
 
-    ``around`` is put around every source's adapter. Raises SettingsError when the login bridge's files cannot be used.
+    ``system`` is the clock of this machine; ``around`` is put around every source's adapter. Raises SettingsError when
+    the login bridge's files cannot be used.
     """
     seconds = settings.limits.database_seconds
     engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
@@ -195,6 +201,7 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    clock = StoreClock(engine, system)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
         section,
@@ -205,10 +212,13 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         login=_login(section),
         peer_of=peer_of,
         fetch=grant,
+        clock=clock,
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
+    return Wiring(
+        settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying, clock
+    )
 
 
 def wire_intake(settings: Settings) -> IntakeParts:

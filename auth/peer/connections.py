@@ -128,7 +128,8 @@ class LimitedProtocol(TlsProtocol):
         self._received = 0
         self._unread, self._stuck = 0, 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._turned_away = False
+        self._turned_away = self._leaving = False
+        self.linger = 0.0
         self.address = ""
 
     def connection_made(self, transport: Any) -> None:
@@ -192,6 +193,16 @@ class LimitedProtocol(TlsProtocol):
         """From here on the clock of the body."""
         self._header_since, self._received, self._body_since = None, 0, self.loop.time()
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Stop when idle; for a moment a peer that just now asks something is still answered, as its last."""
+        self._leaving = bool(self.linger) and self._whole_answer()
+        if self._leaving:
+            self.loop.call_later(self.linger, super().shutdown)
+        else:
+            super().shutdown()
 
     def on_message_complete(self) -> None:
         """All is here."""

@@ -51,7 +51,14 @@ def server(
 
 
 class LimitedServer(uvicorn.Server):
-    """Serves one application on the back channel, and on the front channel where there is one, with our limits."""
+    """Serves one application on the back channel, and on the front channel where there is one, with our limits.
+
+    ``linger``: seconds in which a connection that is idle at the end may still ask, so that nothing is lost when
+    another process goes on. ``on_started`` is called when it listens.
+    """
+
+    linger = 0.0
+    on_started: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(
         self,
@@ -80,13 +87,12 @@ class LimitedServer(uvicorn.Server):
 
     def bind(self) -> list[socket.socket]:
         """The sockets of the channels, back channel first. Raises OSError."""
-        found = [listening_socket(self.config.host, self.config.port)]
-        return found if self._front is None else [*found, listening_socket(self.config.host, self._front[0])]
+        return bound(self.config.host, self.config.port, self._front and self._front[0])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; the sockets are those of `bind`, made here when none are given. SystemExit as uvicorn's own."""
         try:
-            bound = self.bind() if sockets is None else sockets
+            found = self.bind() if sockets is None else sockets
         except OSError as fault:
             # uvicorn's way of saying so, before anything of the application has begun.
             log.error("cannot listen on %s:%s: %s", self.config.host, self.config.port, fault.strerror)
@@ -95,10 +101,18 @@ class LimitedServer(uvicorn.Server):
         contexts: Sequence[ssl.SSLContext | None] = (self._back, self._front[1] if self._front else None)
         self.servers.extend(
             Listening(one, self._protocol, context, self._limits.header_seconds)  # type: ignore[misc]
-            for one, context in zip(bound, contexts, strict=False)
+            for one, context in zip(found, contexts, strict=False)
         )
-        for one in bound:
+        for one in found:
             log.info("listening on %s:%s", *one.getsockname()[:2])
+        self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn, with our patience for connections that are idle."""
+        for one in tuple(self.server_state.connections):
+            if isinstance(one, LimitedProtocol):
+                one.linger = self.linger
+        await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
         return LimitedProtocol(
@@ -108,6 +122,16 @@ class LimitedServer(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
+
+
+def channels(tls: TlsSettings, host: str, port: int) -> list[socket.socket]:
+    """The sockets that a server with these settings listens on, for whoever hands them to several. Raises OSError."""
+    return bound(host, port, tls.front_port if tls.peer == "direct" else None)
+
+
+def bound(host: str, port: int, front: int | None) -> list[socket.socket]:
+    """Sockets that listen on the port, and on that of the front channel where there is one. Raises OSError."""
+    return [listening_socket(host, one) for one in (port, front) if one is not None]
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

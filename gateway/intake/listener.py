@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -133,8 +133,11 @@ async def _keep_tidy(made: IntakeParts) -> None:
         await asyncio.sleep(KEEP_SECONDS)
 
 
-def run_alone(made: IntakeParts) -> None:
-    """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`."""
+def run_alone(made: IntakeParts, started: Callable[[], None] = lambda: None) -> None:
+    """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`.
+
+    ``started`` is called when they listen.
+    """
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
@@ -142,6 +145,7 @@ def run_alone(made: IntakeParts) -> None:
             asyncio.get_running_loop().add_signal_handler(one, stopped.set)
         async with beside(made):
             log.info("the internal listener runs in a process of its own")
+            started()
             await stopped.wait()
 
     asyncio.run(until_stopped())

@@ -31,7 +31,7 @@ def test_five_times_the_capacity_is_served_or_refused_and_never_lost(tmp_path: P
     seen = flood(tmp_path, 12, 3)
     holds(seen)
     # Of processor time, not of the clock: other tests run beside this one.
-    assert seen.thrift > 0.5
+    assert seen.thrift > 0.3
 
 
 @pytest.mark.nightly
