@@ -128,6 +128,7 @@ def run_intake(settings: Settings, post: Post | None = None) -> None:
         made = wire_intake(settings)
         manned = post.manned() if post else nullcontext()
         with watching(settings.metrics, store_probe(made.engine)), manned:
+            _settle()
             listener.run_alone(made, post.ready if post else lambda: None)
 
 
@@ -148,6 +149,8 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    # A thread that validates or reads something large gives way sooner than after the usual 5 ms.
+    sys.setswitchinterval(0.0005)
 
 
 @contextmanager
