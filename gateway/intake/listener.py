@@ -101,8 +101,8 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
     ]
     listening: list[tuple[MllpListener, asyncio.Server]] = []
     try:
-        for one in made.messages:
-            listening.append((one, await one.start()))
+        for listener in made.messages:
+            listening.append((listener, await listener.start()))
         while not http.started:
             if tasks[0].done():
                 raise OSError(f"the internal listener cannot listen on {section.host}:{section.port}")
@@ -111,7 +111,7 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
     finally:
         http.should_exit = True
         tasks[1].cancel()
-        await asyncio.gather(*(one.stop(opened) for one, opened in listening))
+        await asyncio.gather(*(listener.stop(opened) for listener, opened in listening))
         await asyncio.gather(*tasks, return_exceptions=True)
         await made.close()
 

@@ -117,7 +117,7 @@ def _quarantine(connection: Connection, sender: Sender, plan: WritePlan) -> list
 def _results(plan: WritePlan, written: Mapping[Key, Written]) -> list[Result]:
     made = {id(change.task): change for change in plan.changes}
     there = {id(task): row for task, row in plan.existing}
-    first = {id(task): one for task, one in plan.again}
+    first = {id(task): earlier for task, earlier in plan.again}
     results: dict[int, Result] = {}
 
     def result(task: Task) -> Result:
@@ -136,10 +136,10 @@ def _results(plan: WritePlan, written: Mapping[Key, Written]) -> list[Result]:
     for task in plan.push.tasks:
         if id(task) not in first:
             results[id(task)] = result(task)
-    for task, one in plan.again:
-        before = results[id(one)]
-        if one.refused is not None:
-            task.refused = one.refused
+    for task, earlier in plan.again:
+        before = results[id(earlier)]
+        if earlier.refused is not None:
+            task.refused = earlier.refused
         results[id(task)] = Result(task, 200 if before.status == 201 else before.status, before.version,
                                    before.updated, text=AGAIN)  # fmt: skip
     return [results[id(task)] for task in plan.push.tasks]
