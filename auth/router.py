@@ -48,6 +48,8 @@ class AuthApp:
     """The login in front of the host's page "Mijn gegevens"; no route leads to it unless the host makes one."""
     missing: Callable[[Request, int, Mapping[str, str]], Response]
     """The page for a browser that asked for what there is not: request, status and further headers."""
+    busy: Callable[[Request], Response]
+    """The page for a browser while too much is asked of us."""
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -162,6 +164,7 @@ def build(
         Bearer(parts, fetch),
         OwnRecordDoor(parts, visits, presenter),
         front.missing,
+        front.busy,
     )
 
 

@@ -105,16 +105,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: list[str], port: int, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """A server process for the length of the block; its process id, once it listens. RuntimeError when it does not."""
+def server(
+    command: list[str], port: int, environment: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[int]:
+    """A server process for the length of the block; its process id, once it listens. RuntimeError when it does not.
+
+    What it says goes to the file ``log``, else nowhere.
+    """
     root = str(Path(__file__).resolve().parents[1])
     paths = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    running = subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": paths, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL,
-    )
+    with (log or Path(os.devnull)).open("ab") as said:
+        running = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": paths, **(environment or {})},
+            stdout=said,
+            stderr=None if os.environ.get("BENCH_LOUD") else said,
+        )
     try:
         until = time.monotonic() + 60
         while True:

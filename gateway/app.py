@@ -4,11 +4,12 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -32,6 +33,8 @@ from gateway.http.api import typed_routes
 from gateway.http.bodies import BodyRoom
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.lanes import TEXTS as LANE_TEXTS
+from gateway.http.lanes import ClientAllowance, Lanes, lanes
 from gateway.http.partial import Partials
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
@@ -40,11 +43,14 @@ from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
+from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
+from gateway.rates import Rate
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.retention import housekeeping
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
+from gateway.watch import watching
 from gateway.wiring import Wiring, keys_of, open_outbox, open_receiving, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
@@ -68,13 +74,18 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         raise SettingsError(NO_PROVIDERS)
     stage = workbench.stage(settings, demo=demo) if workbench else Stage()
     wiring = wire(settings, around=stage.around)
+    pulse, ways = Pulse(), lanes(wiring.auth.busy)
     collector = collector_of(wiring)
     endpoint = endpoint_of(wiring, collector)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await wiring.puller.refresh()
+        pulse.start()
+        with suppress(SQLAlchemyError):  # a store that is silent at start is asked again soon
+            await asyncio.to_thread(wiring.clock.ask)
         tasks = [
+            asyncio.create_task(wiring.clock.run(), name="clock"),
             asyncio.create_task(wiring.puller.run(), name="lists"),
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(after=wiring.tidy), name="housekeeping"),
@@ -89,12 +100,15 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
+        METRICS.register("lanes", LANE_TEXTS, admitted.samples)
         revocations = crl_puller(settings.tls)
         if revocations is not None:
             tasks.append(asyncio.create_task(revocations.run(), name="revocation lists"))
         try:
-            yield
+            with watching(settings.metrics, store_probe(wiring.engine), lambda: pulse.delay):
+                yield
         finally:
+            pulse.stop()
             for task in tasks:
                 task.cancel()
             await outbox.aclose()
@@ -106,8 +120,10 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
     app.router.routes.extend([*_routes(wiring), *own, *stage.routes])
+    allowed = Rate(settings.overload.client_per_second, settings.overload.client_burst)
+    clients = ClientAllowance(Dispatch(endpoint, app), ways, allowed, peer_of)
     gate = PeerGate(
-        Dispatch(endpoint, app),
+        clients,
         find=finder(settings.tls),
         check=_check(settings.tls),
         whitelist=lambda: wiring.lists.whitelist,
@@ -115,7 +131,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
         refused=wiring.refused,
         header=settings.tls.header,
     )
-    return Measured(gate, lambda client: wiring.lists.clients.find(client) is not None, app.routes)
+    admitted = Lanes(gate, ways, settings.overload, lambda: max(pulse.delay, wiring.reader.waited))
+    return Measured(admitted, lambda client: wiring.lists.clients.find(client) is not None, app.routes)
 
 
 FRONT = re.compile(
@@ -186,10 +203,14 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     base = settings.base_url
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
-    partials = Partials(behaviour.partial, behaviour.partial_of, own)
+    overload = settings.overload
+    partials, persons = (
+        Partials(behaviour.partial, behaviour.partial_of, own),
+        Rate(overload.person_per_second, overload.person_burst),
+    )
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
-        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
+        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons),
         answers=Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test"),
         statements=_statements(settings),
         trail=wiring.trail,

@@ -55,9 +55,26 @@ class Metrics:
             _add(families, texts, found)
         yield from families.values()
 
-    def text(self) -> str:
-        """Everything, as Prometheus reads it. Asks the database: not for the event loop."""
-        return generate_latest(self.registry).decode()
+    def text(self, labels: Mapping[str, str] | None = None) -> str:
+        """Everything, as Prometheus reads it; with these labels on each sample. Asks the database: not for the loop."""
+        if not labels:
+            return generate_latest(self.registry).decode()
+        more = Labelled(self.registry, labels)
+        return generate_latest(more).decode()
+
+
+class Labelled:
+    """What a registry has, with labels more on each sample: whose it is, where several processes show theirs."""
+
+    def __init__(self, registry: CollectorRegistry, labels: Mapping[str, str]) -> None:
+        self._registry = registry
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, as the registry gives it."""
+        for metric in self._registry.collect():
+            metric.samples = [one._replace(labels={**one.labels, **self._labels}) for one in metric.samples]
+            yield metric
 
 
 METRICS = Metrics()
@@ -68,6 +85,19 @@ async def exposition(_request: Request) -> Response:
     """The endpoint: mount it where operators can reach it and the world cannot."""
     text = await asyncio.to_thread(METRICS.text)
     return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
+
+def merged(texts: Iterable[str]) -> str:
+    """What several processes show, as one text: the samples of a metric stand together, as the format wants."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        group: list[str] = []
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                group = groups.setdefault(line, [])
+            elif line not in group:
+                group.append(line)
+    return "".join(f"{line}\n" for heading, lines in groups.items() for line in (heading, *lines))
 
 
 def _add(families: dict[str, Metric], texts: Mapping[str, str], samples: Iterable[Sample]) -> None:

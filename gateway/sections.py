@@ -56,6 +56,29 @@ class Tracing(SettingsSection):
     ratio: float = Field(1.0, ge=0, le=1, description="share of the requests that are traced")
 
 
+class MetricsSettings(SettingsSection):
+    """A listener for /metrics and /health alone, in a thread of its own, that no load on the others can starve."""
+
+    host: str = Field("127.0.0.1", description="address of the listener for metrics and health")
+    port: int = Field(0, ge=0, le=65535, description="its port, never published; 0: there is none")
+
+
+class OverloadSettings(SettingsSection):
+    """What is refused, with 503 or 429 and when to try again, while more is asked than can be done."""
+
+    always: int = Field(200, ge=1, description="requests in work per lane below which nothing is refused")
+    most: int = Field(1_000, ge=1, description="requests in work per lane above which all are refused")
+    delay_seconds: float = Field(
+        0.1, gt=0, le=10, description="between the two: refused while event loop or database are so far behind"
+    )
+    client_per_second: float = Field(500.0, ge=0, description="requests of one client, per process; 0: no limit")
+    client_burst: int = Field(5_000, ge=1, description="requests of one client at once, after a time of silence")
+    person_per_second: float = Field(20.0, ge=0, description="reads of one person's record, likewise; 0: no limit")
+    person_burst: int = Field(400, ge=1, description="reads of one person's record at once")
+    source_per_second: float = Field(200.0, ge=0, description="pushes of one source; 0: no limit")
+    source_burst: int = Field(2_000, ge=1, description="pushes of one source at once")
+
+
 class ResourceServer(SettingsSection):
     """Behaviour of the FHIR endpoints that the framework leaves free."""
 

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auth.clients.settings import ListSettings
+from auth.peer.connections import ConnectionSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
 from gateway.audit.settings import AuditSettings
@@ -22,7 +23,16 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
-from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer, RetentionSettings, Tracing
+from gateway.sections import (
+    Listen,
+    MetricsSettings,
+    OverloadSettings,
+    ProviderSettings,
+    RequestLimits,
+    ResourceServer,
+    RetentionSettings,
+    Tracing,
+)
 from gateway.share.settings import ShareSettings
 from profiles.standards.load import catalogue
 
@@ -61,6 +71,8 @@ class Settings(BaseSettings):
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     audit: AuditSettings = AuditSettings()
     limits: RequestLimits = RequestLimits()
+    overload: OverloadSettings = OverloadSettings()
+    metrics: MetricsSettings = MetricsSettings()
     resource_server: ResourceServer = ResourceServer()
     retention: RetentionSettings = RetentionSettings()
     providers: dict[str, ProviderSettings] = Field(
@@ -70,6 +82,7 @@ class Settings(BaseSettings):
     lists: ListSettings = ListSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
+    connections: ConnectionSettings = ConnectionSettings()
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()

@@ -6,7 +6,7 @@ own section or plain values. A contract of import-linter holds that.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
 from auth.router import AuthApp, build
 from auth.settings import AuthSettings
+from auth.store.rows import utc_now
 from auth.store.store import GRANT_SELECT, GrantRow
 from gateway import health
 from gateway.audit.signing import open_heads
@@ -60,6 +61,7 @@ from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.queues import TEXTS as QUEUE_TEXTS
 from gateway.queues import StoredQueues, Waiting
+from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
@@ -72,6 +74,7 @@ from gateway.share.receiving import Receiving
 from gateway.share.scan import CommandScan, IcapScan
 from gateway.share.settings import ShareSettings
 from gateway.share.settle import Settling
+from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
@@ -227,6 +230,7 @@ class Wiring:
     quality: Recorder
     chain: ChainLog
     rekeying: Rekeying
+    clock: StoreClock
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -256,10 +260,13 @@ class Wiring:
         self.engine.dispose()
 
 
-def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wiring:
+def wire(
+    settings: Settings, *, around: Around = lambda adapter: adapter, system: Callable[[], datetime] = utc_now
+) -> Wiring:
     """Make the parts. Nothing is opened yet but files; the database is connected on first use.
 
-    ``around`` is put around every source's adapter. Raises SettingsError when the login bridge's files cannot be used.
+    ``system`` is the clock of this machine; ``around`` is put around every source's adapter. Raises SettingsError when
+    the login bridge's files cannot be used.
     """
     seconds = settings.limits.database_seconds
     engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
@@ -279,6 +286,7 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    clock = StoreClock(engine, system)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
         section,
@@ -289,12 +297,15 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
         login=_login(section),
         peer_of=peer_of,
         fetch=grant,
+        clock=clock,
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
     METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
     METRICS.register("public", QUEUE_TEXTS, Waiting("public", engine, trail, quality, chain, reader).samples)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
+    return Wiring(
+        settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying, clock
+    )
 
 
 def wire_intake(settings: Settings) -> IntakeParts:
@@ -316,13 +327,16 @@ def wire_intake(settings: Settings) -> IntakeParts:
         for name, one in section.sources.items()
         if one.mllp is not None
     )
-    listener = Listener(section, intake, logins, trail, worker)
+    rate = Rate(settings.overload.source_per_second, settings.overload.source_burst)
+    listener = Listener(section, intake, logins, trail, worker, rate)
     desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
     METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
     METRICS.register("intake", QUEUE_TEXTS, Waiting("intake", engine, trail, recorder).samples)
     app = application(listener, health.application(store_probe(engine)), admin(desk))
     measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
-    return IntakeParts(section, engine, intake, logins, recorder, trail, worker, measured, messages)
+    return IntakeParts(
+        section, engine, intake, logins, recorder, trail, worker, measured, messages, settings.connections
+    )
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

@@ -192,3 +192,7 @@ class FrontChannel(PageGuard):
         """The page for an address, or a method, that there is not. Nothing of the request is repeated on it."""
         language = choose_language(None, request.headers.get("accept-language"))
         return self.show.page(MissingPage(), language=language, status=status, headers=headers)
+
+    def busy(self, request: Request) -> Response:
+        """ERR-18, while too much is asked of us: nothing of the request was looked at."""
+        return self.fault(request, Turn(), "ERR-18", "_busy")

@@ -1,59 +1,166 @@
 """Listening as the TLS settings say: plain behind a proxy, or with TLS of our own (TLS-07, TLS-10)."""
 
 import asyncio
+import contextlib
+import ipaddress
+import logging
 import socket
 import ssl
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import uvicorn
 
+from auth.peer.connections import ConnectionSettings, Guests, LimitedProtocol, Listening
 from auth.peer.tls import TlsSettings, back_channel_context, front_channel_context
-from auth.peer.transport import TlsProtocol
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2_048
+STARTUP_FAILURE = 3
+"""Exit status, as uvicorn's own."""
 
 
-def options(tls: TlsSettings) -> dict[str, Any]:
-    """The options of `uvicorn.Config` that follow from the TLS settings. Raises OSError or ssl.SSLError."""
+def server(
+    app: Any, tls: TlsSettings, limits: ConnectionSettings | None = None, *, beside: bool = False, **config: Any
+) -> "LimitedServer":
+    """A uvicorn server for `app`; with `tls.front_port` set and TLS ended here, it listens on both channels.
+
+    ``beside`` another server in the process: signals are for that one. Takes further options of `uvicorn.Config`.
+    Raises OSError or ssl.SSLError when a certificate cannot be used.
+    """
+    back, front = None, None
+    if tls.peer == "direct" and tls.back_certificate and tls.back_key and tls.trust:
+        back = back_channel_context(tls.back_certificate, tls.back_key, tls.trust)
+    if tls.peer == "direct" and tls.front_port is not None and tls.front_certificate and tls.front_key:
+        front = front_channel_context(tls.front_certificate, tls.front_key)
     chosen: dict[str, Any] = {
-        "http": TlsProtocol,
+        "http": LimitedProtocol,
         "ws": "none",
         "proxy_headers": tls.peer == "proxy",
         "forwarded_allow_ips": ",".join(address for address in tls.proxies if address != "unix") or "127.0.0.1",
     }
-    if tls.peer == "direct" and tls.back_certificate and tls.back_key and tls.trust:
-        context = back_channel_context(tls.back_certificate, tls.back_key, tls.trust)
-        chosen["ssl_context_factory"] = lambda config, default: context
-    return chosen
+    return LimitedServer(
+        uvicorn.Config(app, **{**config, **chosen}),
+        limits or ConnectionSettings(),
+        _proxies(tls),
+        back,
+        (tls.front_port, front) if front is not None and tls.front_port is not None else None,
+        beside,
+    )
 
 
-def server(app: Any, tls: TlsSettings, **config: Any) -> uvicorn.Server:
-    """A uvicorn server for `app`; with `tls.front_port` set and TLS ended here, it listens on both channels.
+class LimitedServer(uvicorn.Server):
+    """Serves one application on the back channel, and on the front channel where there is one, with our limits.
 
-    Takes further options of `uvicorn.Config`. Raises OSError or ssl.SSLError when a certificate cannot be used.
+    ``linger``: seconds in which a connection that is idle at the end may still ask, so that nothing is lost when
+    another process goes on. ``on_started`` is called when it listens.
     """
-    made = uvicorn.Config(app, **{**config, **options(tls)})
-    if tls.peer == "direct" and tls.front_port is not None and tls.front_certificate and tls.front_key:
-        context = front_channel_context(tls.front_certificate, tls.front_key)
-        return _TwoChannels(made, context, tls.front_port)
-    return uvicorn.Server(made)
 
+    linger = 0.0
+    on_started: Callable[[], None] = staticmethod(lambda: None)
 
-class _TwoChannels(uvicorn.Server):
-    """Serves one application on the back channel (uvicorn's own listener) and on the front channel."""
-
-    def __init__(self, config: uvicorn.Config, front: ssl.SSLContext, port: int) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: ConnectionSettings,
+        trusted: Callable[[str], bool],
+        back: ssl.SSLContext | None,
+        front: tuple[int, ssl.SSLContext] | None,
+        beside: bool,
+    ) -> None:
         super().__init__(config)
+        self._limits = limits
+        self.guests = Guests(limits, trusted)
+        self._back = back
         self._front = front
-        self._port = port
+        self._beside = beside
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals alone when they are for somebody else."""
+        if self._beside:
+            yield
+        else:
+            with super().capture_signals():
+                yield
+
+    def bind(self) -> list[socket.socket]:
+        """The sockets of the channels, back channel first. Raises OSError."""
+        return bound(self.config.host, self.config.port, self._front and self._front[0])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start both listeners; stopping is uvicorn's own, since it ends every listener that it knows."""
-        await super().startup(sockets)
-        if self.should_exit:
-            return
-        front = await asyncio.get_running_loop().create_server(
-            self._protocol, host=self.config.host, port=self._port, ssl=self._front, backlog=self.config.backlog
+        """Start; the sockets are those of `bind`, made here when none are given. SystemExit as uvicorn's own."""
+        try:
+            found = self.bind() if sockets is None else sockets
+        except OSError as fault:
+            # uvicorn's way of saying so, before anything of the application has begun.
+            log.error("cannot listen on %s:%s: %s", self.config.host, self.config.port, fault.strerror)
+            raise SystemExit(STARTUP_FAILURE) from fault
+        await super().startup([])
+        contexts: Sequence[ssl.SSLContext | None] = (self._back, self._front[1] if self._front else None)
+        self.servers.extend(
+            Listening(one, self._protocol, context, self._limits.header_seconds)  # type: ignore[misc]
+            for one, context in zip(found, contexts, strict=False)
         )
-        self.servers.append(front)
+        for one in found:
+            log.info("listening on %s:%s", *one.getsockname()[:2])
+        self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn, with our patience for connections that are idle."""
+        for one in tuple(self.server_state.connections):
+            if isinstance(one, LimitedProtocol):
+                one.linger = self.linger
+        await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
-        return TlsProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return LimitedProtocol(
+            self._limits,
+            self.guests,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
+
+def channels(tls: TlsSettings, host: str, port: int) -> list[socket.socket]:
+    """The sockets that a server with these settings listens on, for whoever hands them to several. Raises OSError."""
+    return bound(host, port, tls.front_port if tls.peer == "direct" else None)
+
+
+def bound(host: str, port: int, front: int | None) -> list[socket.socket]:
+    """Sockets that listen on the port, and on that of the front channel where there is one. Raises OSError."""
+    return [listening_socket(host, one) for one in (port, front) if one is not None]
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises OSError."""
+    family, kind, proto, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]  # fmt: skip
+    made = socket.socket(family, kind, proto)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _proxies(tls: TlsSettings) -> Callable[[str], bool]:
+    """Whether an address is a proxy of ours, which has the connections of everybody."""
+    if tls.peer != "proxy":
+        return lambda address: False
+    networks = [ipaddress.ip_network(one, strict=False) for one in tls.proxies if one != "unix"]
+
+    def trusted(address: str) -> bool:
+        if address == "unix":
+            return True
+        parsed = ipaddress.ip_address(address)
+        plain = getattr(parsed, "ipv4_mapped", None) or parsed
+        return any(plain in network for network in networks)
+
+    return trusted

@@ -4,6 +4,7 @@ Limits, format, trace ids, bearer token, the service of the token, the request b
 """
 
 from dataclasses import dataclass, field
+from math import ceil
 
 from auth.bearer import Bearer
 from auth.grants import Grant
@@ -14,6 +15,7 @@ from gateway.http.asked import AskedQuestions, Question, key_of
 from gateway.http.exchange import Exchange
 from gateway.http.progress import Progress
 from gateway.problems import Problem, challenge
+from gateway.rates import Rate
 from profiles.fhir.codec.mediatypes import NotAcceptable, negotiate
 from profiles.fhir.interactions import FhirRequest, Route, route
 from profiles.fhir.search.search import Pairs, parse_query
@@ -62,6 +64,7 @@ class Admissions:
     peer_of: PeerOf
     strict: bool
     query_bytes: int
+    persons: Rate = field(default_factory=lambda: Rate(0, 1))
     asked: AskedQuestions = field(default_factory=AskedQuestions)
 
     def opened(self, progress: Progress) -> tuple[Route, Pairs]:
@@ -87,6 +90,7 @@ class Admissions:
         _refuse_stray_tokens(progress.exchange, pairs)
         peer = self.peer_of(progress.exchange.scope)
         progress.grant = grant = await self.bearer.check(progress.exchange.header(b"authorization"), peer)
+        self._allow(grant)
         address = progress.address
         standard = address.standard
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
@@ -98,6 +102,12 @@ class Admissions:
         question = progress.question or self.question(progress, standard, what, pairs)
         progress.rule = question.admitted.rule.id
         return Admission(grant, standard, question)
+
+    def _allow(self, grant: Grant) -> None:
+        """One person's record is asked so often and no more, by whatever clients. Raises Problem."""
+        if wait := self.persons.take(grant.subject or f"{grant.provider}/{grant.patient}"):
+            text = "This record is asked too often. Try again later."
+            raise Problem(429, "throttled", text, headers={"retry-after": str(ceil(wait))})
 
     def question(self, progress: Progress, standard: Standard, what: Route, pairs: Pairs) -> Question:
         """What is asked, by the row that allows it. Raises Refused."""

@@ -129,7 +129,7 @@ class ValidateOperation:
         except Exception as fault:
             problem = problem_of(fault)
             outcome, status = operation_outcome([problem.issue]), problem.status
-        body = jsonio.dump(outcome) if format_ is Format.JSON else xmlio.dump(outcome, version)
+        body = await asyncio.to_thread(_written, outcome, format_, version)
         return Response(body, status, {"content-type": content_type(format_, version), "cache-control": "no-store"})
 
     async def _outcome(self, request: Request, version: FhirVersion, asked: list[str], wanted: str | None) -> Resource:
@@ -138,13 +138,18 @@ class ValidateOperation:
             given = read_format(request.headers.get("content-type"), version)
         except NotAcceptable as fault:
             raise Problem(415, "not-supported", fault.text) from None
-        resource, profiles = _unwrapped(data, given, version)
+        # Off the loop from here on: a large body takes its time.
+        resource, profiles = await asyncio.to_thread(_unwrapped, data, given, version)
         profiles += asked
         language = "nl" if request.headers.get("accept-language", "").lower().startswith("nl") else "en"
         report = await asyncio.to_thread(validate_text, resource, self._validators, version, profiles)
         if wanted and report.type and report.type != wanted:
             raise Problem(400, "invalid", f"The body is not a {wanted[:64]}.")
-        return await asyncio.to_thread(authored, as_outcome(report, language), version)
+        return await asyncio.to_thread(lambda: authored(as_outcome(report, language), version))
+
+
+def _written(outcome: Resource, format_: Format, version: FhirVersion) -> bytes:
+    return jsonio.dump(outcome) if format_ is Format.JSON else xmlio.dump(outcome, version)
 
 
 def _version(text: str) -> FhirVersion:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from math import ceil
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ from gateway.intake.work import Intake
 from gateway.intake.worker import Worker, note
 from gateway.metrics import exposition
 from gateway.problems import Problem, problem_of
+from gateway.rates import Rate
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
 from profiles.fhir.outcome import operation_outcome
@@ -49,8 +51,8 @@ XML_TYPE = re.compile(r"(text|application)/([a-z0-9.-]+\+)?xml")
 CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 SMALL = 20_000
 """Largest form at the token endpoint."""
-AT_ONCE = 16
-"""Most bodies that are in memory at the same time; who comes later waits before anything is read."""
+AT_ONCE = 4
+"""Most bodies of one source that are in memory at the same time; what comes later waits before anything is read."""
 KEPT_HEADERS = ("x-request-id", "if-none-exist", *HEADERS)
 ALLOWED = {0: ("POST",), 1: ("POST", "PUT", "DELETE"), 2: ("PUT", "DELETE")}
 """Methods by the number of steps below the base of a source."""
@@ -60,14 +62,18 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 class Listener:
     """Answers the requests of sources."""
 
-    def __init__(self, settings: IntakeSettings, intake: Intake, logins: Logins, trail: Trail, worker: Worker) -> None:
+    def __init__(
+        self, settings: IntakeSettings, intake: Intake, logins: Logins, trail: Trail, worker: Worker, rate: Rate
+    ) -> None:
         self._settings = settings
+        self._rate = rate
         self._intake = intake
         self._logins = logins
         self._trail = trail
         self._worker = worker
-        self._room = asyncio.Semaphore(AT_ONCE)
         self._documents = {name: CdaTaker(name, one.cda, intake) for name, one in settings.sources.items() if one.cda}
+        # A room of its own for each: one that sends slowly keeps nobody waiting but itself.
+        self._room = {name: asyncio.Semaphore(AT_ONCE) for name in settings.sources}
 
     async def token(self, request: Request) -> Response:
         """The token endpoint."""
@@ -99,10 +105,11 @@ class Listener:
             await self._log_in(name, request)
             if (current := CURRENT.get()) is not None:
                 current.client = name
+            self._allow(name)
             given, version = _sent(request, version)
             query = [pair for pair in parse_qsl(request.url.query) if pair[0] == "_format"]
             format_ = negotiate(request.headers.get("accept"), query[0][1] if query else None, version)
-            async with self._slot():
+            async with self._slot(name):
                 body = await self._body(request, self._settings.body_bytes)
                 taken = await self._worker.run(lambda: self._take(name, request, body, given, version))
                 await note(self._trail, taken.records)
@@ -123,13 +130,14 @@ class Listener:
         version, format_ = source.fhir if source else FhirVersion.STU3, Format.JSON
         try:
             await self._log_in(name, request)
+            self._allow(name)
             taker = self._documents.get(name)
             if taker is None:
                 raise Problem(404, "not-found", f"This source sends no CDA documents (intake.sources.{name}.cda).")
             format_ = negotiate(request.headers.get("accept"), None, version)
             charset = _xml_charset(request)
             named = _request_id(request)
-            async with self._slot():
+            async with self._slot(name):
                 body = await self._body(request, self._settings.body_bytes)
                 coding = ",".join(request.headers.getlist("content-encoding"))
                 taken = await self._worker.run(
@@ -149,8 +157,13 @@ class Listener:
             text = "This source is not known, or you are not it."
             raise Problem(401, "login", text, headers={"www-authenticate": "Bearer"})
 
-    def _slot(self) -> "_Slot":
-        return _Slot(self._room, self._settings.body_seconds)
+    def _allow(self, name: str) -> None:
+        if wait := self._rate.take(name):
+            text = "This source sends too often."
+            raise Problem(429, "throttled", text, headers={"retry-after": str(ceil(wait))})
+
+    def _slot(self, name: str) -> "_Slot":
+        return _Slot(self._room[name], self._settings.body_seconds)
 
     async def _body(self, request: Request, most: int) -> bytes:
         too_large = Problem(413, "too-long", f"The body is larger than {most} bytes.")

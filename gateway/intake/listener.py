@@ -1,18 +1,18 @@
 """What runs beside the public application: the internal listener, on its own port, and HL7 v2 listeners."""
 
 import asyncio
-import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
+from auth.peer.connections import ConnectionSettings
 from auth.peer.listeners import server
 from auth.peer.tls import TlsSettings, peer_check
 from auth.peer.transport import PeerGate, finder
@@ -42,6 +42,7 @@ class IntakeParts:
     worker: Worker
     app: ASGIApp
     messages: tuple[MllpListener, ...] = ()
+    connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
     async def close(self) -> None:
         """Finish what is under way."""
@@ -82,15 +83,6 @@ def guarded(app: ASGIApp, section: IntakeSettings) -> ASGIApp:
     )
 
 
-class _Beside(uvicorn.Server):
-    """A second server in the process: signals are for the first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals alone."""
-        yield
-
-
 @asynccontextmanager
 async def beside(made: IntakeParts) -> AsyncIterator[None]:
     """The internal listener and the HL7 v2 listeners, as long as the block runs.
@@ -99,11 +91,10 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
     """
     made.recorder.start()
     section = made.settings
-    config = server(
-        made.app, section.tls, host=section.host, port=section.port, log_config=None, access_log=False,
-        server_header=False, lifespan="off", timeout_graceful_shutdown=10, limit_concurrency=500,
-    ).config  # fmt: skip
-    http = _Beside(config)
+    http = server(
+        made.app, section.tls, made.connections, beside=True, host=section.host, port=section.port, log_config=None,
+        access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=10,
+    )  # fmt: skip
     tasks = [
         asyncio.create_task(_serve(http), name="intake"),
         asyncio.create_task(_keep_tidy(made), name="intake receipts"),
@@ -142,8 +133,11 @@ async def _keep_tidy(made: IntakeParts) -> None:
         await asyncio.sleep(KEEP_SECONDS)
 
 
-def run_alone(made: IntakeParts) -> None:
-    """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`."""
+def run_alone(made: IntakeParts, started: Callable[[], None] = lambda: None) -> None:
+    """Run only the internal listener and the HL7 v2 listeners, until stopped by a signal. Raises as `beside`.
+
+    ``started`` is called when they listen.
+    """
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
@@ -151,6 +145,7 @@ def run_alone(made: IntakeParts) -> None:
             asyncio.get_running_loop().add_signal_handler(one, stopped.set)
         async with beside(made):
             log.info("the internal listener runs in a process of its own")
+            started()
             await stopped.wait()
 
     asyncio.run(until_stopped())

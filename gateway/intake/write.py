@@ -36,6 +36,8 @@ def carry_out(sender: Sender, plan: WritePlan, released: int | None) -> Taken:
         with sender.engine.begin() as connection:
             numbers = _quarantine(connection, sender, plan)
         raise _blocked(plan.blocked, numbers)
+    for change in plan.changes:
+        change.make_ready(sender.ring)
     with sender.engine.begin() as connection:
         if plan.blocked:
             _quarantine(connection, sender, plan)

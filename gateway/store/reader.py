@@ -41,6 +41,9 @@ class StoreUnavailable(Exception):
 class Reader(Protocol):
     """Runs selects that are prepared once. The text of SQLAlchemy selects is cached per statement."""
 
+    waited: float
+    """Seconds that the last read waited for a connection."""
+
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """All rows of a select. Raises StoreUnavailable."""
         ...
@@ -62,6 +65,8 @@ def _compiled(statement: Select[Any], dialect: str) -> str:
 
 class SqliteReader:
     """A read-only connection to an SQLite file, used in the event loop."""
+
+    waited = 0.0
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -114,6 +119,7 @@ class PostgresReader:
 
     def __init__(self, conninfo: str, size: int = 8, seconds: float = 2.0) -> None:
         self._seconds = seconds
+        self.waited = 0.0
         self._pool: AsyncConnectionPool[ImpatientAsyncConnection] = AsyncConnectionPool(
             conninfo,
             connection_class=ImpatientAsyncConnection,
@@ -130,7 +136,8 @@ class PostgresReader:
 
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """See Reader."""
-        end = time.monotonic() + self._seconds
+        begun = time.monotonic()
+        end = begun + self._seconds
         try:
             if self._pool.closed:
                 async with self._opened:
@@ -139,6 +146,7 @@ class PostgresReader:
             text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
             with span("store", **_POSTGRES):
                 connection = await self._pool.getconn()
+                self.waited = time.monotonic() - begun
                 try:
                     connection.answer_seconds = max(0.2, end - time.monotonic())
                     cursor = await connection.execute(text, parameters, binary=True)
@@ -147,6 +155,7 @@ class PostgresReader:
                     # Without the transaction that the pool's own context would look after: it commits by itself.
                     await self._pool.putconn(connection)
         except (psycopg.Error, PoolTimeout, OSError) as fault:
+            self.waited = time.monotonic() - begun if isinstance(fault, PoolTimeout) else self.waited
             raise StoreUnavailable from fault
 
     def figures(self) -> Mapping[str, int]:

@@ -18,7 +18,8 @@ from timing import START, until
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx"
 
 
-def _nginx() -> str:
+def nginx_program() -> str:
+    """Where nginx is."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     assert found, "nginx is needed: apt-get install nginx"
     return found
@@ -57,7 +58,15 @@ class Proxy:
             f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n"
             f"events {{ worker_connections 64; }}\nhttp {{\n{temporary}include {folder}/gateway.conf;\n}}\n"
         )
-        self._command = [_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+        self._command = [
+            nginx_program(),
+            "-p",
+            str(folder),
+            "-c",
+            str(folder / "nginx.conf"),
+            "-e",
+            str(folder / "error.log"),
+        ]
 
     def __enter__(self) -> "Proxy":
         checked = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)

@@ -48,7 +48,8 @@ class MllpListener:
         self._worker = worker
         self._taker = MessageTaker(name, settings, intake, production=production)
         self._peers = tuple(ipaddress.ip_network(peer, strict=False) for peer in settings.peers)
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], bool] = {}
+        """The connections, the one that was used longest ago first; True: nothing is being answered on it."""
 
     async def start(self) -> asyncio.Server:
         """Listen. Raises OSError or ssl.SSLError."""
@@ -69,28 +70,42 @@ class MllpListener:
         if task is None or not self._is_peer(writer):
             writer.close()
             return
-        if len(self._open) >= self._settings.connections:
+        if len(self._open) >= self._settings.connections and not self._make_room():
             log.warning("%s: a connection is refused, %d are open", self._name, len(self._open))
             writer.close()
             return
-        self._open.add(task)
+        self._open[task] = True
         frames = Frames(reader, self._seconds)
         try:
             while (frame := await frames.next()) is not None:
                 if frames.passed:
                     log.warning("%s: %d bytes outside a frame were passed over", self._name, frames.passed)
                     frames.passed = 0
+                self._open[task] = False
                 for reply in await asyncio.shield(self.answer(frame)):
                     writer.write(framed(reply))
                 async with asyncio.timeout(FRAME_SECONDS):
                     await writer.drain()
+                # Behind all others: who sends messages is the last to make room.
+                self._open.pop(task, None)
+                self._open[task] = True
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as fault:
             log.warning("%s: connection ended: %s", self._name, type(fault).__name__)
         except asyncio.CancelledError:
             pass
         finally:
-            self._open.discard(task)
+            self._open.pop(task, None)
             writer.close()
+
+    def _make_room(self) -> bool:
+        """End the connection that was used longest ago, if there is one on which nothing is being answered."""
+        idle = next((task for task, idle in self._open.items() if idle), None)
+        if idle is None:
+            return False
+        log.warning("%s: %d connections are open; the one used longest ago is ended", self._name, len(self._open))
+        del self._open[idle]
+        idle.cancel()
+        return True
 
     def _is_peer(self, writer: asyncio.StreamWriter) -> bool:
         address = ipaddress.ip_address(str((writer.get_extra_info("peername") or ("0.0.0.0",))[0]))  # noqa: S104
