@@ -102,14 +102,14 @@ class _Silent(Exception):
 def _meaning(answer: httpx.Response, item: AcceptedItem) -> Filing:
     status = answer.status_code
     if status in (200, 201):
-        found = _body(answer)
+        body = _body(answer)
         location = answer.headers.get("location", "")
-        for entry in found.get("entry", []):
+        for entry in body.get("entry", []):
             told = str(entry.get("response", {}).get("location", ""))
             location = told if f"{item.type}/" in told and not location else location
         key = local_reference(location) if location else None
-        if key is None and found.get("resourceType") == item.type and found.get("id"):
-            key = item.type, str(found["id"])
+        if key is None and body.get("resourceType") == item.type and body.get("id"):
+            key = item.type, str(body["id"])
         return Filed("/".join(key) if key else f"{item.type}/{item.id}")
     if status in (408, 425, 429) or status >= 500:
         after = answer.headers.get("retry-after", "")

@@ -92,7 +92,7 @@ class LimitedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; the sockets are those of `bind`, made here when none are given. SystemExit as uvicorn's own."""
         try:
-            found = self.bind() if sockets is None else sockets
+            bound = self.bind() if sockets is None else sockets
         except OSError as fault:
             # uvicorn's way of saying so, before anything of the application has begun.
             log.error("cannot listen on %s:%s: %s", self.config.host, self.config.port, fault.strerror)
@@ -101,9 +101,9 @@ class LimitedServer(uvicorn.Server):
         contexts: Sequence[ssl.SSLContext | None] = (self._back, self._front[1] if self._front else None)
         self.servers.extend(
             Listening(one, self._protocol, context, self._limits.header_seconds)  # type: ignore[misc]
-            for one, context in zip(found, contexts, strict=False)
+            for one, context in zip(bound, contexts, strict=False)
         )
-        for one in found:
+        for one in bound:
             log.info("listening on %s:%s", *one.getsockname()[:2])
         self.on_started()
 

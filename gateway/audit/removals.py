@@ -61,7 +61,7 @@ def removals(connection: Connection, key: bytes, heads: Sequence[Head]) -> tuple
 
     A removal that does not fit is not believed: the records that it tells of are missing then.
     """
-    found: dict[str, Removal] = {}
+    by_chain: dict[str, Removal] = {}
     faults: list[ChainBreak] = []
     number, previous = 0, START
     signed = {head.sequence: head.mac for head in heads}
@@ -75,9 +75,9 @@ def removals(connection: Connection, key: bytes, heads: Sequence[Head]) -> tuple
         elif signed.get(at, seal) != seal:
             faults.append(ChainBreak(REMOVALS, at, "another removal than this one was signed for", "removal"))
         else:
-            before = found.get(removal.chain)
+            before = by_chain.get(removal.chain)
             whole = removal.count + (before.count if before else 0)
-            found[removal.chain] = Removal(
+            by_chain[removal.chain] = Removal(
                 removal.number, removal.at, removal.chain, removal.through, whole, removal.before, removal.mac
             )
         number, previous = max(number, at), seal if seal is not None else b""
@@ -85,7 +85,7 @@ def removals(connection: Connection, key: bytes, heads: Sequence[Head]) -> tuple
     if last > number:
         text = f"removals {number + 1} to {last} are missing at the end"
         faults.append(ChainBreak(REMOVALS, number + 1, text, "removal"))
-    return found, faults
+    return by_chain, faults
 
 
 def _read(row: Any) -> Removal | None:

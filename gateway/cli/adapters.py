@@ -56,17 +56,17 @@ def adapters() -> None:
 @as_json
 def list_command(as_json: bool) -> None:
     """List the adapter types that are installed."""
-    found: dict[str, str] = {}
+    summaries: dict[str, str] = {}
     for name in sorted(known()):
         try:
-            found[name] = load(name).summary
+            summaries[name] = load(name).summary
         except AdapterMisconfigured as fault:
-            found[name] = f"cannot be used: {fault.text}"
+            summaries[name] = f"cannot be used: {fault.text}"
     if as_json:
-        emit([{"type": name, "summary": summary} for name, summary in found.items()])
+        emit([{"type": name, "summary": summary} for name, summary in summaries.items()])
         return
     table = listing("type", "summary")
-    for row in found.items():
+    for row in summaries.items():
         table.add_row(*row)
     console.print(table)
 
@@ -107,20 +107,20 @@ def coverage_command(mapping: Path, as_json: bool) -> None:
         compiled = load_mapping(mapping)
     except AdapterMisconfigured as fault:
         fail(fault.text)
-    found = [
+    rows = [
         one
         for section in compiled.sections
         if (zib := section.zib) is not None
         for one in measure(section.name, zib.name, zib.elements, zib.missing, profile=section.profile)
     ]
     if as_json:
-        emit([{name: getattr(one, name) for name in ("zib", "element", "mapped", "reason")} for one in found])
+        emit([{name: getattr(one, name) for name in ("zib", "element", "mapped", "reason")} for one in rows])
         return
     table = listing("zib", "element", "mapped", "why not")
-    for one in found:
+    for one in rows:
         table.add_row(one.zib, one.element, "yes" if one.mapped else "no", one.reason)
     console.print(table)
-    console.print(f"{sum(one.mapped for one in found)} of {len(found)} zib elements are mapped", highlight=False)
+    console.print(f"{sum(one.mapped for one in rows)} of {len(rows)} zib elements are mapped", highlight=False)
 
 
 for one_command in (names_command, explain_command, draft_command, packs_command, preview_command):

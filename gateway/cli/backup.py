@@ -137,13 +137,13 @@ def _keys(settings: Settings) -> dict[str, Any]:
     """The keys by the name of their setting; only what is set (test mode has keys of its own)."""
     section = settings.auth
     ring = {name: secret.get_secret_value() for name, secret in section.seal_keys.items()}
-    found = {
+    secrets = {
         "audit_key": settings.audit_key.get_secret_value(),
         "auth.pseudonym_key": section.pseudonym_key.get_secret_value() if section.pseudonym_key else None,
         "auth.seal_keys": ring or None,
         "auth.seal_with": section.seal_with,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in secrets.items() if value}
 
 
 def _marks(settings: Settings) -> dict[str, str]:
@@ -201,7 +201,7 @@ def _checked(engine: Any, settings: Settings) -> list[str]:
     """What does not fit of what was put back: breaks of the trail, and consents whose numbers cannot be opened."""
     _, ring = keys_of(settings)
     with reading(engine).connect() as connection:
-        found = [
+        faults = [
             f"chain {one.chain}, record {one.sequence}: {one.text}"
             for one in verify(connection, settings.audit_key.get_secret_value().encode())
         ]
@@ -210,8 +210,8 @@ def _checked(engine: Any, settings: Settings) -> list[str]:
             try:
                 ring.open("bsn", bytes(row.sealed_bsn))
             except SealError as fault:
-                found.append(f"consent family {row.id}: {fault}")
-    return found
+                faults.append(f"consent family {row.id}: {fault}")
+    return faults
 
 
 def _show(text: str, counts: Mapping[str, int]) -> None:

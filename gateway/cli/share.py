@@ -31,14 +31,14 @@ def share() -> None:
 def list_command(settings: Settings, provider: str, every: bool) -> None:
     """List submissions: nothing of their content. Exit code 1 when something waits."""
     with database(settings) as engine, reading(engine).connect() as connection:
-        found = Inbox(connection).lines(provider, open_only=not every)
-    for line in found:
+        lines = Inbox(connection).lines(provider, open_only=not every)
+    for line in lines:
         states = ", ".join(f"{count} {state}" for state, count in sorted(line.states.items()))
         marks = ", ".join(line.findings)
         told = f"{line.id}  {line.received:%Y-%m-%d %H:%M}  {line.service}  {states}  {marks}".rstrip()
         console.print(told, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{len(found)} submissions", highlight=False)
-    if any(line.open for line in found):
+    console.print(f"{len(lines)} submissions", highlight=False)
+    if any(line.open for line in lines):
         raise SystemExit(FINDINGS)
 
 
@@ -50,20 +50,20 @@ def show_command(settings: Settings, submission: str) -> None:
     with database(settings) as engine:
         with reading(engine).connect() as connection:
             try:
-                found = Inbox(connection).open(submission)
+                opened = Inbox(connection).open(submission)
             except NotAllowed as fault:
                 fail(str(fault))
         try:
-            audited(engine, settings, [view_record(found.line, operator(), datetime.now(UTC), 200)])
+            audited(engine, settings, [view_record(opened.line, operator(), datetime.now(UTC), 200)])
         except AuditUnavailable:
             fail("the access cannot be recorded, so nothing is shown")
-    for item in found.items:
+    for item in opened.items:
         if item.role == "item":
             console.print(f"{item.id}  {item.state}  {item.reason}".rstrip(), highlight=False, markup=False)
             shown = readable(item.resource)
             for text in (shown.title, *(f"{line.text}: {', '.join(line.answers)}" for line in shown.lines)):
                 console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
-    for deed in found.deeds:
+    for deed in opened.deeds:
         told = f"{deed.at:%Y-%m-%d %H:%M}  {deed.deed}  {deed.by}  {deed.text}".rstrip()
         console.print(told, highlight=False, markup=False, soft_wrap=True)
 

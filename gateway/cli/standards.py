@@ -46,12 +46,12 @@ def _title(row: Standard) -> str:
 @as_json
 def check_command(as_json: bool) -> None:
     """Check the rows of all standards. Exit code 1 when something does not fit."""
-    found = check(catalogue())
+    faults = check(catalogue())
     if as_json:
-        emit({"standards": len(catalogue().standards), "faults": found})
-        raise SystemExit(FINDINGS if found else DONE)
-    for line in found:
+        emit({"standards": len(catalogue().standards), "faults": faults})
+        raise SystemExit(FINDINGS if faults else DONE)
+    for line in faults:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{len(catalogue().standards)} standards, {len(found)} faults", highlight=False)
-    if found:
+    console.print(f"{len(catalogue().standards)} standards, {len(faults)} faults", highlight=False)
+    if faults:
         raise SystemExit(FINDINGS)

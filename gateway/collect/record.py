@@ -191,14 +191,14 @@ class Record:
             for held in found:
                 self._by_key[held.type, held.id] = held
 
-    async def _make_searchable(self, reader: Reader, found: Sequence[Held]) -> None:
+    async def _make_searchable(self, reader: Reader, pieces: Sequence[Held]) -> None:
         """Make keys for what was stored without any, or for other tables, and hand them over to be kept."""
-        if not any(held.unkeyed for held in found):
+        if not any(held.unkeyed for held in pieces):
             return
-        without = [held for held in found if not held.searchable]
+        without = [held for held in pieces if not held.searchable]
         if without and not await self._load_bodies(reader, without, "json"):
             raise StoreUnavailable from LookupError("a resource changed while it was read")
-        for held in found:
+        for held in pieces:
             if held.unkeyed and held.digest is not None and self._rekey is not None:
                 self._rekey(held.number, held.digest, stored(self._whose.version, held.whole))
 

@@ -89,10 +89,10 @@ class Sharing:
         if collected.nothing:
             text = "Who the person is cannot be looked up at the moment. Try again later."
             raise Problem(503, "transient", text, headers={"retry-after": "30"})
-        found = await search(collected.record, wanted)
-        if not found.matches:
+        answer = await search(collected.record, wanted)
+        if not answer.matches:
             raise Problem(403, "forbidden", "Nothing can be sent to this provider for this person now.")
-        known = found.matches[0]
+        known = answer.matches[0]
         sources = self.collector.providers.get(address.provider)
         return Sharer(
             provider=address.provider,
@@ -102,7 +102,7 @@ class Sharing:
             grant=grant,
             bsn=self.ring.open("bsn", grant.sealed_bsn).decode() if grant.sealed_bsn else "",
             patient=dict(known.whole),
-            patients=frozenset(held.id for held in found.matches),
+            patients=frozenset(held.id for held in answer.matches),
             request_id=progress.exchange.request_id,
             correlation_id=progress.exchange.correlation_id,
             base=address.base,

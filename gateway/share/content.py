@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item
 from profiles.fhir.tree import Resource
 from profiles.standards.receives import Plausible
@@ -104,7 +104,7 @@ def implausible(resource: Resource, rows: Iterable[Plausible]) -> Iterator[str]:
 
 def note_implausible(item: Item, rows: Iterable[Plausible]) -> None:
     """Tell of every value that cannot well be; it is taken all the same (DL-43)."""
-    item.findings += [found("implausible", place) for place in implausible(item.resource, rows)]
+    item.findings += [finding("implausible", place) for place in implausible(item.resource, rows)]
 
 
 def number_of(value: object) -> Decimal | None:

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gateway.documents.pdfa import check as check_pdf
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.location import has_location
 from gateway.share.parcel import Item, Parcel
 from gateway.share.pointing import pointers
@@ -94,7 +94,7 @@ def _looked_at(item: Item, content: bytes, pixels: int) -> None:
     else:
         _image(item, content, pixels)
         if has_location(content):
-            item.findings.append(found("location-in-photo", "Binary"))
+            item.findings.append(finding("location-in-photo", "Binary"))
 
 
 def _image(item: Item, content: bytes, pixels: int) -> None:
@@ -127,7 +127,7 @@ def _stated(item: Item, path: str, attachment: Mapping[str, object], files: Mapp
         return _refused(item, "value", "The attachment says another media type than its file.")
     size = attachment.get("size")
     if size is not None and size != len(content):
-        item.findings.append(found("size-differs", f"{path}.size"))
+        item.findings.append(finding("size-differs", f"{path}.size"))
     return None
 
 

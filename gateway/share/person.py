@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item
 from gateway.share.sharer import Sharer
 from profiles.fhir.tree import Resource
@@ -27,10 +27,10 @@ def compare(item: Item, sharer: Sharer) -> None:
             if name == "birthDate":
                 text = "The birth date is not that of the person who logged in."
                 raise Problem(422, "business-rule", text, expression=f"{item.place}.resource.birthDate")
-            item.findings.append(found("person-differs", f"Patient.{name}"))
+            item.findings.append(finding("person-differs", f"Patient.{name}"))
     known_names = set(_families(sharer.patient))
     if known_names and (given_names := set(_families(item.resource))) and not given_names & known_names:
-        item.findings.append(found("person-differs", "Patient.name.family"))
+        item.findings.append(finding("person-differs", "Patient.name.family"))
 
 
 def _families(patient: Resource) -> Iterator[str]:

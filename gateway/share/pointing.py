@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import Engine
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading
@@ -59,7 +59,7 @@ def aimed(parcel: Parcel, sharer: Sharer, engine: Engine) -> None:
             if text.startswith("#") and (text in contained or text == "#"):
                 continue
             if "://" in text:
-                item.findings.append(found("reference-elsewhere", f"{path}.{name}"))
+                item.findings.append(finding("reference-elsewhere", f"{path}.{name}"))
             elif key is None:
                 item.fault = item.fault or _nowhere(item, f"{path}.{name}")
             elif key not in beside:
@@ -69,7 +69,7 @@ def aimed(parcel: Parcel, sharer: Sharer, engine: Engine) -> None:
         mine = _is_mine(key, sharer, rows)
         for item, place in places:
             if mine is None:
-                item.findings.append(found("reference-unknown", place))
+                item.findings.append(finding("reference-unknown", place))
             elif not mine:
                 item.fault = item.fault or _nowhere(item, place)
 

@@ -13,7 +13,7 @@ from gateway.problems import Problem
 from gateway.share.answer import Answered
 from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.keep import Keeping, Kept, Keys, file_of, find, open_items, sent_before, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
@@ -114,7 +114,7 @@ class Receiving:
             return
         for item in shared:
             if later & set(codings(item.resource.get("category"))):
-                item.findings.append(found("no-earlier-request", f"{item.rule.type}.category"))
+                item.findings.append(finding("no-earlier-request", f"{item.rule.type}.category"))
 
     def _by_rule(
         self, connection: Connection, sharer: Sharer, submission: str, shared: Sequence[Item], now: datetime

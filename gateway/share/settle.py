@@ -21,7 +21,7 @@ from gateway.share.content import (
     note_implausible,
 )
 from gateway.share.files import Scan, take_files
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item, Parcel
 from gateway.share.person import compare
 from gateway.share.pointing import aimed, pointers, resolve
@@ -110,7 +110,7 @@ class Settling:
             item.findings += wrong_numbers(item.resource)
             if masked := mask_bsn(item.resource, [sharer.bsn] if sharer.bsn else []):
                 item.repairs += masked
-                item.findings.append(found("bsn-in-content", item.rule.type))
+                item.findings.append(finding("bsn-in-content", item.rule.type))
 
     def _judged(self, item: Item, sharer: Sharer) -> None:
         if item.rule.type == "Binary":

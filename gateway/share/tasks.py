@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from gateway.problems import Problem
+from gateway.share.findings import finding
 from gateway.share.forms import check
-from gateway.share.found import found
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading
@@ -82,7 +82,7 @@ def _checked(before: Resource, output: Key | None, parcel: Parcel, sharer: Share
     key = local_reference(named) if "://" not in named else None
     body = dict(contents_of(connection, sharer.provider, sharer.version, [key])).get(key) if key else None
     if body is None:
-        response.findings.append(found("questionnaire-unknown", "QuestionnaireResponse.questionnaire"))
+        response.findings.append(finding("questionnaire-unknown", "QuestionnaireResponse.questionnaire"))
         return
     questionnaire: Resource = jsonio.load(bytes(body))
     answered = response.resource.get("questionnaire")

@@ -69,14 +69,14 @@ def facts_of(told: Iterable[Told]) -> list[Fact]:
     """The facts, in the order in which they were first told."""
     facts: list[list[Told]] = []
     near: dict[tuple[Any, ...], list[list[Told]]] = {}
-    for one in told:
-        place = _place(one)
+    for each in told:
+        place = _place(each)
         alike = near.setdefault(place, []) if place else []
-        found = next((fact for fact in alike if all(_same(one, other) for other in fact)), None)
+        found = next((fact for fact in alike if all(_same(each, other) for other in fact)), None)
         if found is not None:
-            found.append(one)
+            found.append(each)
             continue
-        facts.append([one])
+        facts.append([each])
         alike.append(facts[-1])
     return [Fact(tuple(fact), same_rules()[_type(fact[0])].id if len(fact) > 1 else "") for fact in facts]
 
@@ -85,25 +85,25 @@ def _type(one: Told) -> str:
     return str(one.resource.get("resourceType"))
 
 
-def _place(one: Told) -> tuple[Any, ...]:
+def _place(statement: Told) -> tuple[Any, ...]:
     """What resources that could be the same have in common; empty: nothing can be the same as this one."""
-    rule = same_rules().get(_type(one))
-    if rule is None or not one.person or not one.origin or not _codings(one.resource.get(rule.named)):
+    rule = same_rules().get(_type(statement))
+    if rule is None or not statement.person or not statement.origin or not _codings(statement.resource.get(rule.named)):
         return ()
-    values = [_told(one.resource, name) for name in rule.told]
-    if any(value is None for value in values) or one.resource.get("status") == "entered-in-error":
+    values = [_told(statement.resource, name) for name in rule.told]
+    if any(value is None for value in values) or statement.resource.get("status") == "entered-in-error":
         return ()
-    return (rule.type, one.person, *map(repr, values))
+    return (rule.type, statement.person, *map(repr, values))
 
 
-def _same(one: Told, other: Told) -> bool:
-    if one.origin == other.origin or one.person != other.person:
+def _same(statement: Told, other: Told) -> bool:
+    if statement.origin == other.origin or statement.person != other.person:
         return False
-    rule = same_rules()[_type(one)]
-    if not _codings(one.resource[rule.named]) & _codings(other.resource.get(rule.named)):
+    rule = same_rules()[_type(statement)]
+    if not _codings(statement.resource[rule.named]) & _codings(other.resource.get(rule.named)):
         return False
     passed = rule.aside | {rule.about, rule.named}
-    return _rest(one.resource, passed) == _rest(other.resource, passed)
+    return _rest(statement.resource, passed) == _rest(other.resource, passed)
 
 
 def _rest(resource: Resource, passed: frozenset[str]) -> dict[str, Any]:

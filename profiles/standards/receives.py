@@ -129,26 +129,26 @@ class Receives:
 def read_receives(table: ReceivesTable, names: Mapping[str, str]) -> Receives:
     """The table of a row, short names in full. Raises ValueError with what is wrong."""
     rules = {}
-    for one in table.entry:
-        if one.type in rules:
-            raise ValueError(f"receives.entry: {one.type} is there twice")
-        rules[one.type] = EntryRule(
-            one.type,
-            one.role,
-            one.least,
-            one.most,
-            tuple(full_profile(name, names) for name in one.profiles),
-            tuple(full_value(code, names) for code in one.codes),
-            tuple(full_value(code, names) for code in one.kinds),
-            one.media,
-            one.transitions,
-            one.output,
-            one.points,
+    for row in table.entry:
+        if row.type in rules:
+            raise ValueError(f"receives.entry: {row.type} is there twice")
+        rules[row.type] = EntryRule(
+            row.type,
+            row.role,
+            row.least,
+            row.most,
+            tuple(full_profile(name, names) for name in row.profiles),
+            tuple(full_value(code, names) for code in row.codes),
+            tuple(full_value(code, names) for code in row.kinds),
+            row.media,
+            row.transitions,
+            row.output,
+            row.points,
         )
-    plausible = tuple(_plausible(one, names) for one in table.plausible)
+    plausible = tuple(_plausible(row, names) for row in table.plausible)
     return Receives(
         table.bundles, table.bytes, table.entries, rules, plausible, table.acknowledgement,
-        frozenset(full_value(one, names) for one in table.follow_ups), table.months
+        frozenset(full_value(row, names) for row in table.follow_ups), table.months
     )  # fmt: skip
 
 

@@ -57,13 +57,13 @@ async def share(
 def read_answer(status: int, content: bytes, version: FhirVersion) -> ShareAnswer:
     """What an answer says; one that cannot be read says that."""
     try:
-        found = xmlio.parse(content, version) if content.lstrip()[:1] == b"<" else jsonio.parse(content)
+        body = xmlio.parse(content, version) if content.lstrip()[:1] == b"<" else jsonio.parse(content)
     except FormatError as fault:
         return ShareAnswer(status, (), (f"the answer cannot be read: {fault}",))
-    if found.get("resourceType") == "OperationOutcome":
-        return ShareAnswer(status, (), tuple(_issues(found)))
+    if body.get("resourceType") == "OperationOutcome":
+        return ShareAnswer(status, (), tuple(_issues(body)))
     sent, said = [], []
-    for entry in found.get("entry", []):
+    for entry in body.get("entry", []):
         resource, response = entry.get("resource", {}), entry.get("response", {})
         if resource.get("resourceType") == "OperationOutcome":
             said += _issues(resource)

@@ -23,7 +23,7 @@ OWN = ("listen.base_url", "auth.base_url", "intake.base_url")
 
 def hosts(settings: Settings) -> Mapping[str, list[str]]:
     """Every host that the settings name, with the settings that name it. Addresses and this machine are left out."""
-    found: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
     for where, url in _urls(settings.model_dump(), ""):
         if where == "lists.url" and settings.lists.source != "node":
             continue
@@ -31,8 +31,8 @@ def hosts(settings: Settings) -> Mapping[str, list[str]]:
             continue
         host = urlsplit(url).hostname
         if host and not _is_address(host) and host != "localhost":
-            found.setdefault(host, []).append(where)
-    return found
+            named.setdefault(host, []).append(where)
+    return named
 
 
 def check(settings: Settings) -> Iterator[PreflightLine]:

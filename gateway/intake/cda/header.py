@@ -154,8 +154,8 @@ def _target(root: Element) -> RecordTarget:
         text = "no recordTarget" if not targets else "a document of more than one patient is not taken"
         raise wrong(text, "recordTarget")
     role = targets[0].find("patientRole")
-    found = [one for one in (_number(each) for each in role.findall("id")) if one] if role is not None else []
-    bsns = {one.extension.replace(" ", "") for one in found if one.root == BSN_ROOT}
+    numbered = [one for one in (_number(each) for each in role.findall("id")) if one] if role is not None else []
+    bsns = {one.extension.replace(" ", "") for one in numbered if one.root == BSN_ROOT}
     place = "recordTarget.patientRole.id"
     if len(bsns) != 1:
         text = f"no BSN (root {BSN_ROOT})" if not bsns else "more than one BSN"
@@ -164,7 +164,7 @@ def _target(root: Element) -> RecordTarget:
     if not valid_bsn(bsn):
         raise wrong("a BSN that is none", place)
     person = role.find("patient") if role is not None else None
-    numbers = tuple(dict.fromkeys(one for one in found if one.root != BSN_ROOT and one.extension))
+    numbers = tuple(dict.fromkeys(one for one in numbered if one.root != BSN_ROOT and one.extension))
     return RecordTarget(bsn, numbers, {"identifier": [{"system": BSN_SYSTEM, "value": bsn}], **_person(person)})
 
 
@@ -212,10 +212,10 @@ def _author(element: Element) -> str:
 
 
 def _related(root: Element) -> list[tuple[str, InstanceId]]:
-    found = []
+    parents = []
     for one in root.findall("relatedDocument"):
         kind, parent = RELATIONS.get(_value(one, "typeCode")), _number(one.find("parentDocument/id"))
         if kind is None or parent is None:
             raise wrong("a relatedDocument has typeCode RPLC, APND or XFRM and a parentDocument.id", "relatedDocument")
-        found.append((kind, parent))
-    return found
+        parents.append((kind, parent))
+    return parents

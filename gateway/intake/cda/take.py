@@ -124,13 +124,13 @@ class CdaTaker:
     def _patient(self, header: CdaHeader) -> str:
         """The id of the patient; empty when the document gives no number but the BSN."""
         asked = self._settings.patients
-        found = [one for one in header.target.numbers if not asked or one.root == asked]
-        if len(found) > 1:
+        numbers = [one for one in header.target.numbers if not asked or one.root == asked]
+        if len(numbers) > 1:
             place = "recordTarget.patientRole.id"
             raise wrong("several numbers of the patient; cda.patients says the root of the one that counts", place)
-        if not found:
+        if not numbers:
             return ""
-        number = found[0].extension
+        number = numbers[0].extension
         return number if ID.fullmatch(number) else str(key(number))
 
     def _reference(self, header: CdaHeader, file: CdaFile, id_: str, patient: str) -> Resource:

@@ -86,18 +86,18 @@ def watch(intake: Intake, names: Sequence[str], note: Note, *, once: bool = Fals
     """
     folders = [SourceFolder(name, intake.settings.sources[name], intake, note) for name in names]
     with ExitStack() as held:
-        for one in folders:
-            held.enter_context(one.drop.alone())
+        for folder in folders:
+            held.enter_context(folder.drop.alone())
         looks = 0
         while not (once and looks == 2):
-            for one in folders:
+            for folder in folders:
                 try:
-                    one.drop.look()
+                    folder.drop.look()
                 except (SQLAlchemyError, AuditUnavailable) as fault:
                     if once:
                         raise
                     log.warning("the store does not answer (%s); trying again", type(fault).__name__)
             looks += 1
             if not (once and looks == 2):
-                time.sleep(min(one.seconds for one in folders))
-    return all(one.whole for one in folders)
+                time.sleep(min(folder.seconds for folder in folders))
+    return all(folder.whole for folder in folders)

@@ -91,13 +91,13 @@ class _Tools(threading.local):
         self._opening: dict[int, zstandard.ZstdDecompressor] = {}
 
     def packing(self, dictionary: int) -> zstandard.ZstdCompressor:
-        found = self._packing.get(dictionary)
-        if found is None:
+        compressor = self._packing.get(dictionary)
+        if compressor is None:
             # The checksum is the seal's or the database's affair; the number of the dictionary stands before the frame.
-            found = self._packing[dictionary] = zstandard.ZstdCompressor(
+            compressor = self._packing[dictionary] = zstandard.ZstdCompressor(
                 LEVEL, dict_data=_digested(dictionary), write_checksum=False, write_dict_id=False
             )
-        return found
+        return compressor
 
     def opening(self, dictionary: int) -> zstandard.ZstdDecompressor:
         found = self._opening.get(dictionary)

@@ -50,7 +50,7 @@ RULES = {
 }  # fmt: skip
 
 
-def found(rule: str, expression: str) -> Finding:
+def finding(rule: str, expression: str) -> Finding:
     """The finding of a rule at a place."""
     words = RULES[rule]
     return Finding(words.severity, words.code, rule, expression, words.nl, words.en)
