@@ -27,7 +27,7 @@ MOST = 2_000
 OTHER = "other"
 
 
-class Norm(NamedTuple):
+class DurationNorm(NamedTuple):
     """What an answer is held to: within so many seconds, for this share of the time."""
 
     name: str
@@ -36,7 +36,7 @@ class Norm(NamedTuple):
     source: str
 
 
-NORMS = (Norm("token", 10, 0.995, "TOKEN-14, SLA-01"), Norm("resource", 60, 0.985, "RES-02"))
+NORMS = (DurationNorm("token", 10, 0.995, "TOKEN-14, SLA-01"), DurationNorm("resource", 60, 0.985, "RES-02"))
 TEXTS: Mapping[str, str] = {
     "gateway_norm_seconds": "time within which the agreement wants an answer",
     "gateway_norm_share": "share of the time for which it wants that",

@@ -47,7 +47,7 @@ SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
+class ShareSettling:
     """The rules of one process. ``pixels``: the largest image; ``scan`` looks for malware, None: nobody does."""
 
     engine: Engine
