@@ -40,7 +40,7 @@ sbom: $(VENV)-deploy/.installed
 	  -o dist/medmij-gateway.cdx.json requirements.lock
 
 audit: $(VENV)-deploy/.installed
-	$(VENV)-deploy/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
+	$(VENV)-deploy/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 $(VENV)-deploy/.installed: requirements-deploy.lock
 	test -x $(VENV)-deploy/bin/python || $(PYTHON) -m venv $(VENV)-deploy
