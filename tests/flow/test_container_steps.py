@@ -69,7 +69,7 @@ def test_the_dockerfile_has_these_steps() -> None:
                    "USER 10001:10001",
                    'HEALTHCHECK', '["gateway", "healthcheck"]', 'CMD ["gateway", "serve"]'):  # fmt: skip
         assert needed in text
-    copied = set(re.findall(r"^COPY (?!--from)([\w. -]+?) [\w./]+$", text, re.MULTILINE))
+    copied = set(re.findall(r"^COPY (?!--from)([\w./ -]+?) [\w./]+$", text, re.MULTILINE))
     assert set(COPIED) <= {name for line in copied for name in line.split()} | {"requirements.lock"}
     # What is built without a target has no workbench, and starts in production unless it is told otherwise.
     assert text.rindex("FROM base AS production") > text.rindex("FROM base AS workbench")
