@@ -103,15 +103,15 @@ def install(data: bytes, cache: Path) -> Package:
 
 def installed(cache: Path) -> list[Package]:
     """All packages in the cache that can be opened, by name and then by version."""
-    found = []
+    packages = []
     if cache.is_dir():
         for folder in sorted(cache.iterdir()):
             if "#" in folder.name and folder.is_dir():
                 try:
-                    found.append(open_package(folder))
+                    packages.append(open_package(folder))
                 except PackageError:
                     continue
-    return sorted(found, key=lambda package: (package.name, version_key(package.version)))
+    return sorted(packages, key=lambda package: (package.name, version_key(package.version)))
 
 
 def version_key(text: str) -> tuple[Any, ...]:
