@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 
-.PHONY: run demo test nightly bench lint lock requirements clean
+.PHONY: run demo test nightly bench lint lock requirements chart sbom audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway demo serve --port $(PORT)
@@ -23,10 +23,29 @@ nightly: $(VENV)/.installed-dev
 	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
 	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
 	  tests/flow/test_intake_durability.py
+	$(BIN)/pytest -q -m nightly tests/flow/test_image.py
 
 # What things cost, beside a baseline in the same run. BENCH="--persons 100000 --only reads --database postgresql://..."
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# What ships it, with tools in an environment of their own: the chart is rendered by Helm and held to the schemas of
+# Kubernetes; a bill of materials of what the image installs; known weaknesses of those releases.
+chart: $(VENV)-deploy/.installed
+	$(VENV)-deploy/bin/python tools/chart.py deploy/helm/medmij-gateway deploy/helm/example-values.yaml
+
+sbom: $(VENV)-deploy/.installed
+	mkdir -p dist
+	$(VENV)-deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+	  -o dist/medmij-gateway.cdx.json requirements.lock
+
+audit: $(VENV)-deploy/.installed
+	$(VENV)-deploy/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
+$(VENV)-deploy/.installed: requirements-deploy.lock
+	test -x $(VENV)-deploy/bin/python || $(PYTHON) -m venv $(VENV)-deploy
+	$(VENV)-deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deploy.lock
+	touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -52,6 +71,9 @@ lock: $(VENV)/.installed-dev
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	  --extra build --extra saml --extra dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  -o requirements-deploy.lock deploy/requirements.in
 
 # Writes the page of requirements anew: after you name an id in code or in a test, or move or rename either.
 requirements: $(VENV)/.installed-dev
@@ -59,4 +81,4 @@ requirements: $(VENV)/.installed-dev
 	mv docs/requirements.md.new docs/requirements.md
 
 clean:
-	rm -rf $(VENV) build dist var .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-deploy build dist var .mypy_cache .ruff_cache .pytest_cache

@@ -3,7 +3,7 @@
     python tools/qualification_results.py SCRIPTS [--out docs/qualification-results.md]
 
 SCRIPTS is the folder that holds STU3 and R4 as Nictiz publishes them. The packages are taken from
-GATEWAY_PACKAGE_CACHE or the package cache. Each set gets a database of its own; nothing else is touched.
+GATEWAY_PACKAGE_CACHE or the usual package cache. Each set gets a database of its own; nothing else is touched.
 """
 
 import argparse

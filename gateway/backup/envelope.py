@@ -83,7 +83,7 @@ def passphrase_of(file: Path) -> bytes:
     return found
 
 
-class EnvelopeHeader(msgspec.Struct, frozen=True):
+class SealedHeader(msgspec.Struct, frozen=True):
     """What a file says of itself in plain: how its key is found. ``salt`` is also the ephemeral public key's place."""
 
     kind: str
@@ -98,10 +98,10 @@ class Sealing:
         salt = os.urandom(32)
         if recipient.key is not None:
             own = X25519PrivateKey.generate()
-            header = EnvelopeHeader("x25519", salt, own.public_key().public_bytes_raw())
+            header = SealedHeader("x25519", salt, own.public_key().public_bytes_raw())
             key = _derived(own.exchange(recipient.key), header)
         else:
-            header = EnvelopeHeader("scrypt", salt)
+            header = SealedHeader("scrypt", salt)
             key = _stretched(recipient.passphrase, salt)
         self._head = msgspec.msgpack.encode(header)
         self._cipher, self._out, self._number = AESGCM(key), out, 0
@@ -131,7 +131,7 @@ def opened(file: BinaryIO, opener: Opener) -> Iterator[bytes]:
         raise BackupError("this is no backup of the gateway")
     head = file.read(int.from_bytes(file.read(2)))
     try:
-        header = msgspec.msgpack.decode(head, type=EnvelopeHeader)
+        header = msgspec.msgpack.decode(head, type=SealedHeader)
     except msgspec.MsgspecError:
         raise BackupError("the header of the backup cannot be read") from None
     cipher = AESGCM(_key_of(header, opener))
@@ -163,7 +163,7 @@ def _unpacked(packed: bytes) -> bytes:
     return data
 
 
-def _key_of(header: EnvelopeHeader, opener: Opener) -> bytes:
+def _key_of(header: SealedHeader, opener: Opener) -> bytes:
     try:
         if header.kind == "x25519" and opener.key is not None:
             return _derived(opener.key.exchange(X25519PublicKey.from_public_bytes(header.ephemeral)), header)
@@ -176,7 +176,7 @@ def _key_of(header: EnvelopeHeader, opener: Opener) -> bytes:
     )
 
 
-def _derived(secret: bytes, header: EnvelopeHeader) -> bytes:
+def _derived(secret: bytes, header: SealedHeader) -> bytes:
     info = b"medmij-gateway backup" + header.ephemeral
     return HKDF(hashes.SHA256(), 32, header.salt, info).derive(secret)
 

@@ -14,7 +14,10 @@ import pytest
 from servers import free_port
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pyproject.toml", "README.md", "requirements.lock", "gateway", "profiles", "adapters", "auth", "workbench")
+COPIED = (
+    "pyproject.toml", "README.md", "requirements.lock", "gateway", "profiles", "adapters", "auth", "deploy/image",
+    "workbench",
+)  # fmt: skip
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -33,7 +36,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The other image is the same without the last step: see test_distributions.py.
     """
     folder = tmp_path_factory.mktemp("image")
-    source, environment = folder / "src", folder / "opt"
+    source, environment, build, wheels = (folder / name for name in ("src", "opt", "build", "wheels"))
     source.mkdir()
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "var", "build")
     for name in COPIED:
@@ -42,23 +45,31 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(origin, source / name, ignore=ignore)
         else:
             shutil.copy2(origin, source / name)
-    run(sys.executable, "-m", "venv", environment, cwd=folder)
-    pip = (environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "setuptools>=75", "wheel", cwd=source)
-    run(*pip, "--require-hashes", "-r", "requirements.lock", cwd=source)
-    run(*pip, "--no-deps", "--no-build-isolation", ".", cwd=source)
-    run(*pip, "--no-deps", "--no-build-isolation", "./workbench", cwd=source)
+    run(sys.executable, "-m", "venv", build, cwd=folder)
+    quiet = ("--quiet", "--disable-pip-version-check")
+    run(build / "bin" / "pip", "install", *quiet, "pip>=24", "setuptools>=75", "wheel", cwd=source)
+    run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=folder)
+    install = (build / "bin" / "pip", "--python", environment / "bin" / "python", "install", *quiet)
+    run(*install, "--require-hashes", "-r", "requirements.lock", cwd=source)
+    made = ("--no-deps", "--no-build-isolation", "--no-index", *quiet, "--wheel-dir", wheels)
+    for name in (".", "./workbench"):
+        run(build / "bin" / "pip", "wheel", *made, name, cwd=source)
+    for wheel in sorted(wheels.iterdir()):
+        run(*install, "--no-deps", "--no-index", wheel, cwd=source)
+    if shutil.which("strip"):
+        run(build / "bin" / "python", "deploy/image/slim.py", environment, cwd=source)
     shutil.rmtree(source)
     return environment
 
 
 def test_the_dockerfile_has_these_steps() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    for needed in ("--require-hashes -r requirements.lock", "--no-deps --no-build-isolation .",
-                   "--no-deps --no-build-isolation ./workbench", "USER 10001:10001",
+    for needed in ("--require-hashes -r requirements.lock", "pip wheel --no-deps --no-build-isolation --no-index",
+                   "slim.py /opt/gateway", "--wheel-dir /wheels .", "--wheel-dir /wheels ./workbench",
+                   "USER 10001:10001",
                    'HEALTHCHECK', '["gateway", "healthcheck"]', 'CMD ["gateway", "serve"]'):  # fmt: skip
         assert needed in text
-    copied = set(re.findall(r"^COPY (?!--from)([\w. -]+?) [\w./]+$", text, re.MULTILINE))
+    copied = set(re.findall(r"^COPY (?!--from)([\w./ -]+?) [\w./]+$", text, re.MULTILINE))
     assert set(COPIED) <= {name for line in copied for name in line.split()} | {"requirements.lock"}
     # What is built without a target has no workbench, and starts in production unless it is told otherwise.
     assert text.rindex("FROM base AS production") > text.rindex("FROM base AS workbench")

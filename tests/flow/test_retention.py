@@ -1,7 +1,9 @@
 """What is past its time is removed, and nothing else; the removal is in the access trail (CONS-05, LOG-12)."""
 
+import asyncio
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from gateway.cli.main import cli
 from gateway.settings import load
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record, metadata, original, outbox, quarantine, receipt, resource, verdict
-from gateway.wiring import kept
+from gateway.testmode import completed, installed
+from gateway.wiring import kept, wire
 from tools.configuration import rows as settings_rows
 
 NOW = datetime.now(UTC)
@@ -89,6 +92,35 @@ def test_a_dry_run_counts_what_a_run_then_removes_and_records(kind: str, tmp_pat
         assert run() == {}
         assert counts(engine, audit_record) == [1]  # nothing was removed, so there is nothing to record
         engine.dispose()
+
+
+def test_a_gateway_that_runs_purges_by_itself_and_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The visits are the authorization server's, the rest ours: one record has both."""
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", f"sqlite:///{tmp_path}/gateway.db")
+    settings = load()
+    engine = open_engine(settings.database_url)
+    lived_in(engine)
+
+    async def running() -> None:
+        wiring = wire(completed(settings, installed(settings)))
+        recorded = asyncio.Event()
+
+        async def tidy(counts: Mapping[str, int]) -> None:
+            await wiring.tidy(counts)
+            recorded.set()
+
+        task = asyncio.create_task(wiring.auth.housekeeping(after=tidy))
+        async with asyncio.timeout(60):
+            await recorded.wait()
+        task.cancel()
+        await wiring.close()
+
+    asyncio.run(running())
+    with engine.connect() as connection:
+        record = json.loads(connection.execute(select(audit_record.c.record)).scalar_one())
+    assert dict(record["resources"]) == {
+        "original": 1, "verdict": 1, "outbox": 1, "receipt": 1, "quarantine": 1, "auth_session": 2}  # fmt: skip
+    engine.dispose()
 
 
 def test_the_page_has_every_table_and_every_setting_that_says_how_long() -> None:

@@ -205,7 +205,9 @@ class Processes(Certificates):
         while time.monotonic() < until and process.poll() is None:
             try:
                 # The internal listener has no such page: that it answers is enough.
-                if get(port, host, self.context(None), "/health/ready").status_code != 503:
+                # A process without any list is not ready and stays so; what it does then is tried too.
+                answer = get(port, host, self.context(None), "/health/ready")
+                if answer.status_code != 503 or "no lists" in answer.text:
                     return
             except httpx.HTTPError:
                 time.sleep(0.1)

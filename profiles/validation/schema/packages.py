@@ -48,7 +48,7 @@ CORE = {FhirVersion.STU3: "hl7.fhir.r3.core", FhirVersion.R4: "hl7.fhir.r4.core"
 
 
 def default_cache(given: str = "") -> Path:
-    """The package cache: the folder that is given, else ``GATEWAY_PACKAGE_CACHE``, else ``~/.fhir/packages``."""
+    """The package cache: the folder that is given, else GATEWAY_PACKAGE_CACHE, else the usual ``~/.fhir/packages``."""
     # GATEWAY_PACKAGES is the name before; who reads settings is told so.
     chosen = given or os.environ.get("GATEWAY_PACKAGE_CACHE") or os.environ.get("GATEWAY_PACKAGES")
     return Path(chosen).expanduser() if chosen else Path.home() / ".fhir" / "packages"
