@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from databases import database
 
 from gateway.cli.db import upgrade
-from gateway.cli.main import main
+from gateway.cli.main import cli
 from gateway.store.engine import open_engine
 
 
@@ -16,8 +16,8 @@ def test_a_report_reads_the_replica(tmp_path: Path) -> None:
         upgrade(engine)
         engine.dispose()
         absent = {"GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path}/absent.db"}
-        refused = CliRunner().invoke(main, ["report", "usage"], env=absent)
+        refused = CliRunner().invoke(cli, ["report", "usage"], env=absent)
         assert refused.exit_code != 0
-        done = CliRunner().invoke(main, ["report", "usage"], env={**absent, "GATEWAY_REPORT_DATABASE_URL": url})
+        done = CliRunner().invoke(cli, ["report", "usage"], env={**absent, "GATEWAY_REPORT_DATABASE_URL": url})
         assert done.exit_code == 0, done.output
         assert not (tmp_path / "absent.db").exists()
