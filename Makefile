@@ -18,12 +18,14 @@ test: $(VENV)/.installed-dev
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -q -n 2 --dist worksteal
 
-# What takes truly long: every mutant of every instance, and twenty kills of the listener. Not part of `make test`.
+# What takes truly long: every mutant of every instance, twenty kills of the listener, and at most a quarter of an hour
+# of overload, fresh starts and soak, on a machine that does nothing else. Not part of `make test`.
 nightly: $(VENV)/.installed-dev
 	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
 	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
 	  tests/flow/test_intake_durability.py
 	$(BIN)/pytest -q -m nightly tests/flow/test_image.py
+	$(BIN)/pytest -q -s -m nightly tests/flow/test_overload.py tests/flow/test_long_run.py
 
 # What things cost, beside a baseline in the same run. BENCH="--persons 100000 --only reads --database postgresql://..."
 bench: $(VENV)/.installed-dev

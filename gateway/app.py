@@ -204,10 +204,8 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
     overload = settings.overload
-    partials, persons = (
-        Partials(behaviour.partial, behaviour.partial_of, own),
-        Rate(overload.person_per_second, overload.person_burst),
-    )
+    partials = Partials(behaviour.partial, behaviour.partial_of, own)
+    persons = Rate(overload.person_per_second, overload.person_burst)
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons),

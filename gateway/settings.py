@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         "test", description="production refuses everything that is for tests only"
     )
     database_url: str = Field("sqlite:///var/gateway.db", description="sqlite:///path or postgresql://host/name")
+    report_database_url: str = Field(
+        "", description="a read replica of it, for reports; empty: reports are read from database_url"
+    )
     listen: Listen = Listen()
     audit_key: SecretStr = Field(SecretStr(TEST_KEY), description="key of the audit chain")
     audit: AuditSettings = AuditSettings()

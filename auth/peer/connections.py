@@ -106,7 +106,7 @@ class Guests:
 
 
 @runtime_checkable
-class PeerDoor(Protocol):
+class AtTheDoor(Protocol):
     """An application that can refuse a request before it is even parsed."""
 
     def refusal(self, data: bytes) -> bytes | None:
@@ -120,7 +120,7 @@ class LimitedProtocol(TlsProtocol):
         super().__init__(**given)
         self._limits, self._guests = limits, guests
         app: object = self.config.app
-        self._door = app if isinstance(app, PeerDoor) else None
+        self._door = app if isinstance(app, AtTheDoor) else None
         self._whole = True
         """Whether the last message has come whole."""
         self._header_since: float | None = None

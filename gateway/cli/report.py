@@ -107,7 +107,9 @@ def quality(
 
 @contextmanager
 def store(settings: Settings, provider: str) -> Iterator[Connection]:
-    """A reading connection to the database of the settings; in test mode without any, to the newest store there is.
+    """A reading connection to the database of the settings, or to its replica where one is set.
+
+    In test mode without any: to the newest store there is.
 
     An unknown provider ends the command.
     """
@@ -120,6 +122,8 @@ def store(settings: Settings, provider: str) -> Iterator[Connection]:
 
 
 def _newest(settings: Settings) -> Settings:
+    if settings.report_database_url:
+        return settings.model_copy(update={"database_url": settings.report_database_url})
     if settings.mode != "test" or "database_url" in settings.model_fields_set:
         return settings
     demo = bench(settings)

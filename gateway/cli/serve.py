@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -152,12 +153,18 @@ def prepare(settings: Settings, level: int) -> None:
 
 
 def _settle() -> None:
-    """What start made (standards, tables) stays: the garbage collector need not walk it for every few requests."""
+    """Make the process fit for serving.
+
+    What start made (standards, tables) stays: the garbage collector need not walk it for every few requests.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     # A thread that validates or reads something large gives way sooner than after the usual 5 ms.
     sys.setswitchinterval(0.0005)
+    # Each connection is a descriptor; the usual 1,024 are fewer than `connections.most`.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager

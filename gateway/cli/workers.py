@@ -90,7 +90,7 @@ class Post:
 
 
 @dataclass(slots=True)
-class WorkerProcess:
+class RunningWorker:
     """One running process."""
 
     process: asyncio.subprocess.Process
@@ -127,7 +127,7 @@ class Crew:
         self._parts = parts
         self._sockets = sockets
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
-        self._workers: dict[str, WorkerProcess] = {}
+        self._workers: dict[str, RunningWorker] = {}
         self._stopping = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -212,7 +212,7 @@ class Crew:
                 log.error("worker %s did not start", name)
                 await new.stop()
 
-    async def _start(self, name: str) -> WorkerProcess:
+    async def _start(self, name: str) -> RunningWorker:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         part = self._parts[name]
@@ -223,4 +223,4 @@ class Crew:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND, *arguments, pass_fds=(*sockets, theirs.fileno()), stdin=asyncio.subprocess.DEVNULL
             )
-        return WorkerProcess(process, ours)
+        return RunningWorker(process, ours)

@@ -74,7 +74,7 @@ class Lanes:
                 lane.in_work -= 1
 
     def refusal(self, data: bytes) -> bytes | None:
-        """See auth.peer.connections.PeerDoor: a read that would be refused, when these bytes are one and nothing else.
+        """See auth.peer.connections.AtTheDoor: a read that would be refused, when these bytes are one and nothing else.
 
         Parsing a request costs more than half of what is saved by refusing it; at several times the capacity the
         refusals alone would fill the machine.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.crypto import KeyRing, Pseudonyms
+from gateway.store.bulk import insert_rows
 from gateway.store.documents import put_content
 from gateway.store.known import Key, StoredRow, rows_of
 from gateway.store.schema import identity, link, original, outbox, patient, patient_alias, repair, resource, verdict
@@ -294,8 +295,7 @@ class Unit:
         for table, rows in (
             (original, originals), (link, links), (identity, tokens), (repair, repairs), (verdict, rulings),
         ):  # fmt: skip
-            if rows:
-                self._db.execute(insert(table), rows)
+            insert_rows(self._db, table, rows)
         for pk, number, change in kept:
             if change.content is not None:
                 put_content(self._db, pk, number, change.content)
@@ -315,8 +315,7 @@ class Unit:
             }
             for change, written in done
         ]
-        if rows:
-            self._db.execute(insert(outbox), rows)
+        insert_rows(self._db, outbox, rows)
 
 
 _UPDATE = (

@@ -181,3 +181,56 @@ def test_a_person_with_a_whole_visit_at_once_is_never_refused(number: int) -> No
     usual = OverloadSettings()
     rate = Rate(usual.person_per_second, usual.person_burst)
     assert {rate.take("joke") for _ in range(number)} == {0.0}
+
+
+TRACE = "11111111-2222-4333-8444-555555555555"
+WHOLE = (
+    f"GET {READ}?x=y HTTP/1.1\r\nHost: x\r\nAccept: application/fhir+xml\r\nMedMij-Request-ID: {TRACE}\r\n\r\n".encode()
+)
+
+
+def full() -> Lanes:
+    found = ways()
+    app = Lanes(PlainTextResponse("never"), found, OverloadSettings(always=1, most=1), lambda: 0.0)
+    found[0].in_work = 1
+    return app
+
+
+def test_a_read_is_refused_before_it_is_parsed_and_gets_its_trace_id_back() -> None:
+    """HDR-03, at the door too."""
+    head, _, body = (full().refusal(WHOLE) or b"").partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "HTTP/1.1 503 Service Unavailable"
+    assert f"content-length: {len(body)}" in lines
+    assert "content-type: application/fhir+xml; charset=utf-8" in lines
+    assert any(one.startswith("retry-after: ") for one in lines)
+    assert f"MedMij-Request-ID: {TRACE}" in lines
+    assert b"<OperationOutcome" in body
+    again = (full().refusal(WHOLE.replace(TRACE.encode(), b"<script>")) or b"").lower()
+    assert b"script" not in again
+    assert b"request-id" not in again
+
+
+@pytest.mark.parametrize("sent", [
+    WHOLE[:-2],
+    WHOLE + WHOLE,
+    WHOLE + b"x",
+    WHOLE.replace(b"GET", b"POST"),
+    WHOLE.replace(READ.encode(), b"/health/live"),
+    WHOLE.replace(READ.encode(), b"/oauth/token"),
+    WHOLE.replace(READ.encode(), b"/fhir/r4/$validate"),
+    WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+])  # fmt: skip
+def test_what_is_not_one_whole_read_is_parsed_as_always(sent: bytes) -> None:
+    assert full().refusal(sent) is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_door(sent: bytes) -> None:
+    answer = full().refusal(sent)
+    assert answer is None or answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_lane_with_room_refuses_nothing_at_the_door() -> None:
+    app = Lanes(PlainTextResponse("never"), ways(), OverloadSettings(), lambda: 9.9)
+    assert app.refusal(WHOLE) is None
