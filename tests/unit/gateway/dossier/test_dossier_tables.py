@@ -84,7 +84,6 @@ def test_every_resource_of_the_world_has_a_title_to_show() -> None:
     assert nameless == {
         "gerda-probleem-zonder-code",
         "karel-behandelteam",
-        "lotte-bloeddruk",
         "trui-reanimatie",
         "trui-team",
         "trui-doel",
