@@ -26,7 +26,7 @@ from profiles.zibs.load import labels
 
 LEFT_OUT: Final = frozenset(
     {"resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension",
-     "identifier", "section"}
+     "identifier", "section", "policy"}
 )  # fmt: skip
 TYPES: Final = frozenset({"Binary", "Bundle", "OperationOutcome", "Parameters"})
 """What has no narrative, or is none of a person's facts."""
@@ -125,6 +125,8 @@ def said(value: Any) -> str | None:
         return _text(value["value"])
     if value.keys() & {"start", "end"} and not value.keys() - {"start", "end", "extension", "id"}:
         start, end = said(value.get("start")), said(value.get("end"))
+        if start and not end:
+            return f"sinds {start}"
         return " ".join(one for one in (start and f"van {start}", end and f"tot {end}") if one) or None
     return None
 
