@@ -51,24 +51,26 @@ class Availabilities:
     async def of(self, provider: Provider, person: Person, services: frozenset[str]) -> Available:
         """The services that some place has data for. Raises AdapterError when nothing was found and a source failed."""
         places = self.sources.get(provider.name)
-        found: list[KnownPerson] = []
+        answers: list[KnownPerson] = []
         if places is None or places.store:
-            found.append(await self._stored(provider.name, person, services))
+            answers.append(await self._stored(provider.name, person, services))
         faults: list[AdapterError] = []
         if places is not None and places.live.sources:
             known, faults = await _asked(places, provider.name, person, services)
-            found += known
-        offered = frozenset(id_ for one in found for id_ in one.services) & services
+            answers += known
+        offered = frozenset(id_ for known_person in answers for id_ in known_person.services) & services
         if not offered and faults:
             raise faults[0]
-        birth_date = next((one.birth_date for one in found if one.birth_date), None)
+        birth_date = next((known_person.birth_date for known_person in answers if known_person.birth_date), None)
         if offered:
-            contents = {id_: held for one in found for id_, held in one.contents.items() if id_ in offered}
-            name = next((one.name for one in found if one.name), None)
+            contents = {
+                id_: held for known_person in answers for id_, held in known_person.contents.items() if id_ in offered
+            }
+            name = next((known_person.name for known_person in answers if known_person.name), None)
             # Nobody can say beforehand how much a live source adds: then a number would be too low.
-            told = {id_: _possible(id_) for id_ in offered} | ({} if len(found) > 1 else contents)
-            return Available(offered, None, birth_date, name, told, _absent(services - offered, found))
-        return Available(offered, _why_nothing(found), birth_date)
+            told = {id_: _possible(id_) for id_ in offered} | ({} if len(answers) > 1 else contents)
+            return Available(offered, None, birth_date, name, told, _absent(services - offered, answers))
+        return Available(offered, _why_nothing(answers), birth_date)
 
     async def relation(self, provider: Provider, person: Person) -> KnownPerson:
         """Whether the provider knows the person at all (for Delen: receivability, AVL-07)."""
@@ -101,15 +103,15 @@ class Availabilities:
         return KnownPerson(frozenset(contents), relation, birth_date, name=name, contents=contents)
 
 
-def _why_nothing(found: Sequence[KnownPerson]) -> AbsenceReason:
+def _why_nothing(answers: Sequence[KnownPerson]) -> AbsenceReason:
     """The reason that says most: one that a source gave about this person, else known without data, else not known."""
-    given = [AbsenceReason(one) for known in found for one in known.reasons if one in set(AbsenceReason)]
+    given = [AbsenceReason(one) for known in answers for one in known.reasons if one in set(AbsenceReason)]
     telling = [
         one for one in given if one not in (AbsenceReason.NO_RELATION, AbsenceReason.NOT_OFFERED, AbsenceReason.EMPTY)
     ]
     if telling:
         return telling[0]
-    return AbsenceReason.EMPTY if any(known.relation for known in found) else AbsenceReason.NO_RELATION
+    return AbsenceReason.EMPTY if any(known.relation for known in answers) else AbsenceReason.NO_RELATION
 
 
 async def _asked(

@@ -120,16 +120,16 @@ def _add(client: httpx.Client, name: str, registry: str | None, cache: Path) -> 
 
 
 def _dependencies(client: httpx.Client, added: Iterable[Package], registry: str | None, cache: Path) -> list[Package]:
-    found: list[Package] = []
+    packages: list[Package] = []
     queue = list(added)
     while queue:
         package = queue.pop()
         for missing in check_dependencies(package, installed(cache)):
             one = _add(client, f"{missing.needs}@{missing.wanted}", registry, cache)
             click.echo(f"added {one.label} (needed by {package.label})")
-            found.append(one)
+            packages.append(one)
             queue.append(one)
-    return found
+    return packages
 
 
 @packages.command("list")

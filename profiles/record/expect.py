@@ -50,14 +50,14 @@ class Expectations:
     @staticmethod
     def _agreed(standards: Sequence[Standard], resource: Resource, version: FhirVersion) -> Sequence[str]:
         type_ = str(resource.get("resourceType"))
-        found: dict[bool, set[str]] = {True: set(), False: set()}
+        by_query: dict[bool, set[str]] = {True: set(), False: set()}
         for standard in standards:
             for rule in standard.rules:
                 if rule.type == type_ and rule.method == "GET" and rule.profiles and fits(rule, version, resource):
-                    found[bool(rule.query)] |= set(rule.profiles)
-            found[False] |= set(standard.reads.get(type_, ())) - found[True]
+                    by_query[bool(rule.query)] |= set(rule.profiles)
+            by_query[False] |= set(standard.reads.get(type_, ())) - by_query[True]
         above = {**parents()[version], **copies()[version]}
-        for named in (found[True], found[False]):
+        for named in (by_query[True], by_query[False]):
             # Of a profile and one derived from it the parent is right for both.
             canonicals = {one for one in named if above.get(one) not in named}
             if canonicals:
