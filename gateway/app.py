@@ -51,11 +51,10 @@ from gateway.share.retention import housekeeping
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import Wiring, keys_of, open_outbox, open_receiving, wire
+from gateway.wiring import Wiring, keys_of, leaving_of, open_outbox, open_receiving, wire
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
-from profiles.record.leaving import Leaving
 from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
 from profiles.validation import Validator
@@ -191,7 +190,7 @@ def collector_of(wiring: Wiring) -> Collector:
         deadline=wiring.settings.limits.deadline_seconds,
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
-        leaving=Leaving(wiring.settings.resource_server.narrative),
+        leaving=leaving_of(wiring.settings),
     )
 
 

@@ -143,8 +143,13 @@ async def _asked(
 def _possible(service_id: str) -> ServiceContents:
     """What a service can hold, without numbers."""
     standard, service = catalogue().service(service_id)
-    asked = (rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.interaction != "read")
+    asked = (rule for rule in standard.rules_of(service) if _gives(rule) and rule.interaction != "read")
     return ServiceContents(tuple((name, 0) for name in dict.fromkeys(rule.name_nl for rule in asked)))
+
+
+def _gives(rule: RequestRule) -> bool:
+    """Whether a row can give data at all: not one that is there to be refused."""
+    return rule.method == "GET" and rule.type is not None and rule.answer != "refused"
 
 
 def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str, AbsenceReason]:
@@ -163,7 +168,7 @@ async def _contents(service_id: str, version: FhirVersion, record: Record) -> Se
     offered, rules = False, standard.rules_of(service)
     general = all(rule.type in GENERAL for rule in rules)
     for rule in rules:
-        if rule.method != "GET" or rule.type is None:
+        if not _gives(rule) or rule.type is None:
             continue
         record.of_type(rule.type)
         await record.load()

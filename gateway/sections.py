@@ -86,6 +86,10 @@ class ResourceServer(SettingsSection):
     wrong_version_status: Literal[400, 406] = Field(406, description="status for an unsupported fhirVersion")
     document_manifest: bool = Field(True, description="serve DocumentManifest for documents")
     narrative: bool = Field(False, description="a resource without narrative gets one, in Dutch")
+    copied_claims: bool = Field(
+        True,
+        description="a resource also claims the profile that its own is a copy of, for receivers that know no other",
+    )
     partial: Partial = Field(
         "safety",
         description="an answer that lacks a source: told inside; 503 for what is dangerous; always 503",

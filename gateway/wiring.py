@@ -127,9 +127,14 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
     forget(connection, oldest(datetime.now(UTC).date(), settings.validation.retention_days))
 
 
+def leaving_of(settings: Settings) -> Leaving:
+    """What is done last to each resource, by the settings."""
+    return Leaving(settings.resource_server.narrative, settings.resource_server.copied_claims)
+
+
 def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     """The intake that a command uses; what ``gate`` counts is for the command to save."""
-    leaving = Leaving(settings.resource_server.narrative)
+    leaving = leaving_of(settings)
     return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
 
 
@@ -317,7 +322,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
     pseudonyms, ring = keys_of(settings)
     recorder, trail = open_recorder(engine, settings), open_trail(engine, settings)
-    counting, leaving = recorder.gate.counting, Leaving(settings.resource_server.narrative)
+    counting, leaving = recorder.gate.counting, leaving_of(settings)
     intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)

@@ -157,8 +157,8 @@ def _line(row: Mapping[str, Any]) -> str:
     if not row["present"]:
         return f"{row['list']:26} no copy"
     return (
-        f"{row['list']:26} number {row['number']}, release {row['release']}, {row['entries']} entries, "
-        f"issued {row['issued']}, confirmed {row['age_seconds']} s ago: {row['state']}"
+        f"{row['list']:26} {row['state']}, number {row['number']}, release {row['release']}, {row['entries']} entries\n"
+        f"{'':26} issued {row['issued']}, {row['age_seconds']} s ago"
     )
 
 

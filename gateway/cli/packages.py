@@ -1,5 +1,6 @@
 """gateway packages: keep FHIR definition packages in the package cache, and say which standard uses which."""
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -162,9 +163,10 @@ def list_command(settings: Settings, as_json: bool, package_cache: Path | None) 
     for row in [*rows, *absent]:
         click.echo(f"{row['name']}@{row['version']}  {row['fhir']}  {row['status']}")
         if row["standards"]:
-            click.echo(f"    used for: {', '.join(row['standards'])}")
+            used = textwrap.wrap(f"used for: {', '.join(row['standards'])}", 76, break_on_hyphens=False)
+            click.echo(textwrap.indent("\n".join(used), "    "))
     if not present:
-        click.echo(f"No packages in {cache}; the built-in definitions are used.")
+        click.echo(f"No packages in {cache}\nThe built-in definitions are used.")
 
 
 def _line(package: Package, present: list[Package], uses: dict[tuple[str, str], list[str]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gateway.dossier.moments import when
 from gateway.dossier.paths import values
 from gateway.dossier.plots import range_plot
 from gateway.dossier.readings import readings
-from gateway.dossier.words import text_of
+from gateway.dossier.words import UNKNOWN, number, text_of, unit_of
 from profiles.fhir.tree import Resource
 from profiles.fhirpath.quantities import quantity_of, side_by_side
 from profiles.rows import Row, read, typed
@@ -35,6 +35,10 @@ class RowShape(Row, frozen=True):
     layout: Literal["table", "card"] = "table"
     title_label: str = "Omschrijving"
     document: str = ""
+    over: str = ""
+    """A second value of the title, for what is said as one over the other."""
+    alone: tuple[str, ...] = ()
+    """What each of the two is called when the other is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _table(shape: RowShape, resources: Sequence[Resource], check: Check, origins
     filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
     rows = tuple(
         ShownRow(
-            ", ".join(lines(resource, shape.title)) or "niet ingevuld",
+            _title(resource, shape) or UNKNOWN,
             tuple(row[place] for place in filled),
             check(resource),
             str(next(iter(values(resource, shape.document)), "")) if shape.document else "",
@@ -117,6 +121,19 @@ def _table(shape: RowShape, resources: Sequence[Resource], check: Check, origins
         for resource, row in zip(resources, cells, strict=True)
     )
     return Table(shape, tuple(shape.columns[place].label for place in filled), rows)
+
+
+def _title(resource: Resource, shape: RowShape) -> str:
+    """What a row is called; a pair of values as one over the other: 138 over 83 mmHg."""
+    if not shape.over:
+        return ", ".join(lines(resource, shape.title))
+    found = [values(resource, path) for path in (shape.title, shape.over)]
+    if all(len(one) == 1 and isinstance(one[0], dict) and "value" in one[0] for one in found):
+        upper, lower = found[0][0], found[1][0]
+        if unit_of(upper) == unit_of(lower) and not {"comparator"} & (upper.keys() | lower.keys()):
+            return f"{number(upper)} over {text_of(lower, {})}"
+    said = zip(shape.alone, (lines(resource, path) for path in (shape.title, shape.over)), strict=True)
+    return ", ".join(f"{name} {', '.join(told)}" for name, told in said if told)
 
 
 def once(resources: Sequence[Resource]) -> list[Resource]:

@@ -82,19 +82,20 @@ def _coding(value: Mapping[str, Any], words: Words) -> str:
     return str(value.get("display") or words.get(code) or code)
 
 
-def _number(value: Mapping[str, Any]) -> str:
+def number(value: Mapping[str, Any]) -> str:
+    """The number of a Quantity with its digits as they came, in Dutch: 79,0."""
     number = value.get("value", "")
     return number if isinstance(number, str) else str(number).replace(".", ",")
 
 
 def _quantity(value: Mapping[str, Any], _words: Words) -> str:
-    return f"{value.get('comparator', '')} {_number(value)} {unit_of(value)}".strip()
+    return f"{value.get('comparator', '')} {number(value)} {unit_of(value)}".strip()
 
 
 def _range(value: Mapping[str, Any], words: Words) -> str:
     low, high = value.get("low"), value.get("high")
     if low and high:
-        return f"{_number(low)} tot {_quantity(high, words)}"
+        return f"{number(low)} tot {_quantity(high, words)}"
     return f"vanaf {_quantity(low, words)}" if low else f"tot {_quantity(high or {}, words)}"
 
 

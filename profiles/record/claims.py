@@ -50,8 +50,9 @@ def correct(resource: Resource, version: FhirVersion, named: Mapping[str, str], 
     return _claim(resource, claimed, [rule for rule, done in rules.items() if done])
 
 
-def claim_parents(resource: Resource, version: FhirVersion) -> list[Repair]:
-    """Let a resource of a derived profile claim its zib or nl-core parent as well, in place.
+def claim_parents(resource: Resource, version: FhirVersion, *, copied: bool = True) -> list[Repair]:
+    """Let a resource of a derived profile claim its zib or nl-core parent as well, in place; ``copied``: also the
+    profile that its own was copied from.
 
     Meant for after the verdict: a resource is judged by the profiles that its source and its row mean.
     """
@@ -59,14 +60,15 @@ def claim_parents(resource: Resource, version: FhirVersion) -> list[Repair]:
     given = meta.get("profile") if isinstance(meta, dict) else None
     if not isinstance(given, list):
         return []
-    known = parents()[version]
+    known = {**parents()[version], **(copies()[version] if copied else {})}
     missing = [known[one] for one in given if isinstance(one, str) and one in known and known[one] not in given]
     return _claim(resource, [*given, *dict.fromkeys(missing)], ["profile-parent-claimed"] if missing else [])
 
 
 def judged_by(resource: Resource, version: FhirVersion) -> Resource:
-    """A resource as it is judged: without the parents that stand behind a derived profile, in a Bundle without those of
-    its entries. Two parents of R4 are no base of their derived profile, and ask more of codes than it does."""
+    """A resource as it is judged: without the profiles that its own was copied from, in a Bundle without those of its
+    entries. They are there for receivers, are no base of its own, and ask more of codes. A parent is judged: what
+    conforms to the derived profile conforms to its base."""
     entries = resource.get("entry")
     if resource.get("resourceType") == "Bundle" and isinstance(entries, list):
         return {**resource, "entry": [_entry(one, version) for one in entries]}
@@ -74,7 +76,7 @@ def judged_by(resource: Resource, version: FhirVersion) -> Resource:
     given = meta.get("profile") if isinstance(meta, dict) else None
     if not isinstance(meta, dict) or not isinstance(given, list):
         return resource
-    known = parents()[version]
+    known = copies()[version]
     behind = {known[one] for one in given if isinstance(one, str) and one in known}
     kept = [one for one in given if one not in behind]
     return {**resource, "meta": {**meta, "profile": kept}} if behind.intersection(given) else resource
@@ -94,7 +96,22 @@ def _claim(resource: Resource, claimed: Sequence[str], rules: Sequence[str]) -> 
 @cache
 def parents() -> Mapping[FhirVersion, Mapping[str, str]]:
     """The parent of each derived profile that receivers know, by release (claims.toml)."""
-    names, table = short_names(), read(TABLE, dict[str, dict[str, str]])
+    return _pairs({name: rows for name, rows in _tables().items() if name != "copied"})
+
+
+@cache
+def copies() -> Mapping[FhirVersion, Mapping[str, str]]:
+    """The profile that each copied profile was made from, by release (claims.toml)."""
+    return _pairs(_tables()["copied"])
+
+
+@cache
+def _tables() -> Mapping[str, Any]:
+    return read(TABLE, dict[str, dict[str, Any]])
+
+
+def _pairs(table: Mapping[str, Any]) -> Mapping[FhirVersion, Mapping[str, str]]:
+    names = short_names()
     return {
         version: {
             full_profile(one, names): full_profile(parent, names) for one, parent in table.get(version.name, {}).items()

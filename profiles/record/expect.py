@@ -6,7 +6,7 @@ from functools import lru_cache
 from profiles.fhir.search.search import SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.claims import correct, parents
+from profiles.record.claims import copies, correct, parents
 from profiles.record.repair import Repair
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Standard
@@ -56,7 +56,7 @@ class Expectations:
                 if rule.type == type_ and rule.method == "GET" and rule.profiles and fits(rule, version, resource):
                     by_query[bool(rule.query)] |= set(rule.profiles)
             by_query[False] |= set(standard.reads.get(type_, ())) - by_query[True]
-        above = parents()[version]
+        above = {**parents()[version], **copies()[version]}
         for named in (by_query[True], by_query[False]):
             # Of a profile and one derived from it the parent is right for both.
             canonicals = {one for one in named if above.get(one) not in named}

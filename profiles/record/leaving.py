@@ -14,14 +14,16 @@ from profiles.zibs.load import code_names
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """The last repairs. ``narrative``: who has none gets one."""
+    """The last repairs. ``narrative``: who has none gets one. ``copied``: the profile that a copy was made from is
+    claimed too."""
 
     narrative: bool = False
+    copied: bool = True
 
     def __post_init__(self) -> None:
         code_names()  # Read when a process starts, not while the first person waits.
 
     def __call__(self, resource: Resource, version: FhirVersion) -> list[Repair]:
         """Change a resource in place; returns what was done."""
-        repairs = [*claim_parents(resource, version), *clean(resource), *add_words(resource)]
+        repairs = [*claim_parents(resource, version, copied=self.copied), *clean(resource), *add_words(resource)]
         return repairs + write(resource, version) if self.narrative else repairs

@@ -1,7 +1,10 @@
 """A narrative of our own, for a resource that has none: its elements in order, with Dutch names, as a small table.
 
 The names are those of the zib tables; where no table names an element, those of wording.toml. Values keep their digits,
-codes without a word are shown as codes. Identifiers and extensions are not shown.
+codes without a word are shown as codes. Identifiers are not shown, nor extensions that wording.toml does not name.
+
+What modifies the meaning comes first, and is never left out: a treatment directive says whether in a modifierExtension.
+Where such a part cannot be said in words there is no narrative at all.
 """
 
 import re
@@ -17,18 +20,19 @@ from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.label import concept_text, human_name
 from profiles.record.repair import Repair
+from profiles.record.walk import objects
 from profiles.rows import read
 from profiles.zibs.load import labels
 
 LEFT_OUT: Final = frozenset(
     {"resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension",
-     "identifier", "section"}
+     "identifier", "section", "policy"}
 )  # fmt: skip
 TYPES: Final = frozenset({"Binary", "Bundle", "OperationOutcome", "Parameters"})
 """What has no narrative, or is none of a person's facts."""
 DEEPEST: Final = 4
 _CHOICE = re.compile(r"^(value|onset|abatement|effective|performed|occurrence|medication|deceased|reason|code)[A-Z]")
-_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_MOMENT = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?")
 _WORDS = Path(__file__).parent / "wording.toml"
 
 
@@ -38,7 +42,10 @@ def write(resource: Resource, version: FhirVersion) -> list[Repair]:
     if kind in TYPES or "text" in resource:
         return []
     names = _names(version, _claims(resource))
-    rows = list(_rows(resource, kind, names, 0))
+    try:
+        rows = [*_extended(resource), *_rows(resource, kind, names, 0)]
+    except Unsayable:
+        return []
     if not rows:
         return []
     title = names.get(kind) or _words("elements").get(kind) or kind
@@ -51,6 +58,24 @@ def write(resource: Resource, version: FhirVersion) -> list[Repair]:
     resource["text"] = made
     resource.update(rest)
     return [Repair("narrative-written", f"{kind}.text")]
+
+
+class Unsayable(ValueError):
+    """A part that changes the meaning and that there are no words for."""
+
+
+def _extended(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What modifies an object, and its extensions that have a name for people. Raises Unsayable."""
+    for key in ("modifierExtension", "extension"):
+        found = node.get(key)
+        for one in found if isinstance(found, list) else ():
+            url = str(one.get("url", "")) if isinstance(one, dict) else ""
+            name = _words("extensions").get(url.rsplit("/", 1)[-1])
+            value = next((said(one[part]) for part in one if part.startswith("value")), None) if url else None
+            if name and value:
+                yield name, value
+            elif key == "modifierExtension":
+                raise Unsayable(url)
 
 
 def _rows(node: Mapping[str, Any], path: str, names: Mapping[str, str], depth: int) -> Iterator[tuple[str, str]]:
@@ -66,8 +91,13 @@ def _rows(node: Mapping[str, Any], path: str, names: Mapping[str, str], depth: i
             told = said(one)
             if told:
                 yield name, told
-            elif isinstance(one, dict) and depth < DEEPEST:
-                yield from ((f"{name}: {inner}", told) for inner, told in _rows(one, below, names, depth + 1))
+            if not isinstance(one, dict):
+                continue
+            yield from ((f"{name}: {inner}", words) for inner, words in _extended(one))
+            if not told and depth < DEEPEST:
+                yield from ((f"{name}: {inner}", words) for inner, words in _rows(one, below, names, depth + 1))
+            elif any("modifierExtension" in deeper for deeper in objects(one) if deeper is not one):
+                raise Unsayable(below)
 
 
 def said(value: Any) -> str | None:
@@ -77,7 +107,7 @@ def said(value: Any) -> str | None:
     if isinstance(value, (int, Decimal)):
         return str(value)
     if isinstance(value, str):
-        return _words("values").get(value) or _DAY.sub(lambda day: f"{int(day[3])}-{int(day[2])}-{day[1]}", value)
+        return _words("values").get(value) or _MOMENT.sub(_moment, value)
     if not isinstance(value, dict):
         return None
     if "reference" in value or "display" in value:
@@ -95,8 +125,15 @@ def said(value: Any) -> str | None:
         return _text(value["value"])
     if value.keys() & {"start", "end"} and not value.keys() - {"start", "end", "extension", "id"}:
         start, end = said(value.get("start")), said(value.get("end"))
+        if start and not end:
+            return f"sinds {start}"
         return " ".join(one for one in (start and f"van {start}", end and f"tot {end}") if one) or None
     return None
+
+
+def _moment(found: "re.Match[str]") -> str:
+    clock = f" {found[4]}:{found[5]}" if found[4] and (found[4], found[5]) != ("00", "00") else ""
+    return f"{int(found[3])}-{int(found[2])}-{found[1]}{clock}"
 
 
 def _text(value: Any) -> str | None:

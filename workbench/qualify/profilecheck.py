@@ -28,7 +28,7 @@ class OwnChecker:
     def check(self, resource: Resource, version: FhirVersion, profiles: Sequence[str]) -> ProfileVerdict:
         """The verdict of the validator, with its findings as text; a Bundle's entries are checked too.
 
-        A parent that stands behind its derived profile in ``meta.profile`` is there for receivers, and not judged.
+        A profile that the resource's own was copied from stands in ``meta.profile`` for receivers, and is not judged.
         """
         if version not in self._validators:
             self._validators[version] = self._made(version)

@@ -84,7 +84,6 @@ def test_every_resource_of_the_world_has_a_title_to_show() -> None:
     assert nameless == {
         "gerda-probleem-zonder-code",
         "karel-behandelteam",
-        "lotte-bloeddruk",
         "trui-reanimatie",
         "trui-team",
         "trui-doel",
@@ -114,3 +113,35 @@ def test_a_verdict_is_in_words() -> None:
     assert found.kind == "wrong"
     assert not any(finding.startswith("Patient.gender:") for finding in found.findings)
     assert any("man" in finding for finding in found.findings)
+
+
+def pressure(upper: dict[str, Any] | None, lower: dict[str, Any] | None) -> Resource:
+    parts = [("8480-6", upper), ("8462-4", lower)]
+    return {
+        "resourceType": "Observation",
+        "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-BloodPressure"]},
+        "component": [{"code": {"coding": [{"code": code}]}, "valueQuantity": one} for code, one in parts if one],
+    }
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "title"),
+    [
+        ({"value": 138, "unit": "mmHg"}, {"value": 83, "unit": "mmHg"}, "138 over 83 mmHg"),
+        ({"value": 138, "unit": "mmHg"}, None, "bovendruk 138 mmHg"),
+        (None, {"value": 83, "unit": "mmHg"}, "onderdruk 83 mmHg"),
+        ({"value": 138, "unit": "mmHg"}, {"value": 11, "unit": "kPa"}, "bovendruk 138 mmHg, onderdruk 11 kPa"),
+        (
+            {"value": 138, "unit": "mmHg", "comparator": ">"},
+            {"value": 83, "unit": "mmHg"},
+            "bovendruk > 138 mmHg, onderdruk 83 mmHg",
+        ),
+        (None, None, "niet ingevuld"),
+    ],
+)
+def test_a_blood_pressure_is_never_half_of_one(
+    upper: dict[str, Any] | None, lower: dict[str, Any] | None, title: str
+) -> None:
+    """APP-05: upper over lower, and what is there alone is called by its name."""
+    (table,) = tables([pressure(upper, lower)], fine)
+    assert [row.title for row in table.rows] == [title]

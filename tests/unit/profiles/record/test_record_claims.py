@@ -81,8 +81,18 @@ def test_nothing_but_the_claims_is_touched_and_none_is_lost(claims: list[str]) -
     assert set(claims) <= set(resource.get("meta", {}).get("profile", []))
 
 
-def test_a_parent_behind_its_derived_profile_is_not_judged() -> None:
-    """A verdict is by what the source and its row mean; a parent claimed alone is judged."""
+def test_the_profile_that_a_copy_was_made_from_may_be_left_out() -> None:
+    """APP-02: a copy does not conform to it by itself, so a deployment decides; a true parent is always claimed."""
+    copy_: dict[str, Any] = {"resourceType": "Immunization", "meta": {"profile": [f"{N}imm-Vaccination-event"]}}
+    assert claim_parents(copy_, R4, copied=False) == []
+    woman: dict[str, Any] = {"resourceType": "Condition", "meta": {"profile": [f"{N}zib-Pregnancy"]}}
+    assert claim_parents(woman, STU3, copied=False)
+    assert woman["meta"]["profile"] == [f"{N}zib-Pregnancy", f"{N}zib-Problem"]
+    assert judged_by(woman, STU3) == woman, "what conforms to a derived profile conforms to its base"
+
+
+def test_the_profile_that_a_copy_was_made_from_is_not_judged() -> None:
+    """A verdict is by what the source and its row mean; such a profile claimed alone is judged."""
     both = {"resourceType": "Immunization", "meta": {"profile": [f"{N}imm-Vaccination-event"]}}
     claim_parents(both, R4)
     alone = {"resourceType": "Immunization", "meta": {"profile": [f"{N}nl-core-Vaccination-event"]}}

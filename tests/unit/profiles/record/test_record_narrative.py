@@ -159,3 +159,43 @@ def test_a_narrative_is_written_by_setting_only_and_never_over_another() -> None
     assert [one.rule for one in Leaving(narrative=True)(resource, STU3)] == ["narrative-written"]
     own = told("<p>eigen</p>")
     assert Leaving(narrative=True)(own, STU3) == []
+
+
+def directive(
+    permitted: dict[str, Any], url: str = f"{ZIB}zib-TreatmentDirective-TreatmentPermitted"
+) -> dict[str, Any]:
+    treatment = {"coding": [{"display": "Reanimatie"}]}
+    return {
+        "resourceType": "Consent",
+        "meta": {"profile": [f"{ZIB}zib-TreatmentDirective"]},
+        "extension": [{"url": f"{ZIB}zib-TreatmentDirective-Treatment", "valueCodeableConcept": treatment}],
+        "modifierExtension": [{"url": url, **permitted}],
+        "dateTime": "2026-03-01T10:30:00+01:00",
+    }
+
+
+def test_a_treatment_directive_says_whether() -> None:
+    """APP-05: the treatment is in an extension and whether it is wanted in a modifier: neither may be left out."""
+    resource = directive({"valueCodeableConcept": {"coding": [{"display": "Nee"}]}})
+    write(resource, STU3)
+    words = "|".join(etree.fromstring(resource["text"]["div"]).itertext())
+    assert "Behandeling toegestaan|Nee" in words
+    assert "Behandeling|Reanimatie" in words
+    assert "1-3-2026 10:30" in words
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        directive({"valueCodeableConcept": {"extension": []}}),
+        directive({"valueBoolean": True}, "https://epd.example/turns-it-round"),
+        {"resourceType": "Consent", "modifierExtension": ["?"], "status": "active"},
+        {"resourceType": "Consent", "except": [{"type": "deny", "modifierExtension": [{"url": "x"}]}]},
+        {"resourceType": "Consent", "status": "active",
+         "actor": [{"reference": {"display": "A", "identifier": {"modifierExtension": [{"url": "x"}]}}}]},
+    ],
+)  # fmt: skip
+def test_what_changes_the_meaning_and_has_no_words_leaves_the_narrative_out(resource: dict[str, Any]) -> None:
+    """APP-05: better no narrative than one that says the opposite."""
+    assert write(resource, STU3) == []
+    assert "text" not in resource
