@@ -10,7 +10,7 @@ from gateway.intake.sender import Sender
 from gateway.intake.tasks import ID, GivenIds, Key, Task, identifier_asked, is_stored_type, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
-from gateway.store.known import by_identifier, contents_of, known
+from gateway.store.known import by_identifier, contents_of, known, merged
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.repair import Repair, resolve_urns
@@ -45,10 +45,19 @@ class Lookup:
                     wanted |= _without_display(pointing)
                     persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
             self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
+            absent = [id_ for type_, id_ in keys if type_ == "Patient" and ("Patient", id_) not in self._here()]
+            if absent:
+                sources = {one.source, *one.patients_of}
+                self.draft.merged = merged(self.connection, one.provider, self.version, sources, absent)
             there = {key for key, row in self.draft.plan.known.rows.items() if one.owns(row.source)}
             asked = wanted & there - {task.key for task in self.draft.tasks}
             for key, content in contents_of(self.connection, one.provider, self.version, asked):
                 self.draft.labels[key] = jsonio.load(content)
+
+    def _here(self) -> set[Key]:
+        """What is in the store, or comes along."""
+        stored = {key for key, row in self.draft.plan.known.rows.items() if not row.deleted}
+        return stored | {task.key for task in self.draft.tasks}
 
     def _assign(self) -> None:
         names = GivenIds(self.sender.provider, self.sender.source, self.version)

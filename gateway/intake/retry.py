@@ -70,7 +70,9 @@ def _message(intake: Intake, item: Kept, content: bytes) -> Taken:
     with intake.engine.begin() as connection:
         quarantine.mark(connection, item.number, released=taken)
     if taken:
-        return Taken(IntakeAnswer(200, operation_outcome([Issue("information", "informational", "taken in")])), outcome.records)
+        return Taken(
+            IntakeAnswer(200, operation_outcome([Issue("information", "informational", "taken in")])), outcome.records
+        )
     told = refused(refusal(422, "business-rule", "; ".join(left[:5]) or outcome.said.code))
     return Taken(told, outcome.records)
 
