@@ -57,17 +57,17 @@ class PullGate:
     ) -> tuple[Sequence[Held], Sequence[Gap]]:
         kept: list[Held] = []
         missing: dict[str, Gap] = {}
-        for one in held:
-            served, key = one.data["id"], (one.type, own.get((one.type, one.id), one.id))
-            one.data["id"] = key[1]
+        for piece in held:
+            served, key = piece.data["id"], (piece.type, own.get((piece.type, piece.id), piece.id))
+            piece.data["id"] = key[1]
             try:
-                decision = self.recorder.gate.judge(provider, source, version, one.data, more.get(key, ()))
+                decision = self.recorder.gate.judge(provider, source, version, piece.data, more.get(key, ()))
             finally:
-                one.data["id"] = served
+                piece.data["id"] = served
             if decision.blocked:
-                missing[one.type] = Gap(one.type, Reason.INVALID_BLOCKED, HELD_BACK)
+                missing[piece.type] = Gap(piece.type, Reason.INVALID_BLOCKED, HELD_BACK)
             else:
-                kept.append(one)
+                kept.append(piece)
         self.recorder.start()
         return kept, tuple(missing.values())
 

@@ -10,14 +10,14 @@ from profiles.record.whose import patient_of, subjects
 OWNER = "owner"
 
 
-def told_by_several(found: Sequence[Held]) -> list[Told]:
+def told_by_several(pieces: Sequence[Held]) -> list[Told]:
     """The resources of an answer with who told them; without those of which only XML was loaded.
 
     Whose it is counts only when the resource names the patient whose record it is: what is in the mother's record and
     of her child has nobody to be the same as.
     """
     return [
-        Told(held.whole, held.source, OWNER if _is_owners(held) else "") for held in found if not held.lacks("json")
+        Told(held.whole, held.source, OWNER if _is_owners(held) else "") for held in pieces if not held.lacks("json")
     ]
 
 

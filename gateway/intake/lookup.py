@@ -29,8 +29,8 @@ class Lookup:
 
     def read(self) -> None:
         """Give ids, and look up all that the store must tell."""
-        one = self.sender
-        with reading(one.engine).connect() as self.connection:
+        sender = self.sender
+        with reading(sender.engine).connect() as self.connection:
             self._assign()
             keys = {task.key for task in self.draft.tasks if task.id}
             keys |= {("Patient", task.patient) for task in self.draft.tasks if task.patient}
@@ -43,15 +43,15 @@ class Lookup:
                     found = self.draft.links[task.key] = frozenset(links(task.resource))
                     keys |= found
                     wanted |= _without_display(pointing)
-                    persons |= {one.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
-            self.draft.plan.known = known(self.connection, one.provider, self.version, keys, persons)
+                    persons |= {sender.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
+            self.draft.plan.known = known(self.connection, sender.provider, self.version, keys, persons)
             absent = [id_ for type_, id_ in keys if type_ == "Patient" and ("Patient", id_) not in self._here()]
             if absent:
-                sources = {one.source, *one.patients_of}
-                self.draft.merged = merged(self.connection, one.provider, self.version, sources, absent)
-            there = {key for key, row in self.draft.plan.known.rows.items() if one.owns(row.source)}
+                sources = {sender.source, *sender.patients_of}
+                self.draft.merged = merged(self.connection, sender.provider, self.version, sources, absent)
+            there = {key for key, row in self.draft.plan.known.rows.items() if sender.owns(row.source)}
             asked = wanted & there - {task.key for task in self.draft.tasks}
-            for key, content in contents_of(self.connection, one.provider, self.version, asked):
+            for key, content in contents_of(self.connection, sender.provider, self.version, asked):
                 self.draft.labels[key] = jsonio.load(content)
 
     def _here(self) -> set[Key]:
@@ -119,16 +119,16 @@ class Lookup:
             except Refusal as fault:
                 task.refused = fault
                 return
-            found = {
+            ids = {
                 other.id
                 for other in self.draft.tasks
                 if other.type == type_ and other.resource and (system, value) in set(identifiers(other.resource))
             } or set(self._identified(type_, system, value))
-            if len(found) != 1:
+            if len(ids) != 1:
                 text = "a conditional reference matches no resource, or more than one"
                 task.refused = refusal(412, "multiple-matches", text, task.place or task.type)
                 return
-            reference["reference"] = f"{type_}/{found.pop()}"
+            reference["reference"] = f"{type_}/{ids.pop()}"
             self.draft.repairs[task.key].append(Repair("reference-from-identifier", task.type))
 
 

@@ -110,14 +110,14 @@ class Settling:
 
     def _numbers(self, items: Mapping[Key, Resource]) -> dict[str, str]:
         """The BSN of each patient: as it came along, else as it was sealed."""
-        found = {}
+        numbers = {}
         for patient in self.draft.plan.known.patients.values():
             if patient.sealed_bsn is not None:
-                found[patient.patient_id] = self.sender.ring.open("bsn", patient.sealed_bsn).decode()
+                numbers[patient.patient_id] = self.sender.ring.open("bsn", patient.sealed_bsn).decode()
         for key, resource in items.items():
             if key[0] == "Patient" and (bsn := self._bsn(key, resource)):
-                found.setdefault(key[1], bsn)
-        return found
+                numbers.setdefault(key[1], bsn)
+        return numbers
 
     def _bsn(self, key: Key, resource: Resource) -> str | None:
         """The BSN that comes along with a Patient: in it, or in a table beside it."""
@@ -242,7 +242,7 @@ class Settling:
         numbers: Mapping[str, str],
         tokens: frozenset[str],
     ) -> Change:
-        one, resource = self.sender, items[task.key]
+        sender, resource = self.sender, items[task.key]
         patient_id = placement.patients[task.key]
         neighbours = Neighbours(patient_id, lambda key: self._held(key, items, placement))
         documents = self.documents or Documents({}, self.version, lambda _id: None)
@@ -261,10 +261,10 @@ class Settling:
             repairs += mask_bsn(resource, [number] if number else [])
         changed = bool(repairs)
         repairs += unstamp(resource)
-        repairs += one.expected.correct(resource, self.version)
-        decision = one.gate.judge(one.provider, one.source, self.version, resource, about)
+        repairs += sender.expected.correct(resource, self.version)
+        decision = sender.gate.judge(sender.provider, sender.source, self.version, resource, about)
         repairs += decision.repairs
-        repairs += one.leaving(resource, self.version)
+        repairs += sender.leaving(resource, self.version)
         content = documents.content(task.id) if task.type == "Binary" else None
         body = jsonio.dump(resource)
         original, format_ = (body, "json") if content is not None else task.received or (task.original, task.format)

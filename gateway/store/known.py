@@ -77,13 +77,13 @@ def rows_of(
     connection: Connection, provider: str, version: FhirVersion, keys: Iterable[Key], *, lock: bool = False
 ) -> dict[Key, StoredRow]:
     """The stored resources with these types and ids; locked until the end of the transaction when asked."""
-    found = {}
+    rows = {}
     # In the order of the keys, so that two that lock the same rows never wait for each other.
     hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
     for some in _pieces(hashed):
         for row in connection.execute(_LOCKED if lock else _ROWS, {"keys": some}):
-            found[row[0], row[1]] = StoredRow(*row[2:])
-    return found
+            rows[row[0], row[1]] = StoredRow(*row[2:])
+    return rows
 
 
 def contents_of(
