@@ -43,9 +43,8 @@ class PullGate:
 
     def told(self, provider: str, version: FhirVersion, found: Sequence[Held]) -> None:
         """Have counted, later, what two sources tell the same in an answer."""
-        told = told_by_several(found)
-        if told:
-            self.recorder.put(SaidTwice(provider, version, told))
+        if len({held.source for held in found}) > 1:
+            self.recorder.put(SaidTwice(provider, version, lambda: told_by_several(found)))
 
     def _judged(
         self,

@@ -11,13 +11,11 @@ OWNER = "owner"
 
 
 def told_by_several(pieces: Sequence[Held]) -> list[Told]:
-    """The resources of an answer with who told them; empty when there is only one source, or none is parsed yet.
+    """The resources of an answer with who told them; without those of which only XML was loaded.
 
     Whose it is counts only when the resource names the patient whose record it is: what is in the mother's record and
     of her child has nobody to be the same as.
     """
-    if len({held.source for held in pieces}) < 2:
-        return []
     return [
         Told(held.whole, held.source, OWNER if _is_owners(held) else "") for held in pieces if not held.lacks("json")
     ]

@@ -1,6 +1,6 @@
 """What is known of a push on its way: the draft, the changes that it comes to, and the plan that is carried out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -58,6 +58,8 @@ class Draft:
     """What each resource points at, as far as it was changed by then."""
     in_episode: set[Key] = field(default_factory=set)
     """The encounters in the store, of those in whose context something was recorded, that belong to an episode."""
+    merged: Mapping[str, str] = field(default_factory=dict)
+    """Patient numbers that are not here because they ended in another one, with that number."""
     dropped: set[int] = field(default_factory=set)
     """Tasks (by identity) that say again what another one says."""
 

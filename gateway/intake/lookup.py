@@ -10,7 +10,7 @@ from gateway.intake.sender import Sender
 from gateway.intake.tasks import ID, GivenIds, Key, Task, identifier_asked, is_stored_type, set_id
 from gateway.store.engine import reading
 from gateway.store.identity import identifiers, token
-from gateway.store.known import by_identifier, contents_of, known, pointing_at
+from gateway.store.known import by_identifier, contents_of, known, merged, pointing_at
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.repair import CUT, Repair, resolve_urns
@@ -48,6 +48,11 @@ class Lookup:
                     persons |= {sender.pseudonyms.of(bsn) for bsn in numbers_within(task.resource)}
             self.draft.plan.known = known(self.connection, sender.provider, self.version, keys, persons)
             self._episodes()
+            here = self._here()
+            absent = [id_ for type_, id_ in keys if type_ == "Patient" and ("Patient", id_) not in here]
+            if absent:
+                sources = {sender.source, *sender.patients_of}
+                self.draft.merged = merged(self.connection, sender.provider, self.version, sources, absent)
             there = {key for key, row in self.draft.plan.known.rows.items() if sender.owns(row.source)}
             asked = wanted & there - {task.key for task in self.draft.tasks}
             for key, content in contents_of(self.connection, sender.provider, self.version, asked):
@@ -61,6 +66,11 @@ class Lookup:
         held = {rows[key].pk: key for key in named - sent if key[0] == "Encounter" and key in rows}
         if held:
             self.draft.in_episode = {held[pk] for pk in pointing_at(self.connection, held, "EpisodeOfCare")}
+
+    def _here(self) -> set[Key]:
+        """What is in the store, or comes along."""
+        stored = {key for key, row in self.draft.plan.known.rows.items() if not row.deleted}
+        return stored | {task.key for task in self.draft.tasks}
 
     def _assign(self) -> None:
         names = GivenIds(self.sender.provider, self.sender.source, self.version)

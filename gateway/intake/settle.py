@@ -189,7 +189,8 @@ class Settling:
         for key in list(items):
             task = by_key[key]
             if key in placement.refused:
-                task.refused = refusal(422, "not-found", placement.refused[key], task.place or key[0])
+                text = placement.refused[key] + self._moved(key)
+                task.refused = refusal(422, "not-found", text, task.place or key[0])
             elif key in changes and changes[key].patient_id != placement.patients[key]:
                 text = "what says whose it is was refused"
                 task.refused = refusal(422, "not-found", text, task.place or key[0])
@@ -208,6 +209,13 @@ class Settling:
                 changes.pop(key, None)
                 del items[key]
         return any_refused
+
+    def _moved(self, key: Key) -> str:
+        """Words for who names a patient by a number that ended in another one."""
+        for type_, id_ in sorted(self.draft.links[key]):
+            if type_ == "Patient" and id_ in self.draft.merged:
+                return f"; Patient/{id_} was merged into Patient/{self.draft.merged[id_]}: send it under that number"
+        return ""
 
     def _patient_stays(self, task: Task, resource: Resource, patient_id: str, numbers: Mapping[str, str]) -> None:
         """Nothing goes silently from one patient to another: that is a delete and a create (docs/intake.md)."""

@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -41,7 +41,8 @@ class SaidTwice:
 
     provider: str
     version: FhirVersion
-    told: Sequence[Told]
+    told: Callable[[], Sequence[Told]]
+    """Read beside the request: what was in the store is not parsed for an answer."""
 
 
 class Recorder:
@@ -135,7 +136,7 @@ class Recorder:
 
     def _same(self, answer: SaidTwice) -> None:
         try:
-            for fact in facts_of(answer.told):
+            for fact in facts_of(answer.told()):
                 for one in fact.tellers[1:]:
                     self.gate.counting.note_same(answer.provider, one.origin, answer.version, one.resource, fact.rule)
         except Exception:

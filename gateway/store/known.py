@@ -1,6 +1,6 @@
 """What the store knows of the resources and patients that a push names: read at once, before anything is written."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, bindparam, select
 
 from gateway.store.documents import current
-from gateway.store.schema import document, identity, key_of, link, patient, resource
+from gateway.store.schema import document, identity, key_of, link, patient, patient_alias, resource
 from profiles.fhir.codec.packing import unpack
 from profiles.fhir.version import FhirVersion
 
@@ -139,6 +139,22 @@ def known(
         for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
             documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
     return KnownKeys(rows, patients, documents, elsewhere)
+
+
+def merged(
+    connection: Connection, provider: str, version: FhirVersion, sources: Collection[str], ids: Iterable[str]
+) -> dict[str, str]:
+    """Of patient numbers that ended in another one by a merge: which number that is, as far as these sources said."""
+    base = select(patient_alias.c.patient_id, patient_alias.c.survivor).where(
+        patient_alias.c.provider == provider,
+        patient_alias.c.fhir == version.value,
+        patient_alias.c.source.in_(list(sources)),
+    )
+    found: dict[str, str] = {}
+    for some in _pieces(sorted(set(ids))):
+        for row in connection.execute(base.where(patient_alias.c.patient_id.in_(some))):
+            found[str(row.patient_id)] = str(row.survivor)
+    return found
 
 
 def by_identifier(

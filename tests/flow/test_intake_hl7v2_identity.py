@@ -9,7 +9,7 @@ import pytest
 from databases import KINDS
 from flow.hl7_sender import Sender, adt, codes, listening, mdm, msh, oru, segment
 from sqlalchemy import text
-from world.intake_house import BSN, OTHER_BSN, source
+from world.intake_house import BSN, OTHER_BSN, condition, source
 
 from gateway.store.history import versions
 from profiles.fhir.version import FhirVersion
@@ -68,6 +68,19 @@ def test_a_merge_moves_everything_and_keeps_the_history(sender: Sender) -> None:
     assert set(patients(sender)) == {"200"}
     records = [one for one in sender.hospital.audit() if one["action"] == "ehr:patient:merge"]
     assert {one["person"] for one in records} == {before["100"][0], before["200"][0]}
+
+
+def test_a_push_under_the_old_number_is_told_which_one_it_is_now(sender: Sender) -> None:
+    """FHIR says which record it means: nothing is moved in silence, and who sends learns the number to use."""
+    sender.send(adt("1", "A28", pid("100")), adt("2", "A28", pid("200", BSN)), merge("3", pid("200", BSN), "100"))
+    name = next(iter(sender.hospital.parts.settings.sources))
+    problem = condition("c1", "100")
+    answer = sender.hospital.send("PUT", f"/intake/{name}/Condition/c1", problem)
+    assert answer.status_code == 422
+    assert "Patient/100 was merged into Patient/200" in answer.text
+    assert sender.hospital.send("PUT", f"/intake/{name}/Condition/c1", condition("c1", "200")).status_code == 201
+    unknown = sender.hospital.send("PUT", f"/intake/{name}/Condition/c2", condition("c2", "999"))
+    assert (unknown.status_code, "merged" in unknown.text) == (422, False)
 
 
 def test_what_comes_for_the_old_number_goes_to_the_survivor(sender: Sender) -> None:

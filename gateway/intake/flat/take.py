@@ -31,7 +31,7 @@ Note = Callable[[Sequence[AuditRecord]], None]
 """Makes the audit records of a batch durable, before the next. Raises AuditUnavailable."""
 
 
-class FileProgress(msgspec.Struct):
+class FlatProgress(msgspec.Struct):
     """How far a file is: rows that are done, counts, and the length of its answer then."""
 
     rows: int = 0
@@ -64,13 +64,13 @@ class FlatTaker:
         self._intake = intake
         self._note = note
 
-    def take(self, path: Path, name: str, answer: Path, progress: Path) -> FileProgress:
+    def take(self, path: Path, name: str, answer: Path, progress: Path) -> FlatProgress:
         """Take in a file; ``name`` is how it was called. Raises FlatFault when it cannot be read as a whole, and
         SQLAlchemyError or AuditUnavailable: then it is to be taken up again later."""
         kind = self.mapping.kind(name)
         if not kind:
             raise FlatFault(0, "no kind of file of this source has such a name")
-        done = msgspec.json.decode(progress.read_bytes(), type=FileProgress) if progress.exists() else FileProgress()
+        done = msgspec.json.decode(progress.read_bytes(), type=FlatProgress) if progress.exists() else FlatProgress()
         with Seen(progress.with_suffix(".seen")) as seen:
             self._look(path, kind, seen)
             told = AnswerFile(answer, done.answer)
@@ -129,7 +129,7 @@ class FlatTaker:
                 made.asked.append((part, resource, str(resource["id"])))
         return made
 
-    def _store(self, batch: Sequence[_Made], seen: Seen, done: FileProgress, told: AnswerFile) -> None:
+    def _store(self, batch: Sequence[_Made], seen: Seen, done: FlatProgress, told: AnswerFile) -> None:
         asked: list[tuple[_Made, FlatPart, Resource | None, str]] = []
         for made in batch:
             faults = [*made.faults]
@@ -157,7 +157,7 @@ class FlatTaker:
             self._one(result, origins[result.task.origin], done, told)
 
     def _one(
-        self, result: Result, asked: tuple[_Made, FlatPart, Resource | None, str], done: FileProgress, told: AnswerFile
+        self, result: Result, asked: tuple[_Made, FlatPart, Resource | None, str], done: FlatProgress, told: AnswerFile
     ) -> None:
         made, part, _, _ = asked
         fault = result.task.refused
