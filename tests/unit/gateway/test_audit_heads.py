@@ -145,7 +145,7 @@ def test_chains_that_nobody_signs_any_more_are_signed_by_command(institution: In
     assert institution.audit("verify")[1]["unsigned"] == [chain]
     institution.set(AUDIT__PLACES=json.dumps(institution.places))
     code, told = institution.audit("verify")
-    assert code == 1
+    assert (code, told["after_last_head"]) == (1, 0)
     assert "there are no statements at" in told["faults"][0]["text"]
     signed = CliRunner().invoke(cli, ["audit", "sign"])
     assert (signed.exit_code, signed.output.strip()) == (0, "1 heads signed")
@@ -230,6 +230,8 @@ def test_two_processes_write_and_one_is_killed(tmp_path: Path, monkeypatch: pyte
             assert stops.wait(START) == 0
         code, told = world.audit("verify")
         assert (code, told["faults"], told["chains"], told["unsigned"]) == (0, [], 2, [])
+        stated = {one.chain: one.sequence for one in read_heads([world.file], [private_key(SECRET).public_key()])[0]}
+        assert told["after_last_head"] == told["records"] - sum(stated.values())
         world.run("DELETE FROM audit_record WHERE chain = :chain", chain=chain)
         faults = world.audit("verify")[1]["faults"]
         assert [(one["chain"], one["kind"]) for one in faults] == [(chain, "gone")]
