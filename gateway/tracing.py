@@ -19,8 +19,11 @@ class TracingUnavailable(Exception):
     """The extra is not installed."""
 
 
-def start(endpoint: str, ratio: float, version: str) -> None:
-    """Send spans to an OTLP collector (HTTP). Raises TracingUnavailable."""
+def start(endpoint: str, ratio: float, version: str) -> Any:
+    """Send spans to an OTLP collector (HTTP), in batches; the provider, which sends the rest when the process ends.
+
+    Raises TracingUnavailable.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -33,6 +36,7 @@ def start(endpoint: str, ratio: float, version: str) -> None:
     provider = TracerProvider(sampler=ParentBasedTraceIdRatio(ratio), resource=about)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     use(provider)
+    return provider
 
 
 def use(provider: Any) -> None:

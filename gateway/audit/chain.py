@@ -24,6 +24,8 @@ class Chain:
     name: str
     key: bytes
     formed: int
+    prefix: bytes
+    """What stands before the number in what a mac is made over."""
 
     @property
     def start(self) -> bytes:
@@ -34,7 +36,7 @@ class Chain:
         """The mac of a record, 32 bytes."""
         if self.formed == 1:
             return hmac.digest(self.key, previous + record, "sha256")
-        return hmac.digest(self.key, b"%b%b/%d/%b" % (previous, self.name.encode(), number, record), "sha256")
+        return hmac.digest(self.key, previous + self.prefix + number.to_bytes(8) + record, "sha256")
 
 
 def new_chain(key: bytes) -> Chain:
@@ -46,8 +48,8 @@ def chain_of(name: str, key: bytes) -> Chain:
     """The chain of this name, as it has to be checked under the audit key."""
     # Of one length, so that name, number and record are told apart in what the mac is made over.
     if name.startswith(PREFIX) and len(name.encode()) == LENGTH:
-        return Chain(name, derived(key, "audit chain 2"), 2)
-    return Chain(name, key, 1)
+        return Chain(name, derived(key, "audit chain 2"), 2, name.encode())
+    return Chain(name, key, 1, b"")
 
 
 def derived(key: bytes, purpose: str) -> bytes:

@@ -3,9 +3,10 @@
 A record holds no BSN, no token and no clinical value: persons are keyed pseudonyms, resources are counted by type.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -44,13 +45,16 @@ class AuditRecord:
 
     def canonical(self) -> bytes:
         """The bytes that are stored and chained: compact JSON, in the order of the fields, empty ones left out."""
-        shown = {}
-        for name, value in zip(NAMES, _VALUES(self), strict=True):
-            if value not in ("", ()):
-                shown[name] = value
-        shown["at"] = self.at.astimezone(UTC).isoformat(timespec="milliseconds")
-        return msgspec.json.encode(shown)
+        at = self.at if self.at.tzinfo is UTC else self.at.astimezone(UTC)
+        action, _, *rest = _VALUES(self)
+        return msgspec.json.encode(_WRITTEN(action, at.isoformat(timespec="milliseconds"), *rest))
 
 
-NAMES = tuple(field.name for field in fields(AuditRecord))
-_VALUES = attrgetter(*NAMES)
+_FIELDS = fields(AuditRecord)
+_VALUES = attrgetter(*(field.name for field in _FIELDS))
+_WRITTEN = msgspec.defstruct(
+    "Written",
+    [(one.name, Any) if one.default is MISSING else (one.name, Any, one.default) for one in _FIELDS],
+    omit_defaults=True,
+)
+"""The same fields with ``at`` as text: what the encoder writes at once."""

@@ -45,7 +45,14 @@ class Walked:
     chains: int = 0
     removed: int = 0
     unsigned: list[str] = field(default_factory=list)
+    after: int = 0
+    """Records that came after the last signed head of their chain."""
     heads: list[Head] = field(default_factory=list)
+
+    def leave(self, walk: "Walk") -> None:
+        """Count a chain that was walked to its end."""
+        self.heads += walk.head()
+        self.after += walk.after
 
 
 def verify(
@@ -71,7 +78,7 @@ def verify(
         if walk is None or walk.chain.name != name:
             if walk is not None:
                 yield from walk.ended()
-                counted.heads += walk.head()
+                counted.leave(walk)
             walk = Walk(chain_of(name, key), gone.pop(name, None), stated.pop(name, []))
             counted.chains += 1
             if not walk.heads:
@@ -80,7 +87,7 @@ def verify(
         yield from walk.step(row)
     if walk is not None:
         yield from walk.ended()
-        counted.heads += walk.head()
+        counted.leave(walk)
     for name, told in stated.items():
         yield from Walk(chain_of(name, key), gone.get(name), told).ended()
 
@@ -151,6 +158,11 @@ class Walk:
         else:
             text = f"records {self._number + 1} to {last.sequence} are missing at the end, {signed}"
             yield ChainBreak(self.chain.name, self._number + 1, text, "cut", self._since)
+
+    @property
+    def after(self) -> int:
+        """How many numbers there are behind the last signed head; 0 for a chain that is not signed at all."""
+        return max(0, self._number - self.heads[-1].sequence) if self.heads else 0
 
     def head(self) -> list[Head]:
         """How far the chain is now; nothing when that is not certain."""

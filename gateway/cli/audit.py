@@ -54,6 +54,7 @@ def verify_command(settings: Settings, paths: tuple[Path, ...], as_json: bool) -
         "removed": counted.removed,
         "statements": len(heads),
         "unsigned": counted.unsigned,
+        "after_last_head": counted.after,
         "faults": [asdict(one) for one in faults],
     }
     if as_json:
@@ -72,6 +73,9 @@ def _tell(faults: list[ChainBreak], counted: Walked, statements: int) -> None:
     if counted.unsigned:
         text = "nothing outside the database says how long these were: what was cut off their end is not seen"
         console.print(f"{len(counted.unsigned)} of the chains are not signed; {text}", highlight=False, soft_wrap=True)
+    if counted.after:
+        text = "their loss would not be seen; 'gateway audit sign' signs them"
+        console.print(f"{counted.after} records came after the last signed head of their chain: {text}", soft_wrap=True)
     console.print(
         f"{counted.records} records in {counted.chains} chains, {statements} signed heads, {len(faults)} faults",
         highlight=False,

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from timing import until
+from timing import START, until
 
 from gateway.audit.heads import Head, Signer, key_id, private_key, read_heads
 from gateway.audit.record import AuditRecord
@@ -143,7 +145,7 @@ def test_chains_that_nobody_signs_any_more_are_signed_by_command(institution: In
     assert institution.audit("verify")[1]["unsigned"] == [chain]
     institution.set(AUDIT__PLACES=json.dumps(institution.places))
     code, told = institution.audit("verify")
-    assert code == 1
+    assert (code, told["after_last_head"]) == (1, 0)
     assert "there are no statements at" in told["faults"][0]["text"]
     signed = CliRunner().invoke(cli, ["audit", "sign"])
     assert (signed.exit_code, signed.output.strip()) == (0, "1 heads signed")
@@ -187,6 +189,53 @@ def test_heads_are_signed_while_the_process_runs(institution: Institution) -> No
     heads, faults = read_heads([institution.file], [private_key(SECRET).public_key()])
     assert [one.sequence for one in heads] == [1, 2]
     assert faults == []
+
+
+WRITER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from gateway.audit.record import AuditRecord
+from gateway.settings import load
+from gateway.store.engine import open_engine
+from gateway.wiring import open_trail
+
+async def main():
+    settings = load()
+    trail = open_trail(open_engine(settings.database_url), settings)
+    print(trail.chain, flush=True)
+    for number in range(10_000):
+        await trail.write(AuditRecord("pgo:resource:read", datetime.now(UTC), 200, provider="z", person=f"p{number}"))
+        if sys.argv[1] == "stops" and number == 20:
+            break
+        await asyncio.sleep(0.01)
+    await trail.close()
+
+asyncio.run(main())
+"""
+
+
+def test_two_processes_write_and_one_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOG-09: what both wrote fits, and both are signed; what the killed one had stated cannot be taken away."""
+    with database("postgresql", tmp_path) as url:
+        world = Institution(url, tmp_path, monkeypatch)
+        command = [sys.executable, "-c", WRITER]
+        with (
+            subprocess.Popen([*command, "stops"], stdout=subprocess.PIPE, text=True) as stops,
+            subprocess.Popen([*command, "killed"], stdout=subprocess.PIPE, text=True) as killed,
+        ):
+            assert killed.stdout is not None
+            chain = killed.stdout.readline().strip()
+            assert until(lambda: world.file.exists() and chain in world.file.read_text(), START)
+            killed.kill()
+            assert stops.wait(START) == 0
+        code, told = world.audit("verify")
+        assert (code, told["faults"], told["chains"], told["unsigned"]) == (0, [], 2, [])
+        stated = {one.chain: one.sequence for one in read_heads([world.file], [private_key(SECRET).public_key()])[0]}
+        assert told["after_last_head"] == told["records"] - sum(stated.values())
+        world.run("DELETE FROM audit_record WHERE chain = :chain", chain=chain)
+        faults = world.audit("verify")[1]["faults"]
+        assert [(one["chain"], one["kind"]) for one in faults] == [(chain, "gone")]
+        world.engine.dispose()
 
 
 def test_a_place_that_does_not_answer_gets_the_newest_head_later(tmp_path: Path, institution: Institution) -> None:

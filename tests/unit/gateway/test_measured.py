@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from live_house import listening
+from servers import free_port
 from sqlalchemy import create_engine
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -130,6 +132,28 @@ def test_ids_that_are_no_ids_stay_out_of_the_log() -> None:
     assert "Jansen" not in "".join(written)
     assert "correlation_id" not in written[0]
     assert '"correlation_id": "7f0f1a52-0b3c-4a55-9d1e-1a2b3c4d5e6f"' in written[1]
+
+
+def test_spans_reach_a_collector() -> None:
+    """With the extra and an address, as `gateway serve` starts it."""
+    received: list[bytes] = []
+
+    async def collect(request: Request) -> Response:
+        received.append(await request.body())
+        return Response(status_code=200)
+
+    port = free_port()
+    with listening(Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])]), port):
+        provider = tracing.start(f"http://127.0.0.1:{port}/v1/traces", 1.0, "1.2.3")
+        try:
+            with tracing.span("request", source="epd"):
+                pass
+            provider.shutdown()
+        finally:
+            tracing.use(None)
+    sent = b"".join(received)
+    assert b"medmij-gateway" in sent
+    assert b"request" in sent
 
 
 def test_without_tracing_a_span_is_nothing() -> None:
