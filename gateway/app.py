@@ -30,6 +30,7 @@ from gateway.http.answer import Answers
 from gateway.http.api import typed_routes
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.images import Images
 from gateway.http.partial import Partials
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
@@ -166,15 +167,18 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     strict = behaviour.trace_ids == "strict"
     own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
     partials = Partials(behaviour.partial, behaviour.partial_of, own)
+    admissions = Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes)
+    answers = Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test")
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
-        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes),
-        answers=Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test"),
+        admissions=admissions,
+        answers=answers,
         statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
+        images=Images(wiring.archives, admissions, answers) if wiring.archives else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
 

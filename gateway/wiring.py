@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
+from adapters.dicomweb.archive import Archive
 from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
@@ -148,6 +149,8 @@ class Wiring:
     puller: Puller
     registry: Registry
     sources: Mapping[str, Sources]
+    archives: Mapping[str, Archive]
+    """The PACS of each provider that has one."""
     auth: AuthApp
     quality: Recorder
     chain: ChainLog
@@ -163,6 +166,8 @@ class Wiring:
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
         await close(self.sources)
+        for archive in self.archives.values():
+            await archive.close()
         await self.trail.close()
         await self.rekeying.close()
         await asyncio.to_thread(self.quality.close)
@@ -188,6 +193,7 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
     trail = open_trail(engine, settings)
     keep = settings.limits.snapshot_seconds
     sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
+    archives = {name: Archive(given.pacs) for name, given in settings.providers.items() if given.pacs}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:
@@ -207,7 +213,9 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
-    return Wiring(settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying)
+    return Wiring(
+        settings, engine, reader, trail, lists, puller, registry, sources, archives, auth, quality, chain, rekeying
+    )
 
 
 def wire_intake(settings: Settings) -> IntakeParts:

@@ -81,11 +81,14 @@ async def send_pieces(
     send: Send,
     status: int,
     content_type: str,
-    length: int,
+    length: int | None,
     pieces: Callable[[], AsyncIterator[bytes]],
     headers: Mapping[str, str],
 ) -> None:
-    """Send an answer of known length piece by piece, with the same headers. ``pieces`` is not called for HEAD."""
+    """Send an answer piece by piece, with the same headers; without a length its end is told by the transfer.
+
+    ``pieces`` is not called for HEAD.
+    """
     await _start(exchange, send, status, content_type, length, headers)
     if exchange.method != "HEAD":
         async for piece in pieces():
@@ -94,11 +97,11 @@ async def send_pieces(
 
 
 async def _start(
-    exchange: Exchange, send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]
+    exchange: Exchange, send: Send, status: int, content_type: str, length: int | None, headers: Mapping[str, str]
 ) -> None:
     rows: Iterable[tuple[str, str]] = {
         "content-type": content_type,
-        **({} if status == NOT_MODIFIED else {"content-length": str(length)}),
+        **({} if status == NOT_MODIFIED or length is None else {"content-length": str(length)}),
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "medmij-request-id": exchange.request_id,
