@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.dicomweb.archive import ArchiveSettings
+from adapters.dicomweb.archive import ImageArchiveSettings
 
 Partial = Literal["outcome", "safety", "refuse"]
 """What an answer is that lacks a part: an entry that says so; 503 where a gap is dangerous; always 503."""
@@ -72,5 +72,5 @@ class ProviderSettings(SettingsSection):
     subscriptions: dict[str, int] = Field(
         {}, description="data service id to the longest subscription in days; services that are not here have none"
     )
-    pacs: ArchiveSettings | None = Field(None, description="the image archive of the provider, asked by WADO-RS")
+    pacs: ImageArchiveSettings | None = Field(None, description="the image archive of the provider, asked by WADO-RS")
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
-from adapters.dicomweb.archive import Archive
+from adapters.dicomweb.archive import ImageArchive
 from auth.clients.lists import CurrentLists
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
@@ -149,7 +149,7 @@ class Wiring:
     puller: Puller
     registry: Registry
     sources: Mapping[str, Sources]
-    archives: Mapping[str, Archive]
+    archives: Mapping[str, ImageArchive]
     """The PACS of each provider that has one."""
     auth: AuthApp
     quality: Recorder
@@ -193,7 +193,7 @@ def wire(settings: Settings, *, around: Around = lambda adapter: adapter) -> Wir
     trail = open_trail(engine, settings)
     keep = settings.limits.snapshot_seconds
     sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
-    archives = {name: Archive(given.pacs) for name, given in settings.providers.items() if given.pacs}
+    archives = {name: ImageArchive(given.pacs) for name, given in settings.providers.items() if given.pacs}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:

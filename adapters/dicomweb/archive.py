@@ -1,4 +1,4 @@
-"""One PACS behind the gateway: asked by WADO-RS (IHE RAD-107), answered piece by piece.
+"""One PACS behind the gateway: asked by WADO-RS, answered piece by piece.
 
 Nothing of an image is kept or looked into. What is asked, and whether a person may see it, is for the caller to settle.
 """
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from adapters.port import AdapterDown
 
 
-class ArchiveSettings(BaseModel):
+class ImageArchiveSettings(BaseModel):
     """``providers.<name>.pacs``: where the WADO-RS service of the PACS is, and how long it may be silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,10 +45,10 @@ class Opened:
         await self.response.aclose()
 
 
-class Archive:
+class ImageArchive:
     """The client of one PACS."""
 
-    def __init__(self, settings: ArchiveSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, settings: ImageArchiveSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._root = settings.url.rstrip("/")
         token = settings.token.get_secret_value()
         self._headers = {"accept-encoding": "identity", **({"authorization": f"Bearer {token}"} if token else {})}
@@ -61,7 +61,7 @@ class Archive:
         )
 
     async def open(self, path: str, accept: str) -> Opened:
-        """Ask for ``studies/...``. The caller closes what is open. Raises AdapterDown when the PACS cannot be reached."""
+        """Ask for ``studies/...``; the caller closes what is open. AdapterDown when the PACS cannot be reached."""
         request = self._http.build_request("GET", f"{self._root}/{path}", headers={**self._headers, "accept": accept})
         try:
             response = await self._http.send(request, stream=True)

@@ -1,7 +1,7 @@
 """Images of a person, straight from the PACS: WADO-RS below the FHIR base of a service, with the token of that service.
 
 ``[base]/wado/studies/{study}/series/{series}/instances/{instance}``, alone or with ``/rendered``. A study is answered
-when a document of the person names it (IHE RAD-107 behind ITI-67); nothing else of the archive can be reached.
+when a document of the person names it (IHE WADO-RS retrieve behind ITI-67); nothing else of the archive can be reached.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.dicomweb.archive import Archive, Opened
+from adapters.dicomweb.archive import ImageArchive, Opened
 from adapters.port import AdapterDown
 from gateway.http.admission import Admission, Admissions
 from gateway.http.answer import Answers
@@ -37,7 +37,7 @@ MOST_JSON = 16 * 1024 * 1024
 class Images:
     """Answers requests for images; ``archives`` by provider."""
 
-    archives: Mapping[str, Archive]
+    archives: Mapping[str, ImageArchive]
     admissions: Admissions
     answers: Answers
 
@@ -71,7 +71,7 @@ class Images:
         found = await self.answers.search(admission, search, collected.record)
         return any(study in studies_of(held.whole) for held in found.matches)
 
-    async def _fetched(self, progress: Progress, archive: Archive, path: str, wanted: str) -> Reply:
+    async def _fetched(self, progress: Progress, archive: ImageArchive, path: str, wanted: str) -> Reply:
         try:
             # An instance as JSON is its metadata (PS3.18, 10.4): that is how a key object selection is read.
             opened = await archive.open(f"{path}/metadata" if wanted == JSON else path, wanted)

@@ -5,7 +5,8 @@ them. What leaves is held to the official packages, and a token for one service 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from servers import Running, serving
 from shared import shared
 
+from adapters.dicomweb.archive import ImageArchiveSettings
 from gateway.intake.bulk import bring
 from gateway.intake.outcome import ImportOutcome
 from gateway.intake.read import InputItem
@@ -36,6 +38,7 @@ from profiles.record.bsn import valid_bsn
 from profiles.standards.admit import Refused, admit
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule, Service, Standard
+from workbench.demo.providers import providers
 from workbench.statictokens import TOKENS, issue
 
 PROVIDER = "ziekenhuiszandoord"
@@ -126,19 +129,19 @@ def token(person: str, service: str) -> str:
     return f"new-sets-{service}-{person}"
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with (
-        database(request.param, tmp_path_factory.mktemp("store")) as url,
-        serving(url, world=False) as running,
-        httpx.Client(timeout=20) as client,
-    ):
+@contextmanager
+def housed(url: str, sets: Sequence[str] = SETS, *, pacs: str = "") -> Iterator[House]:
+    """A gateway that holds the official persons of these sets; ``pacs`` is the address of its image archive."""
+    given = providers(True)[PROVIDER]
+    if pacs:
+        given = given.model_copy(update={"pacs": ImageArchiveSettings(url=pacs)})
+    with serving(url, world=False, providers={PROVIDER: given}) as running, httpx.Client(timeout=20) as client:
         engine = open_engine(url)
         refused: list[str] = []
         intake = open_intake(engine, running.settings, open_gate(running.settings))
         sender = intake.importer(PROVIDER, "epd", Door("operator", "test", "new sets"))
         outcome = ImportOutcome(lambda origin, text: refused.append(f"{origin}: {text}"))
-        records = [one for name in SETS for one in bring(intake, sender, list(items(name)), outcome)]
+        records = [one for name in sets for one in bring(intake, sender, list(items(name)), outcome)]
         with recording(engine, running.settings) as trail:
             trail.write_now(records)
         assert not refused
@@ -151,6 +154,12 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         issue(engine, running.settings, TOKENS.validate_python(tokens))
         engine.dispose()
         yield House(running, client)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with database(request.param, tmp_path_factory.mktemp("store")) as url, housed(url) as made:
+        yield made
 
 
 def service_of(standard: Standard, rule: RequestRule) -> Service:
