@@ -195,3 +195,16 @@ def test_what_the_pacs_does_wrong_never_reaches_a_client(house: House, pacs: tup
     answer = get(house, BLAAK, path(), "application/dicom")
     assert answer.status_code == 503
     assert "login" not in answer.text
+
+
+def test_a_report_is_read_by_who_it_is_about(house: House) -> None:
+    """The timeline, then the document behind its address."""
+    found = house.ask(BLAAK, "9021", "DocumentReference?status=current").json()["entry"]
+    urls = [one["resource"]["content"][0]["attachment"]["url"] for one in found]
+    (report,) = [url for url in urls if url.startswith("Binary/")]
+    answer = get(house, BLAAK, report, "application/pdf")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    assert get(house, GRAAFF, report, "application/pdf").status_code == 404
+    pdfs = house.ask(BLAAK, "9021", "DocumentReference?status=current&contenttype=application/pdf").json()
+    assert pdfs["total"] == 1
