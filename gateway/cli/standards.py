@@ -50,11 +50,11 @@ def _title(row: Standard) -> str:
 @standards.command("check")
 def check_command() -> None:
     """Check the rows of all standards. Exit code 1 when something does not fit."""
-    found = check(catalogue())
-    for line in found:
+    faults = check(catalogue())
+    for line in faults:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{len(catalogue().standards)} standards, {len(found)} faults", highlight=False)
-    if found:
+    console.print(f"{len(catalogue().standards)} standards, {len(faults)} faults", highlight=False)
+    if faults:
         raise SystemExit(FINDINGS)
 
 

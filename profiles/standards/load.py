@@ -152,21 +152,21 @@ def _reads(
     version: FhirVersion, rules: Iterable[RequestRule], extra: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     """Types that can be read by id: those of the rows that read, those that come along, and those named extra."""
-    found: dict[str, dict[str, None]] = {}
+    by_type: dict[str, dict[str, None]] = {}
     for rule in rules:
         if rule.method != "GET" or rule.type is None or rule.answer == "refused":
             continue
-        found.setdefault(rule.type, {}).update(dict.fromkeys(rule.profiles))
+        by_type.setdefault(rule.type, {}).update(dict.fromkeys(rule.profiles))
         for name in rule.secondary:
-            found.setdefault(name, {})
+            by_type.setdefault(name, {})
         for include in (*rule.includes, *rule.brings):
             one = read_include(version, include.name, include.value, own=include in rule.brings)
             targets = {one.source} if one.reverse else {one.target} if one.target is not None else one.param.targets
             # A Group is in the targets of many patient parameters, but is nobody's own data.
             for target in targets - {"Group"}:
-                found.setdefault(target, {})
+                by_type.setdefault(target, {})
         for resource_type, profiles in rule.included_profiles.items():
-            found.setdefault(resource_type, {}).update(dict.fromkeys(profiles))
+            by_type.setdefault(resource_type, {}).update(dict.fromkeys(profiles))
     for resource_type, profiles in extra.items():
-        found.setdefault(resource_type, {}).update(dict.fromkeys(profiles))
-    return {resource_type: tuple(profiles) for resource_type, profiles in sorted(found.items())}
+        by_type.setdefault(resource_type, {}).update(dict.fromkeys(profiles))
+    return {resource_type: tuple(profiles) for resource_type, profiles in sorted(by_type.items())}
