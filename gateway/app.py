@@ -33,6 +33,7 @@ from gateway.http.api import typed_routes
 from gateway.http.bodies import BodyRoom
 from gateway.http.dispatch import Dispatch
 from gateway.http.fhir import FhirEndpoint
+from gateway.http.images import Images
 from gateway.http.lanes import TEXTS as LANE_TEXTS
 from gateway.http.lanes import ClientAllowance, Lanes, lanes
 from gateway.http.partial import Partials
@@ -205,16 +206,19 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     overload = settings.overload
     partials = Partials(behaviour.partial, behaviour.partial_of, own)
     persons = Rate(overload.person_per_second, overload.person_burst)
+    admissions = Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons)
+    answers = Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test")
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
-        admissions=Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons),
-        answers=Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test"),
+        admissions=admissions,
+        answers=answers,
         statements=_statements(settings),
         trail=wiring.trail,
         today=today_here,
         sharing=sharing_of(wiring, collector),
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
+        images=Images(wiring.archives, admissions, answers) if wiring.archives else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
 

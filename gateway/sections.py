@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.dicomweb.archive import ImageArchiveSettings
+
 Partial = Literal["outcome", "safety", "refuse"]
 """What an answer is that lacks a part: an entry that says so; 503 where a gap is dangerous; always 503."""
 
@@ -118,6 +120,7 @@ class ProviderSettings(SettingsSection):
     subscriptions: dict[str, int] = Field(
         {}, description="data service id to the longest subscription in days; services that are not here have none"
     )
+    pacs: ImageArchiveSettings | None = Field(None, description="the image archive of the provider, asked by WADO-RS")
     sources: tuple[dict[str, Any], ...] = Field((), description="EHR adapters; empty: what was pushed or imported")
     write_back: tuple[dict[str, Any], ...] = Field(
         (), description="where what citizens sent goes once it is accepted; empty: it is filed by hand"

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import Connection, Engine
 
+from adapters.dicomweb.archive import ImageArchive
 from adapters.filing.build import write_back
 from adapters.filing.port import WriteBack
 from auth.clients.lists import CurrentLists
@@ -231,6 +232,8 @@ class Wiring:
     puller: Puller
     registry: Registry
     sources: Mapping[str, Sources]
+    archives: Mapping[str, ImageArchive]
+    """The PACS of each provider that has one."""
     auth: AuthApp
     quality: Recorder
     chain: ChainLog
@@ -257,6 +260,8 @@ class Wiring:
     async def close(self) -> None:
         """Finish what is under way and give back every connection."""
         await close(self.sources)
+        for archive in self.archives.values():
+            await archive.close()
         await self.trail.close()
         await self.rekeying.close()
         await asyncio.to_thread(self.quality.close)
@@ -285,6 +290,7 @@ def wire(
     trail = open_trail(engine, settings)
     keep = settings.limits.snapshot_seconds
     sources = {name: sources_of(given, keep, around) for name, given in settings.providers.items()}
+    archives = {name: ImageArchive(given.pacs) for name, given in settings.providers.items() if given.pacs}
     section = authorization(settings)
 
     async def grant(digest: bytes) -> GrantRow | None:
@@ -309,7 +315,20 @@ def wire(
     METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
     METRICS.register("public", QUEUE_TEXTS, Waiting("public", engine, trail, quality, chain, reader).samples)
     return Wiring(
-        settings, engine, reader, trail, lists, puller, registry, sources, auth, quality, chain, rekeying, clock
+        settings,
+        engine,
+        reader,
+        trail,
+        lists,
+        puller,
+        registry,
+        sources,
+        archives,
+        auth,
+        quality,
+        chain,
+        rekeying,
+        clock,
     )
 
 

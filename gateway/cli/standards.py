@@ -1,10 +1,13 @@
 """gateway standards: which information standards the gateway knows."""
 
+from pathlib import Path
+
 import click
 
 from gateway.cli.context import DONE, FINDINGS, as_json, console, emit, listing
+from profiles.standards.changes import announced, changes
 from profiles.standards.checks import check
-from profiles.standards.load import catalogue
+from profiles.standards.load import Catalogue, StandardError, catalogue, read_standard
 from profiles.standards.model import Standard
 
 
@@ -55,3 +58,39 @@ def check_command(as_json: bool) -> None:
     console.print(f"{len(catalogue().standards)} standards, {len(faults)} faults", highlight=False)
     if faults:
         raise SystemExit(FINDINGS)
+
+
+@standards.command("diff")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+def diff_command(old: str | None, new: str | None) -> None:
+    """Say what a new version of a standard changes.
+
+    OLD and NEW are ids of standards, or folders. Without them: every change that the standards announce, which are
+    those that take the place of another, and services that begin or end on a day.
+    """
+    known = catalogue()
+    if old is not None and new is None:
+        raise click.UsageError("name both versions, or none")
+    pairs = (
+        [(_named(known, old), _named(known, new))]
+        if old is not None and new is not None
+        else [(known.standards[one.replaces], one) for one in known.standards.values() if one.replaces]
+    )
+    for before, after in pairs:
+        console.print(f"{before.id} -> {after.id}", highlight=False)
+        for line in changes(before, after) or ["no difference"]:
+            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    if old is None:
+        dated = [(one, service) for one in known.standards.values() for service in one.services if service.dated]
+        for standard, service in dated:
+            console.print(f"{standard.id}: service {service.id}{announced(service)}", highlight=False)
+        if not pairs and not dated:
+            console.print("nothing is announced", highlight=False)
+
+
+def _named(known: Catalogue, name: str) -> Standard:
+    try:
+        return known.standards[name] if name in known.standards else read_standard(Path(name))
+    except StandardError as fault:
+        raise click.BadParameter(f"neither the id of a standard nor a folder of one: {fault}") from fault

@@ -8,6 +8,7 @@ comes along points at itself; what is about nobody (a role, its practitioner, th
 from gateway.collect.answer import ROUNDS, search
 from gateway.collect.held import Held
 from gateway.collect.record import HOPS, Key, Record
+from gateway.store.reader import StoreUnavailable
 from profiles.fhir.search.search import Search
 from profiles.record.walk import links
 from profiles.record.whose import is_shared
@@ -42,5 +43,6 @@ async def _loaded(record: Record, keys: set[Key]) -> list[Held]:
         if not await record.load():
             break
     held = [one for one in found if one is not None]
-    await record.ready(held)
+    if not await record.ready(held):
+        raise StoreUnavailable from LookupError("the record changes while it is read")
     return held

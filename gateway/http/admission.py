@@ -87,6 +87,16 @@ class Admissions:
 
     async def admit(self, progress: Progress, what: Route, pairs: Pairs) -> Admission:
         """Check the token and the request against it. Raises BearerError, PeerRefused, Refused or Problem."""
+        grant, standard = await self.granted(progress, pairs)
+        if _only_sends(progress.address) and what.interaction not in WRITES:
+            text = "This data service takes something in; nothing can be read through it."
+            raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
+        question = progress.question or self.question(progress, standard, what, pairs)
+        progress.rule = question.admitted.rule.id
+        return Admission(grant, standard, question)
+
+    async def granted(self, progress: Progress, pairs: Pairs) -> tuple[Grant, Standard]:
+        """The grant of the token, and the standard of the address, which it opens. Raises BearerError or Problem."""
         _refuse_stray_tokens(progress.exchange, pairs)
         peer = self.peer_of(progress.exchange.scope)
         progress.grant = grant = await self.bearer.check(progress.exchange.header(b"authorization"), peer)
@@ -96,12 +106,7 @@ class Admissions:
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
             text = "The token does not give access to this data service of this provider."
             raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
-        if _only_sends(address) and what.interaction not in WRITES:
-            text = "This data service takes something in; nothing can be read through it."
-            raise Problem(403, "security", text, headers=challenge("insufficient_scope"))
-        question = progress.question or self.question(progress, standard, what, pairs)
-        progress.rule = question.admitted.rule.id
-        return Admission(grant, standard, question)
+        return grant, standard
 
     def _allow(self, grant: Grant) -> None:
         """One person's record is asked so often and no more, by whatever clients. Raises Problem."""

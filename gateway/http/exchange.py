@@ -87,11 +87,14 @@ async def send_pieces(
     send: Send,
     status: int,
     content_type: str,
-    length: int,
+    length: int | None,
     pieces: Callable[[], AsyncIterator[bytes]],
     headers: Mapping[str, str],
 ) -> None:
-    """Send an answer of known length piece by piece, with the same headers. ``pieces`` is not called for HEAD."""
+    """Send an answer piece by piece, with the same headers; without a length its end is told by the transfer.
+
+    ``pieces`` is not called for HEAD.
+    """
     await _start(exchange, send, status, content_type, length, headers)
     if exchange.method != "HEAD":
         async for piece in pieces():
@@ -100,11 +103,11 @@ async def send_pieces(
 
 
 async def _start(
-    exchange: Exchange, send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]
+    exchange: Exchange, send: Send, status: int, content_type: str, length: int | None, headers: Mapping[str, str]
 ) -> None:
     ready = {
         b"content-type": content_type.encode("latin-1", "replace"),
-        **({} if status == NOT_MODIFIED else {b"content-length": b"%d" % length}),
+        **({} if status == NOT_MODIFIED or length is None else {b"content-length": b"%d" % length}),
         **ALWAYS,
         b"medmij-request-id": exchange.request_id.encode("latin-1", "replace"),
         b"x-correlation-id": exchange.correlation_id.encode("latin-1", "replace"),

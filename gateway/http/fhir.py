@@ -15,6 +15,7 @@ from gateway.http.address import Addresses
 from gateway.http.admission import WRITES, Admissions
 from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
+from gateway.http.images import ROOT, Images
 from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, show, tell
 from gateway.http.reply import Reply, send_reply
@@ -42,6 +43,8 @@ class FhirEndpoint:
     wrong_version_status: int = 406
     note: Note | None = None
     """Takes the resource events of the chain log; None where nobody collects them."""
+    images: Images | None = None
+    """Gives images of a PACS; None where no provider has one."""
     signpost: Signpost | None = None
     """Tells a tester what there is in place of a wrong address; None in production."""
 
@@ -74,6 +77,8 @@ class FhirEndpoint:
     async def _reply(self, progress: Progress, receive: Receive) -> Reply:
         if progress.address.rest == SMART and progress.exchange.method in ("GET", "HEAD"):
             return self.statements.configuration(progress)
+        if self.images is not None and progress.address.rest.startswith(ROOT):
+            return await self.images.reply(progress)
         what, pairs = self.admissions.opened(progress)
         if what.interaction == "capabilities":
             return self.statements.reply(progress)

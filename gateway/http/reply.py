@@ -10,9 +10,12 @@ from gateway.http.exchange import Exchange, send_bytes, send_pieces
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A body that is made while it is sent. ``pieces`` is called once, and not for HEAD."""
+    """A body that is made while it is sent. ``pieces`` is called once, and not for HEAD.
 
-    length: int
+    ``length`` is None where nobody knows it beforehand.
+    """
+
+    length: int | None
     pieces: Callable[[], AsyncIterator[bytes]]
 
 

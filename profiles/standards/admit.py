@@ -127,7 +127,7 @@ def _admit_read(
         if name not in IGNORED:
             shown = public_name(name)
             raise Refused(400, "not-supported", f"Parameter {shown} is not supported on reading one resource.", shown)
-    within = tuple(_whole(standard, rule) for rule in rules if rule.secondary and request.type in rule.types)
+    within = tuple(whole_search(standard, rule) for rule in rules if rule.secondary and request.type in rule.types)
     for rule in rules:
         if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
             return Admitted(rule, None, request.query, within)
@@ -137,7 +137,7 @@ def _admit_read(
     raise _not_offered(reads, rules, request)
 
 
-def _whole(standard: Standard, rule: RequestRule) -> Admitted:
+def whole_search(standard: Standard, rule: RequestRule) -> Admitted:
     """The search of a row as it stands, with what it always brings: the context of what may be read."""
     query = tuple((one.name, one.value) for one in rule.required if not one.is_include)
     found = compile_search(standard.fhir, rule.type or "", query, rule.operation)

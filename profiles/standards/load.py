@@ -118,7 +118,7 @@ def _service(where: str, table: object, usecases: Container[str], rows: Containe
     row = read_row(where, table, ServiceTable)
     if unknown := [one for one in row.usecases if one not in usecases]:
         raise StandardError(f"{where} ({row.id}) names unknown use cases {', '.join(sorted(unknown))}")
-    if unknown := [one for one in row.rows if one not in rows]:
+    if unknown := [one for one in (*row.rows, *filter(None, [row.images])) if one not in rows]:
         raise StandardError(f"{where} ({row.id}) names unknown rows {', '.join(sorted(unknown))}")
     return Service(
         id=row.id,
@@ -130,6 +130,7 @@ def _service(where: str, table: object, usecases: Container[str], rows: Containe
         usecases=row.usecases,
         rows=row.rows,
         group=row.group,
+        images=row.images,
         test=row.test,
         valid_from=row.valid_from,
         valid_until=row.valid_until,

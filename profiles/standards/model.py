@@ -128,6 +128,8 @@ class Service:
     usecases: tuple[str, ...]
     rows: tuple[str, ...] = ()
     """The rows of a service for one building block; empty: all rows of its use cases."""
+    images: str | None = None
+    """The row whose documents lead to images, which the service gives by WADO-RS."""
     group: str | None = None
     """Services of one group are one line on the consent page."""
     test: bool = False

@@ -41,6 +41,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rows of a service for one building block, by id; in place of ``usecases``."""
     group: Text | None = None
     """Services of one group stand on the consent page as one line that opens (`auth/pages/messages`, ``[groups]``)."""
+    images: Text | None = None
+    """The row whose documents lead to images of a PACS (`gateway.http.images`)."""
     function: Literal["collect", "share"] = "collect"
     roles: Texts = ()
     test: bool = False

@@ -5,7 +5,8 @@ them. What leaves is held to the official packages, and a token for one service 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from servers import Running, serving
 from shared import shared
 
+from adapters.dicomweb.archive import ImageArchiveSettings
 from gateway.intake.bulk import bring
 from gateway.intake.outcome import ImportOutcome
 from gateway.intake.read import InputItem
@@ -36,6 +38,7 @@ from profiles.record.bsn import valid_bsn
 from profiles.standards.admit import Refused, admit
 from profiles.standards.load import catalogue
 from profiles.standards.model import RequestRule, Service, Standard
+from workbench.demo.providers import providers
 from workbench.statictokens import TOKENS, issue
 
 PROVIDER = "ziekenhuiszandoord"
@@ -126,23 +129,24 @@ def token(person: str, service: str) -> str:
     return f"new-sets-{service}-{person}"
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with (
-        database(request.param, tmp_path_factory.mktemp("store")) as url,
-        serving(url, world=False) as running,
-        httpx.Client(timeout=20) as client,
-    ):
+@contextmanager
+def housed(url: str, sets: Sequence[str] = SETS, *, pacs: str = "") -> Iterator[House]:
+    """A gateway that holds the official persons of these sets; ``pacs`` is the address of its image archive."""
+    given = providers(True)[PROVIDER]
+    if pacs:
+        given = given.model_copy(update={"pacs": ImageArchiveSettings(url=pacs)})
+    with serving(url, world=False, providers={PROVIDER: given}) as running, httpx.Client(timeout=20) as client:
         engine = open_engine(url)
         refused: list[str] = []
         intake = open_intake(engine, running.settings, open_gate(running.settings))
         sender = intake.importer(PROVIDER, "epd", Door("operator", "test", "new sets"))
         outcome = ImportOutcome(lambda origin, text: refused.append(f"{origin}: {text}"))
-        records = [one for name in SETS for one in bring(intake, sender, list(items(name)), outcome)]
+        records = [one for name in sets for one in bring(intake, sender, list(items(name)), outcome)]
         with recording(engine, running.settings) as trail:
             trail.write_now(records)
         assert not refused
-        services = [one.id for name in COUNTS for one in catalogue().standards[name].services]
+        names = (*COUNTS, "provider-tasks-1")
+        services = [one.id for name in names for one in catalogue().standards[name].services]
         tokens = [
             {"token": token(person, service), "provider": PROVIDER, "services": [service], "bsn": bsn}
             for person, bsn in persons().items()
@@ -151,6 +155,12 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         issue(engine, running.settings, TOKENS.validate_python(tokens))
         engine.dispose()
         yield House(running, client)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with database(request.param, tmp_path_factory.mktemp("store")) as url, housed(url) as made:
+        yield made
 
 
 def service_of(standard: Standard, rule: RequestRule) -> Service:
@@ -329,6 +339,92 @@ def test_every_token_opens_its_own_service_alone(house: House) -> None:
                 headers={"authorization": f"Bearer {token(JANSEN, mine)}", "accept": "application/fhir+json"},
             )
             assert (answer.status_code == 403) is (mine != other)
+
+
+TAG = {"system": "http://medmij.nl/fhir/CodeSystem/DataService", "code": "urn:oid:2.16.528.1.1023.5.7"}
+DIGITAL = "http://medmij.nl/fhir/StructureDefinition/ext-"
+
+
+def tasks() -> list[Resource]:
+    """Two tasks of a person, one without the tag of the service, and what they point at."""
+    activity = {"url": f"{DIGITAL}Task.DigitalActivity", "valueReference": {"reference": "ActivityDefinition/meting"}}
+    task = {
+        "resourceType": "Task",
+        "identifier": [{"system": "urn:oid:2.16.840.1.113883.2.4.3.11.999.77.1", "value": "taak"}],
+        "extension": [activity],
+        "basedOn": [{"reference": "ServiceRequest/plan", "display": "Digitale zorg"}],
+        "status": "requested",
+        "intent": "order",
+        "for": {"reference": f"Patient/{JANSEN}", "display": "Anita Jansen"},
+        "authoredOn": "2026-01-05T10:00:00+01:00",
+    }
+    endpoint = {"url": f"{DIGITAL}DigitalActivity.Endpoint", "valueReference": {"reference": "Endpoint/module"}}
+    subject = {"reference": f"Patient/{JANSEN}", "display": "Anita Jansen"}
+    connection = {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "hl7-fhir-rest"}
+    return [
+        {**task, "id": "taak-1", "meta": {"tag": [TAG]}},
+        {**task, "id": "taak-2"},
+        {
+            "resourceType": "ServiceRequest",
+            "id": "plan",
+            "status": "active",
+            "intent": "plan",
+            "code": {"text": "Digitale zorg"},
+            "subject": subject,
+        },
+        {
+            "resourceType": "ServiceRequest",
+            "id": "elders",
+            "status": "active",
+            "intent": "plan",
+            "code": {"text": "Een andere aanvraag"},
+            "subject": subject,
+        },
+        {
+            "resourceType": "ActivityDefinition",
+            "id": "meting",
+            "extension": [endpoint],
+            "url": "https://module.example/meting",
+            "title": "Meting",
+            "status": "active",
+        },
+        {
+            "resourceType": "Endpoint",
+            "id": "module",
+            "status": "active",
+            "connectionType": connection,
+            "payloadType": [{"text": "any"}],
+            "address": "https://module.example/start",
+        },
+    ]
+
+
+def test_tasks_bring_their_endpoint_and_lead_to_nothing_else(house: House) -> None:
+    """Provider tasks: by tag, with what is included and the endpoint behind it; updating is not there yet."""
+    engine = open_engine(house.running.settings.database_url)
+    intake = open_intake(engine, house.running.settings, open_gate(house.running.settings))
+    sender = intake.importer(PROVIDER, "epd", Door("operator", "test", "tasks"))
+    given = [
+        InputItem(f"{one['resourceType']}/{one['id']}", frozenset({FhirVersion.R4}), one, jsonio.dump(one), "json")
+        for one in tasks()
+    ]
+    bring(intake, sender, given, ImportOutcome(lambda origin, text: pytest.fail(f"{origin}: {text}")))
+    engine.dispose()
+    rule = catalogue().standards["provider-tasks-1"].rule("tasks")
+    asked = path_of(rule, ("_include", "Task:digital-activity"), ("_include", "Task:based-on"))
+    for form in FORMATS:
+        found = entries(house.ask(JANSEN, "9022", asked, form), form, FhirVersion.R4)
+        assert {(mode, one["id"]) for mode, one in found} == {
+            ("match", "taak-1"),
+            ("include", "meting"),
+            ("include", "plan"),
+            ("include", "module"),
+        }
+    assert house.ask(JANSEN, "9022", asked.replace("digital-activity", "digitalActivity")).json()["total"] == 1
+    assert house.ask(JANSEN, "9022", "Endpoint/module").status_code == 200
+    for where in ("Task/taak-2", "ServiceRequest/elders"):
+        assert house.ask(JANSEN, "9022", where).status_code == 404, "not of this service"
+    assert house.ask(ORANJE, "9022", "Endpoint/module").status_code == 404, "no task of this person leads there"
 
 
 def test_the_examples_are_all_tried() -> None:

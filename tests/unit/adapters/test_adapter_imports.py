@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3] / "adapters"
-ADAPTERS = ("documents", "fhir_http", "files", "sql")
+ADAPTERS = ("dicomweb", "documents", "fhir_http", "files", "sql")
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -27,7 +27,7 @@ def test_imports(path: Path) -> None:
     names = set(imported(path))
     tops = {name.split(".")[0] for name in names}
     assert not tops & {"auth", "gateway", "fastapi", "starlette"}
-    assert "httpx" not in tops or part == "fhir_http"
+    assert "httpx" not in tops or part in ("dicomweb", "fhir_http")
     assert "sqlalchemy" not in tops or part == "sql"
     for other in ADAPTERS:
         if other != part:

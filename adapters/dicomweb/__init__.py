@@ -1,0 +1,1 @@
+"""The image archive (PACS) of an institution, by DICOMweb: instances and pictures, streamed."""
