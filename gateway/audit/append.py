@@ -77,6 +77,7 @@ class Appending:
                     held.invalidate()
                 elif self._engine.dialect.name == "postgresql":
                     cast("psycopg.Connection[Any]", held.dbapi_connection).autocommit = False
+            with contextlib.suppress(sqlite3.Error, psycopg.Error, SQLAlchemyError):
                 held.close()
 
     def _driver(self) -> object:

@@ -128,7 +128,7 @@ def test_a_filled_store_holds_what_an_import_would_make(tmp_path: Path) -> None:
     for row in rows:
         data = jsonio.load(unpack(row.json))
         assert (data["resourceType"], data["id"]) == (row.type, row.id)
-        assert row.search == stored(FhirVersion.STU3, data)
+        assert (row.search, row.marks) == stored(FhirVersion.STU3, data)
         assert unpack(row.xml) == xmlio.fragment(data, FhirVersion.STU3)
     engine.dispose()
     assert len(served()[0]) == len(model().own)
