@@ -25,7 +25,7 @@ from gateway.cli.db import upgrade
 from gateway.intake.settings import IntakeSettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
-from gateway.share.inbox import Inbox, WaitingShare
+from gateway.share.inbox import Inbox, Waiting
 from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record, resource, shared_item, submission
 from profiles.fhir.codec import jsonio, xmlio
@@ -203,7 +203,7 @@ class ShareHouse:
         async with httpx.AsyncClient(transport=transport) as client:
             return await client.request(method, f"{base}/{path}" if path else base, headers=headers, **options)
 
-    def lines(self, **asked: Any) -> list[WaitingShare]:
+    def lines(self, **asked: Any) -> list[Waiting]:
         """The inbox, repeats left out."""
         with reading(self.engine).connect() as connection:
             return Inbox(connection).lines(PROVIDER, **asked)
