@@ -21,6 +21,7 @@ from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
 from gateway.sections import Listen, ProviderSettings, RequestLimits, ResourceServer
 from gateway.share.settings import ShareSettings
+from gateway.subscriptions.settings import SubscriptionSettings
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
 """The default of the audit key. Production refuses it."""
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
+    subscription: SubscriptionSettings = SubscriptionSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

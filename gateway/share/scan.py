@@ -26,9 +26,7 @@ class CommandScan:
     def __call__(self, content: bytes) -> bool:
         """Whether a file is clean. Raises Problem 503."""
         try:
-            done = subprocess.run(
-                self.command, input=content, capture_output=True, timeout=self.seconds, check=False
-            )
+            done = subprocess.run(self.command, input=content, capture_output=True, timeout=self.seconds, check=False)
         except (OSError, subprocess.SubprocessError) as fault:
             raise _unknown() from fault
         if done.returncode not in (0, 1):

@@ -399,6 +399,52 @@ share_deed = Table(
     Column("text", Text, nullable=False),
 )
 
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("provider", String(60), nullable=False),
+    Column("service", String(30), nullable=False),
+    Column("fhir", String(8), nullable=False),
+    Column("client", String(255), nullable=False),
+    Column("person", String(64), nullable=False, comment="keyed pseudonym"),
+    Column("sealed_bsn", LargeBinary, comment="for sources that are asked; gone when it ends"),
+    Column("consent_id", String(64), nullable=False),
+    Column("request_id", String(36), nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("end_date", Date, nullable=False),
+    Column("status", String(10), nullable=False, comment="active or ended"),
+    Column("ended_by", String(20), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("high_water", DateTime(timezone=True), nullable=False, comment="until when changes were told"),
+    Column("refusals", Integer, nullable=False, comment="days in a row on which the PGO did not know it"),
+    Column("refused_on", Date),
+    UniqueConstraint("client", "request_id"),
+    Index(None, "status", "end_date"),
+    Index(None, "person", "provider"),
+    comment="who wants to be told that there is something new; no data",
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("pk", BigKey, primary_key=True, autoincrement=True),
+    Column(
+        "subscription_id", String(36), ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("kind", String(12), nullable=False, comment="resource or subscription"),
+    Column("end_date", Date),
+    Column("state", String(10), nullable=False, comment="waiting, sent, refused, failed or dropped"),
+    Column("due", DateTime(timezone=True), nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed", DateTime(timezone=True), comment="since when a process is sending it"),
+    Column("status", Integer, comment="what the PGO answered last"),
+    Column("correlation_id", String(36), nullable=False),
+    Index(None, "state", "due"),
+    comment="notifications on their way to a PGO",
+)
+
 offered_task = Table(
     "offered_task",
     metadata,
