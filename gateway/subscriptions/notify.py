@@ -100,15 +100,15 @@ class Notifier:
 
     def _due(self, now: datetime) -> Mapping[str, list[Row[Any]]]:
         free = or_(notice.c.claimed.is_(None), notice.c.claimed < now - CLAIM)
+        about = subscription.c
+        columns = (about.client, about.service, about.provider, about.refusals, about.refused_on)
         wanted = (
-            select(notice, subscription.c.client, subscription.c.service, subscription.c.provider,
-                   subscription.c.status, subscription.c.end_date.label("ends"), subscription.c.refusals,
-                   subscription.c.refused_on)
-            .join(subscription, notice.c.subscription_id == subscription.c.id)
+            select(notice, *columns, about.status.label("standing"), about.end_date.label("ends"))
+            .join(subscription, notice.c.subscription_id == about.id)
             .where(notice.c.state == "waiting", notice.c.due <= now, free)
             .order_by(notice.c.due)
             .limit(MOST)
-        )  # fmt: skip
+        )
         found: dict[str, list[Row[Any]]] = {}
         with reading(self.engine).connect() as connection:
             for row in connection.execute(wanted):
@@ -117,7 +117,7 @@ class Notifier:
 
     def _place(self, row: Row[Any], now: datetime) -> str | None:
         """Where it goes; None when it may not go, which is noted (AB-33)."""
-        current = row.status == "active" and row.ends >= self.today() and self.served(row.provider, row.service)
+        current = row.standing == "active" and row.ends >= self.today() and self.served(row.provider, row.service)
         if row.kind == RESOURCE and not current:
             self._drop(row.pk)
             return None

@@ -45,8 +45,12 @@ def statement(
     rules = [rule for rule in standard.rules_of(service) if rule.answer != "refused"]
     rest: dict[str, Any] = {"mode": "server", "security": _security(version, oauth)}
     rest["resource"] = [_resource(standard, one, rules) for one in _types(standard, rules)]
-    if any(rule.interaction == "transaction" for rule in rules):
-        rest["interaction"] = [{"code": "transaction"}, {"code": "batch"}]
+    sending = [rule for rule in rules if rule.interaction == "transaction"]
+    kinds = {
+        kind for rule in sending for kind in (rule.receives.bundles if rule.receives else ("transaction", "batch"))
+    }
+    if sending:
+        rest["interaction"] = [{"code": code} for code in ("transaction", "batch") if code in kinds]
     if version is FhirVersion.STU3 and (operations := _operations(version, rules, None)):
         rest["operation"] = operations
     if not rest["resource"]:
