@@ -329,6 +329,18 @@ def test_news_is_told_within_the_hour(house: SubscriptionHouse) -> None:
     assert len(house.pgo.told()) == 1
 
 
+def test_the_moment_of_a_notification_is_blurred(house: SubscriptionHouse) -> None:
+    """AB-51, AB-20: at most five minutes later than it could be, by chance; so well within the hour."""
+    house.subscribed()
+    house.push("blurred")
+    moment = house.now + timedelta(minutes=1)
+    house.notifier(settings=SubscriptionSettings()).look(moment)
+    with reading(house.engine).connect() as connection:
+        due = connection.execute(select(notice.c.due)).scalar_one()
+    late = (due if due.tzinfo else due.replace(tzinfo=UTC)) - moment
+    assert timedelta() <= late <= timedelta(minutes=5)
+
+
 def test_many_changes_are_one_or_two_notifications(house: SubscriptionHouse) -> None:
     """AB-C17, AB-24: twenty changes in ten minutes; the last notification leaves after the last change."""
     house.subscribed()
@@ -449,7 +461,7 @@ def test_what_is_over_ends_without_a_word(house: SubscriptionHouse) -> None:
 
 
 def test_the_provider_ends_it(house: SubscriptionHouse) -> None:
-    """AB-C24, AB-C30, AB-40, AB-42, AB-43: by the person's page, or a merge: told, with today as its end."""
+    """AB-C24, AB-C30, AB-15, AB-27, AB-40, AB-42, AB-43, SUB-06: by the person's page, or a merge: told, ended today."""
     pseudonyms, _ = keys_of(house.settings)
     one, two = house.subscribed(), house.subscribed(BRAM, TWO)
     house.register(lambda register: register.end_for_person(PROVIDER, pseudonyms.of(ANNA)))
