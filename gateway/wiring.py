@@ -67,7 +67,7 @@ from gateway.share.keep import Keys
 from gateway.share.receiving import Receiving
 from gateway.share.scan import CommandScan, IcapScan
 from gateway.share.settings import ShareSettings
-from gateway.share.settle import Settling
+from gateway.share.settle import ShareSettling
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
@@ -131,7 +131,7 @@ def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Re
     section = settings.share
     rules = tuple(PolicyRule(standard=name, policy=policy) for name, policy in section.policies.items())
     quality = settings.validation.model_copy(update={"policy": section.policy, "policies": rules})
-    settling = Settling(
+    settling = ShareSettling(
         engine,
         Gate(quality, catalogue(), counting),
         Expectations(catalogue()),

@@ -24,7 +24,7 @@ from gateway.audit.trail import AuditUnavailable, Trail
 from gateway.calendar import Today
 from gateway.http.exchange import Exchange
 from gateway.sections import ProviderSettings
-from gateway.subscriptions.register import Refused, Register, Subscription
+from gateway.subscriptions.register import Register, Subscription, SubscriptionRefused
 from gateway.subscriptions.settings import SubscriptionSettings
 from gateway.subscriptions.wire import LARGEST, Malformed, Wish, answer, read
 from profiles.standards.load import Catalogue
@@ -66,13 +66,22 @@ class Subscriptions:
             grant = await self.bearer.check(authorization, self.peer_of(request.scope))
             provider, service = request.path_params["provider"], request.path_params["service"]
             if not grant.covers(provider, service, subscribe=True):
-                raise Refused(403, "insufficient_scope", "the token is not for subscriptions to this data service")
+                raise SubscriptionRefused(
+                    403, "insufficient_scope", "the token is not for subscriptions to this data service"
+                )
             wish = await self._wish(request)
             found, status = await asyncio.to_thread(self._carried_out, request, exchange, grant, wish, days)
             await self.trail.write(_record(exchange, request, grant, status))
             shown = answer(found.id, found.end, self.settings.form, active=found.active)
             return JSONResponse(shown, status, headers)
-        except (Refused, BearerError, PeerRefused, AuditUnavailable, SQLAlchemyError, ClientDisconnect) as fault:
+        except (
+            SubscriptionRefused,
+            BearerError,
+            PeerRefused,
+            AuditUnavailable,
+            SQLAlchemyError,
+            ClientDisconnect,
+        ) as fault:
             status, error, text, more = _told(fault)
             try:
                 await self.trail.write(_record(exchange, request, grant, status, error))
@@ -81,14 +90,14 @@ class Subscriptions:
             return JSONResponse({"error": error, "error_description": text}, status, headers | more)
 
     def _offered(self, request: Request) -> int | None:
-        """The most days that the institution grants; None when the service has none. Raises Refused 404 for nobody."""
+        """The most days that the institution grants; None when the service has none. Raises SubscriptionRefused 404 for nobody."""
         provider = self.providers.get(request.path_params["provider"])
         service = request.path_params["service"]
         if provider is None or service not in self.catalogue.services:
-            raise Refused(404, "not_found", "there is no such subscription interface")
+            raise SubscriptionRefused(404, "not_found", "there is no such subscription interface")
         days = provider.subscriptions.get(service)
         if days is None and request.method == "POST":
-            raise Refused(404, "not_found", "there is no such subscription interface")
+            raise SubscriptionRefused(404, "not_found", "there is no such subscription interface")
         return days
 
     async def _wish(self, request: Request) -> Wish:
@@ -98,14 +107,14 @@ class Subscriptions:
         async for part in request.stream():
             body += part
             if len(body) > LARGEST:
-                raise Refused(400, "invalid_request", "the body is too large")
+                raise SubscriptionRefused(400, "invalid_request", "the body is too large")
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and media != MEDIA:
-            raise Refused(415, "invalid_request", "the body is JSON")
+            raise SubscriptionRefused(415, "invalid_request", "the body is JSON")
         try:
             return read(body, self.settings.form)
         except Malformed as fault:
-            raise Refused(400, "invalid_request", str(fault)) from fault
+            raise SubscriptionRefused(400, "invalid_request", str(fault)) from fault
 
     def _carried_out(
         self, request: Request, exchange: Exchange, grant: Grant, wish: Wish, offered: int | None
@@ -121,7 +130,7 @@ class Subscriptions:
                         return register.read(grant, service, id_), 200
                     if not id_:
                         if wish.off:
-                            raise Refused(400, "invalid_request", "which subscription ends is not said")
+                            raise SubscriptionRefused(400, "invalid_request", "which subscription ends is not said")
                         fhir = self.catalogue.services[service][0].fhir.value
                         made = register.create(
                             grant, service, fhir, days, wish.end, exchange.request_id, self.settings.per_key
@@ -134,12 +143,12 @@ class Subscriptions:
             except IntegrityError:
                 # The same request came twice at the same moment: the other one made it.
                 continue
-        raise Refused(409, "invalid_request", "this request id was used for another request")
+        raise SubscriptionRefused(409, "invalid_request", "this request id was used for another request")
 
 
 def _told(fault: Exception) -> tuple[int, str, str, dict[str, str]]:
     match fault:
-        case Refused():
+        case SubscriptionRefused():
             return fault.status, fault.error, fault.text, {}
         case BearerError():
             return 401, "invalid_token", "a token for subscriptions is needed", {"www-authenticate": fault.challenge}

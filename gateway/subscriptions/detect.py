@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from gateway.store.schema import notice, patient, resource, shared_item, submission, subscription
+from gateway.store.schema import patient, resource
+from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.register import RESOURCE, Register, active
 from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.fhir.codec import jsonio

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from auth.clients.model import ListedClient, Notify
 from gateway.calendar import Today
 from gateway.store.engine import reading
-from gateway.store.schema import notice, subscription
+from gateway.store.shared import notice, subscription
 from gateway.subscriptions.detect import Look
 from gateway.subscriptions.register import RESOURCE, EndedBy, Register
 from gateway.subscriptions.settings import SubscriptionSettings

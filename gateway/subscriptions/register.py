@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 
 from auth.grants import Grant
 from auth.store.tables import consents
-from gateway.store.schema import notice, subscription
+from gateway.store.shared import notice, subscription
 
 
 class EndedBy(StrEnum):
@@ -35,7 +35,7 @@ GIVEN = "given"
 """Outcome of a consent that stands; a later line with another outcome ends it."""
 
 
-class Refused(Exception):
+class SubscriptionRefused(Exception):
     """A request that is not carried out: HTTP status, a code and a public text."""
 
     def __init__(self, status: int, error: str, text: str) -> None:
@@ -63,19 +63,21 @@ class Register:
     def create(
         self, grant: Grant, service: str, fhir: str, days: int, wanted: date | None, request_id: str, per_key: int
     ) -> Subscription:
-        """Make a subscription of at most ``days``; the same request gives the same one. Raises Refused 400."""
+        """Make a subscription of at most ``days``; the same request gives the same one. Raises SubscriptionRefused 400."""
         if (same := self._by_request(grant, request_id)) is not None:
             return same
         if days <= 0:
-            raise Refused(400, "invalid_request", "nothing was granted but to end subscriptions")
+            raise SubscriptionRefused(400, "invalid_request", "nothing was granted but to end subscriptions")
         if wanted is not None and wanted < self.today:
-            raise Refused(400, "invalid_request", "the end lies in the past")
+            raise SubscriptionRefused(400, "invalid_request", "the end lies in the past")
         mine = (
             subscription.c.client == grant.client, subscription.c.person == grant.subject,
             subscription.c.provider == grant.provider, subscription.c.service == service, ACTIVE,
         )  # fmt: skip
         if self.connection.execute(select(func.count()).where(*mine)).scalar_one() >= per_key:
-            raise Refused(400, "invalid_request", "there are as many subscriptions of this kind as there may be")
+            raise SubscriptionRefused(
+                400, "invalid_request", "there are as many subscriptions of this kind as there may be"
+            )
         latest = self.today + timedelta(days=days)
         end = min(wanted or latest, latest)
         id_ = str(uuid.uuid4())
@@ -89,14 +91,14 @@ class Register:
         return Subscription(id_, end, active=True)
 
     def read(self, grant: Grant, service: str, id_: str) -> Subscription:
-        """One that is this client's, of this person. Raises Refused 404 for every other."""
+        """One that is this client's, of this person. Raises SubscriptionRefused 404 for every other."""
         return _told(self._mine(grant, service, id_), self.today)
 
     def change(self, grant: Grant, service: str, id_: str, days: int, wanted: date | None) -> Subscription:
-        """Another end: earlier is always right, later as far as was granted. Raises Refused."""
+        """Another end: earlier is always right, later as far as was granted. Raises SubscriptionRefused."""
         row = self._mine(grant, service, id_)
         if row.status != "active" or row.end_date < self.today:
-            raise Refused(404, "not_found", "there is no such subscription")
+            raise SubscriptionRefused(404, "not_found", "there is no such subscription")
         granted = self.today + timedelta(days=max(days, 0))
         shorter = wanted is not None and wanted <= row.end_date
         end = wanted if wanted is not None and shorter else min(wanted or granted, granted)
@@ -106,11 +108,11 @@ class Register:
         return Subscription(id_, end, active=True)
 
     def end(self, grant: Grant, service: str, id_: str, *, again: bool) -> Subscription:
-        """End it for the person; ``again``: one that has ended is answered as it is. Raises Refused 404."""
+        """End it for the person; ``again``: one that has ended is answered as it is. Raises SubscriptionRefused 404."""
         row = self._mine(grant, service, id_)
         if row.status != "active":
             if not again:
-                raise Refused(404, "not_found", "there is no such subscription")
+                raise SubscriptionRefused(404, "not_found", "there is no such subscription")
             return _told(row, self.today)
         self._ended(row, EndedBy.PERSON)
         return Subscription(id_, self.today, active=False)
@@ -176,7 +178,7 @@ class Register:
             )
         ).one_or_none()  # fmt: skip
         if row is None:
-            raise Refused(404, "not_found", "there is no such subscription")
+            raise SubscriptionRefused(404, "not_found", "there is no such subscription")
         return row
 
     def _by_request(self, grant: Grant, request_id: str) -> Subscription | None:

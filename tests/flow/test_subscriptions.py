@@ -34,7 +34,8 @@ from gateway.intake.settings import IntakeSettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine, reading
-from gateway.store.schema import audit_record, notice, shared_item, submission, subscription
+from gateway.store.schema import audit_record
+from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.notify import Notifier, outside
 from gateway.subscriptions.register import EndedBy, Register
 from gateway.subscriptions.settings import SubscriptionSettings
@@ -139,7 +140,7 @@ class SubscriptionHouse:
         """What notices and tells."""
         given = {
             "engine": self.engine, "settings": QUICK, "catalogue": catalogue(), "client": self.client,
-            "listed": lambda host: self.listed.get(host), "served": lambda _provider, service: service in self.services,
+            "listed": self.listed.get, "served": lambda _provider, service: service in self.services,
             "today": lambda: self.day, "production": False,
         }  # fmt: skip
         return Notifier(**given | change)
@@ -461,7 +462,7 @@ def test_what_is_over_ends_without_a_word(house: SubscriptionHouse) -> None:
 
 
 def test_the_provider_ends_it(house: SubscriptionHouse) -> None:
-    """AB-C24, AB-C30, AB-15, AB-27, AB-40, AB-42, AB-43, SUB-06: by the person's page, or a merge: told, ended today."""
+    """AB-C24, AB-C30, AB-15, AB-27, AB-40, AB-42, AB-43, SUB-06: by the person, or a merge: told, ended today."""
     pseudonyms, _ = keys_of(house.settings)
     one, two = house.subscribed(), house.subscribed(BRAM, TWO)
     house.register(lambda register: register.end_for_person(PROVIDER, pseudonyms.of(ANNA)))

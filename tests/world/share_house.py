@@ -30,7 +30,8 @@ from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
 from gateway.share.inbox import Inbox, Waiting
 from gateway.store.engine import open_engine, reading
-from gateway.store.schema import audit_record, resource, shared_item, submission
+from gateway.store.schema import audit_record, resource
+from gateway.store.shared import shared_item, submission
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
 from workbench.plugin import workbench
