@@ -90,7 +90,7 @@ class Subscriptions:
             return JSONResponse({"error": error, "error_description": text}, status, headers | more)
 
     def _offered(self, request: Request) -> int | None:
-        """The most days that the institution grants; None when the service has none. Raises SubscriptionRefused 404 for nobody."""
+        """The most days that the institution grants; None when the service has none. Raises SubscriptionRefused."""
         provider = self.providers.get(request.path_params["provider"])
         service = request.path_params["service"]
         if provider is None or service not in self.catalogue.services:

@@ -63,7 +63,7 @@ class Register:
     def create(
         self, grant: Grant, service: str, fhir: str, days: int, wanted: date | None, request_id: str, per_key: int
     ) -> Subscription:
-        """Make a subscription of at most ``days``; the same request gives the same one. Raises SubscriptionRefused 400."""
+        """Make one of at most ``days``; the same request gives the same one. Raises SubscriptionRefused 400."""
         if (same := self._by_request(grant, request_id)) is not None:
             return same
         if days <= 0:
