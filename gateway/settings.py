@@ -86,15 +86,15 @@ def refusals(settings: Settings) -> list[str]:
     """Why these settings may not run in production, one line each; always empty in test mode."""
     if settings.mode != "production":
         return []
-    found = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
-    found += settings.share.problems()
+    faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
+    faults += settings.share.problems()
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
-        found.append("audit_key: needs a secret of at least 32 characters")
+        faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):
-        found.append("listen.base_url: must be https")
+        faults.append("listen.base_url: must be https")
     if not settings.providers:
-        found.append("providers: none configured")
-    return found
+        faults.append("providers: none configured")
+    return faults
 
 
 def authorization(settings: Settings) -> AuthSettings:

@@ -13,7 +13,7 @@ from typing import Any
 import pikepdf
 from lxml import etree
 
-from gateway.documents.found import found
+from gateway.documents.findings import finding
 from profiles.validation.run.findings import Finding
 
 PDFA_ID = "{http://www.aiim.org/pdfa/ns/id/}"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gateway.documents.found import found
+from gateway.documents.findings import finding
 from gateway.documents.pdfa import check as check_pdf
 from profiles.fhir.codec.mediatypes import essence
 from profiles.fhir.tree import Resource, local_reference

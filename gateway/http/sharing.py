@@ -84,13 +84,13 @@ class Sharing:
     async def _sharer(self, progress: Progress, admission: Admission) -> Sharer:
         """The person behind the token, as this provider knows them now. Raises Problem 403 for who is not (AVL-08)."""
         address, grant, standard = progress.address, admission.grant, admission.standard
-        found = await self._known(progress, admission, standard.fhir)
-        patient = found[0] if found else None
+        answer = await self._known(progress, admission, standard.fhir)
+        patient = answer[0] if answer else None
         if patient is None:
             # Many records are kept in one release; the person is the same in the other.
             others = [one for one in FhirVersion if one is not standard.fhir]
-            found = [one for version in others for one in await self._known(progress, admission, version)]
-            patient = said_again(found[0], standard) if found else None
+            answer = [one for version in others for one in await self._known(progress, admission, version)]
+            patient = said_again(answer[0], standard) if answer else None
         if patient is None:
             raise Problem(403, "forbidden", "Nothing can be sent to this provider for this person now.")
         sources = self.collector.providers.get(address.provider)
@@ -102,7 +102,7 @@ class Sharing:
             grant=grant,
             bsn=self.ring.open("bsn", grant.sealed_bsn).decode() if grant.sealed_bsn else "",
             patient=patient,
-            patients=frozenset(str(one["id"]) for one in found),
+            patients=frozenset(str(one["id"]) for one in answer),
             request_id=progress.exchange.request_id,
             correlation_id=progress.exchange.correlation_id,
             base=address.base,

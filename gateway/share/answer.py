@@ -62,31 +62,31 @@ def body_of(answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> Resource
     return {"resourceType": "Bundle", "type": f"{answered.bundle}-response", "entry": entries}
 
 
-def _entry(one: EntryOutcome, answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
-    status = STATUS.get(one.status, str(one.status))
-    if one.status >= 400:
-        outcome = operation_outcome(one.told)
+def _entry(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
+    status = STATUS.get(given.status, str(given.status))
+    if given.status >= 400:
+        outcome = operation_outcome(given.told)
         # A refused entry has no address here; a urn keeps the form that all others have.
         return {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "response": {"status": status, "outcome": outcome}}
-    resource = _resource(one, answered, sharer)
-    found: dict[str, Any] = {"fullUrl": f"{sharer.base}/{one.type}/{one.id}"}
+    resource = _resource(given, answered, sharer)
+    entry: dict[str, Any] = {"fullUrl": f"{sharer.base}/{given.type}/{given.id}"}
     if whole and resource is not None:
-        found["resource"] = resource
+        entry["resource"] = resource
     number = str((resource or {}).get("meta", {}).get("versionId", "1"))
     at = (resource or {}).get("meta", {}).get("lastUpdated", moment(answered.received))
-    location = f"{one.type}/{one.id}" + ("" if one.role == "person" else f"/_history/{number}")
-    return found | {
+    location = f"{given.type}/{given.id}" + ("" if given.role == "person" else f"/_history/{number}")
+    return entry | {
         "response": {"status": status, "location": location, "etag": f'W/"{number}"', "lastModified": at},
     }
 
 
-def _resource(one: EntryOutcome, answered: ShareAnswered, sharer: Sharer) -> Resource | None:
-    if one.role == "person":
+def _resource(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer) -> Resource | None:
+    if given.role == "person":
         return sharer.patient
-    resource = answered.resources.get(one.key)
-    if resource is None or one.type != "Binary":
+    resource = answered.resources.get(given.key)
+    if resource is None or given.type != "Binary":
         return resource
-    text = base64.b64encode(answered.file(one.key)).decode()
+    text = base64.b64encode(answered.file(given.key)).decode()
     return {**resource, ELEMENT[sharer.version]: text}
 
 

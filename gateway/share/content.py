@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item
 from profiles.fhir.tree import Resource
 from profiles.standards.receives import Plausible

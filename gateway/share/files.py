@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gateway.documents.pdfa import check as check_pdf
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.location import has_location
 from gateway.share.parcel import Item, Parcel
 from gateway.share.pointing import pointers

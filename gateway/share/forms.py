@@ -158,26 +158,26 @@ def _holds(condition: Resource, answers: GivenAnswers) -> bool:
     return any(compare(value, expected[1]) in wanted for value in values)
 
 
-def equal(one: Any, other: Any) -> bool:
+def equal(answer: Any, other: Any) -> bool:
     """Whether two answers say the same: of a Coding system and code count, of a Quantity value and unit."""
-    if isinstance(one, dict) and isinstance(other, dict):
+    if isinstance(answer, dict) and isinstance(other, dict):
         names = ("system", "code") if "code" in other and "value" not in other else ("value", "code", "unit")
-        return all(one.get(name) == other.get(name) for name in names)
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
+        return all(answer.get(name) == other.get(name) for name in names)
+    if isinstance(answer, bool) or isinstance(other, bool):
+        return answer is other
+    return bool(answer == other)
 
 
-def compare(one: Any, other: Any) -> int | None:
+def compare(answer: Any, other: Any) -> int | None:
     """-1, 0 or 1 for two answers that have an order; None for others."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        if one.get("code", one.get("unit")) != other.get("code", other.get("unit")):
+    if isinstance(answer, dict) and isinstance(other, dict):
+        if answer.get("code", answer.get("unit")) != other.get("code", other.get("unit")):
             return None
-        one, other = one.get("value"), other.get("value")
-    if isinstance(one, int | Decimal) and isinstance(other, int | Decimal):
-        return (one > other) - (one < other)
-    if isinstance(one, str) and isinstance(other, str):
-        first, second = _moment(one), _moment(other)
+        answer, other = answer.get("value"), other.get("value")
+    if isinstance(answer, int | Decimal) and isinstance(other, int | Decimal):
+        return (answer > other) - (answer < other)
+    if isinstance(answer, str) and isinstance(other, str):
+        first, second = _moment(answer), _moment(other)
         if first is not None and second is not None:
             return (first > second) - (first < second)
     return None

@@ -147,7 +147,7 @@ def sent_before(connection: Connection, sharer: Sharer) -> bool:
 
 def same_before(connection: Connection, sharer: Sharer, content: bytes, since: datetime) -> str:
     """The id of a submission of this person that said the same; empty when there is none."""
-    found = connection.execute(
+    earlier = connection.execute(
         select(submission.c.id)
         .where(
             submission.c.person == sharer.grant.subject,
@@ -159,7 +159,7 @@ def same_before(connection: Connection, sharer: Sharer, content: bytes, since: d
         )
         .order_by(submission.c.received)
     ).scalar()
-    return str(found or "")
+    return str(earlier or "")
 
 
 @dataclass(frozen=True, slots=True)

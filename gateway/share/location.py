@@ -85,13 +85,13 @@ def _empty(photo: bytearray, start: int, stop: int) -> None:
         if struct.unpack_from(f"{order}H", photo, entry)[0] != GPS:
             continue
         gps = start + struct.unpack_from(f"{order}I", photo, entry + 8)[0]
-        for one in list(_entries(photo, start, gps, stop, order)):
-            _, type_, count = struct.unpack_from(f"{order}HHI", photo, one)
+        for at in list(_entries(photo, start, gps, stop, order)):
+            _, type_, count = struct.unpack_from(f"{order}HHI", photo, at)
             size = SIZES.get(type_, 1) * count
             if size > 4:
-                value = start + struct.unpack_from(f"{order}I", photo, one + 8)[0]
+                value = start + struct.unpack_from(f"{order}I", photo, at + 8)[0]
                 photo[value : min(value + size, stop)] = bytes(max(0, min(value + size, stop) - value))
-            photo[one : one + ENTRY] = bytes(ENTRY)
+            photo[at : at + ENTRY] = bytes(ENTRY)
         struct.pack_into(f"{order}H", photo, gps, 0)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item
 from gateway.share.sharer import Sharer
 from profiles.fhir.tree import Resource

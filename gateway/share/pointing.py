@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import Engine
 
 from gateway.problems import Problem
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading

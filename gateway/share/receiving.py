@@ -13,7 +13,7 @@ from gateway.problems import Problem
 from gateway.share.answer import ShareAnswered
 from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.keep import Keeping, KeptSubmission, Keys, file_of, find, open_items, sent_before, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of

@@ -61,11 +61,11 @@ class ShareSettings(SettingsSection):
 
     def problems(self) -> list[str]:
         """What cannot be meant, one line each."""
-        found = []
+        faults = []
         if self.scanner == "icap" and not self.icap_url:
-            found.append("share.icap_url: needed for scanner icap")
+            faults.append("share.icap_url: needed for scanner icap")
         if self.scanner == "command" and not self.command:
-            found.append("share.command: needed for scanner command")
+            faults.append("share.command: needed for scanner command")
         if self.notice_days >= self.undecided_days:
-            found.append("share.notice_days: must lie before undecided_days")
-        return found
+            faults.append("share.notice_days: must lie before undecided_days")
+        return faults

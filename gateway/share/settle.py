@@ -21,7 +21,7 @@ from gateway.share.content import (
     note_implausible,
 )
 from gateway.share.files import Scan, take_files
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item, Parcel
 from gateway.share.person import compare
 from gateway.share.pointing import aimed, pointers, resolve

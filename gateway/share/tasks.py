@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from gateway.problems import Problem
 from gateway.share.forms import check
-from gateway.share.found import found
+from gateway.share.findings import finding
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading

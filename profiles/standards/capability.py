@@ -55,7 +55,7 @@ def statement(
         rest["operation"] = operations
     if not rest["resource"]:
         del rest["resource"]
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "resourceType": "CapabilityStatement",
         "name": "".join(part.capitalize() for part in standard.id.replace(".", "-").split("-")),
         "title": f"{service.name_en}, data service {service.id}",
@@ -71,7 +71,7 @@ def statement(
         "format": ["application/fhir+xml", "application/fhir+json"],
         "rest": [rest],
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in document.items() if value is not None}
 
 
 def _security(version: FhirVersion, oauth: OAuthUrls | None) -> dict[str, Any]:
@@ -94,41 +94,41 @@ def _resource(standard: Standard, resource_type: str, rules: Iterable[RequestRul
     version = standard.fhir
     own = [rule for rule in rules if rule.type == resource_type]
     searches = [rule for rule in own if rule.interaction == "search-type" or rule.operation == "lastn"]
-    found: dict[str, Any] = {"type": resource_type}
+    row: dict[str, Any] = {"type": resource_type}
     profiles = [one for one in standard.reads.get(resource_type, ()) if one not in standard.missing_profiles]
     if version is FhirVersion.R4 and profiles:
-        found["supportedProfile"] = profiles
+        row["supportedProfile"] = profiles
     elif len(profiles) == 1:
-        found["profile"] = {"reference": profiles[0]}
+        row["profile"] = {"reference": profiles[0]}
     if searches:
         queries = dict.fromkeys(f"GET {rule.path}" + (f"?{rule.query}" if rule.query else "") for rule in searches)
-        found["documentation"] = "Offered: " + "; ".join(queries)
+        row["documentation"] = "Offered: " + "; ".join(queries)
     codes = {rule.interaction for rule in own if rule.interaction != "operation"}
     if resource_type in standard.reads:
         codes.add("read")
     if codes:
-        found["interaction"] = [{"code": code} for code in sorted(codes)]
+        row["interaction"] = [{"code": code} for code in sorted(codes)]
     parameters = [one for rule in searches for one in rule.parameters]
     for key, name in (("searchInclude", "_include"), ("searchRevInclude", "_revinclude")):
         if values := dict.fromkeys(one.value for one in parameters if one.name.partition(":")[0] == name):
-            found[key] = list(values)
+            row[key] = list(values)
     if names := _search_params(version, resource_type, parameters):
-        found["searchParam"] = names
+        row["searchParam"] = names
     if version is FhirVersion.R4 and (operations := _operations(version, own, resource_type)):
-        found["operation"] = operations
-    return found
+        row["operation"] = operations
+    return row
 
 
 def _search_params(version: FhirVersion, resource_type: str, parameters: Iterable[Parameter]) -> list[dict[str, Any]]:
     documentation: dict[str, list[str]] = {}
     params: dict[str, SearchParam] = {}
-    for one in parameters:
-        base = one.name.partition(".")[0].partition(":")[0]
+    for asked in parameters:
+        base = asked.name.partition(".")[0].partition(":")[0]
         param = parameter(version, resource_type, base)
-        if one.is_include or param is None:
+        if asked.is_include or param is None:
             continue
         params[base] = param
-        documentation.setdefault(base, []).append(str(one))
+        documentation.setdefault(base, []).append(str(asked))
     return [
         {
             "name": name,

@@ -127,7 +127,7 @@ def load_set(
     """
     scripts = list(_load_scripts(files, start))
     problems: list[str] = []
-    found: dict[tuple[FhirVersion, str, str], tuple[LoadItem, str | None]] = {}
+    loaded: dict[tuple[FhirVersion, str, str], tuple[LoadItem, str | None]] = {}
     for put in (put for script in scripts for put in _puts(script)) if scripts else _all_fixtures(files, start):
         try:
             item = _item(files, put, today)
@@ -137,7 +137,7 @@ def load_set(
             continue
         type_, id_ = item.resource["resourceType"], item.resource["id"]
         if not any(fnmatch.fnmatchcase(f"{type_}/{id_}", pattern) for pattern in skip):
-            found[item.version, type_, id_] = item, put.token
+            loaded[item.version, type_, id_] = item, put.token
     for put in _set_ups(files, start):
         item = _item(files, put, today)
         if item.resource.get("status") != "requested":
@@ -145,12 +145,12 @@ def load_set(
             continue
         if any(fnmatch.fnmatchcase(f"{item.resource['resourceType']}/{item.resource['id']}", one) for one in skip):
             continue
-        found[item.version, str(item.resource["resourceType"]), str(item.resource["id"])] = item, put.token
-    if not found and not problems:
+        loaded[item.version, str(item.resource["resourceType"]), str(item.resource["id"])] = item, put.token
+    if not loaded and not problems:
         raise UnloadableSet("no LoadResources script and no fixtures were found")
-    patients = {id_ for _version, type_, id_ in found if type_ == "Patient"}
-    owners = _owners(tokens, found.values(), patients)
-    items = [replace(item, patient=_patient(item, owners.get(token or ""))) for item, token in found.values()]
+    patients = {id_ for _version, type_, id_ in loaded if type_ == "Patient"}
+    owners = _owners(tokens, loaded.values(), patients)
+    items = [replace(item, patient=_patient(item, owners.get(token or ""))) for item, token in loaded.values()]
     items = list(_in_turn(items))
     if not as_published:
         items = _with_own_documents(items)
