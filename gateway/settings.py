@@ -34,6 +34,7 @@ from gateway.sections import (
     Tracing,
 )
 from gateway.share.settings import ShareSettings
+from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
     tracing: Tracing = Tracing()
+    subscription: SubscriptionSettings = SubscriptionSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

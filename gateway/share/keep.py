@@ -22,7 +22,7 @@ from gateway.share.states import OPEN, State
 from gateway.share.tasks import TaskChange
 from gateway.store.documents import PIECE
 from gateway.store.identity import tokens
-from gateway.store.schema import share_deed, shared_content, shared_item, submission
+from gateway.store.shared import share_deed, shared_content, shared_item, submission
 from gateway.store.unit import Owner, Pending, Unit, digest_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.packing import JSON, pack, unpack

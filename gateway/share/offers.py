@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.share.keep import Keys, pending_of, restamp
 from gateway.share.states import NotAllowed
 from gateway.store.known import StoredRow, contents_of, known, rows_of
-from gateway.store.schema import offered_task, resource
+from gateway.store.schema import resource
+from gateway.store.shared import offered_task
 from gateway.store.unit import Owner, Unit, now_in_milliseconds
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
