@@ -24,7 +24,7 @@ MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingShare:
     """One line of the inbox."""
 
     id: str
@@ -84,7 +84,7 @@ class Deed:
 class Opened:
     """A submission whole."""
 
-    line: Waiting
+    line: WaitingShare
     fhir: str
     client: str
     actor: str
@@ -109,7 +109,7 @@ class Inbox:
         department: str | None = None,
         patient_id: str = "",
         most: int = MOST,
-    ) -> list[Waiting]:
+    ) -> list[WaitingShare]:
         """The submissions of a provider: what is urgent first, then what waits longest. Repeats are left out."""
         asked = [submission.c.provider == provider, submission.c.duplicate_of == ""]
         asked += [submission.c.service == service] if service else []
@@ -121,7 +121,7 @@ class Inbox:
         found = self._lines(select(submission).where(*asked).order_by(submission.c.received).limit(most))
         return sorted(found, key=lambda line: (not line.urgent, line.received))
 
-    def of_person(self, person: str, most: int = MOST) -> list[Waiting]:
+    def of_person(self, person: str, most: int = MOST) -> list[WaitingShare]:
         """What one person sent, everywhere: the newest first, repeats left out."""
         mine = select(submission).where(submission.c.person == person, submission.c.duplicate_of == "")
         return self._lines(mine.order_by(submission.c.received.desc()).limit(most))
@@ -155,7 +155,7 @@ class Inbox:
         ).scalar()
         return file_of(self.connection, pk) if pk is not None else b""
 
-    def _lines(self, wanted: object) -> list[Waiting]:
+    def _lines(self, wanted: object) -> list[WaitingShare]:
         rows = list(self.connection.execute(wanted).all())  # type: ignore[call-overload]
         pks = [row.pk for row in rows]
         counts: dict[int, dict[str, int]] = {pk: {} for pk in pks}
@@ -175,7 +175,7 @@ class Inbox:
             for pk, findings in self.connection.execute(found):
                 told[pk].update(dict.fromkeys(one["rule"] for one in msgspec.json.decode(bytes(findings))))
         return [
-            Waiting(
+            WaitingShare(
                 row.id, row.provider, row.service, row.standard, row.patient_id, row.person, row.received,
                 row.department, row.assignee, row.viewed, row.due, row.duplicate_of, counts[row.pk],
                 tuple(told[row.pk]),
@@ -211,7 +211,7 @@ class Inbox:
         return [(row.id, row.target, row.state, row.attempts) for row in rows]
 
 
-def view_record(line: Waiting, account: str, at: datetime, outcome: int, reason: str = "") -> AuditRecord:
+def view_record(line: WaitingShare, account: str, at: datetime, outcome: int, reason: str = "") -> AuditRecord:
     """The line of the access trail for somebody of the staff who opens (200) or may not open (403) a submission."""
     return AuditRecord(
         "staff:submission:view", at, outcome, provider=line.provider, service=line.service, client=account,

@@ -163,7 +163,7 @@ def same_before(connection: Connection, sharer: Sharer, content: bytes, since: d
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class ShareKeeping:
     """One write: in the caller's transaction."""
 
     connection: Connection

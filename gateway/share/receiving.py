@@ -14,7 +14,7 @@ from gateway.share.answer import ShareAnswered
 from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
 from gateway.share.findings import finding
-from gateway.share.keep import Keeping, KeptSubmission, Keys, file_of, find, open_items, sent_before, stored_items
+from gateway.share.keep import KeptSubmission, Keys, ShareKeeping, file_of, find, open_items, sent_before, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
 from gateway.share.parcel import Item, Parcel, read_parcel
@@ -97,7 +97,7 @@ class Receiving:
         submission = ""
         with self.engine.begin() as connection:
             self._follow_up(connection, sharer, shared)
-            keeping = Keeping(connection, self.keys, sharer, now, timedelta(hours=self.settings.repeat_hours))
+            keeping = ShareKeeping(connection, self.keys, sharer, now, timedelta(hours=self.settings.repeat_hours))
             if shared:
                 self._room(connection, sharer, len(shared))
                 submission = keeping.keep(parcel, digest, outcomes, tasks)

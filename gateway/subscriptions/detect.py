@@ -17,6 +17,7 @@ from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.register import RESOURCE, Register, active
 from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import fits, may_fit
@@ -81,14 +82,14 @@ class Look:
     @staticmethod
     def _counts(one: Row[Any], standard: Standard, service: Service) -> bool:
         """Whether a changed resource is something that the service gives."""
-        held: Resource = jsonio.load(bytes(one.json))
+        held: Resource = jsonio.load(unpack(bytes(one.json)))
         version: FhirVersion = standard.fhir
         rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == one.type]
         return any(fits(rule, version, held) or may_fit(rule, version, held) for rule in rules)
 
-    def _from_client(self, one: Row[Any], client: str) -> bool:
+    def _from_client(self, row: Row[Any], client: str) -> bool:
         """Whether it is what this very PGO sent, filed by now (AB-23): it carries the id of the item."""
-        held: Mapping[str, Any] = jsonio.load(bytes(one.json))
+        held: Mapping[str, Any] = jsonio.load(unpack(bytes(row.json)))
         identifiers = held.get("identifier")
         found = identifiers if isinstance(identifiers, list) else [identifiers]
         ids = [
@@ -99,7 +100,7 @@ class Look:
         if not ids:
             return False
         sent = select(shared_item.c.pk).join(submission, shared_item.c.submission_pk == submission.c.pk)
-        mine = sent.where(shared_item.c.type == one.type, shared_item.c.id.in_(ids), submission.c.client == client)
+        mine = sent.where(shared_item.c.type == row.type, shared_item.c.id.in_(ids), submission.c.client == client)
         return self.connection.execute(mine.limit(1)).scalar() is not None
 
     def _tell(self, row: Row[Any]) -> None:

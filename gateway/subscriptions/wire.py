@@ -39,16 +39,16 @@ def read(body: bytes, form: Form) -> Wish:
     if not body.strip():
         return Wish()
     try:
-        found = json.loads(body, object_pairs_hook=_once)
+        parsed = json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise Malformed("the body is no JSON object with every name once") from None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    if not isinstance(parsed, dict) or not all(isinstance(value, str) for value in parsed.values()):
         raise Malformed("the body is an object of texts")
-    if form == "1.1" and found.keys() - KNOWN:
+    if form == "1.1" and parsed.keys() - KNOWN:
         raise Malformed("the body has a name that is not known")
-    if "status" in found and found["status"] != "off":
+    if "status" in parsed and parsed["status"] != "off":
         raise Malformed("status can be off")
-    return Wish(_end(found), found.get("status") == "off", found.get("subscription_id") or found.get("id") or "")
+    return Wish(_end(parsed), parsed.get("status") == "off", parsed.get("subscription_id") or parsed.get("id") or "")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,14 +58,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _end(found: dict[str, str]) -> date | None:
+def _end(told: dict[str, str]) -> date | None:
     try:
-        if "end" in found:
-            if _MOMENT.fullmatch(found["end"]) is None:
+        if "end" in told:
+            if _MOMENT.fullmatch(told["end"]) is None:
                 raise Malformed("end is a moment with seconds and a time zone")
-            return datetime.fromisoformat(found["end"]).astimezone(HERE).date()
-        if "end_date" in found:
-            text = found["end_date"]
+            return datetime.fromisoformat(told["end"]).astimezone(HERE).date()
+        if "end_date" in told:
+            text = told["end_date"]
             if _DAY.fullmatch(text) is None and _MOMENT.fullmatch(text) is None:
                 raise Malformed("end_date is a day")
             return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text).astimezone(HERE).date()

@@ -28,7 +28,7 @@ from gateway.cli.db import upgrade
 from gateway.intake.settings import IntakeSettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
-from gateway.share.inbox import Inbox, Waiting
+from gateway.share.inbox import Inbox, WaitingShare
 from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record, resource
 from gateway.store.shared import shared_item, submission
@@ -207,7 +207,7 @@ class ShareHouse:
         async with httpx.AsyncClient(transport=transport) as client:
             return await client.request(method, f"{base}/{path}" if path else base, headers=headers, **options)
 
-    def lines(self, **asked: Any) -> list[Waiting]:
+    def lines(self, **asked: Any) -> list[WaitingShare]:
         """The inbox, repeats left out."""
         with reading(self.engine).connect() as connection:
             return Inbox(connection).lines(PROVIDER, **asked)
