@@ -9,7 +9,7 @@ from profiles.validation.hits import Check
 from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.invariants import invariant_check
-from profiles.validation.rules.lengths import bounds_check, length_check
+from profiles.validation.rules.lengths import bounds_check, length_check, shortest_check
 from profiles.validation.rules.narrative import narrative_check
 from profiles.validation.rules.references import consistent_check, reference_check
 from profiles.validation.schema.merge import Merger
@@ -39,6 +39,8 @@ class Extras:
             checks.append(pattern_check(node.pattern, node))
         if node.max_length is not None:
             checks.append(length_check(node.max_length, node))
+        if node.min_length is not None:
+            checks.append(shortest_check(node.min_length, node))
         if node.bounds != (None, None):
             checks.append(bounds_check(*node.bounds, node))
         if code == "xhtml":

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from profiles.validation.hits import Hit, Hits, Segment
+from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.definitions import plain
+from profiles.validation.schema.nodes import Node
 from profiles.validation.shapes import Shape
 
 Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
@@ -46,3 +47,8 @@ def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lo
             shapes[url] = answer[:2]
     ancestors = {url for _, chain in shapes.values() for url in chain[1:]}
     return [shape for url, (shape, _) in shapes.items() if url not in ancestors], hits
+
+
+def missing_check(node: Node, profile: str) -> Check:
+    """A check that says that the profile which a definition rests on is not here."""
+    return lambda value, context: [Hit("profile.missing", node, {"profile": profile})]

@@ -19,10 +19,18 @@ Lookup = Callable[[str], "tuple[Shape, Contexts] | None"]
 ANYWHERE: Final = frozenset({"", "*", "Any", "Element", "Extension"})
 
 
-def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callable[[str], bool]) -> Check:
-    """A check for an extension that no slice names: by its own definition when that is here."""
+def extension_check(
+    node: Node, base: Check, lookup: Lookup, is_resource: Callable[[str], bool], *, strict: bool
+) -> Check:
+    """A check for an extension that no slice names: by its own definition when that is here.
+
+    ``strict``: one that has no definition here is an error.
+    """
     modifier = node.name == "modifierExtension"
     holder = node.id.rpartition(".")[0]
+    nested = holder.startswith("Extension")
+    parts = _parts(node)
+    wrong = "extension.relative" if not nested else "extension.part" if parts else None
     known: dict[str, tuple[Check, Contexts] | None] = {}
 
     def own(url: str) -> tuple[Check, Contexts] | None:
@@ -45,11 +53,21 @@ def extension_check(node: Node, base: Check, lookup: Lookup, is_resource: Callab
                 hits = [*(hits or ()), Hit("extension.context", node, params, severity)]
             return hits
         hits = base(value, context)
+        if type(url) is str and ":" not in url and wrong is not None:
+            return [*(hits or ()), Hit(wrong, node, {"value": url[:200], "allowed": ", ".join(parts)})]
+        if strict and type(url) is str and ":" in url and not url.startswith(HL7):
+            return [*(hits or ()), Hit("extension.unknown", node, {"value": url[:200]})]
         if modifier and type(url) is str and ":" in url:
             hits = [*(hits or ()), Hit("extension.modifier", node, {"value": url[:200]}, "information")]
         return hits
 
     return check
+
+
+def _parts(node: Node) -> tuple[str, ...]:
+    """The urls of the parts that the definition of an extension names; empty when it leaves one open."""
+    urls = [getattr((one.children or {}).get("url"), "fixed", None) for one in node.slices.values()]
+    return tuple(url for url in urls if isinstance(url, str)) if all(isinstance(url, str) for url in urls) else ()
 
 
 def _open(contexts: Contexts, holder: str, is_resource: Callable[[str], bool]) -> Contexts:

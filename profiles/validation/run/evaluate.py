@@ -29,6 +29,7 @@ from profiles.validation.schema.package import PackageError, open_package
 from profiles.validation.schema.packages import choose, default_cache, install, installed
 from profiles.validation.schema.terminology import Server, Terminology
 from profiles.validation.shapes import Shape
+from profiles.validation.strictness import LENIENT, Strictness
 
 CACHE_SIZE = 20_000
 FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
@@ -43,7 +44,11 @@ class Validator:
     """
 
     def __init__(
-        self, version: FhirVersion, definitions: Definitions | None = None, server: Server | None = None
+        self,
+        version: FhirVersion,
+        definitions: Definitions | None = None,
+        server: Server | None = None,
+        strictness: Strictness = LENIENT,
     ) -> None:
         self.version = version
         self.definitions = definitions or Definitions()
@@ -51,7 +56,7 @@ class Validator:
         self._served = server is not None
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
-        self.compiler = Compiler(version, self.merger, self.terminology)
+        self.compiler = Compiler(version, self.merger, self.terminology, strictness)
         self._is_resource = base.facts.is_resource
         self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
         self._verdicts: OrderedDict[bytes, Report] = OrderedDict()
@@ -106,7 +111,7 @@ class Validator:
                 for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
                     hits = hits + (shape.check(resource, context) or [])
                 if resource["resourceType"] == "Bundle":
-                    hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node)
+                    hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node, self.version)
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
             except FAULTS as problem:
