@@ -19,13 +19,17 @@ def claimed(resource: dict[str, Any]) -> list[str]:
     return [row for row in rows if isinstance(row, str)] if isinstance(rows, list) else []
 
 
-def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lookup) -> tuple[list[Shape], Hits]:
+def chosen(
+    resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lookup, always: Sequence[str] = ()
+) -> tuple[list[Shape], Hits]:
     """The shapes to hold a resource against, and what is wrong with the choice itself.
 
     A profile from which another one in the list derives is left out. An unknown profile that was asked for is an
-    error; one that is only claimed makes the resource not checkable here.
+    error; one that is only claimed makes the resource not checkable here. ``always``: what is asked of every resource
+    of this type.
     """
     hits: Hits = []
+    asked = [*asked, *always]
     shapes: dict[str, tuple[Shape, tuple[str, ...]]] = {}
     claims = claimed(resource)
     for url in dict.fromkeys([*map(plain, asked), *map(plain, claims)]):

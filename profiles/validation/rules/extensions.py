@@ -28,7 +28,8 @@ def extension_check(
     """
     modifier = node.name == "modifierExtension"
     holder = node.id.rpartition(".")[0]
-    nested = holder.startswith("Extension")
+    last = holder.rpartition(".")[2].partition(":")[0]
+    nested = last in ("Extension", "extension", "modifierExtension")
     parts = _parts(node)
     wrong = "extension.relative" if not nested else "extension.part" if parts else None
     known: dict[str, tuple[Check, Contexts] | None] = {}

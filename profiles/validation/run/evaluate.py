@@ -53,6 +53,7 @@ class Validator:
         self.version = version
         self.definitions = definitions or Definitions()
         self.terminology = Terminology(self.definitions, server)
+        self._globally = self.definitions.globally()
         self._served = server is not None
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
@@ -105,7 +106,9 @@ class Validator:
             if resource["resourceType"] == "Bundle":
                 context.index_bundle(resource)
             try:
-                shapes, hits = chosen(resource, profiles, resource["resourceType"], self._lookup)
+                shapes, hits = chosen(
+                    resource, profiles, resource["resourceType"], self._lookup, self._always(resource)
+                )
                 used = tuple(shape.url for shape in shapes)
                 zib = self._zib(used)
                 for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
@@ -146,10 +149,14 @@ class Validator:
             return [Hit("resource.type", None, {"value": kind[:80]})]
         if context.depth > MAX_NESTED:
             return [Hit("resource.deep", None)]
-        shapes, hits = chosen(resource, profiles, kind, self._lookup)
+        shapes, hits = chosen(resource, profiles, kind, self._lookup, self._always(resource))
         for shape in shapes or [self.compiler.type_shape(kind)]:
             hits = hits + (shape.check(resource, context) or [])
         return hits
+
+    def _always(self, resource: dict[str, Any]) -> Sequence[str]:
+        """The profiles that implementation guides ask of every resource of this type."""
+        return self._globally.get(resource["resourceType"], ()) if self._globally else ()
 
     def _shape(self, url: str) -> Shape | None:
         found = self._lookups.get(plain(url)) or self._lookup(plain(url))

@@ -61,6 +61,18 @@ class Definitions:
         """A StructureDefinition, or None."""
         return self.find("StructureDefinition", canonical)
 
+    def globally(self) -> dict[str, list[str]]:
+        """The profiles that implementation guides among the extra definitions ask of every resource, by type."""
+        profiles: dict[str, list[str]] = {}
+        for (kind, _), guide in self._extra.items():
+            rows = guide.get("global") if kind == "ImplementationGuide" else None
+            for row in rows if isinstance(rows, list) else ():
+                profile = row.get("profile")
+                url = profile.get("reference") if isinstance(profile, dict) else profile
+                if isinstance(url, str):
+                    profiles.setdefault(str(row.get("type")), []).append(url)
+        return profiles
+
     def urls(self, kind: str = "StructureDefinition") -> list[str]:
         """All canonical URLs of a kind in the packages and among the extra definitions."""
         return list(dict.fromkeys(url for one, url in (*self._index, *self._extra) if one == kind))
