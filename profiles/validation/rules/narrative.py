@@ -1,4 +1,4 @@
-"""Rule: a narrative is one XHTML div, says something (txt-2), has nothing that acts (txt-1), and links to what is there.
+"""Rule: a narrative is one XHTML div, says something (txt-2), has nothing that acts (txt-1), links to what is there.
 
 https://hl7.org/fhir/R4/narrative.html: the formatting of HTML 4.0, links, images and styles; no scripts, forms, frames
 or event attributes. A link or image may not carry code in its address; a link to a place in the text leads to one
