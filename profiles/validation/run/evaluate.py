@@ -19,7 +19,7 @@ from profiles.validation.context import MAX_NESTED, Context, Resolver
 from profiles.validation.hits import Hit, Hits
 from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
-from profiles.validation.rules.extensions import settled
+from profiles.validation.rules.contexts import settled
 from profiles.validation.run.findings import Report, report_of
 from profiles.validation.schema.basefacts import BaseTrees
 from profiles.validation.schema.definitions import Definitions, plain
@@ -115,11 +115,12 @@ class Validator:
                     hits = hits + (shape.check(resource, context) or [])
                 if resource["resourceType"] == "Bundle":
                     hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node, self.version)
+                hits = settled(hits, resource, context) if hits else hits
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
             except FAULTS as problem:
                 hits = [Hit("resource.fault", None, {"reason": type(problem).__name__}, "information")]
-        return report_of(settled(hits) if hits else hits, resource, zib, used)
+        return report_of(hits, resource, zib, used)
 
     def validate_cached(self, content: bytes, resource: Any, profiles: Sequence[str] = ()) -> Report:
         """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions.
