@@ -17,10 +17,10 @@ from profiles.fhir.version import FhirVersion
 from profiles.validation.compile.compiler import Compiler
 from profiles.validation.context import MAX_NESTED, Context, Resolver
 from profiles.validation.hits import Hit, Hits
-from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
 from profiles.validation.rules.contexts import settled
 from profiles.validation.run.findings import Report, report_of
+from profiles.validation.run.wholes import Wholes
 from profiles.validation.schema.basefacts import BaseTrees
 from profiles.validation.schema.definitions import Definitions, plain
 from profiles.validation.schema.merge import Merger
@@ -58,6 +58,7 @@ class Validator:
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
         self.compiler = Compiler(version, self.merger, self.terminology, strictness)
+        self._wholes = Wholes(version, self.definitions, self.terminology)
         self._is_resource = base.facts.is_resource
         self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
         self._verdicts: OrderedDict[bytes, Report] = OrderedDict()
@@ -113,8 +114,7 @@ class Validator:
                 zib = self._zib(used)
                 for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
                     hits = hits + (shape.check(resource, context) or [])
-                if resource["resourceType"] == "Bundle":
-                    hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node, self.version)
+                hits = hits + self._whole(resource, context)
                 hits = settled(hits, resource, context) if hits else hits
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
@@ -153,7 +153,10 @@ class Validator:
         shapes, hits = chosen(resource, profiles, kind, self._lookup, self._always(resource))
         for shape in shapes or [self.compiler.type_shape(kind)]:
             hits = hits + (shape.check(resource, context) or [])
-        return hits
+        return hits + self._whole(resource, context) if kind == "QuestionnaireResponse" else hits
+
+    def _whole(self, resource: dict[str, Any], context: Context) -> Hits:
+        return self._wholes.hits(resource, self.compiler.type_shape(resource["resourceType"]).node, context)
 
     def _always(self, resource: dict[str, Any]) -> Sequence[str]:
         """The profiles that implementation guides ask of every resource of this type."""

@@ -10,7 +10,7 @@ from typing import Any
 from profiles.validation.schema.package import Entry, Package
 from profiles.validation.schema.repairs import repaired
 
-KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})
+KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem", "Questionnaire"})
 
 
 def plain(canonical: str) -> str:
