@@ -25,6 +25,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.validation.schema.definitions import Definitions
 from profiles.validation.schema.packages import choose, install, installed
+from profiles.validation.strictness import Strictness
 
 CORES = {FhirVersion.STU3: "hl7.fhir.r3.core@3.0.2", FhirVersion.R4: "hl7.fhir.r4.core@4.0.1"}
 RELEASES = {"3.0": FhirVersion.STU3, "4.0": FhirVersion.R4}
@@ -61,9 +62,17 @@ def _errors(case: dict[str, Any], version: FhirVersion, cores: Path) -> list[str
     except FormatError as fault:
         return [str(fault)]
     given = [_definition(one, version) for one in case["supporting"]]
-    checking = Validator(version, Definitions(_core(version, cores), extra=given))
+    checking = Validator(version, Definitions(_core(version, cores), extra=given), strictness=_strictness(case))
     report = checking.validate(resource, (case["profile"],) if case["profile"] else ())
     return [f"{one.rule} {one.expression}" for one in report.findings if one.severity == "error"]
+
+
+def _strictness(case: dict[str, Any]) -> Strictness:
+    """What the reference was told: it refuses extensions that it does not know, and what the case asks for."""
+    options = case["options"]
+    return Strictness(
+        unknown=True, markup=options.get("security-checks") is True, examples=options.get("examples") is False
+    )
 
 
 def _definition(given: dict[str, Any], version: FhirVersion) -> Any:

@@ -11,11 +11,13 @@ from profiles.validation.compile.extras import ELEMENTS, Extras
 from profiles.validation.compile.slicers import Slicers, demanded_slices, type_of
 from profiles.validation.hits import Check, Hits, Segment
 from profiles.validation.rules.cardinality import list_check, prohibited, single_check
+from profiles.validation.rules.claims import missing_check
 from profiles.validation.rules.codesystems import code_check
 from profiles.validation.rules.extensions import extension_check
 from profiles.validation.rules.formats import FORMATS, format_check
 from profiles.validation.rules.invariants import invariant_check
 from profiles.validation.rules.nested import nested_check
+from profiles.validation.rules.plaintext import plain_checks
 from profiles.validation.rules.slicing import sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
 from profiles.validation.schema.definitions import plain
@@ -23,6 +25,7 @@ from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import HL7, BrokenDefinition, Node, TypeRef
 from profiles.validation.schema.terminology import Terminology
 from profiles.validation.shapes import Shape
+from profiles.validation.strictness import LENIENT, Strictness
 
 SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
 
@@ -30,10 +33,13 @@ SYSTEMS: Final = {"Identifier": "identifier", "Coding": "code"}
 class Compiler:
     """Compiles structures of one set of definitions; keeps what it made."""
 
-    def __init__(self, version: FhirVersion, merger: Merger, terminology: Terminology) -> None:
+    def __init__(
+        self, version: FhirVersion, merger: Merger, terminology: Terminology, strictness: Strictness = LENIENT
+    ) -> None:
         self.version = version
         self.merger = merger
         self.terminology = terminology
+        self._strictness = strictness
         self._facts = basetypes.facts(version)
         self.slicers = Slicers(merger, terminology, self.single)
         self._extras = Extras(merger, terminology, self._facts.is_resource)
@@ -173,7 +179,8 @@ class Compiler:
     def _single(self, node: Node, ref: TypeRef) -> Check:
         code = ref.code
         if code in FORMATS:
-            return sequence([format_check(code, node), *self._extras.of(node, ref, None)], stop=True)
+            plain_text = plain_checks(code, node, self._strictness)
+            return sequence([format_check(code, node), *plain_text, *self._extras.of(node, ref, None)], stop=True)
         if self._is_resource(code):
             return nested_check(node, {one.code: one.profiles for one in node.types})
         shape = self._shape_for(node, ref)
@@ -182,10 +189,14 @@ class Compiler:
         if code == "Extension" and not ref.profiles:
             return sequence(
                 [
-                    extension_check(node, shape.check, self._extension, self._facts.is_resource),
+                    extension_check(
+                        node, shape.check, self._extension, self._facts.is_resource, strict=self._strictness.unknown
+                    ),
                     *self._extras.of(node, ref, shape),
                 ]
             )
+        if self._strictness.unknown:
+            checks.extend(missing_check(node, url) for url in ref.profiles if not self._known(url))
         if others:
             checks.append(self._any_of(node, others))
         return sequence([*checks, *self._extras.of(node, ref, shape)])

@@ -9,8 +9,9 @@ from profiles.validation.hits import Check
 from profiles.validation.rules.bindings import binding_check
 from profiles.validation.rules.fixed import fixed_check, pattern_check
 from profiles.validation.rules.invariants import invariant_check
-from profiles.validation.rules.lengths import bounds_check, length_check
+from profiles.validation.rules.lengths import bounds_check, length_check, shortest_check
 from profiles.validation.rules.narrative import narrative_check
+from profiles.validation.rules.narrativecontrol import narrative_control_check
 from profiles.validation.rules.references import consistent_check, reference_check
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import MISSING, BrokenDefinition, Node, TypeRef
@@ -39,10 +40,14 @@ class Extras:
             checks.append(pattern_check(node.pattern, node))
         if node.max_length is not None:
             checks.append(length_check(node.max_length, node))
+        if node.min_length is not None:
+            checks.append(shortest_check(node.min_length, node))
         if node.bounds != (None, None):
             checks.append(bounds_check(*node.bounds, node))
         if code == "xhtml":
             checks.append(narrative_check(node))
+        if code == "Narrative" and node.narrative:
+            checks.append(narrative_control_check(node))
         checks.append(binding_check(node, code, self._terminology))
         if code == "Reference":
             checks.append(consistent_check(node, self._is_resource))

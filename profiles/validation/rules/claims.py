@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from profiles.validation.hits import Hit, Hits, Segment
+from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.definitions import plain
+from profiles.validation.schema.nodes import Node
 from profiles.validation.shapes import Shape
 
 Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
@@ -18,13 +19,17 @@ def claimed(resource: dict[str, Any]) -> list[str]:
     return [row for row in rows if isinstance(row, str)] if isinstance(rows, list) else []
 
 
-def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lookup) -> tuple[list[Shape], Hits]:
+def chosen(
+    resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lookup, always: Sequence[str] = ()
+) -> tuple[list[Shape], Hits]:
     """The shapes to hold a resource against, and what is wrong with the choice itself.
 
     A profile from which another one in the list derives is left out. An unknown profile that was asked for is an
-    error; one that is only claimed makes the resource not checkable here.
+    error; one that is only claimed makes the resource not checkable here. ``always``: what is asked of every resource
+    of this type.
     """
     hits: Hits = []
+    asked = [*asked, *always]
     shapes: dict[str, tuple[Shape, tuple[str, ...]]] = {}
     claims = claimed(resource)
     for url in dict.fromkeys([*map(plain, asked), *map(plain, claims)]):
@@ -46,3 +51,8 @@ def chosen(resource: dict[str, Any], asked: Sequence[str], kind: str, lookup: Lo
             shapes[url] = answer[:2]
     ancestors = {url for _, chain in shapes.values() for url in chain[1:]}
     return [shape for url, (shape, _) in shapes.items() if url not in ancestors], hits
+
+
+def missing_check(node: Node, profile: str) -> Check:
+    """A check that says that the profile which a definition rests on is not here."""
+    return lambda value, context: [Hit("profile.missing", node, {"profile": profile})]

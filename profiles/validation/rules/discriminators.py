@@ -99,6 +99,9 @@ class Discriminators:
             return _somewhere(_extractor(above_steps), _value_test(above)), _shown(above)
         if current is None:
             return _maybe, ""
+        if current.max == 0:
+            extract = _extractor(steps)
+            return (lambda value, context: not extract(value, context.env)), "absent"
         test, wanted = self._demands(current, 0)
         if test is None:
             return _maybe, ""

@@ -27,6 +27,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*").fullmatch
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 
 MAX_CODE: Final = 4_000
+MAX_STRING: Final = 1_048_576
+"""https://hl7.org/fhir/R4/datatypes.html#string: strings SHALL NOT exceed 1 MB."""
 
 
 def _day_exists(text: str) -> bool:
@@ -36,8 +38,14 @@ def _day_exists(text: str) -> bool:
 
 
 def is_string(value: Any) -> bool:
-    """Text that is not empty or blank and holds no control characters."""
-    return type(value) is str and value != "" and not value.isspace() and (value.isprintable() or not _CONTROL(value))
+    """Text that is not empty or blank, not over 1 MB, and holds no control characters."""
+    return (
+        type(value) is str
+        and value != ""
+        and not value.isspace()
+        and (value.isprintable() or not _CONTROL(value))
+        and len(value) <= MAX_STRING
+    )
 
 
 def is_code(value: Any) -> bool:

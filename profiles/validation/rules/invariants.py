@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from profiles import fhirpath
+from profiles.fhirpath.items import ElementNode
 from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.rules.narrative import references_in
 from profiles.validation.schema.nodes import Constraint, Node
@@ -115,13 +116,14 @@ def invariant_check(constraint: Constraint, node: Node, code: str | None = None)
 
         return by_hand
     try:
-        rule = fhirpath.compile(constraint.expression).rule(type_name(node, code))
+        rule = fhirpath.compile(constraint.expression).rule(kind := type_name(node, code))
     except fhirpath.FhirPathError:
         return lambda value, context: [Hit("invariant.unchecked", node, params, "information")]
-    lenient = constraint.base
+    lenient, knows_itself = constraint.base, "%context" in constraint.expression
 
     def check(value: Any, context: Any) -> Hits | None:
-        context.env.context = value
+        env = context.env
+        env.context = ElementNode(value, kind, None, env.resource, env.types) if knows_itself else value
         try:
             answer = rule(value, context.env)
         except fhirpath.FhirPathError:

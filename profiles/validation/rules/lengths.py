@@ -1,4 +1,4 @@
-"""Rule: maximum length of text, and least and greatest value of numbers, dates and quantities."""
+"""Rule: minimum and maximum length of text, and least and greatest value of numbers, dates and quantities."""
 
 from typing import Any
 
@@ -15,6 +15,17 @@ def length_check(longest: int, node: Node) -> Check:
     def check(value: Any, context: Any) -> Hits | None:
         if isinstance(value, str) and len(value) > longest:
             return [Hit("length.max", node, {"max": longest, "count": len(value)})]
+        return None
+
+    return check
+
+
+def shortest_check(shortest: int, node: Node) -> Check:
+    """A check that text is not shorter than allowed (extension ``minLength`` of an element definition)."""
+
+    def check(value: Any, context: Any) -> Hits | None:
+        if isinstance(value, str) and len(value) < shortest:
+            return [Hit("length.min", node, {"min": shortest, "count": len(value)})]
         return None
 
     return check

@@ -1,10 +1,13 @@
-"""Rule: a narrative is one XHTML div, says something (txt-2), and holds nothing that acts (txt-1).
+"""Rule: a narrative is one XHTML div, says something (txt-2), has nothing that acts (txt-1), links to what is there.
 
 https://hl7.org/fhir/R4/narrative.html: the formatting of HTML 4.0, links, images and styles; no scripts, forms, frames
-or event attributes. A link or image may not carry code in its address.
+or event attributes. A link or image may not carry code in its address; a link to a place in the text leads to one
+(section "internal references"), and a urn is a name that leads nowhere. Of the entities of HTML only those of XML, and
+the hard space that browsers are taught to write, survive every parser.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -25,6 +28,8 @@ _NOISE = re.compile(r"[\x00-\x20]+")
 """Browsers read an address without these."""
 _CODE = re.compile(r"(?:javascript|vbscript|livescript|mocha):|data:[^,;]*(?:html|xml|svg|script)", re.IGNORECASE)
 """Addresses that run something; a PDF as ``data:`` is no code, and official examples have such links."""
+_PLACE = re.compile(r"""\b(?:id|name)\s*=\s*["']([^"']+)["']""")
+_FOREIGN = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp);)[A-Za-z][A-Za-z0-9]*;").search
 _INSIDE = re.compile(r"""\b(?:src|href|usemap)\s*=\s*["']#([^"']+)["']""")
 
 TXT_1 = "scripts, forms, frames, event attributes and addresses that run code are not allowed in a narrative"
@@ -48,11 +53,39 @@ def narrative_check(node: Node) -> Check:
             return [Hit("format.xhtml", node, {"type": "xhtml", "value": value})]
         found = _Look(source)
         hits = [_hit(node, "txt-1", TXT_1)] if found.active else []
+        if (foreign := _FOREIGN(value)) is not None:
+            hits.append(Hit("narrative.entity", node, {"value": foreign.group()}))
+        lost = [link for link in found.links if not _leads(link, found.places, context)]
+        hits.extend(Hit("narrative.link", node, {"value": link[:200]}) for link in lost)
         if not found.says:
             hits.append(_hit(node, "txt-2", TXT_2))
         return hits or None
 
     return check
+
+
+def _leads(link: str, places: set[str], context: Any) -> bool:
+    """Whether a link leads somewhere, as far as can be told here: a place in this text, or a part of the resource."""
+    if not link.startswith("#"):
+        return not link.lower().startswith("urn:")
+    place = link[1:]
+    if place in places or place == "" or context.contained(place) is not None:
+        return True
+    return any(place in _PLACE.findall(div) for div in _divs(context.container))
+
+
+def _divs(value: Any) -> Iterator[str]:
+    """Every narrative in a resource; a Composition has one for each section."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            div = item.get("div")
+            if isinstance(div, str):
+                yield div
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
 
 
 class _Look:
@@ -61,6 +94,8 @@ class _Look:
     def __init__(self, source: str) -> None:
         self.active = False
         self.says = False
+        self.links: list[str] = []
+        self.places: set[str] = set()
         parser = expat.ParserCreate("utf-8", " ")
         parser.StartElementHandler = self._start
         parser.CharacterDataHandler = self._text
@@ -72,6 +107,10 @@ class _Look:
         self.active = self.active or local not in ELEMENTS
         for key, value in attributes.items():
             name = key.lower()
+            if name == "href":
+                self.links.append(value)
+            elif name in ("id", "name"):
+                self.places.add(value)
             if name.startswith("on") or (name in ADDRESSES and _CODE.match(_NOISE.sub("", value)) is not None):
                 self.active = True
 

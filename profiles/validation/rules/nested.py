@@ -8,6 +8,22 @@ from profiles.validation.schema.nodes import Node
 ANY: Final = frozenset({"Resource", "DomainResource"})
 
 
+def _nearest(resource: Any, profiles: tuple[str, ...], context: Any) -> Hits | None:
+    """What is wrong with a resource; of several profiles it has to meet one, the one that it comes nearest to."""
+    if len(profiles) < 2:
+        found: Hits | None = context.check_resource(resource, profiles, context)
+        return found
+    best: Hits | None = None
+    for profile in profiles:
+        hits: Hits = context.check_resource(resource, (profile,), context) or []
+        wrong = sum(hit.severity == "error" for hit in hits)
+        if best is None or wrong < sum(hit.severity == "error" for hit in best):
+            best = hits
+        if not wrong:
+            break
+    return best
+
+
 def nested_check(node: Node, allowed: dict[str, tuple[str, ...]]) -> Check:
     """A check for an element that holds a whole resource: of an allowed type, and right itself."""
     contained = node.name == "contained"
@@ -22,7 +38,7 @@ def nested_check(node: Node, allowed: dict[str, tuple[str, ...]]) -> Check:
             return [Hit("type.resource", node, {"allowed": ", ".join(sorted(allowed)), "value": str(kind)[:80]})]
         before = context.enter(value, contained=contained)
         try:
-            found: Hits | None = context.check_resource(value, allowed.get(str(kind), everywhere), context)
+            found = _nearest(value, allowed.get(kind, everywhere), context)
         finally:
             context.leave(before)
         return found

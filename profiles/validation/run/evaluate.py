@@ -17,10 +17,10 @@ from profiles.fhir.version import FhirVersion
 from profiles.validation.compile.compiler import Compiler
 from profiles.validation.context import MAX_NESTED, Context, Resolver
 from profiles.validation.hits import Hit, Hits
-from profiles.validation.rules.bundles import bundle_hits
 from profiles.validation.rules.claims import chosen
-from profiles.validation.rules.extensions import settled
+from profiles.validation.rules.contexts import settled
 from profiles.validation.run.findings import Report, report_of
+from profiles.validation.run.wholes import Wholes
 from profiles.validation.schema.basefacts import BaseTrees
 from profiles.validation.schema.definitions import Definitions, plain
 from profiles.validation.schema.merge import Merger
@@ -29,6 +29,7 @@ from profiles.validation.schema.package import PackageError, open_package
 from profiles.validation.schema.packages import choose, default_cache, install, installed
 from profiles.validation.schema.terminology import Server, Terminology
 from profiles.validation.shapes import Shape
+from profiles.validation.strictness import LENIENT, Strictness
 
 CACHE_SIZE = 20_000
 FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
@@ -43,15 +44,21 @@ class Validator:
     """
 
     def __init__(
-        self, version: FhirVersion, definitions: Definitions | None = None, server: Server | None = None
+        self,
+        version: FhirVersion,
+        definitions: Definitions | None = None,
+        server: Server | None = None,
+        strictness: Strictness = LENIENT,
     ) -> None:
         self.version = version
         self.definitions = definitions or Definitions()
         self.terminology = Terminology(self.definitions, server)
+        self._globally = self.definitions.globally()
         self._served = server is not None
         base = BaseTrees(version)
         self.merger = Merger(self.definitions, base)
-        self.compiler = Compiler(version, self.merger, self.terminology)
+        self.compiler = Compiler(version, self.merger, self.terminology, strictness)
+        self._wholes = Wholes(version, self.definitions, self.terminology)
         self._is_resource = base.facts.is_resource
         self._lookups: dict[str, tuple[Shape, tuple[str, ...], str] | str] = {}
         self._verdicts: OrderedDict[bytes, Report] = OrderedDict()
@@ -100,18 +107,20 @@ class Validator:
             if resource["resourceType"] == "Bundle":
                 context.index_bundle(resource)
             try:
-                shapes, hits = chosen(resource, profiles, resource["resourceType"], self._lookup)
+                shapes, hits = chosen(
+                    resource, profiles, resource["resourceType"], self._lookup, self._always(resource)
+                )
                 used = tuple(shape.url for shape in shapes)
                 zib = self._zib(used)
                 for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
                     hits = hits + (shape.check(resource, context) or [])
-                if resource["resourceType"] == "Bundle":
-                    hits = hits + bundle_hits(resource, self.compiler.type_shape("Bundle").node)
+                hits = hits + self._whole(resource, context)
+                hits = settled(hits, resource, context) if hits else hits
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
             except FAULTS as problem:
                 hits = [Hit("resource.fault", None, {"reason": type(problem).__name__}, "information")]
-        return report_of(settled(hits) if hits else hits, resource, zib, used)
+        return report_of(hits, resource, zib, used)
 
     def validate_cached(self, content: bytes, resource: Any, profiles: Sequence[str] = ()) -> Report:
         """Like `validate`, with the verdict kept by a hash of the content, the profiles and the definitions.
@@ -141,10 +150,17 @@ class Validator:
             return [Hit("resource.type", None, {"value": kind[:80]})]
         if context.depth > MAX_NESTED:
             return [Hit("resource.deep", None)]
-        shapes, hits = chosen(resource, profiles, kind, self._lookup)
+        shapes, hits = chosen(resource, profiles, kind, self._lookup, self._always(resource))
         for shape in shapes or [self.compiler.type_shape(kind)]:
             hits = hits + (shape.check(resource, context) or [])
-        return hits
+        return hits + self._whole(resource, context) if kind == "QuestionnaireResponse" else hits
+
+    def _whole(self, resource: dict[str, Any], context: Context) -> Hits:
+        return self._wholes.hits(resource, self.compiler.type_shape(resource["resourceType"]).node, context)
+
+    def _always(self, resource: dict[str, Any]) -> Sequence[str]:
+        """The profiles that implementation guides ask of every resource of this type."""
+        return self._globally.get(resource["resourceType"], ()) if self._globally else ()
 
     def _shape(self, url: str) -> Shape | None:
         found = self._lookups.get(plain(url)) or self._lookup(plain(url))

@@ -10,7 +10,7 @@ from typing import Any
 from profiles.validation.schema.package import Entry, Package
 from profiles.validation.schema.repairs import repaired
 
-KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem"})
+KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem", "Questionnaire"})
 
 
 def plain(canonical: str) -> str:
@@ -60,6 +60,18 @@ class Definitions:
     def structure(self, canonical: str) -> dict[str, Any] | None:
         """A StructureDefinition, or None."""
         return self.find("StructureDefinition", canonical)
+
+    def globally(self) -> dict[str, list[str]]:
+        """The profiles that implementation guides among the extra definitions ask of every resource, by type."""
+        profiles: dict[str, list[str]] = {}
+        for (kind, _), guide in self._extra.items():
+            rows = guide.get("global") if kind == "ImplementationGuide" else None
+            for row in rows if isinstance(rows, list) else ():
+                profile = row.get("profile")
+                url = profile.get("reference") if isinstance(profile, dict) else profile
+                if isinstance(url, str):
+                    profiles.setdefault(str(row.get("type")), []).append(url)
+        return profiles
 
     def urls(self, kind: str = "StructureDefinition") -> list[str]:
         """All canonical URLs of a kind in the packages and among the extra definitions."""

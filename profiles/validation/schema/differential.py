@@ -9,6 +9,8 @@ from typing import Any, Final
 from profiles.validation.schema.nodes import HL7, MISSING, Binding, Constraint, Node, Slicing, TypeRef, ZibElement
 
 MAX_NAME: Final = 60
+NARRATIVE: Final = frozenset({"narrative-language-control", "narrative-source-control"})
+"""Extensions by which a definition says what its narrative is like."""
 
 
 def _value(element: Mapping[str, Any], prefix: str) -> Any:
@@ -152,6 +154,8 @@ def amend(node: Node, element: Mapping[str, Any], source: str) -> None:
         node.binding = binding
     if isinstance(element.get("maxLength"), int):
         node.max_length = element["maxLength"]
+    for row in element.get("extension") or ():
+        _extended(node, row)
     low, high = _value(element, "minValue"), _value(element, "maxValue")
     if low is not MISSING or high is not MISSING:
         node.bounds = (node.bounds[0] if low is MISSING else low, node.bounds[1] if high is MISSING else high)
@@ -167,6 +171,15 @@ def amend(node: Node, element: Mapping[str, Any], source: str) -> None:
     node.zib = _named(element, node.zib)
     node.short = str(element.get("short") or node.short)
     node.modifier = bool(element.get("isModifier", node.modifier))
+
+
+def _extended(node: Node, extension: Mapping[str, Any]) -> None:
+    """Write what an extension of the element definition demands onto a node."""
+    name = str(extension.get("url")).removeprefix(HL7)
+    if name == "minLength" and isinstance(extension.get("valueInteger"), int):
+        node.min_length = extension["valueInteger"]
+    elif name in NARRATIVE and isinstance(extension.get("valueCode"), str):
+        node.narrative = (*(row for row in node.narrative if row[0] != name), (name, extension["valueCode"]))
 
 
 def _narrowed(old: tuple[TypeRef, ...], new: tuple[TypeRef, ...]) -> tuple[TypeRef, ...]:
@@ -186,7 +199,7 @@ def inherit(slice_node: Node, before: Node, after: Node, *, bounds: bool) -> Non
         slice_node.min = after.min
     if bounds and slice_node.max == before.max:
         slice_node.max = after.max
-    for name in ("binding", "types", "fixed", "pattern", "max_length", "bounds"):
+    for name in ("binding", "types", "fixed", "pattern", "max_length", "min_length", "bounds"):
         if getattr(slice_node, name) == getattr(before, name):
             setattr(slice_node, name, getattr(after, name))
     slice_node.constraints = {**after.constraints, **slice_node.constraints}

@@ -97,6 +97,8 @@ class Node:
     pattern: Any = MISSING
     binding: Binding | None = None
     max_length: int | None = None
+    min_length: int | None = None
+    narrative: tuple[tuple[str, str], ...] = ()
     bounds: tuple[Any, Any] = (None, None)
     slicing: Slicing | None = None
     slices: dict[str, Node] = field(default_factory=dict)

@@ -26,7 +26,7 @@ def rules(div: Any, version: FhirVersion = FhirVersion.STU3, **more: Any) -> set
         "<p>Hallo&nbsp;<b>daar</b></p>",
         "<table><tr><td colspan='2' style='color: red'>5&#160;mg</td></tr></table>",
         "<a href='https://example.org/a?b=javascript:'>x</a>",
-        "<a href='#m1' name='n'>x</a>",
+        "<a href='#n' name='n'>x</a>",
         "<a href='data:application/pdf;base64,AAAA'>brief</a>",
         "<img src='data:image/png;base64,AAAA' alt='a'/>",
         "x <!-- <script>a()</script> -->",
