@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from adapters.port import AdapterMisconfigured
 from gateway.audit.record import AuditRecord
 from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
 from gateway.intake.hl7v2.held import hold
@@ -18,7 +19,7 @@ from gateway.intake.settings import MllpSettings
 from gateway.intake.tasks import Key, Push
 from gateway.intake.work import Intake
 from gateway.store.engine import reading
-from gateway.store.known import contents_of, rows_of
+from gateway.store.known import contents_of, ids_of, rows_of
 from gateway.store.moving import resolved
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
@@ -47,6 +48,10 @@ class MessageTaker:
         self.name = name
         self.settings = settings
         self.mapping: MessageMapping = load_mapping(settings.mapping or SHIPPED)
+        if unknown := settings.snapshot - self.mapping.snapshots:
+            raise AdapterMisconfigured(
+                f"{name}: snapshot: the mapping has no section with a snapshot for {', '.join(sorted(unknown))}"
+            )
         self._intake = intake
         self._provider = intake.settings.sources[name].provider
         self._production = production
@@ -93,7 +98,14 @@ class MessageTaker:
         message = self.read(raw)
         if not who_is_who(message, self.mapping):
             message.resolve = self._resolved
-        return [task.key for task in self.mapping.read(message, "", b"", self._stored).push.tasks if not task.only_new]
+        return [task.key for task in self._mapped(message, "", b"").push.tasks if not task.only_new]
+
+    def _mapped(self, message: Message, request_id: str, digest: bytes) -> Mapped:
+        settings = self.settings
+        return self.mapping.read(
+            message, request_id, digest, self._stored, whole=settings.faulty == "whole",
+            snapshots=settings.snapshot, earlier=self._earlier,
+        )  # fmt: skip
 
     def _carry_out(self, message: Message, again: str) -> MessageOutcome:
         steps = who_is_who(message, self.mapping)
@@ -107,7 +119,7 @@ class MessageTaker:
         made: list[Mapped] = []
 
         def push() -> Push:
-            mapped = self.mapping.read(message, request_id, digest, self._stored, whole=self.settings.faulty == "whole")
+            mapped = self._mapped(message, request_id, digest)
             if mapped.untaken and self.settings.not_taken == "refuse":
                 raise _Unwanted(mapped)
             made[:] = [mapped]
@@ -182,6 +194,10 @@ class MessageTaker:
             for _, content in contents_of(connection, provider, version, [key]):
                 return jsonio.load(content), row.version
         return None
+
+    def _earlier(self, type_: str, patient_id: str, ids: str) -> Sequence[str]:
+        with reading(self._intake.engine).connect() as connection:
+            return ids_of(connection, self._provider, self.mapping.version, self.name, type_, patient_id, ids)
 
 
 class _Unwanted(Exception):
