@@ -12,6 +12,7 @@ from gateway.intake.hl7v2.held import hold
 from gateway.intake.hl7v2.identity import who_is_who
 from gateway.intake.hl7v2.mapping import SHIPPED, Mapped, MessageMapping, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
+from gateway.intake.hl7v2.waiting import WaitingMessages
 from gateway.intake.merge import IdentityStep, NotOnePerson, carry_out, check
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
@@ -55,6 +56,7 @@ class MessageTaker:
         self._intake = intake
         self._provider = intake.settings.sources[name].provider
         self._production = production
+        self.waiting = WaitingMessages(intake.engine, intake.ring, self._provider, name, self.mapping.version)
 
     def take(self, raw: bytes, again: str = "") -> MessageOutcome:
         """Carry out a message. Raises SQLAlchemyError when the store does not answer.
@@ -170,7 +172,7 @@ class MessageTaker:
         if status >= 400:
             texts = [str(issue["details"]["text"]) for issue in taken.answer.resource["issue"][:5]]
             if status in (503, 412):
-                return Answered("AR", (ErrorSegment("E", "207", texts[0]),))
+                return Answered("AR", (ErrorSegment("E", "207", texts[0]),), again=True)
             code = "204" if status == 409 else "102"
             return Answered(
                 "AE", tuple(ErrorSegment("E", code, text) for text in texts), kept=status == 422 and _held(texts)
