@@ -41,6 +41,7 @@ MOST = 100_000
 FRESH = 10.0
 """Seconds for which a count in the database stands: several collectors may ask."""
 _HELD = quarantine.c.state == "held"
+_WAITING = quarantine.c.state == "waiting"
 _MESSAGE = quarantine.c.what.like("HL7 v2 message%")
 STORED: Mapping[str, tuple[Select[Any], Select[Any]]] = {
     "outbox": (select(outbox.c.pk), select(outbox.c.at).order_by(outbox.c.pk).limit(1)),
@@ -52,6 +53,10 @@ STORED: Mapping[str, tuple[Select[Any], Select[Any]]] = {
     "held_messages": (
         select(quarantine.c.pk).where(_HELD, _MESSAGE),
         select(func.min(quarantine.c.received)).where(_HELD, _MESSAGE),
+    ),
+    "waiting_messages": (
+        select(quarantine.c.pk).where(_WAITING),
+        select(func.min(quarantine.c.received)).where(_WAITING),
     ),
 }
 """Queues in the database: what is counted, and how the oldest is found."""

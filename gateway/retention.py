@@ -50,7 +50,7 @@ def _outbox(before: datetime) -> Delete:
 
 def _released(before: datetime) -> Sequence[Delete]:
     """What was taken in since, or closed. What is held waits for somebody, however long."""
-    return (delete(quarantine).where(quarantine.c.state != "held", quarantine.c.received < before),)
+    return (delete(quarantine).where(quarantine.c.state == "released", quarantine.c.received < before),)
 
 
 def _versions(before: datetime) -> Sequence[Delete]:

@@ -118,6 +118,7 @@ class ZibMapping:
     version: FhirVersion
     patient_query: str
     sections: tuple[CompiledSection, ...]
+    changed_query: str | None = None
 
     def answering(self, standard: str, rule: str, resource_type: str) -> tuple[CompiledSection, ...]:
         """The sections for a request row: those that name it, else those of the type that name no row at all."""
@@ -168,7 +169,7 @@ def compile_mapping(read: MappingFile, watch: Watch | None = None) -> ZibMapping
         faults += [MappingFault((*place, "resource", *steps(one.place)[1:]), one.text) for one in told]
     if faults:
         raise MappingFaults(faults)
-    return ZibMapping(read.mapping, read.version, read.patient.query, tuple(sections))
+    return ZibMapping(read.mapping, read.version, read.patient.query, tuple(sections), read.patient.changed)
 
 
 def _compiled(name: str, section: MappingSection, compiler: TemplateCompiler) -> Iterator[CompiledSection]:

@@ -35,15 +35,24 @@ def check_query(query: str, parameter: str) -> str:
 
 
 class Patient(BaseModel):
-    """How a person is found: a query by ``:bsn`` that gives ``patient_id`` and, if known, ``birth_date``."""
+    """How a person is found: a query by ``:bsn`` that gives ``patient_id`` and, if known, ``birth_date``.
+
+    ``changed`` is a query by ``:patient`` that gives ``changed``: another value after every change of their data.
+    """
 
     model_config = _STRICT
     query: str
+    changed: str | None = None
 
     @field_validator("query")
     @classmethod
     def _by_bsn(cls, value: str) -> str:
         return check_query(value, "bsn")
+
+    @field_validator("changed")
+    @classmethod
+    def _by_patient(cls, value: str | None) -> str | None:
+        return None if value is None else check_query(value, "patient")
 
 
 class Children(BaseModel):

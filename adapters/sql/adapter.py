@@ -22,6 +22,7 @@ from adapters.port import (
     Reason,
     ServiceKey,
 )
+from adapters.sql.changed import COLUMN, UnchangedAnswers
 from adapters.sql.database import Conversation, Database
 from adapters.sql.packs import mapping_file
 from adapters.sql.people import People, children_of, people
@@ -38,6 +39,7 @@ class SqlAdapter:
         self.settings = settings
         self.mapping = load_mapping(mapping_file(settings.mapping))
         self.capabilities: Capabilities = self.mapping.capabilities()
+        self._unchanged = UnchangedAnswers(self.mapping.changed_query)
         url = settings.url.get_secret_value()
         self._database = Database(url, settings.connections, settings.limits, snapshot=settings.snapshot)
 
@@ -109,7 +111,8 @@ class SqlAdapter:
             return None if any(one is not None for one in made) else Reason.EMPTY
 
         born, names = (one.birth_date for one in known.values()), (one.name for one in known.values())
-        return answer(query, known, born, self.settings.services, missing, names)
+        asked = self._unchanged.over(talk, known, missing)
+        return answer(query, known, born, self.settings.services, asked, names)
 
     def _sections_of(self, service: ServiceKey) -> Sequence[CompiledSection]:
         """The sections whose records count as data of a service: by the rows that they name, else by their type."""
@@ -187,6 +190,9 @@ class SqlAdapter:
     def _check_columns(self, talk: Conversation) -> None:
         if PATIENT_COLUMN not in talk.columns(self.mapping.patient_query, "bsn"):
             raise AdapterMisconfigured(f"mapping {self.mapping.name}: patient: the query gives no {PATIENT_COLUMN}")
+        changed = self.mapping.changed_query
+        if changed is not None and COLUMN not in talk.columns(changed, "patient"):
+            raise AdapterMisconfigured(f"mapping {self.mapping.name}: patient.changed: the query gives no {COLUMN}")
         for section in self.mapping.sections:
             held = set(talk.columns(section.query, "patient"))
             needed = set() if section.shared else {PATIENT_COLUMN}

@@ -10,6 +10,7 @@ from gateway.intake.answers import IntakeAnswer, refused
 from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
 from gateway.intake.hl7v2.message import MessageFault
 from gateway.intake.hl7v2.take import MessageOutcome, MessageTaker
+from gateway.intake.hl7v2.waiting import WAITING
 from gateway.intake.quarantine import Kept
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import refusal
@@ -31,6 +32,8 @@ def retry(intake: Intake, item: Kept, operator: str = "") -> Taken:
 
     Raises CannotRetry.
     """
+    if item.state == WAITING:
+        raise CannotRetry(f"{item.number} is being carried out, or will be at the next start")
     if item.state != "held":
         raise CannotRetry(f"{item.number} was taken in already")
     if item.door == IMPORT:

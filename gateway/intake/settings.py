@@ -73,6 +73,10 @@ class MllpSettings(BaseModel):
     not_taken: Literal["warn", "log", "refuse"] = Field(
         "warn", description="content of which nothing is made: told in the answer, only logged, or all refused"
     )
+    snapshot: frozenset[str] = Field(
+        frozenset(),
+        description="segments of which a message holds all there are (AL1): what it does not name any more is deleted",
+    )
     connections: int = Field(50, ge=1, le=1000, description="most connections at once")
     mapping: Path | None = Field(None, description="a mapping file; empty: the one that comes with the gateway")
     certificate: Path | None = Field(None, description="PEM: our certificate; with it the listener speaks TLS")

@@ -100,6 +100,18 @@ def contents_of(
             yield (row.type, row.id), unpack(bytes(row.json))
 
 
+def ids_of(
+    connection: Connection, provider: str, version: FhirVersion, source: str, type_: str, patient_id: str, begin: str
+) -> Sequence[str]:
+    """The ids, with this beginning, of what a source has of a patient now; sorted."""
+    statement = select(resource.c.id).where(
+        resource.c.provider == provider, resource.c.fhir == version.value, resource.c.patient_id == patient_id,
+        resource.c.type == type_, resource.c.source == source, resource.c.deleted.is_(False),
+        resource.c.id.startswith(begin, autoescape=True),
+    )  # fmt: skip
+    return sorted(connection.execute(statement).scalars())
+
+
 def pointing_at(connection: Connection, pks: Iterable[int], type_: str) -> set[int]:
     """Which of these rows point at something of a type."""
     found: set[int] = set()

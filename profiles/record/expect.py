@@ -1,9 +1,10 @@
 """Which profile a resource without one should claim: what the rows of the standards expect, when they agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from profiles.fhir.search.search import SearchError, compile_search
+from profiles.fhir.search.search import Search, SearchError, compile_search
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.claims import copies, correct, parents
@@ -20,6 +21,7 @@ class Expectations:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._rows: dict[tuple[FhirVersion, str], tuple[Sequence[_ExpectingRow], ...]] = {}
         self._named: dict[FhirVersion, Mapping[str, str]] = {}
 
     def correct(self, resource: Resource, version: FhirVersion) -> list[Repair]:
@@ -42,35 +44,84 @@ class Expectations:
 
         Rows that filter (``code=...``) go before rows that take every resource of a type.
         """
-        standards = self._catalogue.of_version(version)
-        # What goes to persons comes first: sets between institutions name profiles of their own for the same data.
-        for_persons = [one for one in standards if one.patient_from == "token"]
-        return self._agreed(for_persons, resource, version) or self._agreed(standards, resource, version)
-
-    @staticmethod
-    def _agreed(standards: Sequence[Standard], resource: Resource, version: FhirVersion) -> Sequence[str]:
         type_ = str(resource.get("resourceType"))
-        by_query: dict[bool, set[str]] = {True: set(), False: set()}
-        for standard in standards:
-            for rule in standard.rules:
-                if rule.type == type_ and rule.method == "GET" and rule.profiles and fits(rule, version, resource):
-                    by_query[bool(rule.query)] |= set(rule.profiles)
-            by_query[False] |= set(standard.reads.get(type_, ())) - by_query[True]
-        above = {**parents()[version], **copies()[version]}
-        for named in (by_query[True], by_query[False]):
-            # Of a profile and one derived from it the parent is right for both.
-            canonicals = {one for one in named if above.get(one) not in named}
-            if canonicals:
-                return tuple(canonicals) if len(canonicals) == 1 else ()
-        return ()
+        if (version, type_) not in self._rows:
+            self._rows[version, type_] = self._rows_of(version, type_)
+        matched: dict[int, bool] = {}
+        return next(
+            filter(None, (_agreed(rows, resource, version, matched) for rows in self._rows[version, type_])), ()
+        )
+
+    def _rows_of(self, version: FhirVersion, type_: str) -> tuple[Sequence["_ExpectingRow"], ...]:
+        """The rows that expect something of a type, once of the standards that come first and once of all.
+
+        What goes to persons comes first: sets between institutions name profiles of their own for the same data.
+        """
+        standards = self._catalogue.of_version(version)
+        for_persons = [one for one in standards if one.patient_from == "token"]
+        return tuple(
+            [row for one in some for row in _rows_of(one, type_, version)] for some in (for_persons, standards)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ExpectingRow:
+    """What one row expects of what its search matches; without a search, a read expects it of everything."""
+
+    search: Search | None
+    filters: bool
+    profiles: frozenset[str]
+
+
+def _rows_of(standard: Standard, type_: str, version: FhirVersion) -> Iterator[_ExpectingRow]:
+    for rule in standard.rules:
+        if rule.type == type_ and rule.method == "GET" and rule.profiles:
+            fixed = fixed_of(rule)
+            try:
+                search = None if fixed is None else _compiled(version, type_, fixed)
+            except SearchError:
+                continue
+            if search is not None:
+                yield _ExpectingRow(search, bool(rule.query), frozenset(rule.profiles))
+    yield _ExpectingRow(None, filters=False, profiles=frozenset(standard.reads.get(type_, ())))
+
+
+def _agreed(
+    rows: Sequence[_ExpectingRow], resource: Resource, version: FhirVersion, matched: dict[int, bool]
+) -> Sequence[str]:
+    """``matched`` holds what is known of searches already: many rows have the same one."""
+    by_query: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in rows:
+        if row.search is None:
+            by_query[False] |= row.profiles - by_query[True]
+            continue
+        if row.profiles <= by_query[row.filters]:
+            continue
+        known = matched.get(id(row.search))
+        if known is None:
+            known = matched[id(row.search)] = _fits(row.search, resource)
+        if known:
+            by_query[row.filters] |= row.profiles
+    above = {**parents()[version], **copies()[version]}
+    for named in (by_query[True], by_query[False]):
+        # Of a profile and one derived from it the parent is right for both.
+        canonicals = {one for one in named if above.get(one) not in named}
+        if canonicals:
+            return tuple(canonicals) if len(canonicals) == 1 else ()
+    return ()
+
+
+def fixed_of(rule: RequestRule) -> tuple[tuple[str, str], ...] | None:
+    """The fixed parameters of a row; None for one that asks more than those."""
+    if any(one.is_open for one in rule.required) or rule.on_instance:
+        return None
+    return tuple((one.name, one.value) for one in rule.required if not one.is_include)
 
 
 def fits(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
     """Whether a row's fixed parameters match a resource; a row that asks more than that never does."""
-    fixed = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
-    if any(one.is_open for one in rule.required) or rule.on_instance:
-        return False
-    return _matches(version, rule.type or "", fixed, resource)
+    fixed = fixed_of(rule)
+    return fixed is not None and _matches(version, rule.type or "", fixed, resource)
 
 
 def may_fit(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool:
@@ -86,7 +137,14 @@ def may_fit(rule: RequestRule, version: FhirVersion, resource: Resource) -> bool
 
 def _matches(version: FhirVersion, type_: str, pairs: tuple[tuple[str, str], ...], resource: Resource) -> bool:
     try:
-        return _compiled(version, type_, pairs).matches(resource)
+        return _fits(_compiled(version, type_, pairs), resource)
+    except SearchError:
+        return False
+
+
+def _fits(search: Search, resource: Resource) -> bool:
+    try:
+        return search.matches(resource)
     except SearchError:
         return False
 

@@ -137,6 +137,7 @@ def test_what_waits_is_a_figure(visited: Visited) -> None:
         "outbox",
         "quarantine",
         "held_messages",
+        "waiting_messages",
         "chain_events",
     }
     assert found["gateway_store_up"] == [({}, 1.0)]

@@ -111,7 +111,7 @@ MODES = {
     ("AL", "NE", "good"): ["CA"], ("AL", "AL", "good"): ["CA", "AA"], ("NE", "AL", "good"): ["AA"],
     ("NE", "NE", "good"): [], ("ER", "ER", "good"): [], ("SU", "SU", "good"): ["CA", "AA"], ("AL", "", "good"): ["CA"],
     ("AL", "AL", "wrong"): ["CA", "AE"], ("AL", "NE", "wrong"): ["CE"], ("AL", "ER", "wrong"): ["CA", "AE"],
-    ("ER", "NE", "wrong"): ["CE"], ("SU", "NE", "wrong"): [], ("AL", "AL", "other"): ["CR", "AR"],
+    ("ER", "NE", "wrong"): ["CE"], ("SU", "NE", "wrong"): [], ("AL", "AL", "other"): ["CR"],
     ("AL", "NE", "other"): ["CR"], ("", "AL", "good"): ["AA"],
 }  # fmt: skip
 

@@ -165,13 +165,6 @@ def test_medication_is_agreed_administered_and_dispensed(one: Sender) -> None:
     assert one.hospital.stored()["MedicationRequest/prescription-R1"]["status"] == "stopped"
 
 
-def test_images_are_no_laboratory(one: Sender) -> None:
-    picture = oru("1", "OBX|1|TX|24627-2^CT thorax^LN||geen afwijking||||||F").replace("20260201090000", "2026", 1)
-    picture = picture.replace("OBR|1||L-2026-1|CHEM|||2026", "OBR|1||L-2026-1|CT|||2026" + "|" * 17 + "CT")
-    assert codes(one.send(picture)) == ["AE"]
-    assert one.hospital.stored() == {}
-
-
 def test_the_laboratory_names_its_section_once_for_all(tmp_path: Path) -> None:
     for lab in listening("sqlite", tmp_path, source, options={"sector": "CH"}):
         assert codes(lab.send(adt(), oru())) == ["AA", "AA"]

@@ -14,7 +14,7 @@ from gateway.intake.retry import CannotRetry, retry
 from gateway.intake.settings import SourceSettings
 from gateway.store.engine import open_engine
 
-MESSAGE = "\r".join([msh("ADT^A08", "77"), "EVN||20260201", PID, "PV1|1|O", "AL1|1|DA|Penicilline", ""]).encode()
+MESSAGE = "\r".join([msh("ADT^A08", "77"), "EVN||20260201", PID, "PV1|1|O", "ZPI|1|iets", ""]).encode()
 
 
 def lab(**change: str) -> SourceSettings:

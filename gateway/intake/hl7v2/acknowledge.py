@@ -35,11 +35,15 @@ class ErrorSegment:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What is said about a message: AA, AE or AR. ``kept``: it is stored, or held for people, whatever the code."""
+    """What is said about a message: AA, AE or AR. ``kept``: it is stored, or held for people, whatever the code.
+
+    ``again``: nothing is wrong with it; the store did not answer, or others changed the same at that moment.
+    """
 
     code: str
     lines: Sequence[ErrorSegment] = field(default_factory=tuple)
     kept: bool = False
+    again: bool = False
 
 
 class Header:
@@ -63,30 +67,42 @@ class Header:
         return bool(self[15] or self[16])
 
     @property
+    def told_later(self) -> bool:
+        """Whether the sender wants to be told what came of the message, at least when something did."""
+        return self.enhanced and (self[16] or "NE").upper() != "NE"
+
+    @property
     def is_answer(self) -> bool:
         """Whether the message is an acknowledgement itself: that is never answered."""
         return self.component(9, 1) in ("ACK", "MCF")
 
 
-def replies(raw: bytes, said: Answered) -> list[bytes]:
+def replies(raw: bytes, said: Answered, *, committed: bool = False) -> list[bytes]:
     """The acknowledgements that go back for a message, in their order.
 
     In enhanced mode the first says whether the message is safe here (CA, CE, CR by MSH-15), the second what came of it
-    (by MSH-16). Who wants no second one (NE) is told about a fault in the first.
+    (by MSH-16); after CE and CR there is no second. Who wants no second one (NE) is told about a fault in the first.
+    ``committed``: the first has been said.
     """
     header = Header(raw)
     if not header.enhanced:
         return [acknowledgement(header, said.code, said.lines)]
     good = said.code == "AA"
     later = _wanted(header[16] or "NE", good=good)
-    safe = said.kept and (good or later)
-    commit = "CA" if safe else "CR" if said.code == "AR" and not _temporary(said) else "CE"
-    found = []
-    if _wanted(header[15] or "NE", good=safe):
-        found.append(acknowledgement(header, commit, () if safe and later else said.lines))
-    if later:
-        found.append(acknowledgement(header, said.code, said.lines))
-    return found
+    safe = committed or (said.kept and (good or later))
+    made = []
+    if not committed and _wanted(header[15] or "NE", good=safe):
+        code = "CA" if safe else "CR" if said.code == "AR" and not _temporary(said) else "CE"
+        made.append(acknowledgement(header, code, () if safe and later else said.lines))
+    if later and (safe or not made):
+        made.append(acknowledgement(header, said.code, said.lines))
+    return made
+
+
+def commit(raw: bytes) -> list[bytes]:
+    """The acknowledgement that a message is safe here, where MSH-15 asks for one."""
+    header = Header(raw)
+    return [acknowledgement(header, "CA")] if _wanted(header[15] or "NE", good=True) else []
 
 
 def _temporary(said: Answered) -> bool:

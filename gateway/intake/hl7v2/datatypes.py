@@ -226,6 +226,8 @@ READERS: dict[str, Callable[[SegmentRow], Value]] = {
 def value(row: SegmentRow) -> Value:
     """The value of an OBX; None when it has none. Raises ValueError, or MessageFault for a type that is not taken."""
     kind = str(row["OBX_2"] or "").strip().upper()
+    if kind == "RP":
+        raise MessageFault("207", "OBX-5: a pointer (RP) to content that did not come along; send the content as ED")
     read = READERS.get(kind)
     if read is None:
         told = kind if re.fullmatch(r"[A-Z]{2,3}", kind) else "(unknown)"

@@ -13,12 +13,17 @@ from gateway.store.schema import quarantine
 from profiles.fhir.version import FhirVersion
 
 
+def digest_of(provider: str, source: str, raw: bytes) -> bytes:
+    """What tells a message of a source from all others."""
+    return hashlib.sha256(f"{provider}|{source}|hl7v2|".encode() + raw).digest()
+
+
 def hold(
     engine: Engine, ring: KeyRing, provider: str, source: str, version: FhirVersion, raw: bytes, kind: str,
     lines: Sequence[ErrorSegment],
 ) -> int:  # fmt: skip
     """Keep a message; the number of the item. The same message is held once. Raises SQLAlchemyError."""
-    digest = hashlib.sha256(f"{provider}|{source}|hl7v2|".encode() + raw).digest()
+    digest = digest_of(provider, source, raw)
     findings = [
         {
             "resource": kind,

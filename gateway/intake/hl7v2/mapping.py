@@ -1,6 +1,6 @@
 """A mapping file for messages: the language of docs/mapping.md, with rows from segments in place of queries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from adapters.port import AdapterMisconfigured
 from gateway.intake.hl7v2.keep import KeepRule, kept
 from gateway.intake.hl7v2.message import Message, MessageFault, Place, SegmentLine
 from gateway.intake.hl7v2.row import SegmentRow
+from gateway.intake.hl7v2.snapshot import Earlier, SnapshotRule, ended, nothing_earlier
 from gateway.intake.hl7v2.special import ChildNames, language
 from gateway.intake.hl7v2.untaken import Untaken, untaken
 from gateway.intake.preconditions import Preconditions, version_is
@@ -59,8 +60,16 @@ class MessageSection(BaseModel):
     keep: tuple[KeepRule, ...] = ()
     """An update: what the message does not say stays as it is stored."""
 
+    snapshot: SnapshotRule | None = None
+    """What the segments of one message replace together, when they are a snapshot."""
+
     profile: str | None = None
     resource: dict[str, Any]
+
+    @property
+    def anchor(self) -> str:
+        """The segment that it is made of."""
+        return ANCHORS.get(self.rows, self.rows)
 
 
 class MessageFile(BaseModel):
@@ -130,6 +139,7 @@ class MessageMapping:
             self._sections.append(_Compiled(section, parts[0], parts[1], conditions[0], conditions[1]))
         if faults:
             raise MappingFaults(faults)
+        self.snapshots = frozenset(one.anchor for one in read.sections.values() if one.snapshot is not None)
         self.messages = frozenset(one for each in read.sections.values() for one in each.messages) | set(read.identity)
 
     def row(self, message: Message, segment: SegmentLine) -> SegmentRow:
@@ -144,11 +154,14 @@ class MessageMapping:
         stored: Stored = lambda _key: None,
         *,
         whole: bool = False,
+        snapshots: frozenset[str] = frozenset(),
+        earlier: Earlier = nothing_earlier,
     ) -> Mapped:
         """What a message asks for.
 
-        A segment that cannot be mapped is refused by name and the rest goes on, unless ``whole``. Raises MessageFault
-        when nothing is left, and for a fault in what says whose it is.
+        A segment that cannot be mapped is refused by name and the rest goes on, unless ``whole``. The segments that
+        ``snapshots`` names take the place of all that was sent before: what ``earlier`` knows and is not among them
+        is deleted. Raises MessageFault when nothing is left, and for a fault in what says whose it is.
         """
         message.used.clear()
         mapped = Mapped(Push(self.version, [], "transaction", request_id, digest))
@@ -168,6 +181,8 @@ class MessageMapping:
                 continue
             made |= tasks
             message.used |= used
+        for task in self._ended(message, snapshots, earlier, told):
+            made.setdefault(task.key, task)
         if mapped.refused and not any(task.type != "Patient" for task in made.values()):
             raise mapped.refused[0]
         said = any(not task.only_new for task in made.values())
@@ -181,10 +196,23 @@ class MessageMapping:
 
     def _for(self, message: Message, segment: SegmentLine) -> Sequence[_Compiled]:
         return [
-            one
-            for one in self._sections
-            if ANCHORS.get(one.section.rows, one.section.rows) == segment.name and message.kind in one.section.messages
+            one for one in self._sections if one.section.anchor == segment.name and message.kind in one.section.messages
         ]
+
+    def _ended(
+        self, message: Message, snapshots: frozenset[str], earlier: Earlier, told: Collection[int]
+    ) -> Iterator[Task]:
+        """What is not in a snapshot any more. One of which a segment was refused ends nothing: it may be in that."""
+        for one in self._sections:
+            rule, anchor = one.section.snapshot, one.section.anchor
+            listed = message.named(anchor) if rule is not None and message.kind in one.section.messages else []
+            if rule is None or not listed or any(line.number in told for line in listed):
+                continue
+            rows = [self.row(message, line) for line in listed]
+            none = len(rows) == 1 and rule.says_none(rows[0])
+            if (none or anchor in snapshots) and len(message.named("PID")) == 1:
+                staying = set() if none else {str(one.id_of.compute(row)) for row in rows}
+                yield from ended(rule, one.section.type, rows[0], staying, earlier)
 
     def _tasks(
         self, sections: Sequence[_Compiled], message: Message, segment: SegmentLine, stored: Stored
@@ -217,6 +245,9 @@ class MessageMapping:
 
     def _task(self, compiled: _Compiled, row: SegmentRow, stored: Stored) -> Task | None:
         if compiled.when is not None and compiled.when.compute(row) is not True:
+            return None
+        if (rule := compiled.section.snapshot) is not None and rule.says_none(row):
+            row.message.used |= set(row.anchor.valued())
             return None
         kind = compiled.section.type
         id_ = compiled.id_of.compute(row)

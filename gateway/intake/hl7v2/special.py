@@ -152,15 +152,25 @@ def _hash(row: SegmentRow) -> str:
 
 
 def _paper(row: SegmentRow) -> bytes:
-    """The lines of text (TX, FT) of a document, as one plain text; empty when it has none."""
-    lines = []
-    for one in _order(row):
-        beside = row.at(one)
-        if (beside["OBX_2"] or "").upper() in ("TX", "FT", "ST"):
-            lines += beside.texts("OBX", 5)
-            for place in (3, 11):
-                beside.texts("OBX", place)
-    return "\n".join(lines).strip().encode()
+    """The lines of text (TX, FT, ST) of a document with their notes, as one plain text; empty when it has none.
+
+    What was deleted (OBX-11) is not in it. Lines of several kinds (OBX-3) stand below their names.
+    """
+    texts = [row.at(line) for line in _order(row)]
+    texts = [one for one in texts if (one["OBX_2"] or "").strip().upper() in ("", "TX", "FT", "ST")]
+    for one in texts:
+        if one["OBX_11"] in ("D", "W", "X"):
+            row.reads |= set(one.chosen["OBX"].valued())
+    texts = [one for one in texts if one["OBX_11"] not in ("D", "W", "X") and one["OBX_5_lines"]]
+    names = [words(one, "OBX", 3) for one in texts]
+    lines, above = [], None
+    for one, name in zip(texts, names, strict=True):
+        if len(set(names)) > 1 and name and name != above:
+            lines.append(name)
+        above = name
+        lines += filter(None, (one["OBX_5_lines"], _notes(one, "OBX")))
+    notes = _notes(row, "OBR") if lines else None
+    return "\n".join(filter(None, (notes, *lines))).strip().encode()
 
 
 def _paper_hash(row: SegmentRow) -> str:

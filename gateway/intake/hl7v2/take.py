@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from adapters.port import AdapterMisconfigured
 from gateway.audit.record import AuditRecord
 from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
 from gateway.intake.hl7v2.held import hold
 from gateway.intake.hl7v2.identity import who_is_who
 from gateway.intake.hl7v2.mapping import SHIPPED, Mapped, MessageMapping, load_mapping
 from gateway.intake.hl7v2.message import Message, MessageFault
+from gateway.intake.hl7v2.waiting import WaitingMessages
 from gateway.intake.merge import IdentityStep, NotOnePerson, carry_out, check
 from gateway.intake.receipts import Taken
 from gateway.intake.refusal import Refusal
@@ -18,7 +20,7 @@ from gateway.intake.settings import MllpSettings
 from gateway.intake.tasks import Key, Push
 from gateway.intake.work import Intake
 from gateway.store.engine import reading
-from gateway.store.known import contents_of, rows_of
+from gateway.store.known import contents_of, ids_of, rows_of
 from gateway.store.moving import resolved
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
@@ -47,9 +49,14 @@ class MessageTaker:
         self.name = name
         self.settings = settings
         self.mapping: MessageMapping = load_mapping(settings.mapping or SHIPPED)
+        if unknown := settings.snapshot - self.mapping.snapshots:
+            raise AdapterMisconfigured(
+                f"{name}: snapshot: the mapping has no section with a snapshot for {', '.join(sorted(unknown))}"
+            )
         self._intake = intake
         self._provider = intake.settings.sources[name].provider
         self._production = production
+        self.waiting = WaitingMessages(intake.engine, intake.ring, self._provider, name, self.mapping.version)
 
     def take(self, raw: bytes, again: str = "") -> MessageOutcome:
         """Carry out a message. Raises SQLAlchemyError when the store does not answer.
@@ -93,7 +100,14 @@ class MessageTaker:
         message = self.read(raw)
         if not who_is_who(message, self.mapping):
             message.resolve = self._resolved
-        return [task.key for task in self.mapping.read(message, "", b"", self._stored).push.tasks if not task.only_new]
+        return [task.key for task in self._mapped(message, "", b"").push.tasks if not task.only_new]
+
+    def _mapped(self, message: Message, request_id: str, digest: bytes) -> Mapped:
+        settings = self.settings
+        return self.mapping.read(
+            message, request_id, digest, self._stored, whole=settings.faulty == "whole",
+            snapshots=settings.snapshot, earlier=self._earlier,
+        )  # fmt: skip
 
     def _carry_out(self, message: Message, again: str) -> MessageOutcome:
         steps = who_is_who(message, self.mapping)
@@ -107,7 +121,7 @@ class MessageTaker:
         made: list[Mapped] = []
 
         def push() -> Push:
-            mapped = self.mapping.read(message, request_id, digest, self._stored, whole=self.settings.faulty == "whole")
+            mapped = self._mapped(message, request_id, digest)
             if mapped.untaken and self.settings.not_taken == "refuse":
                 raise _Unwanted(mapped)
             made[:] = [mapped]
@@ -158,7 +172,7 @@ class MessageTaker:
         if status >= 400:
             texts = [str(issue["details"]["text"]) for issue in taken.answer.resource["issue"][:5]]
             if status in (503, 412):
-                return Answered("AR", (ErrorSegment("E", "207", texts[0]),))
+                return Answered("AR", (ErrorSegment("E", "207", texts[0]),), again=True)
             code = "204" if status == 409 else "102"
             return Answered(
                 "AE", tuple(ErrorSegment("E", code, text) for text in texts), kept=status == 422 and _held(texts)
@@ -182,6 +196,10 @@ class MessageTaker:
             for _, content in contents_of(connection, provider, version, [key]):
                 return jsonio.load(content), row.version
         return None
+
+    def _earlier(self, type_: str, patient_id: str, ids: str) -> Sequence[str]:
+        with reading(self._intake.engine).connect() as connection:
+            return ids_of(connection, self._provider, self.mapping.version, self.name, type_, patient_id, ids)
 
 
 class _Unwanted(Exception):
