@@ -27,6 +27,8 @@ class Grant:
     consent_id: str | None
     function: str
     """collect, share or subscribe."""
+    label: str = ""
+    """What its use is counted under; empty: it is not counted."""
 
     def covers(self, provider: str, service: str, *, subscribe: bool = False) -> bool:
         """True when the grant is for this provider and holds this service (RES-05).

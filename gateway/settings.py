@@ -34,6 +34,7 @@ from gateway.sections import (
     Tracing,
 )
 from gateway.share.settings import ShareSettings
+from gateway.usage.settings import UsageSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
+    usage: UsageSettings = UsageSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
     tracing: Tracing = Tracing()
