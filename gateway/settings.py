@@ -23,6 +23,7 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
+from gateway.report.settings import ReportSettings
 from gateway.sections import (
     Listen,
     MetricsSettings,
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     usage: UsageSettings = UsageSettings()
+    reports: ReportSettings = ReportSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
     tracing: Tracing = Tracing()

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import inspect
 
 from gateway.audit.findings import ChainBreak
 from gateway.audit.heads import Head
@@ -18,6 +19,8 @@ from gateway.audit.verify import Walked, snapshot, verify
 from gateway.cli.access import audited, operator
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, with_settings
 from gateway.settings import Settings
+from gateway.store.schema import usage_event
+from gateway.usage.proof import prove
 
 _heads = click.option(
     "--heads",
@@ -46,6 +49,8 @@ def verify_command(settings: Settings, paths: tuple[Path, ...], as_json: bool) -
     counted = Walked()
     with database(settings) as engine, snapshot(engine) as connection:
         found = list(verify(connection, _key(settings), heads, counted))
+        if inspect(connection).has_table(usage_event.name):
+            found += prove(connection, _key(settings))
     # Where nothing was ever written, nothing was signed.
     faults = [*faults, *found] if counted.records or heads else found
     told: dict[str, Any] = {

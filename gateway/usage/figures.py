@@ -14,6 +14,8 @@ from gateway.store.schema import usage_event
 from gateway.usage.events import STEPS, UsageEvent, read_event
 from gateway.usage.visits import SEVERAL, CountedVisit, visits
 
+PARTS = {"yield_per": 2000}
+"""Of the statement, not of the connection: what comes after it on the same one may write."""
 AROUND = timedelta(days=1)
 """What lies before and after a period and may belong to a visit that began in it, or before it."""
 BUCKETS = ((1, "1"), (5, "2-5"), (9, "6-9"), (None, "10+"))
@@ -188,5 +190,5 @@ def read_events(connection: Connection, window: Window, provider: str | None = N
     asked = select(usage_event.c.event).where(column >= window.start - AROUND, column < window.end + AROUND)
     if provider is not None:
         asked = asked.where(usage_event.c.provider == provider)
-    for row in connection.execution_options(yield_per=2000).execute(asked):
+    for row in connection.execute(asked, execution_options=PARTS):
         yield read_event(bytes(row.event))

@@ -12,6 +12,7 @@ from auth.store.rows import milliseconds
 from gateway.audit.findings import ChainBreak
 from gateway.store.schema import audit_record, usage_chain, usage_event
 from gateway.usage.events import mac_of, read_event
+from gateway.usage.figures import PARTS
 from gateway.usage.ledger import PREFIX, start_of
 
 
@@ -26,9 +27,7 @@ def _steps(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
     heads = {str(row.chain): row for row in connection.execute(select(usage_chain))}
     asked = select(usage_event).where(usage_event.c.chain.startswith(PREFIX))
     chain, number, mac = "", 0, b""
-    for row in connection.execution_options(yield_per=2000).execute(
-        asked.order_by(usage_event.c.chain, usage_event.c.sequence)
-    ):
+    for row in connection.execute(asked.order_by(usage_event.c.chain, usage_event.c.sequence), execution_options=PARTS):
         if row.chain != chain:
             yield from _ended(heads.pop(chain, None), chain, number, mac)
             # What stood before the first that is left went at the end of its retention.
@@ -56,7 +55,7 @@ def _exchanges(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
     """What was counted of requests: one event for each record of the trail that says so, and for no other."""
     both = and_(audit_record.c.chain == usage_event.c.chain, audit_record.c.sequence == usage_event.c.sequence)
     counted = select(usage_event, audit_record.c.record).select_from(usage_event).outerjoin(audit_record, both)
-    rows = connection.execution_options(yield_per=2000).execute(counted.where(~usage_event.c.chain.startswith(PREFIX)))
+    rows = connection.execute(counted.where(~usage_event.c.chain.startswith(PREFIX)), execution_options=PARTS)
     oldest: datetime | None = None
     for row in rows:
         oldest = min(oldest or row.at, row.at)
@@ -67,7 +66,7 @@ def _exchanges(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
         yield from _columns(row)
     lonely = select(audit_record.c.chain, audit_record.c.sequence, audit_record.c.record, audit_record.c.at)
     without = lonely.outerjoin(usage_event, both).where(usage_event.c.chain.is_(None))
-    for row in connection.execution_options(yield_per=2000).execute(without):
+    for row in connection.execute(without, execution_options=PARTS):
         if _counted(row.record) and oldest is not None and row.at >= oldest:
             yield ChainBreak(str(row.chain), int(row.sequence), "the event of this record is gone", "missing")
 

@@ -115,11 +115,12 @@ class Institution:
 
     engine: Engine
     draw: random.Random
+    key: bytes = KEY
     told: Told = field(default_factory=Told)
     waiting: list[tuple[AuditRecord, UseOf]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(KEY, YearKeys(RING))
+        self.ledger = Ledger(self.key, YearKeys(RING))
 
     def write(self, end: StepEnd) -> None:
         """Count a step in a transaction, and now and then in one that is rolled back first."""
@@ -173,9 +174,14 @@ class Institution:
         else:
             told.ends[(when, *ended.end)] += 1
 
+    def flush_now(self) -> None:
+        """Write the requests."""
+        asyncio.run(self.flush())
+        self.waiting.clear()
+
     async def flush(self) -> None:
         """Write the requests, as a process does that answers many at once."""
-        trail = Trail(self.engine, KEY, 60.0, beside=Counted(KEY))
+        trail = Trail(self.engine, self.key, 60.0, beside=Counted(self.key))
         for first in range(0, len(self.waiting), 500):
             await asyncio.gather(*(trail.write(*one) for one in self.waiting[first : first + 500]))
         self.told.written += len(self.waiting)
@@ -350,8 +356,7 @@ def play(url: str, seed: int, count: int) -> Told:
     for _ in range(count):
         house.visit()
         if len(house.waiting) >= 2_000:
-            asyncio.run(house.flush())
-            house.waiting.clear()
-    asyncio.run(house.flush())
+            house.flush_now()
+    house.flush_now()
     engine.dispose()
     return house.told
