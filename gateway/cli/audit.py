@@ -18,6 +18,7 @@ from gateway.audit.signing import open_heads, stated_heads
 from gateway.audit.verify import Walked, snapshot, verify
 from gateway.cli.access import audited, operator
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, with_settings
+from gateway.cli.trailexport import export_command, show_command
 from gateway.settings import Settings
 from gateway.store.schema import usage_event
 from gateway.usage.proof import prove
@@ -34,6 +35,10 @@ _heads = click.option(
 @click.group()
 def audit() -> None:
     """The access trail (NEN 7513)."""
+
+
+audit.add_command(show_command)
+audit.add_command(export_command)
 
 
 @audit.command("verify")

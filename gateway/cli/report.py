@@ -25,6 +25,7 @@ from gateway.cli.context import (
     with_settings,
 )
 from gateway.cli.month import month
+from gateway.cli.proofs import pack_command, vipp_command
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -231,6 +232,8 @@ def visits(
 
 
 report.add_command(month)
+report.add_command(vipp_command)
+report.add_command(pack_command)
 
 
 @report.command()
