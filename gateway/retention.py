@@ -16,6 +16,7 @@ from gateway.audit.record import AuditRecord
 from gateway.intake.receipts import past as past_receipts
 from gateway.quality.store import past as past_counts
 from gateway.sections import RetentionSettings
+from gateway.store.counts import usage_chain, usage_event
 from gateway.store.engine import reading
 from gateway.store.schema import (
     document,
@@ -24,8 +25,6 @@ from gateway.store.schema import (
     quarantine,
     repair,
     resource,
-    usage_chain,
-    usage_event,
     verdict,
 )
 

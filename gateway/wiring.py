@@ -81,7 +81,7 @@ from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from gateway.usage.keys import YearKeys
-from gateway.usage.ledger import Counted, Ledger
+from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -99,7 +99,7 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 def open_trail(engine: Engine, settings: Settings) -> Trail:
     """The audit trail of this process: a chain of its own, of which the heads are signed where the settings say."""
     key = settings.audit_key.get_secret_value().encode()
-    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit), Counted(key))
+    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit), BesideTrail(key))
 
 
 @contextmanager

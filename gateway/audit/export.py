@@ -18,7 +18,7 @@ _SUBTYPES = {"search-type": "search-type", "read": "read", "create": "create", "
 _DEEDS = {"search-type": "E", "operation": "E", "read": "R", "create": "C", "transaction": "E", "batch": "E",
           "update": "U", "delete": "D"}  # fmt: skip
 COLUMNS = ("at", "who", "on_behalf", "what", "service", "provider", "outcome", "reason", "resources", "basis", "record")
-"""Of a row: moment (UTC), who, for whom, deed, service, provider, status, reason, count, consent, place in the trail."""
+"""Of a row: moment (UTC), who, for whom, deed, service, provider, status, reason, count, consent, place."""
 
 
 def records_of(connection: Connection, person: str) -> Iterator[tuple[str, int, dict[str, Any]]]:

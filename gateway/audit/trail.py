@@ -51,7 +51,7 @@ class Stating(Protocol):
 
 
 class Beside(Protocol):
-    """Makes the event of use that is written beside a record (`gateway.usage.ledger.Counted`)."""
+    """Makes the event of use that is written beside a record (`gateway.usage.ledger.BesideTrail`)."""
 
     def row(self, record: AuditRecord, label: str, took: int, chain: str, sequence: int) -> UsageRow | None:
         """The row, or None when the request is not counted. ``took`` is in milliseconds."""

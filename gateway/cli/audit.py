@@ -20,7 +20,7 @@ from gateway.cli.access import audited, operator
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, with_settings
 from gateway.cli.trailexport import export_command, show_command
 from gateway.settings import Settings
-from gateway.store.schema import usage_event
+from gateway.store.counts import usage_event
 from gateway.usage.proof import prove
 
 _heads = click.option(

@@ -37,7 +37,7 @@ from gateway.report.vipp import ListRefused, document
 from gateway.report.visits import VisitsReport
 from gateway.settings import Settings
 from gateway.usage.figures import days
-from gateway.usage.keys import KeyDestroyed, YearKeys
+from gateway.usage.keys import KeyDestroyed, YearKeys, destroy
 from gateway.usage.proof import prove
 from gateway.version import RELEASED, SOFTWARE
 from gateway.wiring import keys_of
@@ -52,7 +52,7 @@ _day = click.DateTime(["%Y-%m-%d"])
     "--list",
     "contacts",
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="CSV: bsn, contact, birth, dbc. Numbers become pseudonyms while it is read; none is kept.",
 )
 @click.option("--to", "last", type=_day, help="The reference date: the last day of the period; else yesterday.")
@@ -71,7 +71,7 @@ def vipp_command(
             made = document(
                 connection, provider, contacts.read_bytes(), day, datetime.now(UTC), pseudonyms, YearKeys(ring), lang
             )
-        except ListRefused as fault:
+        except (ListRefused, OSError) as fault:
             fail(f"{contacts}: {fault}")
         except KeyDestroyed:
             fail("the key of that year is destroyed: its persons cannot be counted any more")
@@ -175,3 +175,25 @@ def _versions(settings: Settings, provider: str) -> dict[str, Any]:
 
 def _json(data: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(data), indent=1)
+
+
+@click.command("close")
+@click.argument("year", type=click.IntRange(2020, 2100))
+@click.option("--yes", is_flag=True, help="Do it: it cannot be undone.")
+@as_json
+@with_settings
+def close_command(settings: Settings, year: int, yes: bool, as_json: bool) -> None:
+    """Destroy the keys of a year that is over, after its figures were made: nobody can be told apart in it any more."""
+    if year >= today_here().year:
+        fail(f"{year} is not over")
+    if not yes:
+        fail("this cannot be undone: say --yes")
+    with database(settings) as engine:
+        with engine.begin() as connection:
+            count = destroy(connection, year)
+        deed = AuditRecord("operator:report:close", datetime.now(UTC), 200, client=operator(), rule=str(year))
+        audited(engine, settings, [deed])
+    if as_json:
+        emit({"year": year, "destroyed": count})
+    else:
+        console.print(f"{count} keys of {year} destroyed", highlight=False)

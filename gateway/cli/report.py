@@ -25,7 +25,7 @@ from gateway.cli.context import (
     with_settings,
 )
 from gateway.cli.month import month
-from gateway.cli.proofs import pack_command, vipp_command
+from gateway.cli.proofs import close_command, pack_command, vipp_command
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -37,8 +37,9 @@ from gateway.report.usage import UsageReport
 from gateway.report.visits import VisitsReport
 from gateway.report.words import words
 from gateway.settings import Settings
+from gateway.store.counts import usage_event
 from gateway.store.engine import reading
-from gateway.store.schema import audit_record, usage_event
+from gateway.store.schema import audit_record
 from gateway.usage.figures import days
 from profiles.standards.load import catalogue
 
@@ -234,6 +235,7 @@ def visits(
 report.add_command(month)
 report.add_command(vipp_command)
 report.add_command(pack_command)
+report.add_command(close_command)
 
 
 @report.command()

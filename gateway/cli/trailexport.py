@@ -59,11 +59,11 @@ def export_command(settings: Settings, form: str, output: Path | None) -> None:
 
     The BSN is asked, or read from a pipe. As a Bundle of FHIR AuditEvent (IHE BALP), as CSV, or as CSV in plain Dutch.
     """
-    bsn = (click.prompt("BSN", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()).strip()
-    if not valid_bsn(bsn):
-        fail("this is not a BSN")
-    person = keys_of(settings)[0].of(bsn)
     with database(settings) as engine:
+        asked = click.prompt("BSN", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+        if not valid_bsn(bsn := asked.strip()):
+            fail("this is not a BSN")
+        person = keys_of(settings)[0].of(bsn)
         with reading(engine).connect() as connection:
             kept = list(records_of(connection, person))
         deed = AuditRecord(

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from auth.ages import ZONE
-from gateway.store.schema import usage_report
+from gateway.store.counts import usage_report
 from gateway.usage.figures import UseFigures, count, month
 
 KIND = "medmij"

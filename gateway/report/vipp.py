@@ -190,9 +190,8 @@ def document(
     sections = []
     for figure in figures_on(last):
         first = last - timedelta(days=figure.days - 1)
-        listed = read_list(
-            content, first, last, provider, pseudonyms, year_keys(connection, keys, provider, first, last)
-        )
+        each = year_keys(connection, keys, provider, first, last)
+        listed = read_list(content, first, last, pseudonyms, each)
         result = measure(connection, provider, listed, figure, last, now)
         met = {None: "-", True: text["met"], False: text["not_met"]}[result.met]
         rows: list[list[Cell]] = [

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from auth.ages import ZONE
 from auth.store.rows import milliseconds
-from gateway.store.schema import usage_event
+from gateway.store.counts import usage_event
 from gateway.usage.events import STEPS, UsageEvent, read_event
 from gateway.usage.visits import SEVERAL, CountedVisit, visits
 

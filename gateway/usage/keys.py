@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.ages import ZONE
 from auth.crypto import KeyRing
-from gateway.store.schema import usage_key
+from gateway.store.counts import usage_key
 
 _PURPOSE = "usage-key"
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from auth.ports import StepEnd
 from auth.store.rows import milliseconds
 from gateway.audit.record import AuditRecord
-from gateway.store.schema import usage_chain, usage_event
+from gateway.store.counts import usage_chain, usage_event
 from gateway.usage.events import ACTING, UsageEvent, UseLabel, age_group, at_of, exchanged, mac_of
 from gateway.usage.keys import KeyDestroyed, YearKeys, add_unless_there, pseudonym, year_of
 from gateway.usage.settings import UsageSettings
@@ -106,7 +106,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class BesideTrail:
     """What is written beside an audit record: its chain and number are those of the record."""
 
     key: bytes

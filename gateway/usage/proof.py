@@ -10,7 +10,8 @@ from sqlalchemy import Connection, and_, select
 
 from auth.store.rows import milliseconds
 from gateway.audit.findings import ChainBreak
-from gateway.store.schema import audit_record, usage_chain, usage_event
+from gateway.store.counts import usage_chain, usage_event
+from gateway.store.schema import audit_record
 from gateway.usage.events import mac_of, read_event
 from gateway.usage.figures import PARTS
 from gateway.usage.ledger import PREFIX, start_of

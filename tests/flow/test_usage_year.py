@@ -12,8 +12,8 @@ from sqlalchemy import Engine, delete, func, select, update
 from world.usage_year import KEY, NAMES, PROVIDER, Told, play
 
 from gateway.cli.db import upgrade
+from gateway.store.counts import usage_event
 from gateway.store.engine import open_engine, reading
-from gateway.store.schema import usage_event
 from gateway.usage.figures import UseFigures, UsePeriod, count, month
 from gateway.usage.proof import prove
 

@@ -21,7 +21,7 @@ from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail, UseOf
 from gateway.store.engine import open_engine
 from gateway.usage.keys import YearKeys
-from gateway.usage.ledger import Counted, Ledger
+from gateway.usage.ledger import BesideTrail, Ledger
 
 KEY = b"a key of the audit chain, for tests only"
 PROVIDER, SERVICES, CLIENTS = "ziekenhuiszandoord", ("48", "51"), ("pgo.een.example", "pgo.twee.example")
@@ -181,7 +181,7 @@ class Institution:
 
     async def flush(self) -> None:
         """Write the requests, as a process does that answers many at once."""
-        trail = Trail(self.engine, self.key, 60.0, beside=Counted(self.key))
+        trail = Trail(self.engine, self.key, 60.0, beside=BesideTrail(self.key))
         for first in range(0, len(self.waiting), 500):
             await asyncio.gather(*(trail.write(*one) for one in self.waiting[first : first + 500]))
         self.told.written += len(self.waiting)

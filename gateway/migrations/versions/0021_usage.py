@@ -59,8 +59,16 @@ def upgrade() -> None:
     with op.batch_alter_table("auth_access_token") as batch:
         batch.add_column(sa.Column("label", sa.String(length=160), nullable=True))
 
+    _say("Access tokens, as digests; label says under what their use is counted")
+
+
+def _say(text: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_table_comment("auth_access_token", text)
+
 
 def downgrade() -> None:
+    _say("Access tokens, as digests")
     with op.batch_alter_table("auth_access_token") as batch:
         batch.drop_column("label")
     with op.batch_alter_table("auth_family") as batch:

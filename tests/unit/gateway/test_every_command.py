@@ -13,6 +13,7 @@ from gateway.cli.main import cli
 
 WITHOUT_JSON = {
     "adapters draft": "writes a mapping file, in its own form",
+    "audit export": "writes FHIR or CSV",
     "backup": "writes an archive",
     "db upgrade": "a deed: the exit code tells",
     "demo serve": "runs",
@@ -26,6 +27,7 @@ WITHOUT_JSON = {
     "pgo revoke": "a deed: the exit code tells",
     "qualify load": "a deed: the exit code tells",
     "qualify run": "writes its report as JSON, HTML and JUnit XML with --report",
+    "report month show": "writes the report in a form of its own, JSON among them",
     "restore": "a deed: the exit code tells",
     "serve": "runs",
     "store outbox": "always JSON: a line for each change, for whoever follows",
@@ -39,6 +41,7 @@ ELSEWHERE = {"pgo visit": "a provider of another DVA"}
 MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
 
 ARGUMENTS = {
+    "audit show": ("2.0", "1"),
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
@@ -47,6 +50,24 @@ ARGUMENTS = {
     "intake retry": ("--all",),
     "intake show": ("1",),
     "qualify load": ("{folder}", "--service", "48", "--provider", "ziekenhuiszandoord"),
+    "report close": ("2025", "--yes"),
+    "report month deliver": ("2026-03", "--provider", "ziekenhuiszandoord", "--to", "{folder}/report"),
+    "report month make": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report month release": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report month show": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report pack": (
+        "--provider",
+        "ziekenhuiszandoord",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-31",
+        "--seed",
+        "1",
+        "--output",
+        "{folder}/pack.zip",
+    ),
+    "report vipp": ("--provider", "ziekenhuiszandoord", "--list", "{folder}/tokens.json"),
     "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
     "tokens load": ("{folder}/tokens.json",),
 }
