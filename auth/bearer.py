@@ -107,4 +107,5 @@ def _grant(key: bytes, row: GrantRow) -> Grant:
         consent_id=row.consent_id,
         function=row.function,
         days=row.days,
+        label=row.label or "",
     )

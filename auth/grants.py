@@ -29,6 +29,8 @@ class Grant:
     """collect, share or subscribe."""
     days: int | None = None
     """Granted length of a subscription; None for the other functions."""
+    label: str = ""
+    """What its use is counted under; empty: it is not counted."""
 
     def covers(self, provider: str, service: str, *, subscribe: bool = False) -> bool:
         """True when the grant is for this provider and holds this service (RES-05).

@@ -14,6 +14,8 @@ from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from auth.events import Event
 
 # --- lists and transport -------------------------------------------------------------------------------------------
@@ -227,6 +229,50 @@ class AccessEntry:
     """Number of items, when known."""
     represented_by: str | None = None
     """Pseudonym of the representative, when somebody acted for the person. Compared on the page, never shown."""
+
+
+class FlowStep(StrEnum):
+    """How far a visit came; each ends in a transaction of ours or of the resource server."""
+
+    ASKED = "asked"
+    AUTHENTICATED = "authenticated"
+    AVAILABLE = "available"
+    CONSENTED = "consented"
+    TOKEN = "token"  # noqa: S105
+    EXCHANGE = "exchange"
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnd:
+    """The end of one step of one visit, for who counts. The person is told to be made a pseudonym, never to be kept."""
+
+    step: FlowStep
+    at: datetime
+    flow: str
+    """The authorization server's own session id; empty when there was no session yet."""
+    started: datetime | None
+    """When the visit began; None for what comes from a lasting consent without the person."""
+    provider: str
+    client: str
+    function: str
+    services: tuple[str, ...]
+    outcome: str = "ok"
+    """ok, refused or failed."""
+    reason: str = ""
+    """A row of the error table, or an absence reason."""
+    person: Person | None = field(default=None, repr=False)
+    representation: str | None = None
+    lasting: bool = False
+
+
+class Journal(Protocol):
+    """Counts steps, inside the transaction that ends them: what is rolled back was never counted."""
+
+    def label(self, connection: Connection, step: StepEnd) -> str:
+        """What the use of a token is counted under; kept with the token. Holds nothing that names a person."""
+
+    def write(self, connection: Connection, steps: Sequence[StepEnd]) -> None:
+        """Count steps. The last statement of a transaction: it may hold a lock until the end of it."""
 
 
 class StoreSilent(Exception):

@@ -24,7 +24,7 @@ from auth.pages.presenter import Presenter
 from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
-from auth.ports import Host, Lists, PeerOf, Providers
+from auth.ports import Host, Journal, Lists, PeerOf, Providers
 from auth.settings import AuthSettings
 from auth.store.rows import milliseconds, utc_now
 from auth.store.store import Store
@@ -126,12 +126,14 @@ def build(
     peer_of: PeerOf,
     fetch: Fetch | None = None,
     clock: Callable[[], datetime] = utc_now,
+    journal: Journal | None = None,
 ) -> AuthApp:
     """Wire the authorization server.
 
     `engine` comes from `auth.store.engine_for(url)` (or any engine on which `prepare_sqlite` was used);
     the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`;
     for tests and the demo the workbench has an identity provider with invented persons.
+    `journal` counts steps inside the transactions that end them; without one nothing is counted.
     `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).
 
     A demo over plain HTTP needs `secure_cookies=False`, `client_authentication="asserted"` and its own callback in
@@ -140,7 +142,7 @@ def build(
     current, keys = settings.seal_ring()
     parts = Parts(
         settings=settings,
-        store=Store(engine),
+        store=Store(engine, journal),
         lists=lists,
         providers=providers,
         host=host,

@@ -16,8 +16,17 @@ from gateway.audit.record import AuditRecord
 from gateway.intake.receipts import past as past_receipts
 from gateway.quality.store import past as past_counts
 from gateway.sections import RetentionSettings
+from gateway.store.counts import usage_chain, usage_event
 from gateway.store.engine import reading
-from gateway.store.schema import document, original, outbox, quarantine, repair, resource, verdict
+from gateway.store.schema import (
+    document,
+    original,
+    outbox,
+    quarantine,
+    repair,
+    resource,
+    verdict,
+)
 
 Deletes = Callable[[datetime], Sequence[Delete]]
 """What removes everything from before a moment, in the order in which it must be done."""
@@ -33,7 +42,7 @@ class Keeping:
     deletes: Deletes
 
 
-def keepings(section: RetentionSettings, *, receipt_days: int, count_days: int) -> Sequence[Keeping]:
+def keepings(section: RetentionSettings, *, receipt_days: int, count_days: int, usage_days: int) -> Sequence[Keeping]:
     """Every kind, with the days that the settings say."""
     return (
         Keeping("earlier versions", "retention.versions_days", section.versions_days, _versions),
@@ -41,7 +50,14 @@ def keepings(section: RetentionSettings, *, receipt_days: int, count_days: int) 
         Keeping("outbox", "retention.outbox_days", section.outbox_days, lambda at: (_outbox(at),)),
         Keeping("answers to pushes", "intake.receipt_days", receipt_days, lambda at: (past_receipts(at),)),
         Keeping("quality counts", "validation.retention_days", count_days, lambda at: past_counts(at.date())),
+        Keeping("events of use", "usage.retention_days", usage_days, _used),
     )
+
+
+def _used(before: datetime) -> Sequence[Delete]:
+    """Events, and of chains of which none is left how far they were."""
+    left = exists(select(1).where(usage_event.c.chain == usage_chain.c.chain))
+    return (delete(usage_event).where(usage_event.c.at < before), delete(usage_chain).where(~left))
 
 
 def _outbox(before: datetime) -> Delete:

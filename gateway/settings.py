@@ -23,6 +23,7 @@ from gateway.clients import ClientSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
+from gateway.report.settings import ReportSettings
 from gateway.sections import (
     Listen,
     MetricsSettings,
@@ -35,6 +36,7 @@ from gateway.sections import (
 )
 from gateway.share.settings import ShareSettings
 from gateway.subscriptions.settings import SubscriptionSettings
+from gateway.usage.settings import UsageSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -90,6 +92,8 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
+    usage: UsageSettings = UsageSettings()
+    reports: ReportSettings = ReportSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
     tracing: Tracing = Tracing()

@@ -83,6 +83,8 @@ from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
 from gateway.subscriptions.notify import Notifier
+from gateway.usage.keys import YearKeys
+from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -100,7 +102,7 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 def open_trail(engine: Engine, settings: Settings) -> Trail:
     """The audit trail of this process: a chain of its own, of which the heads are signed where the settings say."""
     key = settings.audit_key.get_secret_value().encode()
-    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit))
+    return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit), BesideTrail(key))
 
 
 @contextmanager
@@ -129,6 +131,12 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
     """Write what the gate counted inside the caller's transaction: for commands, which have no recorder."""
     save(connection, gate.counting.take())
     forget(connection, oldest(datetime.now(UTC).date(), settings.validation.retention_days))
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """What counts the steps of visits: a chain of this process."""
+    key = settings.audit_key.get_secret_value().encode()
+    return Ledger(key, YearKeys(keys_of(settings)[1]), settings.usage)
 
 
 def leaving_of(settings: Settings) -> Leaving:
@@ -234,6 +242,7 @@ def kept(settings: Settings) -> Sequence[Keeping]:
         settings.retention,
         receipt_days=settings.intake.receipt_days,
         count_days=settings.validation.retention_days,
+        usage_days=settings.usage.retention_days,
     )
 
 
@@ -333,6 +342,7 @@ def wire(
         peer_of=peer_of,
         fetch=grant,
         clock=clock,
+        journal=open_ledger(settings),
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)

@@ -6,7 +6,7 @@ from auth.events import EventType
 from auth.flows.check import SourceDown, age_refuses, deliverable
 from auth.flows.session import Live, Session
 from auth.flows.steps import Steps, VisitStopped
-from auth.ports import AbsenceReason, Available, Representation
+from auth.ports import AbsenceReason, Available, FlowStep, Representation, StepEnd
 
 
 class Arrival(Steps):
@@ -15,36 +15,42 @@ class Arrival(Steps):
     async def arrived(self, live: Live, known: Session) -> Live:
         """Representation, age, availability or receivability, birth date of who is represented; then consent."""
         parts = self.parts
+        logged = self.ended(FlowStep.AUTHENTICATED, known)
         if known.used_representation != known.representation:
-            return await self.refuse(live, "ERR-16", AbsenceReason.NO_MANDATE)
+            return await self._refused(live, known, "ERR-16", AbsenceReason.NO_MANDATE)
         provider = self.provider(known)
         asked = self._worth_asking(known)
         acting = Representation(known.representation) if known.representation else None
         birth_date = date.fromisoformat(known.birth_date) if known.birth_date else None
         if known.function == "subscribe" and known.days == 0:
-            return await self.move(live, known.but(offered=known.asked), "consent")
+            return await self.move(live, known.but(offered=known.asked), "consent", *logged, *self._passed(known))
         if birth_date is not None and age_refuses(parts, birth_date, acting):
-            return await self._unavailable(live, "ERR-14", AbsenceReason.AGE)
+            return await self._unavailable(live, known, "ERR-14", AbsenceReason.AGE)
         person = parts.person(known.bsn or "", birth_date=birth_date)
         actor = parts.person(known.actor_bsn) if known.actor_bsn else None
         self.note(EventType.SEND_AVAILABILITY_REQUEST, known)
         try:
             verdict = await deliverable(parts, provider, person, actor, asked, known.function, acting)
         except SourceDown as error:
-            await self.move(live, live.content, "refused")
+            down = self.ended(FlowStep.AVAILABLE, known, "failed", AbsenceReason.SOURCE_DOWN)
+            await self.move(live, live.content, "refused", *logged, *down)
             raise VisitStopped(known) from error
         self.note(EventType.RECEIVE_AVAILABILITY_RESPONSE, known)
+        known = known.but(birth_date=verdict.birth_date.isoformat() if verdict.birth_date else known.birth_date)
         if acting is not None and not _same_birth_date(known.asked_birth_date, verdict.birth_date):
-            return await self._unavailable(live, "ERR-16", AbsenceReason.NO_MANDATE)
+            return await self._unavailable(live, known, "ERR-16", AbsenceReason.NO_MANDATE)
         if not verdict.services:
-            return await self._unavailable(live, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
+            return await self._unavailable(live, known, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
         replaces = known.function == "collect" and await parts.run(
             parts.store.has_lasting, person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
         )
         offered = tuple(service for service in known.asked if service in verdict.services)
         found = verdict.birth_date.isoformat() if verdict.birth_date else None
         told = known.but(offered=offered, replaces=replaces, birth_date=found, **_told(known, verdict.found))
-        return await self.move(live, told, "consent")
+        return await self.move(live, told, "consent", *logged, *self._passed(told))
+
+    def _passed(self, known: Session) -> list[StepEnd]:
+        return self.ended(FlowStep.AVAILABLE, known)
 
     def _worth_asking(self, known: Session) -> frozenset[str]:
         """Leave out what the client list rules out already; when that is everything, the token endpoint tells it."""
@@ -54,9 +60,15 @@ class Arrival(Steps):
             return asked
         return asked & client.services or asked
 
-    async def _unavailable(self, live: Live, row: str, reason: AbsenceReason) -> Live:
+    async def _unavailable(self, live: Live, known: Session, row: str, reason: AbsenceReason) -> Live:
         self.note(EventType.SHOW_UNAVAILABLE_PAGE, live.content)
-        return await self.refuse(live, row, reason)
+        return await self._refused(live, known, row, reason)
+
+    async def _refused(self, live: Live, known: Session, row: str, reason: AbsenceReason) -> Live:
+        """The person is known, and the visit ends here; what is known of them is counted and not kept."""
+        logged = self.ended(FlowStep.AUTHENTICATED, known)
+        refused = self.ended(FlowStep.AVAILABLE, known, "refused", reason)
+        return await self.refuse(live, row, reason, *logged, *refused)
 
 
 def _told(known: Session, found: Available | None) -> dict[str, object]:

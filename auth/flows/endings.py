@@ -10,6 +10,7 @@ from auth.flows.code import keep_code
 from auth.flows.session import FirstAnswer, Live, Session, answered, closed, first_answer
 from auth.flows.steps import SessionLost, Steps, at
 from auth.parts import Parts
+from auth.ports import FlowStep, StepEnd
 from auth.store.rows import ConsentEntry, Family
 
 
@@ -29,7 +30,8 @@ class Endings(Steps):
         code = new_token()
         location = self.location(content, [("code", code)])
         ended = answered(live, parts.ring, parts.now(), FirstAnswer(content.csrf, location, digest(code)))
-        if not await parts.run(parts.store.decide, ended, live.row.version, entry, family, replaces):
+        given = self.ended(FlowStep.CONSENTED, content)
+        if not await parts.run(parts.store.decide, ended, live.row.version, entry, family, replaces, *given):
             raise SessionLost
         self.note(EventType.RECEIVE_CONSENT, content, consent_id=consent_id)
         await parts.run(keep_code, parts, content, family, code)
@@ -57,13 +59,17 @@ class Endings(Steps):
         """Consent refused: recorded, and the client hears the usual (ERR-15)."""
         at(live, "consent")
         self.note(EventType.RECEIVE_CONSENT_REFUSAL, live.content)
-        return await self._ended(live, "ERR-15", "refused")
+        return await self._ended(
+            live, "ERR-15", "refused", *self.ended(FlowStep.CONSENTED, live.content, "refused", "consent-refused")
+        )
 
     async def cancel(self, live: Live) -> str:
         """Cancelled on the landing page (UI-06, ERR-11)."""
         at(live, "landing", "login")
         self.note(EventType.SEND_AUTHORIZATION_CANCELLATION, live.content)
-        return await self._ended(live, "ERR-11", "cancelled")
+        return await self._ended(
+            live, "ERR-11", "cancelled", *self.ended(FlowStep.AUTHENTICATED, live.content, "refused", "cancelled")
+        )
 
     async def leave(self, live: Live) -> str:
         """Leave a page that told why the flow stopped."""
@@ -74,10 +80,10 @@ class Endings(Steps):
         """End a visit that answers to nobody ("Mijn toestemmingen")."""
         await self.parts.run(self.parts.store.move_session, closed(live), live.row.version)
 
-    async def _ended(self, live: Live, row: str, outcome: str) -> str:
+    async def _ended(self, live: Live, row: str, outcome: str, *steps: StepEnd) -> str:
         parts, content = self.parts, live.content
         entry = self._entry(content, secrets.token_urlsafe(16), outcome, (), None)
-        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, None, False):
+        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, None, False, *steps):
             raise SessionLost
         refusal = REFUSALS[row]
         self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content, error_code=refusal.code)
@@ -134,6 +140,8 @@ class Endings(Steps):
             lasting=lasting,
             created=now,
             used=now,
+            flow=content.id,
+            started=content.started or None,
         )
 
 

@@ -15,7 +15,8 @@ from auth.flows.parameters import ParameterError, Parameters, is_uuid
 from auth.flows.server import EndpointAnswer, EndpointCall, MedMijServer
 from auth.parts import Parts
 from auth.ports import StoreSilent
-from auth.store.rows import Code
+from auth.store.rows import Code, Family
+from auth.tokens import token_step
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +82,32 @@ class BackChannel:
         if grant_type == "refresh_code" and self._parts.settings.quirks_of(caller).accept_refresh_code:
             grant_type = "refresh_token"
         offered = None if grant_type == "refresh_token" else self._spend(asked, ids)
-        if asked.repeated:
-            raise TokenError("ERR-24")
-        if not grant_type:
-            raise TokenError("ERR-22")
-        if grant_type not in _GRANTS:
-            raise TokenError("ERR-23")
-        form = {**asked.as_dict(), "grant_type": grant_type}
-        return self._server.token(EndpointCall(form, peers, offered, ids.request_id, ids.correlation_id))
+        try:
+            if asked.repeated:
+                raise TokenError("ERR-24")
+            if not grant_type:
+                raise TokenError("ERR-22")
+            if grant_type not in _GRANTS:
+                raise TokenError("ERR-23")
+            form = {**asked.as_dict(), "grant_type": grant_type}
+            answer = self._server.token(EndpointCall(form, peers, offered, ids.request_id, ids.correlation_id))
+        except TokenError as error:
+            self._refused(offered, None, error.row)
+            raise
+        if "error" in answer.body:
+            self._refused(offered, answer.family, str(answer.body["error"]))
+        return answer
+
+    def _refused(self, offered: Code | None, family: Family | None, reason: str) -> None:
+        """Count a token request that was refused, when a live code or refresh token says of which visit it is."""
+        parts = self._parts
+        known = parts.store.find_family(offered.family) if offered is not None else family
+        if known is None:
+            return
+        told = {"outcome": "refused", "reason": reason}
+        step = token_step(parts, known, known.services, first=offered is not None, **told)
+        if step is not None:
+            parts.store.count(step)
 
     def _revoke(self, asked: Parameters, peers: tuple[str, ...] | None, ids: "Ids") -> EndpointAnswer:
         if asked.repeated:

@@ -36,6 +36,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: str | None = None
     request_id: str | None = None
     challenge: str | None = None
+    started: int = 0
+    """When the visit began, in milliseconds; 0 in visits that are not counted."""
 
     login_state: str | None = None
     login_kept: dict[str, str] = {}

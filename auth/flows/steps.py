@@ -1,11 +1,14 @@
 """What every step of a visit works with: the session that only one request can move, events, and the two ways out."""
 
+from datetime import date
+
 from auth.errors import REFUSALS, told_as
 from auth.events import EventType
 from auth.flows import redirects
 from auth.flows.session import Live, Session, moved
 from auth.parts import Parts
-from auth.ports import Provider
+from auth.ports import FlowStep, Person, Provider, StepEnd
+from auth.store.rows import moment
 
 
 class SessionLost(Exception):
@@ -51,16 +54,43 @@ class Steps:
             **fields,
         )
 
-    async def refuse(self, live: Live, row: str, reason: str | None) -> Live:
+    def ended(self, step: FlowStep, content: Session, outcome: str = "ok", reason: str = "") -> list[StepEnd]:
+        """The end of a step of this visit, for who counts; nothing for a visit without a client."""
+        if content.manage:
+            return []
+        return [
+            StepEnd(
+                step,
+                self.parts.clock(),
+                content.id,
+                moment(content.started) if content.started else None,
+                content.provider or "",
+                content.client,
+                content.function,
+                content.offered or content.asked,
+                outcome,
+                reason,
+                self._who(content),
+                content.representation,
+            )
+        ]
+
+    def _who(self, content: Session) -> Person | None:
+        if not content.bsn:
+            return None
+        born = date.fromisoformat(content.birth_date) if content.birth_date else None
+        return self.parts.person(content.bsn, birth_date=born)
+
+    async def refuse(self, live: Live, row: str, reason: str | None, *steps: StepEnd) -> Live:
         """End the visit in a page that tells the person why (ERR-12 to ERR-16)."""
         content = live.content.but(refusal=row, reason=reason, login_kept={}, login_state=None)
-        return await self.move(live, content, "refused")
+        return await self.move(live, content, "refused", *steps)
 
-    async def move(self, live: Live, content: Session, step: str) -> Live:
-        """Bring the visit to a step. Raises SessionLost when another request was first."""
+    async def move(self, live: Live, content: Session, step: str, *steps: StepEnd) -> Live:
+        """Bring the visit to a step, and count what ended. Raises SessionLost when another request was first."""
         parts = self.parts
         row = moved(live, content, parts.ring, parts.now(), parts.settings.session_seconds, step)
-        if not await parts.run(parts.store.move_session, row, live.row.version):
+        if not await parts.run(parts.store.move_session, row, live.row.version, *steps):
             raise SessionLost
         return Live(row, content)
 

@@ -17,7 +17,7 @@ from auth.flows.endings import Endings
 from auth.flows.session import Live, Session, fresh, read
 from auth.flows.steps import SessionLost, VisitStopped, at
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable, state_of
-from auth.ports import Level, Representation
+from auth.ports import FlowStep, Level, Representation, StepEnd
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,15 @@ class Visits(Arrival, Endings):
             correlation_id=asked.correlation_id,
             request_id=asked.request_id,
             challenge=asked.challenge,
+            started=self.parts.now(),
         )
         return await self._opened(content)
+
+    async def turned_away(self, client: str, reason: str) -> None:
+        """Count an authorization request of a known client that could not be followed (ERR-04 to ERR-10)."""
+        now = self.parts.clock()
+        refused = StepEnd(FlowStep.ASKED, now, secrets.token_urlsafe(16), now, "", client, "", (), "refused", reason)
+        await self.parts.run(self.parts.store.count, refused)
 
     async def open_manage(self, provider: str | None, language: str) -> tuple[Live, str]:
         """Start a visit to "Mijn toestemmingen", which has no client (LTC-07)."""
@@ -72,7 +79,7 @@ class Visits(Arrival, Endings):
     async def _opened(self, content: Session) -> tuple[Live, str]:
         parts = self.parts
         live, cookie = fresh(content, parts.ring, parts.now(), parts.settings.session_seconds, "landing")
-        await parts.run(parts.store.add_session, live.row)
+        await parts.run(parts.store.add_session, live.row, *self.ended(FlowStep.ASKED, content))
         return live, cookie
 
     async def resume(self, session_id: str, cookie: str | None) -> Live:
@@ -103,6 +110,7 @@ class Visits(Arrival, Endings):
         try:
             start = await parts.login.start(self._ask(content))
         except LoginUnavailable as error:
+            await self._login_down(content)
             raise VisitStopped(content) from error
         await self.move(live, content.but(login_kept=start.kept), "login")
         self.note(EventType.SEND_AUTHENTICATION_REQUEST, content)
@@ -116,11 +124,13 @@ class Visits(Arrival, Endings):
             identity = await self._identity(live, answer)
         except LoginCancelled:
             self.note(EventType.RECEIVE_AUTHORIZATION_CANCELLATION, content)
-            return await self.refuse(live, "ERR-12", None)
+            cancelled = self.ended(FlowStep.AUTHENTICATED, content, "refused", "cancelled")
+            return await self.refuse(live, "ERR-12", None, *cancelled)
         except LoginFailed as error:
             log.warning("a login was refused: %s", error.why)
             return await self._failed(live)
         except LoginUnavailable as error:
+            await self._login_down(content)
             raise VisitStopped(content) from error
         if identity.level < self._floor(content):
             return await self._failed(live, "level")
@@ -149,9 +159,16 @@ class Visits(Arrival, Endings):
             self.note(EventType.SEND_ARTIFACT_RESOLUTION_REQUEST, content)
         return await parts.login.finish(answer, content.login_kept, self._ask(content), parts.clock())
 
+    async def _login_down(self, content: Session) -> None:
+        """Count that the authentication service is down. The visit stays as it is: the person may try again."""
+        await self.parts.run(
+            self.parts.store.count, *self.ended(FlowStep.AUTHENTICATED, content, "failed", "login-down")
+        )
+
     async def _failed(self, live: Live, reason: str | None = None) -> Live:
         self.note(EventType.RECEIVE_AUTHENTICATION_ERROR, live.content, error_code="other")
-        return await self.refuse(live, "ERR-13", reason)
+        failed = self.ended(FlowStep.AUTHENTICATED, live.content, "failed", reason or "login")
+        return await self.refuse(live, "ERR-13", reason, *failed)
 
     def _ask(self, content: Session) -> LoginAsk:
         return LoginAsk(

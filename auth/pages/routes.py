@@ -64,6 +64,7 @@ class FrontChannel(PageGuard):
             checked = check(self.parts, asked, request.headers, turn.back, request.path_params.get("provider"))
         except AuthorizationError as error:
             row = error.refusal
+            await self.visits.turned_away(turn.back.client.hostname, row.id)
             self.note(EventType.SEND_AUTHORIZATION_REQUEST_ERROR, turn, error_code=row.code, status=302)
             return self.show.redirect(self.link(turn, row.id) or "", 302)
         language = choose_language(asked.value("lang"), request.headers.get("accept-language"))

@@ -24,6 +24,7 @@ class GrantRow(NamedTuple):
     correlation_id: str | None
     consent_id: str | None
     days: int | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class Family:
     used: int
     ended: int | None = None
     ended_why: str | None = None
+    flow: str | None = None
+    """The session in which the consent was given."""
+    started: int | None = None
+    """When that session began."""
 
 
 @dataclass(frozen=True, slots=True)

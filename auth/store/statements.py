@@ -50,6 +50,7 @@ GRANT_SELECT: Select[Any] = (
         access_tokens.c.correlation_id,
         families.c.consent_id,
         families.c.days,
+        access_tokens.c.label,
     )
     .select_from(access_tokens, families)
     .where(access_tokens.c.digest == _presented, families.c.id == _family, _belong)

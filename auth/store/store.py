@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Delete, Engine, Update, func, select, true
 from sqlalchemy.exc import IntegrityError
 
+from auth.ports import Journal, StepEnd
 from auth.store import statements as sql
 from auth.store.engine import engine_for, prepare_sqlite
 from auth.store.rows import (
@@ -41,10 +42,11 @@ __all__ = [
 
 
 class Store:
-    """Synchronous: call it from worker threads."""
+    """Synchronous: call it from worker threads. ``journal`` counts steps inside the transactions that end them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, journal: Journal | None = None) -> None:
         self.engine = engine
+        self._journal = journal
         # A single statement needs no transaction around it: two round trips less.
         single = {"single": True} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
         self._single = engine.execution_options(**single)
@@ -55,10 +57,17 @@ class Store:
 
     # --- browser sessions ------------------------------------------------------------------------------------------
 
-    def add_session(self, row: SessionRow) -> None:
+    def count(self, *steps: StepEnd) -> None:
+        """Count steps that end in nothing else that is kept."""
+        if self._journal is not None:
+            with self.engine.begin() as connection:
+                self._journal.write(connection, steps)
+
+    def add_session(self, row: SessionRow, *steps: StepEnd) -> None:
         """Keep a new session."""
-        with self._single.begin() as connection:
+        with self._counting(steps).begin() as connection:
             connection.execute(sql.ADD_SESSION, row._asdict())
+            self._counted(connection, steps)
 
     def find_session(self, session_id: str) -> SessionRow | None:
         """The session with this id, or None."""
@@ -66,12 +75,30 @@ class Store:
             row = connection.execute(sql.FIND_SESSION, {"which": session_id}).first()
         return None if row is None else SessionRow(*row)
 
-    def move_session(self, row: SessionRow, version: int) -> bool:
+    def move_session(self, row: SessionRow, version: int, *steps: StepEnd) -> bool:
         """Replace a session that still has `version`; False when another request moved it first."""
-        with self._single.begin() as connection:
-            return _move(connection, row, version)
+        with self._counting(steps).begin() as connection:
+            moved = _move(connection, row, version)
+            if moved:
+                self._counted(connection, steps)
+            return moved
 
-    def decide(self, row: SessionRow, version: int, entry: ConsentEntry, family: Family | None, replaces: bool) -> bool:
+    def _counting(self, steps: Sequence[StepEnd]) -> Engine:
+        return self.engine if steps and self._journal is not None else self._single
+
+    def _counted(self, connection: Connection, steps: Sequence[StepEnd]) -> None:
+        if steps and self._journal is not None:
+            self._journal.write(connection, steps)
+
+    def decide(
+        self,
+        row: SessionRow,
+        version: int,
+        entry: ConsentEntry,
+        family: Family | None,
+        replaces: bool,
+        *steps: StepEnd,
+    ) -> bool:
         """Move the session, append the consent and open its family, in one transaction (CONS-03).
 
         With `replaces`, earlier lasting families of the same person, provider, client and function end (LTC-10), those
@@ -88,6 +115,7 @@ class Store:
             connection.execute(sql.ADD_CONSENT, consent_values(entry))
             if family is not None:
                 connection.execute(sql.ADD_FAMILY, family_values(family))
+            self._counted(connection, steps)
         return True
 
     # --- codes -----------------------------------------------------------------------------------------------------
@@ -156,11 +184,18 @@ class Store:
 
     # --- tokens ----------------------------------------------------------------------------------------------------
 
-    def add_tokens(self, family: str, now: int, access: Mapping[str, Any], refresh: Mapping[str, Any] | None) -> bool:
+    def add_tokens(
+        self,
+        family: str,
+        now: int,
+        access: Mapping[str, Any],
+        refresh: Mapping[str, Any] | None,
+        step: StepEnd | None = None,
+    ) -> bool:
         """Keep the tokens of a code grant. False when a digest exists already (AUTH-14): draw again."""
         try:
             with self.engine.begin() as connection:
-                _add_tokens(connection, family, now, access, refresh)
+                self._add_tokens(connection, family, now, access, refresh, step)
         except IntegrityError:
             return False
         return True
@@ -174,7 +209,13 @@ class Store:
         return Refresh(**{**row, "digest": bytes(row["digest"]), "services": frozenset(row["services"].split())})
 
     def rotate_refresh(
-        self, old: Refresh, now: int, request_id: str | None, access: Mapping[str, Any], refresh: Mapping[str, Any]
+        self,
+        old: Refresh,
+        now: int,
+        request_id: str | None,
+        access: Mapping[str, Any],
+        refresh: Mapping[str, Any],
+        step: StepEnd | None = None,
     ) -> bool:
         """Spend a refresh token and keep its successors, in one transaction (LTC-04).
 
@@ -192,8 +233,21 @@ class Store:
             if not taken:
                 transaction.rollback()
                 return False
-            _add_tokens(connection, old.family, now, access, refresh)
+            self._add_tokens(connection, old.family, now, access, refresh, step)
         return True
+
+    def _add_tokens(
+        self,
+        connection: Connection,
+        family: str,
+        now: int,
+        access: Mapping[str, Any],
+        refresh: Mapping[str, Any] | None,
+        step: StepEnd | None,
+    ) -> None:
+        label = self._journal.label(connection, step) if self._journal is not None and step is not None else None
+        _add_tokens(connection, family, now, {**access, "label": label}, refresh)
+        self._counted(connection, () if step is None else (step,))
 
     def find_by_access(self, digest: bytes) -> str | None:
         """The family of an access token, or None."""

@@ -46,6 +46,8 @@ families = Table(
     Column("used", BigInteger, nullable=False),
     Column("ended", BigInteger),
     Column("ended_why", String(20)),
+    Column("flow", _Id),
+    Column("started", BigInteger),
     Index("auth_family_person", "subject", "provider", "client"),
     Index("auth_family_actor", "actor"),
     comment="What came from one consent; ending it ends all its tokens",
@@ -77,7 +79,8 @@ access_tokens = Table(
     Column("issued", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
     Column("revoked", BigInteger),
-    comment="Access tokens, as digests",
+    Column("label", String(160)),
+    comment="Access tokens, as digests; label says under what their use is counted",
 )
 
 refresh_tokens = Table(

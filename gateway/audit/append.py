@@ -18,6 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 Row = tuple[str, int, datetime, str, str, bytes, bytes]
 """Chain, sequence, time, person, provider, record, mac: the columns of ``audit_record``."""
 
+UsageRow = tuple[object, ...]
+"""Chain, sequence, time, provider, event, mac: the columns of ``usage_event``."""
+
 PAUSE = 2.0
 """Seconds without work after which a connection is not trusted any more."""
 
@@ -28,6 +31,12 @@ _COLUMNS = "chain, sequence, at, person, provider, record, mac"
 _SQLITE = f"INSERT INTO audit_record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
 _POSTGRES = f"""INSERT INTO audit_record ({_COLUMNS}) SELECT * FROM unnest(%s::text[], %s::int[], %s::timestamptz[],
     %s::text[], %s::text[], %s::bytea[], %s::bytea[])"""  # noqa: S608 - our own names
+
+
+_USAGE = "chain, sequence, at, provider, event, mac"
+_USAGE_SQLITE = f"INSERT INTO usage_event ({_USAGE}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
+_BOTH_POSTGRES = f"""WITH used AS (INSERT INTO usage_event ({_USAGE}) SELECT * FROM unnest(%s::text[], %s::int[],
+    %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[])) {_POSTGRES}"""  # noqa: S608 - our own names
 
 
 class NotAppended(Exception):
@@ -42,27 +51,27 @@ class Appending:
         self._held: PoolProxiedConnection | None = None
         self._used = 0.0
 
-    def __call__(self, rows: Sequence[Row]) -> None:
-        """Make the rows durable. Raises NotAppended.
+    def __call__(self, rows: Sequence[Row], used: Sequence[UsageRow] = ()) -> None:
+        """Make the rows durable, and beside them events of use: both or neither. Raises NotAppended.
 
         A connection that was held and turns out to be closed is replaced at once: that says nothing of the database
         now. Were the rows in it after all, their keys keep them from being there twice.
         """
         held, started = self._held is not None, time.monotonic()
         try:
-            self._append(rows)
+            self._append(rows, used)
         except NotAppended:
             if not held or time.monotonic() - started > CLOSED_SECONDS:
                 raise
-            self._append(rows)
+            self._append(rows, used)
 
-    def _append(self, rows: Sequence[Row]) -> None:
+    def _append(self, rows: Sequence[Row], used: Sequence[UsageRow]) -> None:
         try:
             driver = self._driver()
             if self._engine.dialect.name == "sqlite":
-                _into_sqlite(cast("sqlite3.Connection", driver), rows)
+                _into_sqlite(cast("sqlite3.Connection", driver), rows, used)
             else:
-                _into_postgres(cast("psycopg.Connection[Any]", driver), rows)
+                _into_postgres(cast("psycopg.Connection[Any]", driver), rows, used)
         except (sqlite3.Error, psycopg.Error, SQLAlchemyError) as fault:
             self.close(broken=True)
             raise NotAppended from fault
@@ -94,10 +103,13 @@ class Appending:
         return self._held.dbapi_connection
 
 
-def _into_sqlite(driver: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def _into_sqlite(driver: sqlite3.Connection, rows: Sequence[Row], used: Sequence[UsageRow]) -> None:
     driver.execute("BEGIN IMMEDIATE")
     try:
         driver.executemany(_SQLITE, [(chain, number, _moment(at), *rest) for chain, number, at, *rest in rows])
+        if used:
+            told = [(chain, number, _moment(cast("datetime", at)), *rest) for chain, number, at, *rest in used]
+            driver.executemany(_USAGE_SQLITE, told)
         driver.execute("COMMIT")
     except sqlite3.Error:
         if driver.in_transaction:
@@ -110,5 +122,11 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _into_postgres(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> None:
-    driver.execute(_POSTGRES, [list(column) for column in zip(*rows, strict=True)], prepare=True)
+def _into_postgres(driver: psycopg.Connection[Any], rows: Sequence[Row], used: Sequence[UsageRow]) -> None:
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if not used:
+        driver.execute(_POSTGRES, columns, prepare=True)
+        return
+    # One statement, and so whole or not at all, with a connection that commits by itself.
+    beside = [list(column) for column in zip(*used, strict=True)]
+    driver.execute(_BOTH_POSTGRES, [*beside, *columns], prepare=True)

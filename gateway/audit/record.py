@@ -37,6 +37,8 @@ class AuditRecord:
     request_id: str = ""
     correlation_id: str = ""
     reason: str = ""
+    counted: bool = False
+    """Whether an event of use was written beside it, under the same chain and number."""
 
     @property
     def moment(self) -> datetime:

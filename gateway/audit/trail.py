@@ -9,12 +9,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine
 
-from gateway.audit.append import Appending, NotAppended
+from gateway.audit.append import Appending, NotAppended, UsageRow
 from gateway.audit.chain import new_chain
 from gateway.audit.heads import Head
 from gateway.audit.record import AuditRecord
@@ -49,18 +50,45 @@ class Stating(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """Makes the event of use that is written beside a record (`gateway.usage.ledger.BesideTrail`)."""
+
+    def row(self, record: AuditRecord, label: str, took: int, chain: str, sequence: int) -> UsageRow | None:
+        """The row, or None when the request is not counted. ``took`` is in milliseconds."""
+        ...
+
+
+class UseOf(NamedTuple):
+    """Under what a request is counted, and how many milliseconds it took until its record was written."""
+
+    label: str
+    took: int = 0
+
+
+_UNCOUNTED = UseOf("")
+_Waiting = tuple[AuditRecord, UseOf, "asyncio.Future[None]", float]
+
+
 class Trail:
     """The audit trail of this process. ``write`` returns when the record is durable."""
 
-    def __init__(self, engine: Engine, key: bytes, timeout: float = 5.0, stating: Stating | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        key: bytes,
+        timeout: float = 5.0,
+        stating: Stating | None = None,
+        beside: Beside | None = None,
+    ) -> None:
+        self._beside = beside
         self._append = Appending(engine)
         self._timeout = timeout
         self._chain = new_chain(key)
         self.stating = stating
         self._sequence = 0
         self._mac = self._chain.start
-        self._waiting: list[tuple[AuditRecord, asyncio.Future[None], float]] = []
-        self._leaving: list[tuple[AuditRecord, asyncio.Future[None], float]] = []
+        self._waiting: list[_Waiting] = []
+        self._leaving: list[_Waiting] = []
         self._last = 1
         self._took = 0.0
         self._whole = asyncio.Event()
@@ -87,16 +115,19 @@ class Trail:
     @property
     def lag(self) -> float:
         """Seconds that the oldest record which is not durable yet has waited; 0 when there is none."""
-        ends = [end for _, _, end in (*self._leaving[:1], *self._waiting[:1])]
+        ends = [end for *_, end in (*self._leaving[:1], *self._waiting[:1])]
         return max(0.0, time.monotonic() - (min(ends) - self._timeout)) if ends else 0.0
 
-    async def write(self, record: AuditRecord) -> None:
-        """Make a record durable. Raises AuditUnavailable when that fails or takes too long."""
+    async def write(self, record: AuditRecord, use: UseOf = _UNCOUNTED) -> None:
+        """Make a record durable, and with it that the request was a use.
+
+        Raises AuditUnavailable when that fails or takes too long.
+        """
         if len(self._waiting) >= QUEUE:
             raise AuditUnavailable
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((record, done, loop.time() + self._timeout))
+        self._waiting.append((record, use, done, loop.time() + self._timeout))
         if len(self._waiting) >= self._last:
             self._whole.set()
         if self._watch is None:
@@ -112,7 +143,7 @@ class Trail:
         """
         try:
             for start in range(0, len(records), GROUP):
-                self._commit(records[start : start + GROUP])
+                self._commit([(record, _UNCOUNTED) for record in records[start : start + GROUP]])
         except NotAppended as fault:
             raise AuditUnavailable from fault
 
@@ -151,12 +182,12 @@ class Trail:
             started = loop.time()
             fault: BaseException | None = None
             try:
-                await loop.run_in_executor(self._thread, self._commit, [record for record, _, _ in group])
+                await loop.run_in_executor(self._thread, self._commit, [(one, use) for one, use, _, _ in group])
             except NotAppended as failure:
                 fault = AuditUnavailable()
                 fault.__cause__ = failure
             self._leaving, self._took = [], loop.time() - started
-            for _, done, _ in group:
+            for _, _, done, _ in group:
                 if not done.done():
                     done.set_exception(fault) if fault else done.set_result(None)
 
@@ -171,20 +202,23 @@ class Trail:
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give up on records that wait too long; one timer for all of them."""
         now, left = loop.time(), [*self._leaving, *self._waiting]
-        for _, done, end in left:
+        for _, _, done, end in left:
             if end <= now and not done.done():
                 done.set_exception(AuditUnavailable("the database did not take the record in time"))
-        ends = [end for _, done, end in left if not done.done()]
+        ends = [end for _, _, done, end in left if not done.done()]
         self._watch = loop.call_later(max(0.01, min(ends) - now), self._expire, loop) if ends else None
 
-    def _commit(self, records: Sequence[AuditRecord]) -> None:
-        rows, sequence, mac = [], self._sequence, self._mac
-        for record in records:
-            body = record.canonical()
+    def _commit(self, records: Sequence[tuple[AuditRecord, UseOf]]) -> None:
+        rows, used, sequence, mac = [], [], self._sequence, self._mac
+        for record, use in records:
             sequence += 1
+            beside = self._beside and use.label and self._beside.row(record, *use, self.chain, sequence)
+            if beside:
+                used.append(beside)
+            body = (replace(record, counted=True) if beside else record).canonical()
             mac = self._chain.link(mac, sequence, body)
             rows.append((self.chain, sequence, record.moment, record.person, record.provider, body, mac))
-        self._append(rows)
+        self._append(rows, used)
         # Only now: a group that failed leaves the chain where it was.
         self._sequence, self._mac = sequence, mac
         self._head = Head(self.chain, sequence, mac, datetime.now(UTC))

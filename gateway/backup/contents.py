@@ -9,7 +9,17 @@ from sqlalchemy import Connection, Date, DateTime, LargeBinary, MetaData, Table,
 
 from gateway.backup.envelope import BackupError
 
-RECORDS = ("auth_family", "auth_refresh_token", "auth_consent", "audit_record", "patient_alias")
+RECORDS = (
+    "auth_family",
+    "auth_refresh_token",
+    "auth_consent",
+    "audit_record",
+    "patient_alias",
+    "usage_event",
+    "usage_chain",
+    "usage_key",
+    "usage_report",
+)
 """What no system can give again: consents and what lives by them, the access trail, and which numbers were merged."""
 
 NEVER = frozenset(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import inspect
 
 from gateway.audit.findings import ChainBreak
 from gateway.audit.heads import Head
@@ -17,7 +18,10 @@ from gateway.audit.signing import open_heads, stated_heads
 from gateway.audit.verify import Walked, snapshot, verify
 from gateway.cli.access import audited, operator
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, needs_store, with_settings
+from gateway.cli.trailexport import export_command, show_command
 from gateway.settings import Settings
+from gateway.store.counts import usage_event
+from gateway.usage.proof import prove
 
 _heads = click.option(
     "--heads",
@@ -33,6 +37,10 @@ def audit() -> None:
     """The access trail (NEN 7513)."""
 
 
+audit.add_command(show_command)
+audit.add_command(export_command)
+
+
 @audit.command("verify")
 @_heads
 @as_json
@@ -46,6 +54,8 @@ def verify_command(settings: Settings, paths: tuple[Path, ...], as_json: bool) -
     counted = Walked()
     with database(settings) as engine, snapshot(engine) as connection:
         found = list(verify(connection, _key(settings), heads, counted))
+        if inspect(connection).has_table(usage_event.name):
+            found += prove(connection, _key(settings))
     # Where nothing was ever written, nothing was signed.
     faults = [*faults, *found] if counted.records or heads else found
     told: dict[str, Any] = {

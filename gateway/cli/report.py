@@ -11,6 +11,7 @@ import click
 from sqlalchemy import Connection, inspect
 
 from gateway.audit.signing import stated_heads
+from gateway.calendar import today_here
 from gateway.cli.context import (
     FINDINGS,
     as_json,
@@ -23,6 +24,8 @@ from gateway.cli.context import (
     needs_provider,
     with_settings,
 )
+from gateway.cli.month import month
+from gateway.cli.proofs import close_command, pack_command, vipp_command
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -31,10 +34,13 @@ from gateway.report.render import as_html, to_console
 from gateway.report.render import as_json as in_json
 from gateway.report.trail import Period, UnreadableTrail
 from gateway.report.usage import UsageReport
+from gateway.report.visits import VisitsReport
 from gateway.report.words import words
 from gateway.settings import Settings
+from gateway.store.counts import usage_event
 from gateway.store.engine import reading
 from gateway.store.schema import audit_record
+from gateway.usage.figures import days
 from profiles.standards.load import catalogue
 
 
@@ -200,6 +206,36 @@ def usage(
             )
             return
         show(made.document(connection), form, output)
+
+
+@report.command()
+@output
+@with_settings
+def visits(
+    settings: Settings,
+    provider: str,
+    first: datetime | None,
+    last: datetime | None,
+    form: str,
+    output: Path | None,
+    lang: str,
+) -> None:
+    """How far visits came, from the front door to having seen it, and why they did not: by default of this month."""
+    at = datetime.now(UTC)
+    day = today_here()
+    period = _day(first) or day.replace(day=1), _day(last) or day
+    text = words(lang, "quality")["period"].format(first=period[0], last=period[1])
+    made = VisitsReport(catalogue(), now(), days(*period), text, at, lang, provider or None)
+    with store(settings, provider) as connection:
+        if not inspect(connection).has_table(usage_event.name):
+            fail("the store is of an earlier release: run 'gateway db upgrade'")
+        show(made.document(connection), form, output)
+
+
+report.add_command(month)
+report.add_command(vipp_command)
+report.add_command(pack_command)
+report.add_command(close_command)
 
 
 @report.command()

@@ -17,7 +17,7 @@ from gateway.http.answer import Answers
 from gateway.http.exchange import Exchange
 from gateway.http.images import ROOT, Images
 from gateway.http.posted import take_form
-from gateway.http.progress import Note, Progress, audit_record, show, tell
+from gateway.http.progress import Note, Progress, audit_record, show, tell, use_of
 from gateway.http.reply import Reply, send_reply
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
@@ -66,7 +66,7 @@ class FhirEndpoint:
             show(progress, current)
         if reply.audited:
             try:
-                await self.trail.write(audit_record(progress, reply.status, reason))
+                await self.trail.write(audit_record(progress, reply.status, reason), use_of(progress))
             except AuditUnavailable as fault:
                 reply = _refusal(progress, problem_of(fault))
         await send_reply(exchange, send, reply)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from auth.events import EventType
 from auth.grants import Grant
 from gateway.audit.record import AuditRecord
+from gateway.audit.trail import UseOf
 from gateway.current import Current
 from gateway.http.address import Address
 from gateway.http.asked import Question
@@ -92,6 +94,15 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         incidents=progress.incidents,
         **known,
     )
+
+
+def use_of(progress: Progress) -> UseOf:
+    """Under what the request is counted: its token's label. Nothing without one, and for what is about nobody."""
+    grant, route = progress.grant, progress.route
+    if grant is None or route is None or route.interaction == "capabilities":
+        return UseOf("")
+    took = datetime.now(UTC) - progress.exchange.started
+    return UseOf(grant.label, max(0, int(took.total_seconds() * 1000)))
 
 
 def tell(note: Note, progress: Progress, method: str, status: int) -> None:

@@ -9,9 +9,14 @@ from alembic import context
 from sqlalchemy import Connection
 
 from auth.store.store import metadata as auth_metadata
-from gateway.store.shared import submission
+from gateway.store import counts, shared
+from gateway.store.schema import metadata
 
 engine = context.config.attributes["engine"]
+
+
+_TABLES = (counts.usage_event, shared.submission)
+"""Tables that stand apart: imported, so that the metadata holds them."""
 
 
 @contextmanager
@@ -36,7 +41,7 @@ def without_foreign_keys(connection: Connection) -> Iterator[None]:
 with engine.connect() as connection, without_foreign_keys(connection):
     context.configure(
         connection=connection,
-        target_metadata=[submission.metadata, auth_metadata],
+        target_metadata=[metadata, auth_metadata],
         render_as_batch=True,
         compare_type=True,
     )

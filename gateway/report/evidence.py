@@ -123,7 +123,7 @@ class Evidence:
             action, status = str(record.get("action", "")), int(record.get("outcome", 0))
             rows.append([row.chain, row.sequence, at.isoformat(" ", "seconds")[:19], action, status])
         defined = text["sample_defined"].format(size=len(rows), seed=self.seed)
-        about = {"definition": defined, "population": text["sample_population"].format(count=use.all.requests)}
+        about = {"definition": defined, "population": text["sample_population"].format(count=use.all.came)}
         columns = ("chain", "number", "at", "action", "outcome")
         return self._section("sample", columns, rows, **about, period=self.usage.days(use))
 

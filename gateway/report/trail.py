@@ -22,7 +22,7 @@ class UnreadableTrail(Exception):
 
 @dataclass
 class Uses:
-    """What happened, of one service or of all: numbers of events, and sets of persons."""
+    """What happened, of one service or of all: numbers of events, and sets of persons. ``requests`` are use."""
 
     requests: int = 0
     refused: int = 0
@@ -40,13 +40,21 @@ class Uses:
     received: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
 
+    @property
+    def came(self) -> int:
+        """All that came in: use, and what was refused."""
+        return self.requests + self.refused
+
     def add(self, record: dict[str, Any]) -> None:
         """Count one record of the trail."""
         status, person = int(record.get("outcome", 0)), str(record.get("person", ""))
         resources = dict(record.get("resources", ()))
+        if 400 <= status < 500:
+            # A refusal is no use: neither the request nor whoever it was for.
+            self.refused += 1
+            self.not_admitted += status in NOT_ADMITTED
+            return
         self.requests += 1
-        self.refused += 400 <= status < 500
-        self.not_admitted += status in NOT_ADMITTED
         self.failed += status >= 500
         self.persons |= {person} - {""}
         if not 200 <= status < 300:

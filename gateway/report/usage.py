@@ -26,8 +26,8 @@ class UsageReport:
         text = words(self.language, "usage")
         use = uses(connection, self.period, self.provider)
         choice = text["choice"].format(provider=self.provider or text["all_services"], period=self.days(use))
-        notes = [choice, text["about"] if use.all.requests else text["empty"]]
-        sections = self._sections(use) if use.all.requests else []
+        notes = [choice, text["about"] if use.all.came else text["empty"]]
+        sections = self._sections(use) if use.all.came else []
         common = words(self.language, "words")
         return ReportDocument("usage", text["title"], self.made, self.language, notes, sections, common)
 
@@ -39,11 +39,7 @@ class UsageReport:
 
     def name(self, service: str) -> str:
         """A service by number and name."""
-        try:
-            _, found = self.catalogue.service(service)
-        except UnknownService:
-            return service or words(self.language, "words")["unknown"]
-        return f"{service} {found.name_en if self.language == 'en' else found.name}"
+        return service_name(self.catalogue, service, self.language)
 
     def _section(
         self, key: str, use: Use, columns: Iterable[str], rows: Sequence[Sequence[Cell]], plot: Plot | None = None
@@ -68,7 +64,7 @@ class UsageReport:
         steps = Plot("bars", "step", "passed", text["steps"])
         return [
             self._section("requests", use, ("service", "requests", "answered", "refused", "failed", "gaps"), [
-                [name, uses.requests, Share(uses.answered, uses.requests), Share(uses.refused, uses.requests),
+                [name, uses.requests, Share(uses.answered, uses.requests), Share(uses.refused, uses.came),
                  Share(uses.failed, uses.requests), Share(uses.gaps, uses.answered)]
                 for name, uses in each
             ]),
@@ -86,11 +82,20 @@ class UsageReport:
         ]  # fmt: skip
 
 
+def service_name(catalogue: Catalogue, service: str, language: str) -> str:
+    """A service by number and name, for people."""
+    try:
+        _, known = catalogue.service(service)
+    except UnknownService:
+        return service or words(language, "words")["unknown"]
+    return f"{service} {known.name_en if language == 'en' else known.name}"
+
+
 def _steps(uses: Uses, text: dict[str, str]) -> list[list[Cell]]:
-    admitted = uses.requests - uses.not_admitted
-    understood = admitted - (uses.refused - uses.not_admitted)
+    admitted = uses.came - uses.not_admitted
+    understood = uses.requests
     return [
-        [text["accepted"], Share(admitted, uses.requests)],
+        [text["accepted"], Share(admitted, uses.came)],
         [text["understood"], Share(understood, admitted)],
         [text["answered"], Share(uses.answered, understood)],
         [text["filled"], Share(uses.filled, uses.answered)],

@@ -181,12 +181,13 @@ def test_use_counts_persons_and_events_apart(demo: Run) -> None:
     """R2, R8: twenty-one requests are not three persons."""
     found = data(demo, "usage")
     requests = {row["service"][:3].strip(): row for row in found["requests"]}
-    assert requests["48"]["requests"] == 20
-    assert requests["48"]["answered"] == {"part": 18, "whole": 20, "percent": 90.0}
+    assert requests["48"]["requests"] == 19, "what was refused is no use"
+    assert requests["48"]["answered"] == {"part": 18, "whole": 19, "percent": 94.7}
+    assert requests["48"]["refused"]["whole"] == 20
     assert (requests["48"]["refused"]["part"], requests["48"]["failed"]["part"]) == (1, 1)
     persons = {row["service"][:3].strip(): row for row in found["persons"]}
-    assert persons["48"]["persons"] == 3
-    assert persons["48"]["received"] == {"part": 1, "whole": 3, "percent": 33.3}
+    assert persons["48"]["persons"] == 2, "whoever was only refused used nothing"
+    assert persons["48"]["received"] == {"part": 1, "whole": 2, "percent": 50.0}
     assert persons["51"]["opened"]["part"] == 1
     content = {row["service"][:3].strip(): row for row in found["content"]}
     assert content["48"]["empty"] == {"part": 9, "whole": 18, "percent": 50.0}

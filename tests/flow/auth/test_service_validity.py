@@ -15,6 +15,7 @@ from world.auth_house import ALL, P1, ZANDOORD, Clock, D, House, returned
 from auth.ages import today
 from auth.ports import Available, Client, Peer
 from gateway.audit.record import AuditRecord
+from gateway.audit.trail import UseOf
 from gateway.collect.fanout import FanOut
 from gateway.collect.pipeline import Collector, Sources
 from gateway.http.address import Addresses
@@ -138,7 +139,7 @@ class Records:
     def __init__(self) -> None:
         self.kept: list[AuditRecord] = []
 
-    async def write(self, record: AuditRecord) -> None:
+    async def write(self, record: AuditRecord, _use: UseOf) -> None:
         self.kept.append(record)
 
 

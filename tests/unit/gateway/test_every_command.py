@@ -15,6 +15,7 @@ WITHOUT_JSON = {
     "audit key": "shows a key that it makes, once",
     "audit sign": "a deed: the exit code tells",
     "adapters draft": "writes a mapping file, in its own form",
+    "audit export": "writes FHIR or CSV",
     "backup": "writes an archive",
     "db upgrade": "a deed: the exit code tells",
     "demo serve": "runs",
@@ -32,6 +33,7 @@ WITHOUT_JSON = {
     "qualify run": "writes its report as JSON, HTML and JUnit XML with --report",
     "questionnaire offer": "a deed: the exit code tells",
     "questionnaire withdraw": "a deed: the exit code tells",
+    "report month show": "writes the report in a form of its own, JSON among them",
     "restore": "a deed: the exit code tells",
     "share accept": "a deed: the exit code tells",
     "share decline": "a deed: the exit code tells",
@@ -49,6 +51,7 @@ ELSEWHERE = {"pgo visit": "a provider of another DVA", "pgo share": "a provider 
 MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
 
 ARGUMENTS = {
+    "audit show": ("2.0", "1"),
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
@@ -66,6 +69,24 @@ ARGUMENTS = {
     "share retry": ("i1",),
     "share show": ("s1",),
     "qualify load": ("{folder}", "--service", "48", "--provider", "ziekenhuiszandoord"),
+    "report close": ("2025", "--yes"),
+    "report month deliver": ("2026-03", "--provider", "ziekenhuiszandoord", "--to", "{folder}/report"),
+    "report month make": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report month release": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report month show": ("2026-03", "--provider", "ziekenhuiszandoord"),
+    "report pack": (
+        "--provider",
+        "ziekenhuiszandoord",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-31",
+        "--seed",
+        "1",
+        "--output",
+        "{folder}/pack.zip",
+    ),
+    "report vipp": ("--provider", "ziekenhuiszandoord", "--list", "{folder}/tokens.json"),
     "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
     "tokens load": ("{folder}/tokens.json",),
 }

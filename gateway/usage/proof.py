@@ -1,0 +1,97 @@
+"""Checking what was counted: every event is held to its mac, its columns, its chain, and to the access trail."""
+
+import hmac
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, select
+
+from auth.store.rows import milliseconds
+from gateway.audit.findings import ChainBreak
+from gateway.store.counts import usage_chain, usage_event
+from gateway.store.schema import audit_record
+from gateway.usage.events import mac_of, read_event
+from gateway.usage.figures import PARTS
+from gateway.usage.ledger import PREFIX, start_of
+
+
+def prove(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
+    """Yield what does not fit."""
+    yield from _steps(connection, key)
+    yield from _exchanges(connection, key)
+
+
+def _steps(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
+    """The chains of the authorization server: nothing between two numbers, and nothing after the last."""
+    heads = {str(row.chain): row for row in connection.execute(select(usage_chain))}
+    asked = select(usage_event).where(usage_event.c.chain.startswith(PREFIX))
+    chain, number, mac = "", 0, b""
+    for row in connection.execute(asked.order_by(usage_event.c.chain, usage_event.c.sequence), execution_options=PARTS):
+        if row.chain != chain:
+            yield from _ended(heads.pop(chain, None), chain, number, mac)
+            # What stood before the first that is left went at the end of its retention.
+            chain, number, mac = str(row.chain), int(row.sequence) - 1, b""
+        if row.sequence != number + 1:
+            yield ChainBreak(chain, int(row.sequence), f"events {number + 1} to {row.sequence - 1} are gone", "missing")
+            mac = b""
+        previous = mac or (start_of(chain) if row.sequence == 1 else b"")
+        if previous and not _fits(key, previous, row):
+            yield ChainBreak(chain, int(row.sequence), "the event or its mac was changed", "changed")
+        yield from _columns(row)
+        number, mac = int(row.sequence), bytes(row.mac)
+    yield from _ended(heads.pop(chain, None), chain, number, mac)
+    yield from (ChainBreak(name, 1, "all events of this chain are gone", "gone") for name in heads)
+
+
+def _ended(head: Any, chain: str, number: int, mac: bytes) -> Iterator[ChainBreak]:
+    if not chain:
+        return
+    if head is None or head.sequence != number or bytes(head.mac) != mac:
+        yield ChainBreak(chain, number + 1, "events are gone at the end, or were added there", "cut")
+
+
+def _exchanges(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
+    """What was counted of requests: one event for each record of the trail that says so, and for no other."""
+    both = and_(audit_record.c.chain == usage_event.c.chain, audit_record.c.sequence == usage_event.c.sequence)
+    counted = select(usage_event, audit_record.c.record).select_from(usage_event).outerjoin(audit_record, both)
+    rows = connection.execute(counted.where(~usage_event.c.chain.startswith(PREFIX)), execution_options=PARTS)
+    oldest: datetime | None = None
+    for row in rows:
+        oldest = min(oldest or row.at, row.at)
+        if not _fits(key, start_of(str(row.chain)), row):
+            yield ChainBreak(str(row.chain), int(row.sequence), "the event or its mac was changed", "changed")
+        elif row.record is None:
+            yield ChainBreak(str(row.chain), int(row.sequence), "an event without its record in the trail", "changed")
+        yield from _columns(row)
+    lonely = select(audit_record.c.chain, audit_record.c.sequence, audit_record.c.record, audit_record.c.at)
+    without = lonely.outerjoin(usage_event, both).where(usage_event.c.chain.is_(None))
+    for row in connection.execute(without, execution_options=PARTS):
+        if _counted(row.record) and oldest is not None and row.at >= oldest:
+            yield ChainBreak(str(row.chain), int(row.sequence), "the event of this record is gone", "missing")
+
+
+def _counted(record: object) -> bool:
+    if not isinstance(record, bytes) or b'"counted":true' not in record:
+        return False
+    try:
+        return msgspec.json.decode(record, type=dict[str, Any]).get("counted") is True
+    except msgspec.DecodeError:
+        return False
+
+
+def _fits(key: bytes, previous: bytes, row: Any) -> bool:
+    made = mac_of(key, previous, str(row.chain), int(row.sequence), bytes(row.event))
+    return hmac.compare_digest(made, bytes(row.mac))
+
+
+def _columns(row: Any) -> Iterator[ChainBreak]:
+    at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
+    try:
+        event = read_event(bytes(row.event))
+    except msgspec.DecodeError:
+        yield ChainBreak(str(row.chain), int(row.sequence), "what stands there is no event", "unreadable")
+        return
+    if (event.at, event.provider) != (milliseconds(at), row.provider):
+        yield ChainBreak(str(row.chain), int(row.sequence), "at or provider is not what the event says", "column")
