@@ -34,6 +34,7 @@ from gateway.sections import (
     Tracing,
 )
 from gateway.share.settings import ShareSettings
+from gateway.staff.settings import StaffSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
+    staff: StaffSettings = StaffSettings()
     tracing: Tracing = Tracing()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
@@ -118,6 +120,7 @@ def refusals(settings: Settings) -> list[str]:
         return []
     faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
     faults += settings.share.problems()
+    faults += settings.staff.problems(len(settings.providers))
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):
