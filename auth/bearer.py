@@ -106,4 +106,5 @@ def _grant(key: bytes, row: GrantRow) -> Grant:
         correlation_id=row.correlation_id,
         consent_id=row.consent_id,
         function=row.function,
+        days=row.days,
     )

@@ -27,6 +27,8 @@ class Grant:
     consent_id: str | None
     function: str
     """collect, share or subscribe."""
+    days: int | None = None
+    """Granted length of a subscription; None for the other functions."""
 
     def covers(self, provider: str, service: str, *, subscribe: bool = False) -> bool:
         """True when the grant is for this provider and holds this service (RES-05).

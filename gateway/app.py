@@ -40,6 +40,7 @@ from gateway.http.partial import Partials
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
+from gateway.http.subscribing import Subscriptions
 from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
@@ -54,7 +55,17 @@ from gateway.staff.rooms import StaffHouse, staff_routes
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import Wiring, keys_of, leaving_of, open_outbox, open_receiving, targets_of, wire, write_backs
+from gateway.wiring import (
+    Wiring,
+    keys_of,
+    leaving_of,
+    open_notifier,
+    open_outbox,
+    open_receiving,
+    targets_of,
+    wire,
+    write_backs,
+)
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -99,6 +110,9 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
         tidying = housekeeping(wiring.engine, settings.share, outbox.keys, tuple(settings.providers))
         tasks.append(asyncio.create_task(tidying, name="share housekeeping"))
+        if any(given.subscriptions for given in settings.providers.values()):
+            notifier = open_notifier(wiring.engine, settings, wiring.lists)
+            tasks.append(asyncio.create_task(notifier.run(), name="notifications"))
         if wiring.chain.enabled:
             tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
@@ -163,6 +177,7 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
         return readiness(settings.providers, wiring.sources, catalogue(), today_here)
 
     return [
+        *subscriptions_of(wiring).routes,
         *wiring.auth.routes,
         *well_known(authorization(settings), settings.base_url),
         *typed_routes(
@@ -255,6 +270,21 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
         images=Images(wiring.archives, admissions, answers) if wiring.archives else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
+    )
+
+
+def subscriptions_of(wiring: Wiring) -> Subscriptions:
+    """The subscription interface."""
+    settings = wiring.settings
+    return Subscriptions(
+        wiring.engine,
+        settings.subscription,
+        settings.providers,
+        catalogue(),
+        wiring.auth.bearer,
+        peer_of,
+        wiring.trail,
+        today_here,
     )
 
 

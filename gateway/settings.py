@@ -35,6 +35,7 @@ from gateway.sections import (
 )
 from gateway.share.settings import ShareSettings
 from gateway.staff.settings import StaffSettings
+from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.standards.load import catalogue
 
 TEST_KEY = "test-only-key-do-not-use-in-production"
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     share: ShareSettings = ShareSettings()
     staff: StaffSettings = StaffSettings()
     tracing: Tracing = Tracing()
+    subscription: SubscriptionSettings = SubscriptionSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
     @classmethod

@@ -18,6 +18,7 @@ from adapters.dicomweb.archive import ImageArchive
 from adapters.filing.build import write_back
 from adapters.filing.port import WriteBack
 from auth.clients.lists import CurrentLists
+from auth.clients.model import ListedClient
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
@@ -36,6 +37,7 @@ from gateway import health
 from gateway.audit.signing import open_heads
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
+from gateway.calendar import today_here
 from gateway.chainlog import ChainLog
 from gateway.collect.pipeline import Around, Sources, sources_of
 from gateway.collect.sources import close
@@ -80,6 +82,7 @@ from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, open_reader
 from gateway.store.rekey import Rekeying
+from gateway.subscriptions.notify import Notifier
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -162,6 +165,27 @@ def scan_of(section: ShareSettings) -> Scan | None:
     if section.scanner == "icap":
         return IcapScan(section.icap_url, section.scan_seconds)
     return CommandScan(section.command, section.scan_seconds) if section.scanner == "command" else None
+
+
+def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> Notifier:
+    """What notices news for subscriptions, and tells the PGOs."""
+
+    def listed(host: str) -> ListedClient | None:
+        return lists.clients.find(host) if lists.whitelist.holds(host) else None
+
+    def offers(provider: str, service: str) -> bool:
+        return provider in settings.providers and service in settings.providers[provider].subscriptions
+
+    return Notifier(
+        engine,
+        settings.subscription,
+        catalogue(),
+        lambda: _log_client(settings),
+        listed,
+        offers,
+        today_here,
+        production=settings.mode == "production",
+    )
 
 
 WriteBacks = Mapping[str, Mapping[str, WriteBack]]

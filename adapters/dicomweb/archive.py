@@ -24,7 +24,7 @@ class ImageArchiveSettings(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedStudy:
     """An answer whose head is in. ``pieces`` may be read once; ``close`` ends it at any moment."""
 
     status: int
@@ -60,7 +60,7 @@ class ImageArchive:
             trust_env=False,
         )
 
-    async def open(self, path: str, accept: str) -> Opened:
+    async def open(self, path: str, accept: str) -> OpenedStudy:
         """Ask for ``studies/...``; the caller closes what is open. AdapterDown when the PACS cannot be reached."""
         request = self._http.build_request("GET", f"{self._root}/{path}", headers={**self._headers, "accept": accept})
         try:
@@ -69,7 +69,7 @@ class ImageArchive:
             raise AdapterDown("the image archive cannot be reached", cause=fault) from fault
         stated = response.headers.get("content-length", "")
         length = int(stated) if stated.isdecimal() else None
-        return Opened(response.status_code, response.headers.get("content-type", ""), length, response)
+        return OpenedStudy(response.status_code, response.headers.get("content-type", ""), length, response)
 
     async def close(self) -> None:
         """Let go of all connections."""

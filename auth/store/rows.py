@@ -23,6 +23,7 @@ class GrantRow(NamedTuple):
     ended: int | None
     correlation_id: str | None
     consent_id: str | None
+    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

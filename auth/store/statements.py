@@ -49,6 +49,7 @@ GRANT_SELECT: Select[Any] = (
         families.c.ended,
         access_tokens.c.correlation_id,
         families.c.consent_id,
+        families.c.days,
     )
     .select_from(access_tokens, families)
     .where(access_tokens.c.digest == _presented, families.c.id == _family, _belong)

@@ -16,7 +16,7 @@ from gateway.audit.retention import expire, newest
 from gateway.audit.signing import open_heads, stated_heads
 from gateway.audit.verify import Walked, snapshot, verify
 from gateway.cli.access import audited, operator
-from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, with_settings
+from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, needs_store, with_settings
 from gateway.settings import Settings
 
 _heads = click.option(
@@ -89,6 +89,7 @@ def sign_command(settings: Settings) -> None:
 
     Only of a trail in which everything fits; exit code 1 when something does not, or when a place did not take it.
     """
+    needs_store(settings)
     stating = open_heads(settings.audit)
     if stating is None:
         fail("audit.places: none configured")

@@ -13,7 +13,7 @@ from auth.crypto import SealError
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import audited, deliver, opened, operator
-from gateway.cli.context import DONE, FINDINGS, as_json, console, database, emit, fail, with_settings
+from gateway.cli.context import DONE, FINDINGS, as_json, console, database, emit, fail, needs_store, with_settings
 from gateway.intake import quarantine
 from gateway.intake.flat.folder import FolderBusy
 from gateway.intake.flat.watch import watch
@@ -112,6 +112,7 @@ def watch_command(settings: Settings, sources: tuple[str, ...], once: bool) -> N
 
     Without SOURCES: all that have a folder. With --once: exit code 1 when a file was refused, or lines of it.
     """
+    needs_store(settings)
     known = {name: one for name, one in settings.intake.sources.items() if one.folder}
     if unknown := set(sources) - set(known):
         fail(f"no source with a folder: {', '.join(sorted(unknown))}")

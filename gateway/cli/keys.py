@@ -8,6 +8,7 @@ from auth.crypto import KeyRing
 from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
 from gateway.settings import Settings
 from gateway.store.schema import original, patient, quarantine, receipt
+from gateway.store.shared import shared_item, submission, subscription
 from gateway.wiring import keys_of, wire
 
 SEALED = (
@@ -15,6 +16,9 @@ SEALED = (
     (original.c.sealed, "original"),
     (quarantine.c.sealed, "quarantine"),
     (receipt.c.sealed, "receipt"),
+    (submission.c.sealed_bsn, "bsn"),
+    (shared_item.c.sealed, "shared"),
+    (subscription.c.sealed_bsn, "bsn"),
 )
 """Every column of the gateway that holds sealed bytes, with the purpose that they are sealed for."""
 
@@ -48,7 +52,7 @@ def reseal_command(settings: Settings, as_json: bool) -> None:
 def reseal(connection: Connection, ring: KeyRing, column: "Column[bytes]", purpose: str) -> int:
     """Seal every value of a column under the current key, one at a time; the number that was changed."""
     table, count = column.table, 0
-    for key in connection.execute(select(*table.primary_key).where(column.is_not(None))).all():
+    for key in connection.execute(select(*table.primary_key).where(column.is_not(None), column != b"")).all():
         row = [one == value for one, value in zip(table.primary_key, key, strict=True)]
         sealed = connection.execute(select(column).where(*row)).scalar_one()
         if ring.key_of(sealed) != ring.current:

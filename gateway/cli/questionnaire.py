@@ -1,10 +1,11 @@
 """gateway questionnaire: put a questionnaire ready for a patient, see what became of it, take it back."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 
-from gateway.cli.context import console, database, fail, with_settings
+from gateway.cli.context import as_json, console, database, emit, fail, needs_provider, with_settings
 from gateway.settings import Settings
 from gateway.share.keep import Keys
 from gateway.share.offers import Offers
@@ -39,6 +40,7 @@ def offer_command(
     with database(settings) as engine:
         try:
             with engine.begin() as connection:
+                needs_provider(settings, provider, connection)
                 offers = Offers(connection, Keys(*keys_of(settings)), provider)
                 id_ = offers.offer(patient, questionnaire_id, requester, end, in_turn=in_turn)
         except NotAllowed as fault:
@@ -49,12 +51,17 @@ def offer_command(
 @questionnaire.command("list")
 @click.option("--provider", required=True, help="MedMij name of the care provider.")
 @click.option("--patient", default="", help="Only of this patient.")
+@as_json
 @with_settings
-def list_command(settings: Settings, provider: str, patient: str) -> None:
+def list_command(settings: Settings, provider: str, patient: str, as_json: bool) -> None:
     """What was offered, and what became of it."""
     with database(settings) as engine, engine.connect() as connection:
+        needs_provider(settings, provider, connection)
         offers = Offers(connection, Keys(*keys_of(settings)), provider)
         found = offers.of(patient) if patient else offers.newest()
+    if as_json:
+        emit([asdict(one) for one in found])
+        return
     for one in found:
         told = f"{one.id}  {one.status}  {one.patient_id}  {one.offered[:16]}  {one.questionnaire}  {one.response}"
         console.print(told.rstrip(), highlight=False, markup=False, soft_wrap=True)
@@ -71,6 +78,7 @@ def withdraw_command(settings: Settings, task: str, provider: str, reason: str) 
     with database(settings) as engine:
         try:
             with engine.begin() as connection:
+                needs_provider(settings, provider, connection)
                 Offers(connection, Keys(*keys_of(settings)), provider).withdraw(task, reason)
         except NotAllowed as fault:
             fail(str(fault))

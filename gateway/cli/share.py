@@ -1,6 +1,8 @@
 """gateway share: what citizens sent, decided on from the terminal; for institutions without the staff pages."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -8,15 +10,17 @@ from sqlalchemy import Connection
 
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import audited, operator
-from gateway.cli.context import FINDINGS, console, database, fail, with_settings
+from gateway.cli.context import DONE, FINDINGS, as_json, console, database, emit, fail, needs_provider, with_settings
 from gateway.settings import Settings
 from gateway.share.deeds import Deeds
 from gateway.share.filing import by_hand, retry
-from gateway.share.inbox import Inbox, view_record
+from gateway.share.inbox import Inbox, Opened, view_record
 from gateway.share.readable import readable
 from gateway.share.states import NotAllowed
 from gateway.store.engine import reading
 from gateway.wiring import targets_of, write_backs
+from profiles.fhir.codec import jsonio
+from profiles.fhir.tree import Resource
 
 
 @click.group("share")
@@ -27,11 +31,16 @@ def share() -> None:
 @share.command("list")
 @click.option("--provider", required=True, help="MedMij name of the care provider.")
 @click.option("--all", "every", is_flag=True, help="Also what was decided.")
+@as_json
 @with_settings
-def list_command(settings: Settings, provider: str, every: bool) -> None:
+def list_command(settings: Settings, provider: str, every: bool, as_json: bool) -> None:
     """List submissions: nothing of their content. Exit code 1 when something waits."""
     with database(settings) as engine, reading(engine).connect() as connection:
+        needs_provider(settings, provider, connection)
         lines = Inbox(connection).lines(provider, open_only=not every)
+    if as_json:
+        emit([{name: value for name, value in asdict(line).items() if name != "person"} for line in lines])
+        raise SystemExit(FINDINGS if any(line.open for line in lines) else DONE)
     for line in lines:
         states = ", ".join(f"{count} {state}" for state, count in sorted(line.states.items()))
         marks = ", ".join(line.findings)
@@ -44,8 +53,9 @@ def list_command(settings: Settings, provider: str, every: bool) -> None:
 
 @share.command("show")
 @click.argument("submission")
+@as_json
 @with_settings
-def show_command(settings: Settings, submission: str) -> None:
+def show_command(settings: Settings, submission: str, as_json: bool) -> None:
     """Show one submission: it holds a patient's data, and opening it is in the access trail."""
     with database(settings) as engine:
         with reading(engine).connect() as connection:
@@ -57,6 +67,10 @@ def show_command(settings: Settings, submission: str) -> None:
             audited(engine, settings, [view_record(opened.line, operator(), datetime.now(UTC), 200)])
         except AuditUnavailable:
             fail("the access cannot be recorded, so nothing is shown")
+    if as_json:
+        # By the codec, in which decimals keep their digits.
+        sys.stdout.write(jsonio.dump(_plain(opened)).decode() + "\n")
+        return
     for item in opened.items:
         if item.role == "item":
             console.print(f"{item.id}  {item.state}  {item.reason}".rstrip(), highlight=False, markup=False)
@@ -102,6 +116,17 @@ def retry_command(settings: Settings, item: str) -> None:
 def filed_command(settings: Settings, item: str, ehr_id: str) -> None:
     """Say that an item was filed by hand."""
     _work(settings, lambda connection: by_hand(connection, item, ehr_id, operator(), datetime.now(UTC)))
+
+
+def _plain(opened: Opened) -> Resource:
+    """A submission as one document: what came, what was done with it, by whom."""
+    return {
+        "submission": opened.line.id,
+        "received": opened.line.received.isoformat(),
+        "service": opened.line.service,
+        "items": [asdict(item) for item in opened.items],
+        "deeds": [{**asdict(deed), "at": deed.at.isoformat()} for deed in opened.deeds],
+    }
 
 
 def _do(settings: Settings, deed: Callable[[Deeds], None]) -> None:

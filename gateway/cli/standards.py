@@ -63,7 +63,8 @@ def check_command(as_json: bool) -> None:
 @standards.command("diff")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
-def diff_command(old: str | None, new: str | None) -> None:
+@as_json
+def diff_command(old: str | None, new: str | None, as_json: bool) -> None:
     """Say what a new version of a standard changes.
 
     OLD and NEW are ids of standards, or folders. Without them: every change that the standards announce, which are
@@ -77,16 +78,20 @@ def diff_command(old: str | None, new: str | None) -> None:
         if old is not None and new is not None
         else [(known.standards[one.replaces], one) for one in known.standards.values() if one.replaces]
     )
-    for before, after in pairs:
-        console.print(f"{before.id} -> {after.id}", highlight=False)
-        for line in changes(before, after) or ["no difference"]:
+    told = [(f"{before.id} -> {after.id}", list(changes(before, after))) for before, after in pairs]
+    every = known.standards.values() if old is None else ()
+    dated = [f"{one.id}: service {each.id}{announced(each)}" for one in every for each in one.services if each.dated]
+    if as_json:
+        emit({"changes": [{"standards": title, "lines": lines} for title, lines in told], "dated": dated})
+        return
+    for title, lines in told:
+        console.print(title, highlight=False)
+        for line in lines or ["no difference"]:
             console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-    if old is None:
-        dated = [(one, service) for one in known.standards.values() for service in one.services if service.dated]
-        for standard, service in dated:
-            console.print(f"{standard.id}: service {service.id}{announced(service)}", highlight=False)
-        if not pairs and not dated:
-            console.print("nothing is announced", highlight=False)
+    for line in dated:
+        console.print(line, highlight=False)
+    if not told and not dated:
+        console.print("nothing is announced", highlight=False)
 
 
 def _named(known: Catalogue, name: str) -> Standard:

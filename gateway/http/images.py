@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.dicomweb.archive import ImageArchive, Opened
+from adapters.dicomweb.archive import ImageArchive, OpenedStudy
 from adapters.port import AdapterDown
 from gateway.http.admission import Admission, Admissions
 from gateway.http.answer import Answers
@@ -47,16 +47,16 @@ class Images:
         if progress.exchange.method not in ("GET", "HEAD"):
             raise Problem(405, "not-supported", "This method is not supported here.", headers={"allow": "GET"})
         grant, standard = await self.admissions.granted(progress, ())
-        archive, found = self.archives.get(address.provider), _PATH.fullmatch(path)
+        archive, place = self.archives.get(address.provider), _PATH.fullmatch(path)
         row = address.service.images if address.service else None
-        if archive is None or row is None or found is None:
+        if archive is None or row is None or place is None:
             raise Problem(404, "not-supported", "This address is not served here.")
-        wanted = _media(progress.exchange.header(b"accept"), (JPEG,) if found["rendered"] else (DICOM, JSON))
+        wanted = _media(progress.exchange.header(b"accept"), (JPEG,) if place["rendered"] else (DICOM, JSON))
         progress.route, progress.rule = Route("image"), row
         admitted = whole_search(standard, standard.rule(row))
         request = FhirRequest(standard.fhir, "search-type", admitted.rule.type, query=admitted.query, base=address.base)
         question = Question(Format.JSON, progress.route, request, admitted)
-        if not await self._told(progress, Admission(grant, standard, question), found["study"]):
+        if not await self._told(progress, Admission(grant, standard, question), place["study"]):
             raise Problem(404, "not-found", "There is no such image.")
         answer = await self._fetched(progress, archive, path, wanted)
         progress.counts = (("DICOM", 1),)
@@ -89,7 +89,7 @@ class Images:
         return Reply(200, Stream(opened.length, opened.pieces), opened.media, _HEADERS)
 
     @staticmethod
-    def _check(opened: Opened, wanted: str) -> None:
+    def _check(opened: OpenedStudy, wanted: str) -> None:
         if opened.status == 404:
             raise Problem(404, "not-found", "There is no such image.")
         if opened.status == 406:
@@ -108,14 +108,14 @@ def studies_of(document: Resource) -> frozenset[str]:
     """The studies that a DocumentReference names: by identifier in its context, or in the address of its content."""
     context = document.get("context")
     related = context.get("related", ()) if isinstance(context, dict) else ()
-    found = {
+    studies = {
         str(one.get("identifier", {}).get("value", "")).removeprefix("urn:oid:")
         for one in related
         if one.get("identifier", {}).get("system") == "urn:dicom:uid"
     }
     for content in document.get("content", ()):
-        found |= set(_STUDY.findall(str(content.get("attachment", {}).get("url", ""))))
-    return frozenset(found - {""})
+        studies |= set(_STUDY.findall(str(content.get("attachment", {}).get("url", ""))))
+    return frozenset(studies - {""})
 
 
 def _media(accept: str | None, offered: tuple[str, ...]) -> str:
@@ -129,7 +129,7 @@ def _media(accept: str | None, offered: tuple[str, ...]) -> str:
     raise Problem(406, "not-supported", f"Images are given as {' and '.join(offered)}.")
 
 
-async def _readdressed(opened: Opened, root: str) -> bytes:
+async def _readdressed(opened: OpenedStudy, root: str) -> bytes:
     """A data set in JSON in which every Retrieve URL (0008,1190) points at the gateway; Problem when it is none."""
     read = bytearray()
     async for piece in opened.pieces():

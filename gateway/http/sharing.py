@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -31,7 +31,10 @@ from gateway.store.reader import StoreUnavailable
 from profiles.fhir.codec.mediatypes import NotAcceptable, content_type, read_format
 from profiles.fhir.interactions import FhirRequest
 from profiles.fhir.search.search import compile_search
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
 from profiles.standards.admit import Admitted, reading_patient
+from profiles.standards.model import Standard
 
 _WHOLE = re.compile(r"(?:^|[;,\s])return\s*=\s*\"?representation\"?(?:$|[;,\s])", re.ASCII | re.IGNORECASE)
 
@@ -81,18 +84,15 @@ class Sharing:
     async def _sharer(self, progress: Progress, admission: Admission) -> Sharer:
         """The person behind the token, as this provider knows them now. Raises Problem 403 for who is not (AVL-08)."""
         address, grant, standard = progress.address, admission.grant, admission.standard
-        wanted = compile_search(standard.fhir, "Patient", ())
-        request = FhirRequest(standard.fhir, "search-type", "Patient", base=address.base)
-        ids = (progress.exchange.request_id, progress.exchange.correlation_id)
-        admitted = Admitted(reading_patient(standard), wanted, ())
-        collected = await self.collector.collect(admission.whose, grant, standard, request, admitted, ids)
-        if collected.nothing:
-            text = "Who the person is cannot be looked up at the moment. Try again later."
-            raise Problem(503, "transient", text, headers={"retry-after": "30"})
-        answer = await search(collected.record, wanted)
-        if not answer.matches:
+        answer = await self._known(progress, admission, standard.fhir)
+        patient = answer[0] if answer else None
+        if patient is None:
+            # Many records are kept in one release; the person is the same in the other.
+            others = [one for one in FhirVersion if one is not standard.fhir]
+            answer = [one for version in others for one in await self._known(progress, admission, version)]
+            patient = said_again(answer[0], standard) if answer else None
+        if patient is None:
             raise Problem(403, "forbidden", "Nothing can be sent to this provider for this person now.")
-        known = answer.matches[0]
         sources = self.collector.providers.get(address.provider)
         return Sharer(
             provider=address.provider,
@@ -101,13 +101,27 @@ class Sharing:
             rule=admission.admitted.rule,
             grant=grant,
             bsn=self.ring.open("bsn", grant.sealed_bsn).decode() if grant.sealed_bsn else "",
-            patient=dict(known.whole),
-            patients=frozenset(held.id for held in answer.matches),
+            patient=patient,
+            patients=frozenset(str(one["id"]) for one in answer),
             request_id=progress.exchange.request_id,
             correlation_id=progress.exchange.correlation_id,
             base=address.base,
             live=bool(sources and sources.live.sources),
         )
+
+    async def _known(self, progress: Progress, admission: Admission, version: FhirVersion) -> list[Resource]:
+        """The Patients in one release that are the person. Raises Problem 503 when nobody can tell."""
+        grant, standard = admission.grant, admission.standard
+        wanted = compile_search(version, "Patient", ())
+        request = FhirRequest(version, "search-type", "Patient", base=progress.address.base)
+        ids = (progress.exchange.request_id, progress.exchange.correlation_id)
+        admitted = Admitted(reading_patient(version), wanted, ())
+        whose = replace(admission.whose, version=version)
+        collected = await self.collector.collect(whose, grant, standard, request, admitted, ids)
+        if collected.nothing:
+            text = "Who the person is cannot be looked up at the moment. Try again later."
+            raise Problem(503, "transient", text, headers={"retry-after": "30"})
+        return [dict(held.whole) for held in (await search(collected.record, wanted)).matches]
 
     async def _stored(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what touches the store beside the event loop. Raises StoreUnavailable when it does not answer."""
@@ -115,3 +129,17 @@ class Sharing:
             return await asyncio.get_running_loop().run_in_executor(self.pool, partial(work, *args, **kwargs))
         except (OperationalError, InterfaceError, PoolTimeout) as fault:
             raise StoreUnavailable from fault
+
+
+def said_again(patient: Resource, standard: Standard) -> Resource:
+    """A Patient of another release, as far as both say the same: who it is, and no more."""
+    names = patient.get("name")
+    kept = {name: patient[name] for name in ("gender", "birthDate") if isinstance(patient.get(name), str)}
+    shown = [
+        {part: one[part] for part in ("use", "text", "family", "given", "prefix") if part in one}
+        for one in (names if isinstance(names, list) else ())
+        if isinstance(one, dict)
+    ]
+    profiles = list(reading_patient(standard.fhir).profiles)
+    start: Resource = {"resourceType": "Patient", "id": patient["id"], "meta": {"profile": profiles}}
+    return start | ({"name": shown} if shown else {}) | kept

@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from auth.store.store import metadata as auth_metadata
-from gateway.store.schema import metadata
+from gateway.store.shared import submission
 
 engine = context.config.attributes["engine"]
 
@@ -35,7 +35,10 @@ def without_foreign_keys(connection: Connection) -> Iterator[None]:
 
 with engine.connect() as connection, without_foreign_keys(connection):
     context.configure(
-        connection=connection, target_metadata=[metadata, auth_metadata], render_as_batch=True, compare_type=True
+        connection=connection,
+        target_metadata=[submission.metadata, auth_metadata],
+        render_as_batch=True,
+        compare_type=True,
     )
     with context.begin_transaction():
         context.run_migrations()

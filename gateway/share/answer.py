@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gateway.share.outcome import ShareOutcome
+from gateway.share.outcome import EntryOutcome
 from gateway.share.sharer import Sharer
 from profiles.fhir.outcome import Issue, operation_outcome
 from profiles.fhir.tree import Resource
@@ -25,12 +25,12 @@ _ACKNOWLEDGED = uuid.UUID("3f2b1a6e-5a52-5b7e-9d0c-8a5c2f0f7f11")
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredShare:
+class ShareAnswered:
     """A share that was taken in, before its answer is written: what became of each entry, and what it holds."""
 
     bundle: str
     submission: str
-    outcomes: Sequence[ShareOutcome]
+    outcomes: Sequence[EntryOutcome]
     resources: Mapping[Key, Resource] = field(repr=False)
     received: datetime
     file: Callable[[Key], bytes] = field(repr=False, default=lambda _key: b"")
@@ -52,7 +52,7 @@ class AnsweredShare:
         return self.outcomes[0].status if not self.bundle and self.outcomes else 200
 
 
-def body_of(answered: AnsweredShare, sharer: Sharer, *, whole: bool) -> Resource:
+def body_of(answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> Resource:
     """The resource that is the answer; ``whole``: with the resources themselves."""
     if not answered.bundle:
         return _resource(answered.outcomes[0], answered, sharer) or _said("Received.")
@@ -62,7 +62,7 @@ def body_of(answered: AnsweredShare, sharer: Sharer, *, whole: bool) -> Resource
     return {"resourceType": "Bundle", "type": f"{answered.bundle}-response", "entry": entries}
 
 
-def _entry(given: ShareOutcome, answered: AnsweredShare, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
+def _entry(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
     status = STATUS.get(given.status, str(given.status))
     if given.status >= 400:
         outcome = operation_outcome(given.told)
@@ -80,7 +80,7 @@ def _entry(given: ShareOutcome, answered: AnsweredShare, sharer: Sharer, *, whol
     }
 
 
-def _resource(given: ShareOutcome, answered: AnsweredShare, sharer: Sharer) -> Resource | None:
+def _resource(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer) -> Resource | None:
     if given.role == "person":
         return sharer.patient
     resource = answered.resources.get(given.key)
@@ -90,7 +90,7 @@ def _resource(given: ShareOutcome, answered: AnsweredShare, sharer: Sharer) -> R
     return {**resource, ELEMENT[sharer.version]: text}
 
 
-def _acknowledgement(answered: AnsweredShare, sharer: Sharer) -> dict[str, Any]:
+def _acknowledgement(answered: ShareAnswered, sharer: Sharer) -> dict[str, Any]:
     full_url = f"urn:uuid:{uuid.uuid5(_ACKNOWLEDGED, answered.submission)}"
     said = _said(sharer.receives.acknowledgement)
     return {"fullUrl": full_url, "resource": said, "response": {"status": STATUS[200]}}

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.share.states import FOLLOWS, NotAllowed, State
-from gateway.store.schema import filing, share_deed, shared_content, shared_item, submission
+from gateway.store.shared import filing, share_deed, shared_content, shared_item, submission
 
 Targets = Callable[[str, str, str], Sequence[str]]
 """The names of the write-backs for a provider, information standard and resource type."""

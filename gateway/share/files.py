@@ -8,17 +8,14 @@ examples state wrong ones.
 import base64
 import binascii
 import hashlib
-import io
-import warnings
 from collections.abc import Callable, Mapping
-
-from PIL import Image, UnidentifiedImageError
 
 from gateway.documents.pdfa import check as check_pdf
 from gateway.problems import Problem
 from gateway.share.findings import finding
 from gateway.share.location import has_location
 from gateway.share.parcel import Item, Parcel
+from gateway.share.pictures import pixels_of
 from gateway.share.pointing import pointers
 from profiles.fhir.codec.mediatypes import essence
 from profiles.fhir.outcome import Issue
@@ -92,21 +89,17 @@ def _looked_at(item: Item, content: bytes, pixels: int) -> None:
             raise Problem(422, first.code, first.text, expression=first.expression, more=issues[1:])
         item.findings += [one for one in told if one.severity == "error"]
     else:
-        _image(item, content, pixels)
+        _image(item, content, media, pixels)
         if has_location(content):
             item.findings.append(finding("location-in-photo", "Binary"))
 
 
-def _image(item: Item, content: bytes, pixels: int) -> None:
+def _image(item: Item, content: bytes, media: str, pixels: int) -> None:
     """Only the head is read: nothing is unpacked before its size is known."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as image:
-                width, height = image.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise _refused(item, "structure", "The file is no readable image, or far too large.") from None
-    if width * height > pixels:
+    size = pixels_of(content, media)
+    if size is None:
+        raise _refused(item, "structure", "The file is no readable image.")
+    if size[0] * size[1] > pixels:
         raise _refused(item, "too-costly", f"The image has more than {pixels} pixels.")
 
 

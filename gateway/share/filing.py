@@ -24,7 +24,7 @@ from gateway.share.settings import ShareSettings
 from gateway.share.states import NotAllowed, State
 from gateway.store.engine import reading
 from gateway.store.known import contents_of
-from gateway.store.schema import filing, share_deed, shared_item, submission
+from gateway.store.shared import filing, share_deed, shared_item, submission
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion

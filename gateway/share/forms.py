@@ -39,13 +39,13 @@ BEHAVIOUR, OPERATOR = "enableBehavior", "enableOperator"
 
 
 @dataclass(frozen=True, slots=True)
-class FormAnswers:
+class GivenAnswers:
     """The answers of a response by the link of their question, wherever they stand."""
 
     by_link: Mapping[str, Sequence[Any]] = field(repr=False)
 
     @classmethod
-    def of(cls, response: Resource) -> "FormAnswers":
+    def of(cls, response: Resource) -> "GivenAnswers":
         """Collect them."""
         found: dict[str, list[Any]] = {}
         for item, _ in _items(response):
@@ -66,11 +66,11 @@ def check(questionnaire: Resource, response: Resource) -> list[Issue]:
             issues.append(_issue("value", "This question is not in the questionnaire.", link))
         else:
             issues += _answered(question, item, link)
-    issues += _missing(questionnaire, response, FormAnswers.of(response))
+    issues += _missing(questionnaire, response, GivenAnswers.of(response))
     return issues
 
 
-def enabled(item: Resource, answers: FormAnswers) -> bool:
+def enabled(item: Resource, answers: GivenAnswers) -> bool:
     """Whether a question is put, by what was answered elsewhere."""
     conditions = [one for one in item.get("enableWhen", ()) if isinstance(one, dict)]
     if not conditions:
@@ -80,7 +80,7 @@ def enabled(item: Resource, answers: FormAnswers) -> bool:
     return all(held) if behaviour == "all" else any(held)
 
 
-def _missing(asking: Resource, answering: Resource, answers: FormAnswers) -> Iterator[Issue]:
+def _missing(asking: Resource, answering: Resource, answers: GivenAnswers) -> Iterator[Issue]:
     """The required questions without an answer, where they are put."""
     given: dict[str, list[Resource]] = {}
     for item in _children(answering):
@@ -140,7 +140,7 @@ def _bounds(question: Resource, name: str, value: Any, link: str) -> Iterator[Is
                     yield _issue("business-rule", "The answer is outside the bounds of the question.", link)
 
 
-def _holds(condition: Resource, answers: FormAnswers) -> bool:
+def _holds(condition: Resource, answers: GivenAnswers) -> bool:
     values = answers.by_link.get(str(condition.get("question")), ())
     expected = next(((name, one) for name, one in condition.items() if name.startswith("answer")), None)
     operator = condition.get("operator") or _extension(condition, OPERATOR)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from gateway.audit.record import AuditRecord
 from gateway.share.keep import file_of
 from gateway.share.states import OPEN, NotAllowed
-from gateway.store.schema import filing, share_deed, shared_item, submission
+from gateway.store.shared import filing, share_deed, shared_item, submission
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
 from profiles.fhir.tree import Resource

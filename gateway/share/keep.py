@@ -15,14 +15,14 @@ from sqlalchemy import Connection, func, insert, select
 from auth.crypto import KeyRing, Pseudonyms
 from gateway.quality.recorded import recorded
 from gateway.share import outcome
-from gateway.share.outcome import ShareOutcome
+from gateway.share.outcome import EntryOutcome
 from gateway.share.parcel import Item, Parcel
 from gateway.share.sharer import Sharer
 from gateway.share.states import OPEN, State
 from gateway.share.tasks import TaskChange
 from gateway.store.documents import PIECE
 from gateway.store.identity import tokens
-from gateway.store.schema import share_deed, shared_content, shared_item, submission
+from gateway.store.shared import share_deed, shared_content, shared_item, submission
 from gateway.store.unit import Owner, Pending, Unit, digest_of
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.packing import JSON, pack, unpack
@@ -40,7 +40,7 @@ GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
-class KeptShare:
+class KeptSubmission:
     """A submission as it stands in the store: enough to give its answer again."""
 
     pk: int
@@ -50,7 +50,7 @@ class KeptShare:
     person: str
     service: str
     provider: str
-    outcomes: Sequence[ShareOutcome]
+    outcomes: Sequence[EntryOutcome]
     resources: Mapping[Key, Resource] = field(repr=False)
     received: datetime
 
@@ -72,14 +72,14 @@ def content_digest(parcel: Parcel) -> bytes:
     return found.digest()
 
 
-def find(connection: Connection, client: str, request_id: str) -> KeptShare | None:
+def find(connection: Connection, client: str, request_id: str) -> KeptSubmission | None:
     """The submission that a client's request made before."""
     asked = (submission.c.client == client, submission.c.request_id == request_id)
     row = connection.execute(select(submission).where(*asked)).one_or_none()
     if row is None:
         return None
     resources = {(one.type, one.id): one.resource for one in stored_items(connection, row.pk) if one.resource}
-    return KeptShare(
+    return KeptSubmission(
         row.pk, row.id, row.bundle, bytes(row.digest), row.person, row.service, row.provider,
         outcome.read(bytes(row.outcomes)), resources, row.received,
     )  # fmt: skip
@@ -172,7 +172,7 @@ class ShareKeeping:
     now: datetime
     repeat: timedelta
 
-    def keep(self, parcel: Parcel, digest: bytes, outcomes: Sequence[ShareOutcome], tasks: Sequence[TaskChange]) -> str:
+    def keep(self, parcel: Parcel, digest: bytes, outcomes: Sequence[EntryOutcome], tasks: Sequence[TaskChange]) -> str:
         """Keep a settled parcel; the id of the submission. Raises Stale; IntegrityError for what was kept before."""
         self.change_tasks(tasks)
         content = content_digest(parcel)
@@ -188,7 +188,7 @@ class ShareKeeping:
         return made
 
     def _submission(
-        self, parcel: Parcel, digest: bytes, content: bytes, outcomes: Sequence[ShareOutcome], again: str
+        self, parcel: Parcel, digest: bytes, content: bytes, outcomes: Sequence[EntryOutcome], again: str
     ) -> tuple[str, int]:
         sharer, grant, made = self.sharer, self.sharer.grant, str(uuid.uuid4())
         months = sharer.receives.months

@@ -1,7 +1,7 @@
 """Where a photo was taken, as cameras write it into JPEG and PNG (EXIF): found, and taken out without touching a pixel.
 
 The entries of the GPS directory are emptied in place, so that the file keeps its length and everything else in it. A
-block of XMP that names a place goes as a whole. Source: EXIF 2.32 (CIPA DC-008), TIFF 6.0, PNG 1.2 (eXIf).
+block of XMP that names a place goes as a whole. Source: EXIF 2.32 of CIPA, TIFF 6.0, PNG 1.2 (eXIf).
 """
 
 import struct

@@ -14,9 +14,11 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.share.keep import Keys, pending_of, restamp
 from gateway.share.states import NotAllowed
 from gateway.store.known import StoredRow, contents_of, known, rows_of
-from gateway.store.schema import offered_task, resource
+from gateway.store.schema import resource
+from gateway.store.shared import offered_task
 from gateway.store.unit import Owner, Unit, now_in_milliseconds
 from profiles.fhir.codec import jsonio
+from profiles.fhir.codec.packing import unpack
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.label import label
@@ -149,7 +151,7 @@ class Offers:
             resource.c.updated, resource.c.deleted, resource.c.json,
         ).where(*mine, resource.c.type == "Task", resource.c.deleted.is_(False))  # fmt: skip
         for row in self.connection.execute(wanted).all():
-            yield StoredRow(*row[:7]), jsonio.load(bytes(row.json))
+            yield StoredRow(*row[:7]), jsonio.load(unpack(bytes(row.json)))
 
     def _change(self, row: StoredRow, task: Resource, status: str, reason: str) -> None:
         now = now_in_milliseconds()

@@ -10,7 +10,7 @@ from profiles.fhir.outcome import Issue
 from profiles.standards.receives import Role
 
 
-class ShareOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class EntryOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry: type, id and role, its HTTP status, and why it was refused."""
 
     type: str
@@ -31,28 +31,28 @@ class ShareOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
         return [Issue("error", code, text, expression=place or None) for code, text, place in self.issues]
 
 
-_MANY = msgspec.json.Decoder(tuple[ShareOutcome, ...])
+_MANY = msgspec.json.Decoder(tuple[EntryOutcome, ...])
 STATUS = {Role.PERSON: 200, Role.TASK: 200}
 """What is there already; all else is created."""
 
 
-def outcome_of(item: Item, patient_id: str) -> ShareOutcome:
+def outcome_of(item: Item, patient_id: str) -> EntryOutcome:
     """What became of an entry that was settled."""
     id_ = patient_id if item.role is Role.PERSON else item.id
     if item.fault is not None:
-        return ShareOutcome(item.rule.type, id_, item.role.value, item.fault.status, _issues(item.fault))
-    return ShareOutcome(item.rule.type, id_, item.role.value, STATUS.get(item.role, 201))
+        return EntryOutcome(item.rule.type, id_, item.role.value, item.fault.status, _issues(item.fault))
+    return EntryOutcome(item.rule.type, id_, item.role.value, STATUS.get(item.role, 201))
 
 
 def _issues(fault: Problem) -> tuple[tuple[str, str, str], ...]:
     return tuple((one.code, one.text, one.expression or "") for one in fault.issues)
 
 
-def written(outcomes: Sequence[ShareOutcome]) -> bytes:
+def written(outcomes: Sequence[EntryOutcome]) -> bytes:
     """Outcomes as they are kept."""
     return msgspec.json.encode(outcomes)
 
 
-def read(kept: bytes) -> tuple[ShareOutcome, ...]:
+def read(kept: bytes) -> tuple[EntryOutcome, ...]:
     """Outcomes that were kept."""
     return _MANY.decode(kept)

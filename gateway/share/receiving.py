@@ -10,11 +10,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from auth.ages import today
 from gateway.problems import Problem
-from gateway.share.answer import AnsweredShare
+from gateway.share.answer import ShareAnswered
 from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
 from gateway.share.findings import finding
-from gateway.share.keep import KeptShare, Keys, ShareKeeping, file_of, find, open_items, sent_before, stored_items
+from gateway.share.keep import KeptSubmission, Keys, ShareKeeping, file_of, find, open_items, sent_before, stored_items
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
 from gateway.share.parcel import Item, Parcel, read_parcel
@@ -49,7 +49,7 @@ class Receiving:
     makes_tasks: bool = False
     """Whether a test token may make a Task: official scripts do, in test mode only."""
 
-    def take(self, body: bytes, format_: Format, sharer: Sharer) -> AnsweredShare:
+    def take(self, body: bytes, format_: Format, sharer: Sharer) -> ShareAnswered:
         """Carry out a request. Raises Problem, FormatError and SQLAlchemyError; then nothing of it is stored."""
         digest = hashlib.sha256(b"\0".join((sharer.service.encode(), sharer.rule.id.encode(), body))).digest()
         for _ in range(ATTEMPTS):
@@ -65,7 +65,7 @@ class Receiving:
         text = "The same is being changed by others; try again."
         raise Problem(503, "transient", text, headers={"retry-after": "1"})
 
-    def _before(self, sharer: Sharer, digest: bytes) -> AnsweredShare | None:
+    def _before(self, sharer: Sharer, digest: bytes) -> ShareAnswered | None:
         """The answer that this request got before. Raises Problem 409 when its id was used for something else."""
         with reading(self.engine).connect() as connection:
             kept = find(connection, sharer.grant.client, sharer.request_id)
@@ -74,11 +74,11 @@ class Receiving:
         same = (sharer.grant.subject, sharer.provider, sharer.service, digest)
         if (kept.person, kept.provider, kept.service, kept.digest) != same:
             raise Problem(409, "duplicate", "This request id was used for another request.")
-        return AnsweredShare(
+        return ShareAnswered(
             kept.bundle, kept.id, kept.outcomes, kept.resources, kept.received, self._file(kept), repeated=True
         )
 
-    def _file(self, kept: KeptShare) -> Callable[[Key], bytes]:
+    def _file(self, kept: KeptSubmission) -> Callable[[Key], bytes]:
         def file(key: Key) -> bytes:
             with reading(self.engine).connect() as connection:
                 pks = {(one.type, one.id): one.pk for one in stored_items(connection, kept.pk)}
@@ -86,7 +86,7 @@ class Receiving:
 
         return file
 
-    def _taken(self, body: bytes, format_: Format, sharer: Sharer, digest: bytes) -> AnsweredShare:
+    def _taken(self, body: bytes, format_: Format, sharer: Sharer, digest: bytes) -> ShareAnswered:
         resource = jsonio.parse(body) if format_ is Format.JSON else xmlio.parse(body, sharer.version)
         parcel = read_parcel(resource, sharer.receives, sharer.rule.type)
         now = now_in_milliseconds()
@@ -105,7 +105,7 @@ class Receiving:
             else:
                 keeping.change_tasks(tasks)
             self._next(connection, sharer, tasks)
-        return AnsweredShare(parcel.bundle, submission, outcomes, _resources(parcel, tasks), now, _files(parcel))
+        return ShareAnswered(parcel.bundle, submission, outcomes, _resources(parcel, tasks), now, _files(parcel))
 
     def _follow_up(self, connection: Connection, sharer: Sharer, shared: Sequence[Item]) -> None:
         """What can only follow on an earlier one, without one: taken all the same, and told."""

@@ -15,7 +15,7 @@ from gateway.share.keep import GATEWAY, Keys
 from gateway.share.offers import Offers
 from gateway.share.settings import ShareSettings
 from gateway.share.states import OPEN, State
-from gateway.store.schema import share_deed, shared_item, submission
+from gateway.store.shared import share_deed, shared_item, submission
 
 log = logging.getLogger("gateway.share")
 

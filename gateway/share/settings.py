@@ -1,12 +1,28 @@
 """What an operator can set about what citizens send."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
 
 from gateway.quality.settings import Policy
 from gateway.sections import SettingsSection
-from gateway.share.rules import AcceptRule
+
+
+class AcceptRule(SettingsSection):
+    """One rule: all that it names must hold."""
+
+    id: str = Field(min_length=1, max_length=60, description="name of the rule; the trail shows it as who decided")
+    author: str = Field(min_length=1, max_length=120, description="who wrote it, and answers for it")
+    provider: str = Field(description="MedMij name")
+    service: str = Field(description="data service id")
+    valid_from: date = Field(description="first day")
+    valid_until: date = Field(description="last day")
+    codes: tuple[str, ...] = Field((), description="system|code of which the item must have one; empty: any")
+    low: Decimal | None = Field(None, description="lowest value")
+    high: Decimal | None = Field(None, description="highest value")
+    patients: tuple[str, ...] = Field((), description="patient numbers of a programme; empty: everybody")
 
 
 class ShareSettings(SettingsSection):

@@ -1,4 +1,4 @@
-"""Settling what is sent: whose it is, what it points at, its files, its profile. Nothing is stored here.
+"""ShareSettling what is sent: whose it is, what it points at, its files, its profile. Nothing is stored here.
 
 The rules are those of everything that comes in (`profiles.record`); what is special to a citizen is that one person is
 known beforehand, and that every entry must be theirs.

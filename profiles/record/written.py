@@ -87,16 +87,16 @@ def _rows(node: Mapping[str, Any], path: str, names: Mapping[str, str], depth: i
         below = f"{path}.{key}"
         name = names.get(f"{path}.{element}[x]" if chosen else below) or names.get(f"{path}.{element}")
         name = name or _words("elements").get(element) or element
-        for one in value if isinstance(value, list) else [value]:
-            told = said(one)
+        for given in value if isinstance(value, list) else [value]:
+            told = said(given)
             if told:
                 yield name, told
-            if not isinstance(one, dict):
+            if not isinstance(given, dict):
                 continue
-            yield from ((f"{name}: {inner}", words) for inner, words in _extended(one))
+            yield from ((f"{name}: {inner}", words) for inner, words in _extended(given))
             if not told and depth < DEEPEST:
-                yield from ((f"{name}: {inner}", words) for inner, words in _rows(one, below, names, depth + 1))
-            elif any("modifierExtension" in deeper for deeper in objects(one) if deeper is not one):
+                yield from ((f"{name}: {inner}", words) for inner, words in _rows(given, below, names, depth + 1))
+            elif any("modifierExtension" in deeper for deeper in objects(given) if deeper is not given):
                 raise Unsayable(below)
 
 

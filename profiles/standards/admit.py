@@ -111,10 +111,10 @@ def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[
     )
 
 
-def reading_patient(standard: Standard) -> RequestRule:
+def reading_patient(version: FhirVersion) -> RequestRule:
     """A row for looking up who the person of a token is, where a service sends and reads nothing else."""
-    profiles = {FhirVersion.STU3: "nl-core-patient", FhirVersion.R4: "nl-core-Patient"}[standard.fhir]
-    base = {FhirVersion.STU3: "http://fhir.nl/fhir", FhirVersion.R4: "http://nictiz.nl/fhir"}[standard.fhir]
+    profiles = {FhirVersion.STU3: "nl-core-patient", FhirVersion.R4: "nl-core-Patient"}[version]
+    base = {FhirVersion.STU3: "http://fhir.nl/fhir", FhirVersion.R4: "http://nictiz.nl/fhir"}[version]
     row = _synthetic("search-type", "Patient", "Patient", (f"{base}/StructureDefinition/{profiles}",))
     return replace(row, id="patient", on_instance=False, name_nl="Persoonsgegevens", name_en="Personal details")
 

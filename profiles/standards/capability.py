@@ -45,10 +45,13 @@ def statement(
     rules = [rule for rule in standard.rules_of(service) if rule.answer != "refused"]
     rest: dict[str, Any] = {"mode": "server", "security": _security(version, oauth)}
     reads = standard.reads_of(service)
-    types = sorted({rule.type for rule in rules if rule.type is not None} | set(reads))
-    rest["resource"] = [_resource(standard, one, rules, reads) for one in types]
-    if any(rule.interaction == "transaction" for rule in rules):
-        rest["interaction"] = [{"code": "transaction"}, {"code": "batch"}]
+    rest["resource"] = [_resource(standard, one, rules, reads) for one in _types(reads, rules)]
+    sending = [rule for rule in rules if rule.interaction == "transaction"]
+    kinds = {
+        kind for rule in sending for kind in (rule.receives.bundles if rule.receives else ("transaction", "batch"))
+    }
+    if sending:
+        rest["interaction"] = [{"code": code} for code in ("transaction", "batch") if code in kinds]
     if version is FhirVersion.STU3 and (operations := _operations(version, rules, None)):
         rest["operation"] = operations
     if not rest["resource"]:
@@ -79,6 +82,13 @@ def _security(version: FhirVersion, oauth: OAuthUrls | None) -> dict[str, Any]:
         security["extension"] = [{"url": _OAUTH_URIS, "extension": urls}]
     security["service"] = [{"coding": [{"system": _SECURITY[version], "code": "OAuth"}], "text": "OAuth 2.0"}]
     return security
+
+
+def _types(reads: Iterable[str], rules: Sequence[RequestRule]) -> list[str]:
+    types = {rule.type for rule in rules if rule.type is not None}
+    if any(rule.method == "GET" for rule in rules):
+        types |= set(reads)
+    return sorted(types)
 
 
 def _resource(

@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ import httpx
 import pikepdf
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from databases import database
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, update
 from starlette.types import ASGIApp
 from world.intake_house import pushing, source
 
+from auth.crypto import digest
+from auth.store.rows import milliseconds
+from auth.store.tables import access_tokens
 from gateway.app import create_app
 from gateway.cli.db import upgrade
 from gateway.intake.settings import IntakeSettings
@@ -27,7 +30,8 @@ from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
 from gateway.share.inbox import Inbox, WaitingShare
 from gateway.store.engine import open_engine, reading
-from gateway.store.schema import audit_record, resource, shared_item, submission
+from gateway.store.schema import audit_record, resource
+from gateway.store.shared import shared_item, submission
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
 from workbench.plugin import workbench
@@ -221,6 +225,13 @@ class ShareHouse:
         with self.engine.connect() as connection:
             rows = connection.execute(select(audit_record.c.record).order_by(audit_record.c.at))
             return [json.loads(bytes(row.record)) for row in rows]
+
+    def expire(self, bsn: str, left: timedelta = timedelta(seconds=-1)) -> None:
+        """Let somebody's token end this long from now."""
+        ends = milliseconds(datetime.now(UTC) + left)
+        mine = update(access_tokens).where(access_tokens.c.digest == digest(TOKENS[bsn]))
+        with self.engine.begin() as connection:
+            connection.execute(mine.values(expires=ends))
 
     def forget(self) -> None:
         """Forget everything that was sent and offered, for the next test."""

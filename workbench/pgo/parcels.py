@@ -20,7 +20,7 @@ KINDS = "https://hl7.org/fhir/uv/fhir-patient-correction/CodeSystem/PatientCorre
 
 
 @dataclass(frozen=True, slots=True)
-class ParcelToSend:
+class ExampleParcel:
     """One example: for which data service, in which release, and what makes it."""
 
     service: str
@@ -29,7 +29,7 @@ class ParcelToSend:
     about: str
 
 
-def example(name: str, person: str) -> tuple[ParcelToSend, bytes]:
+def example(name: str, person: str) -> tuple[ExampleParcel, bytes]:
     """An example in the name of a person, ready to send. KeyError for one that there is not."""
     parcel = PARCELS[name]
     return parcel, jsonio.dump(parcel.make(person))
@@ -145,9 +145,9 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-PARCELS: Mapping[str, ParcelToSend] = {
-    "weights": ParcelToSend("9008", FhirVersion.STU3, _weights, "four body weights, a week apart"),
-    "document": ParcelToSend("9004", FhirVersion.STU3, _document, "a letter of one page (PDF/A)"),
-    "correction": ParcelToSend("9009", FhirVersion.R4, _correction, "a request to correct the record"),
+PARCELS: Mapping[str, ExampleParcel] = {
+    "weights": ExampleParcel("9008", FhirVersion.STU3, _weights, "four body weights, a week apart"),
+    "document": ExampleParcel("9004", FhirVersion.STU3, _document, "a letter of one page (PDF/A)"),
+    "correction": ExampleParcel("9009", FhirVersion.R4, _correction, "a request to correct the record"),
 }
 """The examples, by name."""

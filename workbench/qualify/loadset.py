@@ -140,6 +140,9 @@ def load_set(
             loaded[item.version, type_, id_] = item, put.token
     for put in _set_ups(files, start):
         item = _item(files, put, today)
+        if item.resource.get("status") != "requested":
+            # Not something that a patient is asked: the two sides of these scripts make it themselves.
+            continue
         if any(fnmatch.fnmatchcase(f"{item.resource['resourceType']}/{item.resource['id']}", one) for one in skip):
             continue
         loaded[item.version, str(item.resource["resourceType"]), str(item.resource["id"])] = item, put.token

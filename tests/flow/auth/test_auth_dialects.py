@@ -112,7 +112,7 @@ async def test_ct_15_trace_ids_as_headers(house: House) -> None:
 
 
 async def test_ct_94_delen_shows_a_confirmation(house: House) -> None:
-    """AVL-07, SCOPE-07, CT-94, SHR-01, UI-11: receivability in place of availability, no duration, no refresh token."""
+    """AVL-07, SCOPE-07, CT-94, SHR-01, UI-11, DL-C13: receivability; no duration, no refresh token."""
     pgo = house.pgo()
     page = await pgo.to_consent(scope=f"{ZANDOORD}~53")
     assert "Mag Mijn Dossierboom gegevens sturen naar Ziekenhuis Zandoord?" in page.text

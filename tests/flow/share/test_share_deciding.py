@@ -41,8 +41,7 @@ from gateway.share.filing import Outbox, by_hand, retry
 from gateway.share.inbox import Inbox, Opened, view_record
 from gateway.share.keep import Keys
 from gateway.share.retention import one_round
-from gateway.share.rules import AcceptRule
-from gateway.share.settings import ShareSettings
+from gateway.share.settings import AcceptRule, ShareSettings
 from gateway.share.states import NotAllowed
 from gateway.store.engine import reading
 from gateway.wiring import keys_of, targets_of

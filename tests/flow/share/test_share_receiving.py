@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -181,6 +182,16 @@ def test_who_is_not_known_here_can_send_nothing(house: ShareHouse) -> None:
     """DL-C12, AVL-08: a token of a person who is not (or no longer) known here: 403 forbidden."""
     answer = house.send(measurements(70), bsn=CARLA)
     assert (answer.status_code, issue(answer)["code"]) == (403, "forbidden")
+
+
+def test_a_token_that_is_too_old_sends_nothing(house: ShareHouse) -> None:
+    """DL-C14: 401 after its time, and nothing stored."""
+    before = house.count()
+    house.expire(ANNA)
+    answer = house.send(measurements(70))
+    house.expire(ANNA, timedelta(hours=1))
+    assert (answer.status_code, issue(answer)["code"]) == (401, "security")
+    assert house.count() == before
 
 
 def test_one_invalid_entry_refuses_a_transaction(house: ShareHouse) -> None:

@@ -12,6 +12,8 @@ from gateway.cli.context import as_json
 from gateway.cli.main import cli
 
 WITHOUT_JSON = {
+    "audit key": "shows a key that it makes, once",
+    "audit sign": "a deed: the exit code tells",
     "adapters draft": "writes a mapping file, in its own form",
     "backup": "writes an archive",
     "db upgrade": "a deed: the exit code tells",
@@ -19,21 +21,29 @@ WITHOUT_JSON = {
     "demo visit": "a visit for people to watch",
     "healthcheck": "the exit code tells",
     "intake dismiss": "a deed: the exit code tells",
+    "intake watch": "runs",
     "intake export": "writes the content as it is",
     "login metadata": "writes XML, as SAML has it",
     "openapi": "writes files",
     "packages add": "a deed: the exit code tells",
     "pgo revoke": "a deed: the exit code tells",
+    "pgo share": "a deed: the exit code tells",
     "qualify load": "a deed: the exit code tells",
     "qualify run": "writes its report as JSON, HTML and JUnit XML with --report",
+    "questionnaire offer": "a deed: the exit code tells",
+    "questionnaire withdraw": "a deed: the exit code tells",
     "restore": "a deed: the exit code tells",
+    "share accept": "a deed: the exit code tells",
+    "share decline": "a deed: the exit code tells",
+    "share filed": "a deed: the exit code tells",
+    "share retry": "a deed: the exit code tells",
     "serve": "runs",
     "store outbox": "always JSON: a line for each change, for whoever follows",
     "tokens load": "a deed: the exit code tells",
 }
 """Commands that have no `--json`, and why. All others do."""
 
-ELSEWHERE = {"pgo visit": "a provider of another DVA"}
+ELSEWHERE = {"pgo visit": "a provider of another DVA", "pgo share": "a provider of another DVA"}
 """Commands with an option --provider that is none of ours."""
 
 MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
@@ -46,6 +56,15 @@ ARGUMENTS = {
     "intake export": ("1",),
     "intake retry": ("--all",),
     "intake show": ("1",),
+    "questionnaire list": ("--provider", "ziekenhuiszandoord"),
+    "questionnaire offer": ("p1", "q1", "--by", "de poli", "--provider", "ziekenhuiszandoord"),
+    "questionnaire withdraw": ("t1", "--provider", "ziekenhuiszandoord"),
+    "share accept": ("s1",),
+    "share decline": ("s1", "--reason", "dubbel"),
+    "share filed": ("i1", "--as", "42"),
+    "share list": ("--provider", "ziekenhuiszandoord"),
+    "share retry": ("i1",),
+    "share show": ("s1",),
     "qualify load": ("{folder}", "--service", "48", "--provider", "ziekenhuiszandoord"),
     "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
     "tokens load": ("{folder}/tokens.json",),
@@ -53,7 +72,8 @@ ARGUMENTS = {
 """What a command must be given to get as far as the store."""
 
 NO_STORE = {
-    "adapters coverage", "adapters draft", "adapters explain", "adapters list", "adapters names", "adapters packs",
+    "adapters coverage", "adapters draft", "audit key", "pgo share", "standards diff",
+    "adapters explain", "adapters list", "adapters names", "adapters packs",
     "adapters preview", "adapters probe", "doctor", "healthcheck", "lists check", "lists refresh", "lists show",
     "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
     "qualify run", "standards check", "standards list", "validate",
@@ -101,7 +121,7 @@ def test_every_command_that_answers_has_the_same_option_for_machines() -> None:
 ANSWERS = (
     "doctor", "audit verify", "adapters list", "adapters probe", "adapters names", "adapters packs", "intake list",
     "intake retry --all", "keys reseal", "lists show", "lists show clients", "packages list", "report quality",
-    "report usage", "report evidence", "standards list", "standards check", "retention run --dry-run",
+    "report usage", "report evidence", "standards list", "standards check", "retention run --dry-run", "standards diff",
 )  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from gateway.cli import context, doctor, standards
-from gateway.cli.doctor import counted
 from gateway.cli.main import cli
+from gateway.cli.preflight import counted
 from profiles.standards.load import catalogue
 
 

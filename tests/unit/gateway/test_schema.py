@@ -13,12 +13,12 @@ from auth.store.store import metadata as auth_metadata
 from auth.store.tables import consents
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
-from gateway.store.schema import metadata
+from gateway.store.shared import submission
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_migrations_make_the_tables_that_the_code_expects(kind: str, tmp_path: Path) -> None:
-    both = MetaData()
+    both, metadata = MetaData(), submission.metadata
     for table in (*metadata.tables.values(), *auth_metadata.tables.values()):
         table.to_metadata(both)
     with database(kind, tmp_path) as url:

@@ -172,7 +172,7 @@ class NoIntake:
     async def token(self, _request: Request) -> Response:
         return Response(status_code=500)
 
-    push = token
+    push = document = token
 
 
 def test_the_internal_listener_shows_the_figures() -> None:

@@ -160,7 +160,7 @@ def test_documents_become_documents_of_our_own():
         ("STU3/SelfMeasurements-2-0", 49, 2, 0),
         ("STU3/eOverdracht", 100, 5, 0),
         ("STU3/BgZ-MSZ-2-0", 106, 2, 1),
-        ("STU3/Questionnaires-2-0", 9, 3, 0),
+        ("STU3/Questionnaires-2-0", 21, 3, 0),
         ("R4/Immunization-2-0", 29, 2, 0),
         ("R4/MP9-3-0-0-beta", 658, 39, 0),
     ],

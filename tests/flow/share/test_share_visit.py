@@ -1,0 +1,47 @@
+"""A citizen sends: from the login to the inbox, as a tester tries it from the terminal."""
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+from databases import database
+from servers import Running, serving
+
+from gateway.cli.main import cli
+from gateway.share.inbox import Inbox
+from gateway.store.engine import open_engine, reading
+
+PROVIDER = "ziekenhuiszandoord"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with database("sqlite", tmp_path_factory.mktemp("visit")) as url, serving(url) as running:
+        yield running
+
+
+def share(server: Running, example: str, person: str = "Joke van Veldhuizen") -> tuple[int, str]:
+    """Exit code and output of ``gateway pgo share``."""
+    command = ["pgo", "share", "--gateway", server.base, "--provider", PROVIDER, "--example", example]
+    done = CliRunner().invoke(cli, [*command, "--login", person])
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("example", ["weights", "document", "correction"])
+def test_a_citizen_sends_and_it_arrives(server: Running, example: str) -> None:
+    """SHR-01, SHR-03, DL-01: login, confirmation, a token for once, and a submission in the inbox."""
+    code, output = share(server, example)
+    assert code == 0, output
+    assert "201 Created" in output
+    engine = open_engine(server.settings.database_url)
+    with reading(engine).connect() as connection:
+        lines = Inbox(connection).lines(PROVIDER)
+    engine.dispose()
+    assert lines
+    assert all(line.open for line in lines)
+
+
+def test_who_is_not_known_is_told_on_a_page(server: Running) -> None:
+    """DL-C11, AVL-07: nothing is sent, and the client hears no more than access_denied."""
+    code, output = share(server, "weights", "Bram Oudejans")
+    assert code != 0 or "201" in output
