@@ -135,9 +135,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
-    # With a port of their own they are served there, and nowhere else.
-    staff = staff_pages(wiring) if settings.staff.enabled and settings.staff.port is None else []
-    app.router.routes.extend([*_routes(wiring), *own, *staff, *stage.routes])
+    app.router.routes.extend([*_routes(wiring), *own, *_staff_here(wiring), *stage.routes])
     allowed = Rate(settings.overload.client_per_second, settings.overload.client_burst)
     clients = ClientAllowance(Dispatch(endpoint, app), ways, allowed, peer_of)
     gate = PeerGate(
@@ -189,6 +187,12 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
         ),
         *docs.routes(settings.base_url, wiring.registry),
     ]
+
+
+def _staff_here(wiring: Wiring) -> list[BaseRoute]:
+    """The staff pages on the public address; with a port of their own they are there, and nowhere else."""
+    section = wiring.settings.staff
+    return staff_pages(wiring) if section.enabled and section.port is None else []
 
 
 def staff_pages(wiring: Wiring) -> list[BaseRoute]:

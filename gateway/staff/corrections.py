@@ -1,4 +1,4 @@
-"""Corrections: requests of citizens to change their record, the day on which the law wants an answer, and the answer."""
+"""Corrections: requests of citizens to change their record, the last day for an answer, and the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from starlette.routing import BaseRoute
 from gateway.calendar import today_here
 from gateway.share.corrections import STANDARD, Corrections, Decision
 from gateway.share.deeds import Deeds, Targets
-from gateway.share.inbox import Inbox, Opened, Waiting, view_record
+from gateway.share.inbox import Inbox, Opened, WaitingShare, view_record
 from gateway.share.keep import Keys
 from gateway.share.readable import readable
 from gateway.share.states import NotAllowed
 from gateway.staff.guard import StaffGuard, Withheld
 from gateway.staff.people import KnownPerson, persons
 from gateway.staff.rights import Right
+from gateway.staff.submission import about_line, named
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
 from gateway.staff.visit import ROOT, StaffCall
 
@@ -48,7 +49,7 @@ class CorrectionsRoom:
         """The requests, those that wait first."""
         every = call.request.query_params.get("show") == "all"
 
-        def read(connection: Connection) -> list[tuple[Waiting, KnownPerson]]:
+        def read(connection: Connection) -> list[tuple[WaitingShare, KnownPerson]]:
             inbox = Inbox(connection)
             pairs = []
             for provider in call.account.providers:
@@ -71,7 +72,7 @@ class CorrectionsRoom:
         table = TableView(t("inbox.count", count=len(rows)), heads, rows, t("inbox.none"))
         return call.shown(RoomView(t("rooms.corrections"), t("corrections.lead"), (choice,), (table,)))
 
-    def _row(self, call: StaffCall, line: Waiting, person: KnownPerson) -> RowView:
+    def _row(self, call: StaffCall, line: WaitingShare, person: KnownPerson) -> RowView:
         t, due = call.t, ""
         left = (line.due - today_here()).days if line.due else 0
         if line.due:
@@ -101,7 +102,7 @@ class CorrectionsRoom:
         rows += [row(t("item.received"), minute(line.received))]
         rows += [row(t("item.due"), line.due.strftime("%d-%m-%Y"))] if line.due else []
         heads = (t("corrections.what"), t("corrections.value"))
-        story = [row(minute(one.at), t(f"deeds.{one.deed}"), one.by, one.text) for one in opened.deeds]
+        story = [row(minute(one.at), named(t, "deeds", one.deed), one.by, one.text) for one in opened.deeds]
         told = tuple(t(f"item.head_{one}") for one in ("when", "what", "who", "words"))
         tables = (
             TableView(t("corrections.request"), heads, rows, ""),
@@ -130,7 +131,7 @@ class CorrectionsRoom:
         if not answer or call.form.one("decision") not in set(Decision):
             return call.said("no_answer", 400)
         decision = Decision(call.form.one("decision"))
-        about = {"provider": line.provider, "service": line.service, "person": line.person, "rule": line.id}
+        about = about_line(line)
         await call.note(f"correction:{decision.value}", **about)
 
         def decided(connection: Connection) -> bool:

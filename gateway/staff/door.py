@@ -91,7 +91,9 @@ class StaffDoor:
         except LoginUnavailable:
             return said(request, "login_down", 503)
         kept = _Kept(state, going.kept, _inside(request.query_params.get("to", "")), now)
-        answer = RedirectResponse(going.url, 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+        answer = RedirectResponse(
+            going.url, 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        )
         sealed = self.ring.seal("staff-login", msgspec.json.encode(kept)).hex()
         answer.set_cookie(self._going, sealed, path="/", secure=self.guard.secure, httponly=True, samesite="lax")
         return answer
@@ -124,9 +126,7 @@ class StaffDoor:
             return said(request, "busy", 503)
         answer = RedirectResponse(kept.to or ROOT, 303, headers={"Cache-Control": "no-store"})
         # A session that this browser had before is not taken over: it gets a fresh secret.
-        answer.set_cookie(
-            self.guard.cookie, secret, path="/", secure=self.guard.secure, httponly=True, samesite="lax"
-        )
+        answer.set_cookie(self.guard.cookie, secret, path="/", secure=self.guard.secure, httponly=True, samesite="lax")
         return self._without(answer)
 
     async def leave(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What stands before every page of the staff: session, right, token of the form, the trail; and a page for each fault."""
+"""What stands before every staff page: session, right, token of the form, the trail; and a page for each fault."""
 
 import hashlib
 import hmac
@@ -68,11 +68,10 @@ class StaffGuard:
             return None, ""
         return await anyio.to_thread.run_sync(self.sessions.of, secret), secret
 
-    def _guarded(
-        self, right: Right, room: str, handler: Room, view: str
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, right: Right, room: str, handler: Room, view: str) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             account: StaffAccount | None = None
+            token = ""
             trace = str(uuid.uuid4())
             try:
                 account, secret = await self.account(request)
@@ -92,7 +91,7 @@ class StaffGuard:
                     await call.note(view)
                 return await handler(call)
             except BadForm:
-                return said(request, "form", 400, account)
+                return said(request, "form", 400, account, token)
             except Withheld:
                 return said(request, "withheld", 403, account, token)
             except NotAllowed:
@@ -100,10 +99,10 @@ class StaffGuard:
             except (AuditUnavailable, SQLAlchemyError, StoreUnavailable) as fault:
                 # What is not recorded is not shown.
                 log.error("staff page: %s, trace %s", type(fault).__name__, trace)
-                return said(request, "busy", 503, account)
+                return said(request, "busy", 503, account, token)
             except Exception:
                 log.exception("internal error on a staff page, trace %s", trace)
-                return said(request, "fault", 500, account)
+                return said(request, "fault", 500, account, token)
 
         return answer
 

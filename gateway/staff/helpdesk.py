@@ -15,6 +15,7 @@ from auth.crypto import Pseudonyms, valid_bsn
 from auth.store.rows import ConsentEntry, moment
 from gateway.staff.guard import StaffGuard
 from gateway.staff.rights import Right
+from gateway.staff.submission import named
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
 from gateway.staff.visit import ROOT, StaffCall
 from gateway.store.schema import audit_record
@@ -69,7 +70,7 @@ class PersonRoom:
         register, records = await call.read(read)
         heads = tuple(t(f"person.head_{one}") for one in ("when", "client", "outcome", "services"))
         given = [
-            row(minute(moment(one.moment)), one.organisation or one.client, t(f"outcomes.{one.outcome}"),
+            row(minute(moment(one.moment)), one.organisation or one.client, named(t, "outcomes", one.outcome),
                 ", ".join(self.service(id_) for id_ in (one.granted or one.offered)))
             for one in register
         ]  # fmt: skip
@@ -167,9 +168,7 @@ def _heads(call: StaffCall) -> tuple[str, ...]:
     return tuple(call.t(f"trace.head_{one}") for one in ("when", "who", "what", "outcome", "count"))
 
 
-def _line(
-    call: StaffCall, record: Mapping[str, Any], service: Callable[[str], str], *, why: bool = False
-) -> RowView:
+def _line(call: StaffCall, record: Mapping[str, Any], service: Callable[[str], str], *, why: bool = False) -> RowView:
     status = int(record.get("outcome", 0))
     at = datetime.fromisoformat(str(record["at"])).astimezone(UTC)
     what = " ".join(
@@ -177,7 +176,13 @@ def _line(
         if one
     )  # fmt: skip
     count = ", ".join(f"{type_} {number}" for type_, number in record.get("resources", ()))
-    cells = [minute(at), str(record.get("client", "")), what, CellView(str(status), mark=status >= 400), count]
+    cells: list[str | CellView] = [
+        minute(at),
+        str(record.get("client", "")),
+        what,
+        CellView(str(status), mark=status >= 400),
+        count,
+    ]
     return row(*cells, *((_why(call, record, status),) if why else ()))
 
 

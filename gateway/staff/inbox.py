@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.share.deeds import Deeds, Targets
-from gateway.share.inbox import Inbox, Opened, Waiting, view_record
+from gateway.share.inbox import Inbox, Opened, WaitingShare, view_record
 from gateway.share.states import NotAllowed, State
-from gateway.staff.guard import StaffGuard, Withheld
+from gateway.staff.guard import Room, StaffGuard, Withheld
 from gateway.staff.people import KnownPerson, persons
 from gateway.staff.rights import Right
-from gateway.staff.submission import SHOWN, finding_text, submission_view, waited
+from gateway.staff.submission import SHOWN, about_line, finding_text, submission_view, waited
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
 from gateway.staff.visit import ROOT, StaffCall
 
@@ -88,7 +88,7 @@ class InboxRoom:
         query = call.request.query_params
         wanted, all_, mine = query.get("q", "").strip()[:80], query.get("show") == "all", query.get("mine") == "yes"
 
-        def read(connection: Connection) -> tuple[list[Waiting], Mapping[tuple[str, str], KnownPerson]]:
+        def read(connection: Connection) -> tuple[list[WaitingShare], Mapping[tuple[str, str], KnownPerson]]:
             lines = _lines(connection, call, wanted, every=all_)
             named: dict[tuple[str, str], KnownPerson] = {}
             for provider in call.account.providers:
@@ -106,7 +106,7 @@ class InboxRoom:
     def _view(
         self,
         call: StaffCall,
-        lines: Sequence[Waiting],
+        lines: Sequence[WaitingShare],
         named: Mapping[tuple[str, str], KnownPerson],
         wanted: str,
         *,
@@ -134,7 +134,7 @@ class InboxRoom:
         )  # fmt: skip
         return RoomView(t("rooms.inbox"), t("inbox.lead"), (choices,), (table,))
 
-    def _row(self, call: StaffCall, line: Waiting, person: KnownPerson) -> RowView:
+    def _row(self, call: StaffCall, line: WaitingShare, person: KnownPerson) -> RowView:
         t = call.t
         state = ", ".join(t(f"states.{state}", count=count) for state, count in sorted(line.states.items()))
         who = " ".join(one for one in (line.department, line.assignee) if one)
@@ -189,11 +189,11 @@ class InboxRoom:
         }
         return Response(body, 200, headers, media if opens else "application/octet-stream")
 
-    def _doing(self, name: str, deed: StaffDeed) -> Callable[[StaffCall], "object"]:
+    def _doing(self, name: str, deed: StaffDeed) -> Room:
         async def do(call: StaffCall) -> Response:
             opened = await self._allowed(call)
             id_, line = opened.line.id, opened.line
-            about = {"provider": line.provider, "service": line.service, "person": line.person, "rule": id_}
+            about = about_line(line)
             if name in ("decline", "ask", "withdraw") and not _reason(call):
                 return call.said("no_reason", 400)
             if name == "forward" and not call.form.one("department"):
@@ -223,16 +223,14 @@ class InboxRoom:
         if not call.account.treats(opened.line.department, opened.line.assignee):
             if routes and call.request.url.path.rpartition("/")[2] in ("forward", "assign"):
                 return opened
-            await self.guard.trail.write(
-                view_record(opened.line, call.account.id, call.now, 403, "another department")
-            )
+            await self.guard.trail.write(view_record(opened.line, call.account.id, call.now, 403, "another department"))
             raise Withheld
         return opened
 
 
-def _lines(connection: Connection, call: StaffCall, wanted: str, *, every: bool) -> list[Waiting]:
+def _lines(connection: Connection, call: StaffCall, wanted: str, *, every: bool) -> list[WaitingShare]:
     """What a list may show: everything of the account's providers; a number finds what is no longer open too."""
-    inbox, found = Inbox(connection), list[Waiting]()
+    inbox, found = Inbox(connection), list[WaitingShare]()
     for provider in call.account.providers:
         if wanted and _ID.fullmatch(wanted):
             found += inbox.lines(provider, open_only=False, patient_id=wanted)
@@ -240,7 +238,7 @@ def _lines(connection: Connection, call: StaffCall, wanted: str, *, every: bool)
     return sorted({line.id: line for line in found}.values(), key=lambda line: (not line.urgent, line.received))
 
 
-def _fits(line: Waiting, person: KnownPerson, wanted: str) -> bool:
+def _fits(line: WaitingShare, person: KnownPerson, wanted: str) -> bool:
     folded = wanted.casefold()
     return wanted in (line.id, line.patient_id) or any(
         folded in text.casefold() for text in (person.name, line.assignee, line.department)

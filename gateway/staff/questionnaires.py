@@ -16,6 +16,7 @@ from gateway.share.states import NotAllowed
 from gateway.staff.guard import StaffGuard
 from gateway.staff.people import KnownPerson, persons
 from gateway.staff.rights import Right
+from gateway.staff.submission import named
 from gateway.staff.views import CellView, DeedView, FieldView, FormView, RoomView, RowView, TableView, row
 from gateway.staff.visit import ROOT, StaffCall
 from gateway.store.schema import resource
@@ -124,7 +125,7 @@ class QuestionnairesRoom:
 def _row(call: StaffCall, provider: str, offer: Offer, person: KnownPerson, answers: dict[str, str]) -> RowView:
     t = call.t
     name = person.name or t("inbox.nameless", id=offer.patient_id)
-    state = CellView(t(f"task_states.{offer.status}"))
+    state = CellView(named(t, "task_states", offer.status))
     if offer.response in answers:
         state = CellView(f"{state.text}: {t('questionnaires.read')}", f"{ROOT}/inbox/{answers[offer.response]}")
     deeds = []

@@ -63,9 +63,7 @@ class ReportRooms:
         made = UsageReport(self.catalogue, minute(call.now), call.language, provider, period)
         return self._shown(call, "figures", provider, days, await call.read(made.document))
 
-    def _shown(
-        self, call: StaffCall, room: str, provider: str, days: str, document: ReportDocument | None
-    ) -> Response:
+    def _shown(self, call: StaffCall, room: str, provider: str, days: str, document: ReportDocument | None) -> Response:
         t = call.t
         fields = (
             FieldView("provider", t("reports.provider"), "select", provider,

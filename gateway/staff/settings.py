@@ -18,7 +18,7 @@ class StaffLoginSettings(OidcSettings):
     """Our client id there."""
     scopes: tuple[str, ...] = ("openid", "profile")
     """Scopes that are asked."""
-    levels: dict[str, Level] = {}
+    levels: dict[str, Level] = Field(default={})
     """Not used: the institution's provider decides how its people log in."""
 
 
@@ -38,7 +38,7 @@ class StaffSettings(SettingsSection):
     enabled: bool = Field(False, description="offer the staff pages; off: they are not there")
     port: int | None = Field(
         None, ge=1, le=65535,
-        description="own port: the pages are served by `gateway serve --part staff` only; none: at /staff of the public one",
+        description="own port: served by `gateway serve --part staff` only; none: at /staff of the public one",
     )  # fmt: skip
     host: str = Field("127.0.0.1", description="address of the own port")
     url: str = Field("", description="public address of the own port, for the login's way back; empty: the base URL")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from markupsafe import Markup
 from sqlalchemy import Connection
@@ -12,11 +13,12 @@ from gateway.calendar import utc
 from gateway.dossier.plots import trend_plot
 from gateway.dossier.readings import trends
 from gateway.share.findings import RULES
-from gateway.share.inbox import Opened, SharedItem
+from gateway.share.inbox import Opened, SharedItem, WaitingShare
 from gateway.share.readable import Line, readable
 from gateway.share.states import FOLLOWS, State
 from gateway.staff.people import Earlier, KnownPerson, earlier, persons, questionnaire_of
 from gateway.staff.views import minute
+from gateway.staff.visit import CATALOGUE
 from profiles.fhir.version import FhirVersion
 
 SHOWN = {"image/jpeg": "image", "image/png": "image", "image/gif": "image", "application/pdf": "pdf"}
@@ -80,6 +82,16 @@ class SubmissionView:
         return any(state in FOLLOWS[one] for one in self.states)
 
 
+def about_line(line: WaitingShare) -> dict[str, Any]:
+    """What the access trail says of a submission: whose it is and which, nothing of what it holds."""
+    return {"provider": line.provider, "service": line.service, "person": line.person, "rule": line.id}
+
+
+def named(t: Texts, section: str, name: str) -> str:
+    """A word of the store for people; the word itself where nobody wrote a text."""
+    return CATALOGUE[t.language][section].get(name, name)
+
+
 def waited(since: datetime, now: datetime, t: Texts) -> str:
     """How long something waits, in the largest unit that fits."""
     minutes = max(0, int((now - utc(since)).total_seconds() // 60))
@@ -116,8 +128,8 @@ def submission_view(
         files,
         [trend_plot(trend) for trend in trends(one.resource for one in held)],
         {title: values for title, values in known.items() if values},
-        [(minute(one.at), t(f"deeds.{one.deed}"), one.by, one.text) for one in opened.deeds],
-        [(target, t(f"filing_states.{state}"), attempts) for _, target, state, attempts in opened.filings],
+        [(minute(one.at), named(t, "deeds", one.deed), one.by, one.text) for one in opened.deeds],
+        [(target, named(t, "filing_states", state), attempts) for _, target, state, attempts in opened.filings],
         frozenset(State(one.state) for one in items),
     )
 
