@@ -6,13 +6,14 @@ from gateway.settings import Settings
 from gateway.staff.settings import StaffClaims, StaffLoginSettings, StaffSettings
 from workbench.idp.staff import TestColleague, TestStaffProvider
 
-HOSPITAL = "ziekenhuiszandoord"
+PROVIDERS = ("ziekenhuiszandoord", "huisartsenhetveer")
+"""For whom they work: the hospital takes documents, the practice takes measurements, photos and requests."""
 COLLEAGUES = (
     TestColleague(
         "n.bakker",
         "Nadia Bakker",
         ("care-professional",),
-        (HOSPITAL,),
+        PROVIDERS,
         ("longziekten",),
         "longverpleegkundige: postvak, correcties, vragenlijsten",
     ),
@@ -20,16 +21,14 @@ COLLEAGUES = (
         "d.steenman",
         "Dirk Steenman",
         ("data-steward",),
-        (HOSPITAL,),
+        PROVIDERS,
         (),
         "gegevensbeheerder: post verdelen, correcties, kwaliteit, quarantaine",
     ),
-    TestColleague("h.deskamp", "Hanneke Deskamp", ("helpdesk",), (HOSPITAL,), (), "helpdesk: opzoeken, toestemmingen"),
-    TestColleague(
-        "o.beheer", "Omar Beheer", ("operator",), (HOSPITAL,), (), "beheerder: bronnen, naar het EPD, cijfers"
-    ),
-    TestColleague("a.audit", "Anne Auditing", ("auditor",), (HOSPITAL,), (), "auditor: inzage en cijfers"),
-    TestColleague("g.rolloos", "Gijs Rolloos", ("gast",), (HOSPITAL,), (), "heeft hier geen rol"),
+    TestColleague("h.deskamp", "Hanneke Deskamp", ("helpdesk",), PROVIDERS, (), "helpdesk: opzoeken, toestemmingen"),
+    TestColleague("o.beheer", "Omar Beheer", ("operator",), PROVIDERS, (), "beheerder: bronnen, naar het EPD, cijfers"),
+    TestColleague("a.audit", "Anne Auditing", ("auditor",), PROVIDERS, (), "auditor: inzage en cijfers"),
+    TestColleague("g.rolloos", "Gijs Rolloos", ("gast",), PROVIDERS, (), "heeft hier geen rol"),
 )
 
 
