@@ -275,6 +275,20 @@ class Journal(Protocol):
         """Count steps. The last statement of a transaction: it may hold a lock until the end of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class SentEntry:
+    """Something that a person sent, and what became of it, for the page "Mijn toestemmingen"."""
+
+    time: datetime
+    client: str
+    provider: str
+    service_id: str
+    states: tuple[tuple[str, int], ...]
+    """What stands how: open, accepted, filed, declined, asked, expired or withdrawn, with how many of it."""
+    reasons: tuple[str, ...] = ()
+    """What the institution wrote to the person."""
+
+
 class StoreSilent(Exception):
     """A store did not answer in time, or cannot be written now: 503, and the client may try again."""
 
@@ -297,6 +311,9 @@ class Host(Protocol):
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
         """Who collected what of this person, newest first, for the page "Mijn toestemmingen"."""
+
+    async def sent(self, pseudonym: str, limit: int) -> Sequence[SentEntry]:
+        """What this person sent, newest first, and what became of it (DL-C37)."""
 
     def note(self, event: Event) -> None:
         """Take note of an event. Must not block and must not raise; called from threads too (LOG-08)."""

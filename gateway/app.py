@@ -49,11 +49,23 @@ from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
 from gateway.rates import Rate
 from gateway.settings import Settings, SettingsError, authorization
+from gateway.share.keep import Keys
 from gateway.share.retention import housekeeping
+from gateway.staff.rooms import StaffHouse, staff_routes
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import Wiring, keys_of, leaving_of, open_notifier, open_outbox, open_receiving, wire
+from gateway.wiring import (
+    Wiring,
+    keys_of,
+    leaving_of,
+    open_notifier,
+    open_outbox,
+    open_receiving,
+    targets_of,
+    wire,
+    write_backs,
+)
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -123,7 +135,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     app.add_exception_handler(HTTPException, missing.handler(wiring.auth.missing))
     app.add_exception_handler(RequestValidationError, refused_input)
     own = own_record_routes(wiring, collector) if settings.own_record.enabled else []
-    app.router.routes.extend([*_routes(wiring), *own, *stage.routes])
+    app.router.routes.extend([*_routes(wiring), *own, *_staff_here(wiring), *stage.routes])
     allowed = Rate(settings.overload.client_per_second, settings.overload.client_burst)
     clients = ClientAllowance(Dispatch(endpoint, app), ways, allowed, peer_of)
     gate = PeerGate(
@@ -142,7 +154,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
 FRONT = re.compile(
     r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)|version"
     r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*"
-    r"|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
+    r"|staff(?:/.*)?|staff-idp/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
 """Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
@@ -175,6 +187,43 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
         ),
         *docs.routes(settings.base_url, wiring.registry),
     ]
+
+
+def _staff_here(wiring: Wiring) -> list[BaseRoute]:
+    """The staff pages on the public address; with a port of their own they are there, and nowhere else."""
+    section = wiring.settings.staff
+    return staff_pages(wiring) if section.enabled and section.port is None else []
+
+
+def staff_pages(wiring: Wiring) -> list[BaseRoute]:
+    """The pages of the institution's own people."""
+    settings = wiring.settings
+    section, names = settings.staff, {name: given.display_name for name, given in settings.providers.items()}
+    return staff_routes(
+        StaffHouse(
+            settings=section,
+            base=(section.url if section.port is not None and section.url else settings.base_url).rstrip("/"),
+            engine=wiring.engine,
+            trail=wiring.trail,
+            keys=Keys(*keys_of(settings)),
+            targets=targets_of(write_backs(settings)),
+            sources=wiring.sources,
+            names=names,
+            offered=_standards(settings),
+            consents=wiring.auth.parts.store.consents_of,
+            catalogue=catalogue(),
+            cache=settings.package_cache,
+        )
+    )
+
+
+def _standards(settings: Settings) -> dict[str, list[str]]:
+    """The standards that each provider offers, by its services."""
+    known = catalogue()
+    return {
+        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        for name, given in settings.providers.items()
+    }
 
 
 def own_record_routes(wiring: Wiring, collector: Collector) -> list[BaseRoute]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,15 +11,21 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from auth.events import Event
-from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider, StoreSilent
+from auth.ports import AbsenceReason, AccessEntry, Available, Person, Provider, SentEntry, StoreSilent
 from gateway.availability import Availabilities
+from gateway.calendar import utc
 from gateway.chainlog import ChainLog
 from gateway.current import CURRENT
+from gateway.share.inbox import Inbox, WaitingShare
 from gateway.store.engine import reading
 from gateway.store.reader import StoreUnavailable
 from gateway.store.schema import audit_record
 from profiles.standards.load import catalogue
 
+SENDING = frozenset({"batch", "transaction", "create", "update"})
+"""Interactions by which a person sends something."""
+TOLD_AS = {"inbox": "received", "returned": "asked", "refused": "declined"}
+"""What a person reads of states that are for staff."""
 chain_log = logging.getLogger("gateway.chain")
 
 
@@ -55,6 +62,10 @@ class GatewayHost:
         """The newest accesses to this person's data that gave an answer, one entry per request."""
         return await asyncio.to_thread(self._access_log, pseudonym, limit)
 
+    async def sent(self, pseudonym: str, limit: int) -> Sequence[SentEntry]:
+        """What this person sent, and what became of it."""
+        return await asyncio.to_thread(self._sent, pseudonym, limit)
+
     def note(self, event: Event) -> None:
         """Write a chain log event as one line of JSON, and hand it over for delivery (LOG-01, LOG-08)."""
         current = CURRENT.get()
@@ -67,6 +78,14 @@ class GatewayHost:
         chain_log.info("%s", body.decode())
         self._chain.put(body)
 
+    def _sent(self, pseudonym: str, limit: int) -> Sequence[SentEntry]:
+        with reading(self._engine).connect() as connection:
+            inbox = Inbox(connection)
+            return [
+                _sent_entry(line, client, inbox.reasons(line.id))
+                for line, client in inbox.with_clients(pseudonym, limit)
+            ]
+
     def _access_log(self, pseudonym: str, limit: int) -> Sequence[AccessEntry]:
         with reading(self._engine).connect() as connection:
             rows = connection.execution_options(yield_per=500).execute(
@@ -76,7 +95,8 @@ class GatewayHost:
             )
             records = (record for row in rows if (record := _decoded(row.record)) is not None)
             # What an EHR pushed is in the trail too; the person is told who collected.
-            collected = (one for one in records if one.get("outcome") == 200 and one.get("service"))
+            # Staff who looked at what the person sent collected nothing: what was sent has a list of its own.
+            collected = (one for one in records if one.get("outcome") == 200 and one.get("service") and _collected(one))
             return [_entry(record) for record in islice(collected, limit)]
 
 
@@ -86,6 +106,19 @@ def _decoded(record: object) -> dict[str, object] | None:
         return msgspec.json.decode(record, type=dict[str, object]) if isinstance(record, bytes) else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _collected(record: Mapping[str, object]) -> bool:
+    looked_at = str(record.get("action", "")).startswith("staff:")
+    return not looked_at and record.get("interaction") not in SENDING
+
+
+def _sent_entry(line: WaitingShare, client: str, items: Sequence[tuple[str, str]]) -> SentEntry:
+    told = dict.fromkeys(reason for _, reason in items if reason)
+    states = Counter(TOLD_AS.get(state, state) for state, _ in items)
+    return SentEntry(
+        utc(line.received), client, line.provider, line.service, tuple(sorted(states.items())), tuple(told)
+    )
 
 
 def chain_event(event: Event) -> Mapping[str, object]:

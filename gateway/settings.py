@@ -35,6 +35,7 @@ from gateway.sections import (
     Tracing,
 )
 from gateway.share.settings import ShareSettings
+from gateway.staff.settings import StaffSettings
 from gateway.subscriptions.settings import SubscriptionSettings
 from gateway.usage.settings import UsageSettings
 from profiles.standards.load import catalogue
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     reports: ReportSettings = ReportSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
+    staff: StaffSettings = StaffSettings()
     tracing: Tracing = Tracing()
     subscription: SubscriptionSettings = SubscriptionSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
@@ -124,6 +126,7 @@ def refusals(settings: Settings) -> list[str]:
         return []
     faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
     faults += settings.share.problems()
+    faults += settings.staff.problems(len(settings.providers))
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):

@@ -40,6 +40,10 @@ class DemoWorkbench:
         if not everything and "own_record" not in settings.model_fields_set:
             # The demo shows every page that there is.
             update["own_record"] = settings.own_record.model_copy(update={"enabled": True})
+        if not everything and "staff" not in settings.model_fields_set:
+            from workbench.demo.colleagues import staff_settings
+
+            update["staff"] = staff_settings(base)
         return settings.model_copy(update=update)
 
     def stage(self, settings: Settings, *, demo: bool) -> Stage:

@@ -64,8 +64,8 @@ class OidcLogin:
                 nonce=kept["nonce"],
                 prompt="login",
                 max_age=0,
-                acr_values=" ".join(name for name, level in self._settings.levels.items() if level >= ask.level),
                 ui_locales=ask.language,
+                **self._wanted_levels(ask),
                 **extra,
             )
         return LoginStart(url, kept)
@@ -74,6 +74,13 @@ class OidcLogin:
         self, answer: Mapping[str, str], kept: Mapping[str, str], ask: LoginAsk, now: datetime
     ) -> Identity:
         """Exchange the code and verify the ID token. Raises LoginCancelled, LoginFailed or LoginUnavailable."""
+        claims, id_token = await self.claims(answer, kept, ask.callback, now)
+        return identity(claims, self._settings, id_token, now)
+
+    async def claims(
+        self, answer: Mapping[str, str], kept: Mapping[str, str], callback: str, now: datetime
+    ) -> tuple[Mapping[str, Any], str]:
+        """The verified claims of a login, and the ID token that they stood in. Raises as `finish`."""
         if (error := answer.get("error")) is not None:
             if error in _DOWN:
                 raise LoginUnavailable(error)
@@ -82,12 +89,11 @@ class OidcLogin:
             raise LoginFailed("other-issuer")
         if not answer.get("code") or not kept:
             raise LoginFailed("no-code")
-        token = await self._exchanged(answer["code"], kept["verifier"], ask.callback)
+        token = await self._exchanged(answer["code"], kept["verifier"], callback)
         id_token = token.get("id_token")
         if not isinstance(id_token, str):
             raise LoginFailed("no-id-token")
-        claims = await self._verified(id_token, kept["nonce"], token.get("access_token"), now)
-        return identity(claims, self._settings, id_token, now)
+        return await self._verified(id_token, kept["nonce"], token.get("access_token"), now), id_token
 
     # --- the provider ----------------------------------------------------------------------------------------------
 
@@ -205,6 +211,11 @@ class OidcLogin:
                 PrivateKeyJWT(token_endpoint, headers=headers, alg=settings.signing_algorithm)
             )
         return client
+
+    def _wanted_levels(self, ask: LoginAsk) -> dict[str, str]:
+        """The levels that would do; nothing where the provider knows none."""
+        names = [name for name, level in self._settings.levels.items() if level >= ask.level]
+        return {"acr_values": " ".join(names)} if names else {}
 
     def _representation(self, ask: LoginAsk) -> str:
         return next((name for name, kind in self._settings.representations.items() if kind == ask.representation), "")

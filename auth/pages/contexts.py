@@ -204,6 +204,19 @@ class AccessLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SentLine:
+    """Something that the person sent."""
+
+    time: str
+    client: str
+    provider: str
+    what: str
+    states: tuple[tuple[str, int], ...]
+    """Key of how it stands, and how much of it."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryLine:
     """One earlier choice."""
 
@@ -229,6 +242,7 @@ class Manage:
     others: tuple[ConsentLine, ...]
     """Consents that the person gave for somebody else."""
     accesses: tuple[AccessLine, ...]
+    sent: tuple[SentLine, ...]
     history: tuple[HistoryLine, ...]
     ended: str | None
     """Name of the client whose consent was ended just now."""

@@ -11,13 +11,13 @@ from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost
 from auth.pages.acting import Acting
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import AccessLine, Bye, ConsentLine, EndConsent, HistoryLine, Manage, ManageLanding
+from auth.pages.contexts import AccessLine, Bye, ConsentLine, EndConsent, HistoryLine, Manage, ManageLanding, SentLine
 from auth.pages.guard import PageGuard, Turn
 from auth.pages.presenter import VISIT
-from auth.ports import AccessEntry
+from auth.ports import AccessEntry, SentEntry
 from auth.store.rows import ConsentEntry, Family, moment
 
-_ACCESSES, _HISTORY = 300, 50
+_ACCESSES, _HISTORY, _SENT = 300, 50, 100
 _ROUND = timedelta(minutes=5)
 """A client asks for everything at once: what comes within this time is shown as one collection."""
 
@@ -86,10 +86,27 @@ class ManageConsents(PageGuard):
             consents=tuple(self._consent_line(family, acting) for family in await self._families(content, subject)),
             others=tuple(self._consent_line(family, acting) for family in acting.living),
             accesses=self._access_lines(accesses),
+            sent=await self._sent(content, subject),
             history=tuple(self._history_line(line, acting) for line in lines[:_HISTORY]),
             ended=ended,
         )
         return self.show.page(page, language=content.language, content=content)
+
+    async def _sent(self, content: Session, subject: str) -> tuple[SentLine, ...]:
+        """What the person sent: their own only, whoever sent it for them."""
+        entries = await self.parts.host.sent(subject, _SENT)
+        return tuple(self._sent_line(one) for one in entries if self._here(content, one.provider))
+
+    def _sent_line(self, entry: SentEntry) -> SentLine:
+        provider = self.parts.providers.find(entry.provider)
+        return SentLine(
+            time=_minute(entry.time),
+            client=self._client_name(entry.client),
+            provider=provider.display_name if provider else entry.provider,
+            what=self.show.service_names(provider, (entry.service_id,))[0],
+            states=tuple((f"manage.sent_{state}", count) for state, count in entry.states),
+            reasons=entry.reasons,
+        )
 
     async def _acting(self, content: Session, subject: str) -> Acting:
         """What the person did for others."""

@@ -23,7 +23,15 @@ RECORDS = (
 """What no system can give again: consents and what lives by them, the access trail, and which numbers were merged."""
 
 NEVER = frozenset(
-    {"auth_session", "auth_code", "auth_access_token", "intake_assertion", "intake_token", "alembic_version"}
+    {
+        "auth_session",
+        "staff_session",
+        "auth_code",
+        "auth_access_token",
+        "intake_assertion",
+        "intake_token",
+        "alembic_version",
+    }
 )
 """What is over before a restore is done."""
 

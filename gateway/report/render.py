@@ -48,7 +48,7 @@ def _table(section: ReportSection, language: str) -> Table:
         number = all(isinstance(row[index], int) for row in section.rows)
         table.add_column(column.label, justify="right" if number else "left", overflow="fold")
     for row in _shown(section):
-        table.add_row(*(_plain(cell, language).replace("[", r"\[") for cell in row))
+        table.add_row(*(shown_cell(cell, language).replace("[", r"\[") for cell in row))
     return table
 
 
@@ -58,7 +58,8 @@ def _shown(section: ReportSection) -> Sequence[Sequence[Cell]]:
     return rows[: section.brief or None]
 
 
-def _plain(cell: Cell, language: str) -> str:
+def shown_cell(cell: Cell, language: str) -> str:
+    """A cell as people read it."""
     return cell.text(language) if isinstance(cell, Share) else str(cell)
 
 
@@ -72,8 +73,8 @@ def as_html(document: ReportDocument) -> str:
         about=ABOUT,
         words=document.words,
         groups=lambda section: list(_groups(section)),
-        plot=lambda section, rows: _plot(section, rows, document.language),
-        plain=lambda cell: _plain(cell, document.language),
+        plot=lambda section, rows: section_plot(section, rows, document.language),
+        plain=lambda cell: shown_cell(cell, document.language),
         is_number=lambda cell: isinstance(cell, int | Share),
         is_low=_is_low,
         lows=lambda section, rows: sum(_is_low(row[section.index("valid")]) for row in rows),
@@ -93,7 +94,8 @@ def _groups(section: ReportSection) -> Iterator[tuple[str, list[Sequence[Cell]]]
         yield name, list(rows)
 
 
-def _plot(section: ReportSection, rows: Sequence[Sequence[Cell]], language: str) -> Markup:
+def section_plot(section: ReportSection, rows: Sequence[Sequence[Cell]], language: str) -> Markup:
+    """The picture of a section as SVG; empty where it has none, or too few points."""
     plot = section.plot
     if plot is None:
         return Markup("")

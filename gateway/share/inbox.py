@@ -13,12 +13,14 @@ from sqlalchemy import Connection, func, select
 
 from gateway.audit.record import AuditRecord
 from gateway.share.keep import file_of
-from gateway.share.states import OPEN, NotAllowed
+from gateway.share.states import OPEN, NotAllowed, State
 from gateway.store.shared import filing, share_deed, shared_item, submission
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
 from profiles.fhir.tree import Resource
 
+TOLD = frozenset({State.ACCEPTED, State.FILED, State.DECLINED, State.RETURNED, State.WITHDRAWN})
+"""States in which what was written is meant for the citizen."""
 MOST = 200
 """Most submissions in one list."""
 
@@ -126,6 +128,13 @@ class Inbox:
         mine = select(submission).where(submission.c.person == person, submission.c.duplicate_of == "")
         return self._lines(mine.order_by(submission.c.received.desc()).limit(most))
 
+    def with_clients(self, person: str, most: int = MOST) -> list[tuple[WaitingShare, str]]:
+        """What one person sent, and with which client."""
+        lines = self.of_person(person, most)
+        asked = select(submission.c.id, submission.c.client).where(submission.c.id.in_([line.id for line in lines]))
+        clients = {row.id: row.client for row in self.connection.execute(asked)}
+        return [(line, clients[line.id]) for line in lines]
+
     def reasons(self, submission_id: str) -> list[tuple[str, str]]:
         """State and reason of each item, for the citizen: what staff wrote for them."""
         rows = self.connection.execute(
@@ -134,7 +143,7 @@ class Inbox:
             .where(submission.c.id == submission_id, shared_item.c.role == "item")
             .order_by(shared_item.c.position)
         )
-        return [(row.state, row.reason if row.state == "declined" else "") for row in rows]
+        return [(row.state, row.reason if row.state in TOLD else "") for row in rows]
 
     def open(self, submission_id: str, *, relation: bool = True) -> Opened:
         """One submission whole; ``relation``: whoever opens it treats the person (DL-C36). Raises NotAllowed."""

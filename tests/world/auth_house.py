@@ -128,6 +128,8 @@ class FakeHost:
     accesses: list[ports.AccessEntry] = field(default_factory=list)
     """Collections of the data of everybody; those of one person are in `log`, by pseudonym."""
     log: dict[str, list[ports.AccessEntry]] = field(default_factory=dict)
+    shared: dict[str, list[ports.SentEntry]] = field(default_factory=dict)
+    """What persons sent, by pseudonym."""
     fault: Exception | None = None
     slow: float = 0
 
@@ -152,6 +154,9 @@ class FakeHost:
 
     async def access_log(self, pseudonym: str, limit: int) -> Sequence[ports.AccessEntry]:
         return [*self.accesses, *self.log.get(pseudonym, [])][:limit]
+
+    async def sent(self, pseudonym: str, limit: int) -> Sequence[ports.SentEntry]:
+        return self.shared.get(pseudonym, [])[:limit]
 
     def note(self, event: Event) -> None:
         self.events.append(event)

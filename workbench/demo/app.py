@@ -12,6 +12,7 @@ from auth.ports import Representation
 from gateway.settings import Settings, authorization
 from gateway.version import SOFTWARE
 from workbench.demo import directory, handbook
+from workbench.demo.colleagues import staff_login
 from workbench.demo.ehr import pages as ehr
 from workbench.demo.ehr.switches import Switches
 from workbench.demo.world import FOLDER, World, WorldPerson, load
@@ -65,6 +66,7 @@ def routes(settings: Settings, switches: Switches | None = None, *, visits: bool
         Route("/demo/start.css", style),
         Route("/static/{provider}/logo.svg", logo),
         Mount("/idp", idp.app),
+        *([Mount("/staff-idp", staff_login(settings))] if settings.staff.enabled else []),
         *directory.routes(settings, world, switches),
     ]
     if handbook.available():

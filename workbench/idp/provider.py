@@ -180,19 +180,18 @@ class TestProvider:
         names = self._settings.claims
         subject = represented if represented and valid_bsn(represented) else bsn
         person = self._persons.get(subject)
-        claims: dict[str, Any] = {
-            "sub": secrets.token_hex(16),
-            "auth_time": int(time.time()),
-            "nonce": query.get("nonce", ""),
-            names.bsn: subject,
-            names.level: level,
-        }
+        claims: dict[str, Any] = {**self._protocol(query), names.bsn: subject, names.level: level}
         if person is not None and person.birth_date is not None:
             claims[names.birth_date] = person.birth_date.isoformat()
         if subject != bsn:
             claims["act"] = {"bsn": bsn}
             claims[names.representation] = query.get("representation") or "voluntary"
         return claims
+
+    @staticmethod
+    def _protocol(query: dict[str, str]) -> dict[str, Any]:
+        """What every login says."""
+        return {"sub": secrets.token_hex(16), "auth_time": int(time.time()), "nonce": query.get("nonce", "")}
 
     def _again(self, pending: _Pending) -> str:
         ticket = secrets.token_urlsafe(24)

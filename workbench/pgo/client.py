@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 
+from profiles.fhir.version import FhirVersion
 from workbench.pgo.answers import SearchAnswer, next_page, origins_of, read
 from workbench.pgo.endpoints import Dva, EndpointError
 from workbench.pgo.oauth import (
@@ -26,6 +27,7 @@ from workbench.pgo.oauth import (
     code_of,
 )
 from workbench.pgo.searches import SearchRequest, accept, first_searches, granted_rows, later_searches, waiting_rows
+from workbench.pgo.sharing import ShareAnswer, share
 
 AT_ONCE = 32
 """Searches under way at the same time."""
@@ -126,6 +128,10 @@ class PgoClient:
         """End the grant of a token at the revocation endpoint (LTC-08). Raises httpx.HTTPError."""
         form = {"token": token, "client_id": self._dva.client_id} | ({"token_type_hint": hint} if hint else {})
         return await self._post(url, form, str(uuid4()))
+
+    async def share(self, tokens: Tokens, service: str, body: bytes, version: FhirVersion) -> ShareAnswer:
+        """Send a Bundle. Raises httpx.HTTPError and EndpointError."""
+        return await share(self._http, self._dva, tokens, service, body, version)
 
     async def collect(
         self, tokens: Tokens, progress: Progress = lambda _answer, _total: None

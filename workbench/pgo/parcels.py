@@ -1,9 +1,12 @@
 """Examples of what a PGO sends, each for a data service: to try a server with, and for the demo."""
 
 import base64
+import hashlib
 import io
+import struct
 import uuid
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -57,11 +60,16 @@ def _identifier() -> dict[str, str]:
 
 def _weights(person: str) -> Resource:
     """Four body weights, a week apart."""
+    return weights(person, ("72.5", "72.1", "71.8", "71.9"))
+
+
+def weights(person: str, values: Sequence[str]) -> Resource:
+    """Body weights in kilograms, a week apart; the last is of today."""
     who, now = _urn(), datetime.now(UTC).replace(microsecond=0)
     named = {"reference": who, "display": person}
     category = {"system": "http://hl7.org/fhir/observation-category", "code": "vital-signs", "display": "Vital Signs"}
     entries = [_entry(who, _patient(person))]
-    for week, value in enumerate(("72.5", "72.1", "71.8", "71.9")):
+    for week, value in enumerate(values):
         entries.append(
             _entry(
                 _urn(),
@@ -73,7 +81,7 @@ def _weights(person: str) -> Resource:
                     "category": [{"coding": [category]}],
                     "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
                     "subject": named,
-                    "effectiveDateTime": (now - timedelta(weeks=4 - week)).isoformat(),
+                    "effectiveDateTime": (now - timedelta(weeks=len(values) - 1 - week)).isoformat(),
                     "performer": [named],
                     "valueQuantity": {"value": Decimal(value), "unit": "kg", "system": "http://unitsofmeasure.org",
                                       "code": "kg"},
@@ -111,6 +119,11 @@ def _document(person: str) -> Resource:
 
 def _correction(person: str) -> Resource:
     """A request to correct the record (R4)."""
+    return correction(person, "In mijn dossier staat dat ik rook. Ik ben tien jaar geleden gestopt.")
+
+
+def correction(person: str, text: str) -> Resource:
+    """A request in somebody's own words."""
     who, house = _urn(), _urn()
     named = {"reference": who, "type": "Patient", "display": person}
     asked = {
@@ -124,11 +137,47 @@ def _correction(person: str) -> Resource:
         "sent": datetime.now(UTC).replace(microsecond=0).isoformat(),
         "recipient": [{"reference": house, "type": "Organization", "display": "Mijn zorgaanbieder"}],
         "sender": named,
-        "payload": [{"contentString": "In mijn dossier staat dat ik rook. Ik ben tien jaar geleden gestopt."}],
+        "payload": [{"contentString": text}],
     }
     organization = {"resourceType": "Organization", "name": "Mijn zorgaanbieder"}
     patient = _patient(person, f"{ZIB}nl-core-Patient")
     return _bundle("transaction", _entry(who, patient), _entry(house, organization), _entry(_urn(), asked))
+
+
+def _photo(person: str) -> Resource:
+    """A photo of a spot on a skin, drawn here."""
+    who, item, file, now = _urn(), _urn(), _urn(), datetime.now(UTC).replace(microsecond=0).isoformat()
+    named, data = {"reference": who, "display": person}, _picture()
+    about = {"contentType": "image/png", "url": file, "size": len(data), "title": "Foto van mijn arm",
+             "hash": _base64(hashlib.sha1(data, usedforsecurity=False).digest())}  # fmt: skip
+    media = {
+        "resourceType": "Media", "meta": {"profile": [f"{ZIB}images-Media"]},
+        "identifier": [{"use": "official"} | _identifier()], "type": "photo", "subject": named,
+        "occurrenceDateTime": now, "content": about,
+    }  # fmt: skip
+    listed = {
+        "resourceType": "List", "meta": {"profile": [f"{ZIB}images-List"]}, "identifier": [_identifier()],
+        "status": "current", "mode": "snapshot", "subject": named, "date": now,
+        "entry": [{"item": {"reference": item, "display": "Foto van mijn arm"}}],
+    }  # fmt: skip
+    binary = {"resourceType": "Binary", "contentType": "image/png", "content": _base64(data)}
+    entries = (_entry(_urn(), listed), _entry(item, media), _entry(file, binary), _entry(who, _patient(person)))
+    return _bundle("transaction", *entries)
+
+
+def _picture() -> bytes:
+    """A PNG of 160 by 120 pixels: a dark spot on a light ground."""
+    wide, high, light, dark = 160, 120, b"\xe2\xbc\xa4", b"\x96\x3c\x32"
+    rows = (
+        b"\0" + b"".join(dark if (x - 80) ** 2 + (y - 60) ** 2 < 900 else light for x in range(wide))
+        for y in range(high)
+    )
+    head = struct.pack(">IIBBBBB", wide, high, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _page() -> bytes:
@@ -148,6 +197,7 @@ def _base64(content: bytes) -> str:
 PARCELS: Mapping[str, ExampleParcel] = {
     "weights": ExampleParcel("9008", FhirVersion.STU3, _weights, "four body weights, a week apart"),
     "document": ExampleParcel("9004", FhirVersion.STU3, _document, "a letter of one page (PDF/A)"),
+    "photo": ExampleParcel("9007", FhirVersion.STU3, _photo, "a photo"),
     "correction": ExampleParcel("9009", FhirVersion.R4, _correction, "a request to correct the record"),
 }
 """The examples, by name."""

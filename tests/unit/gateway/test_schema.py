@@ -14,10 +14,12 @@ from auth.store.tables import consents
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
 from gateway.store.shared import submission
+from gateway.store.staff import staff_session
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_migrations_make_the_tables_that_the_code_expects(kind: str, tmp_path: Path) -> None:
+    assert staff_session.metadata is submission.metadata
     both, metadata = MetaData(), submission.metadata
     for table in (*metadata.tables.values(), *auth_metadata.tables.values()):
         table.to_metadata(both)

@@ -20,7 +20,10 @@ from gateway.calendar import today_here
 from gateway.dossier import words
 from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.pages import STYLE, DossierAddresses, environment
+from gateway.dossier.plots import trend_plot
+from gateway.dossier.readings import trends
 from gateway.dossier.record import Dossier, dossier_of
+from workbench.demo.pgo.sendings import KINDS, BadWords, Sendings
 from workbench.demo.pgo.visits import BrowserVisit, BrowserVisits
 from workbench.demo.world import Mandate, World, load
 from workbench.pgo.answers import SearchAnswer
@@ -83,6 +86,7 @@ class Pages:
         self._http = http
         self._world = world
         self._visits = BrowserVisits(self._pgo)
+        self._sendings = Sendings(self._pgo)
         self._templates = environment(PackageLoader("workbench.demo.pgo"))
         front = urlsplit(gateway.front)
         self._policy = (
@@ -113,6 +117,9 @@ class Pages:
     async def callback(self, request: Request) -> Response:
         """The browser comes back from the institution."""
         answer = dict(request.query_params)
+        sending = await self._sendings.answered(answer, request.cookies.get(COOKIE, ""))
+        if sending is not None:
+            return RedirectResponse(f"{self._root}/delen/{sending.id}", 303, {"Cache-Control": "no-store"})
         visit = self._visits.of_state(answer.get("state", ""), request.cookies.get(COOKIE, ""))
         if visit is None:
             return self._message("Dit antwoord hoort niet bij een bezoek van u.", 400)
@@ -148,6 +155,43 @@ class Pages:
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
             asked=words.plural(len(visit.answers), "vraag", "vragen"),
         )
+
+    async def send_form(self, _request: Request) -> Response:
+        """Choose what to send, and to whom."""
+        offers = {one.name: [kind for kind in KINDS if kind.standard in one.standards] for one in self._world.providers}
+        providers = [one for one in self._world.providers if offers[one.name]]
+        return self._page("send.html", providers=providers, offers=offers, patients=self._world.patients_of)
+
+    async def send(self, request: Request) -> Response:
+        """Off to the institution, to confirm that this may be sent."""
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        kind = next((one for one in KINDS if one.name == form.get("what")), None)
+        provider = next((one for one in self._world.providers if one.name == form.get("provider")), None)
+        if kind is None or provider is None or kind.standard not in provider.standards:
+            return self._message("Dit kunt u daar niet naartoe sturen.", 404)
+        try:
+            parcel = kind.parcel(form)
+        except BadWords as fault:
+            return self._message(str(fault), 400, "Dit kan niet worden gestuurd")
+        owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
+        asked = authorization_request(self._gateway, provider.name, f"{provider.name}~{parcel.service}")
+        self._sendings.begin(owner, asked, parcel)
+        response = RedirectResponse(asked.url, 303, {"Cache-Control": "no-store"})
+        response.set_cookie(COOKIE, owner, httponly=True, samesite="lax", path=self._root or "/")
+        return response
+
+    async def sent(self, request: Request) -> Response:
+        """What became of it."""
+        sending = self._sendings.find(request.path_params["sending"], request.cookies.get(COOKIE, ""))
+        if sending is None:
+            return self._message("Dit is er niet meer. Stuur het opnieuw.", 404)
+        provider = self._world.provider(sending.asked.provider)
+        if sending.problem or sending.answer is None:
+            return self._message(
+                sending.problem or "Er kwam geen antwoord.", 200, f"Niets gestuurd naar {provider.display}"
+            )
+        plots = [trend_plot(trend) for trend in trends(sending.parcel.resources)]
+        return self._page("sent.html", sending=sending, provider=provider, answer=sending.answer, plots=plots)
 
     async def again(self, request: Request) -> Response:
         """Collect once more: with a lasting consent at once, else by asking the person again."""
@@ -266,6 +310,9 @@ def app(
             Route("/", pages.home),
             Route("/bezoek", pages.start, methods=["POST"]),
             Route("/callback", pages.callback),
+            Route("/delen", pages.send_form),
+            Route("/delen", pages.send, methods=["POST"]),
+            Route("/delen/{sending}", pages.sent),
             Route("/bezoek/{visit}", pages.visit),
             Route("/bezoek/{visit}/alles", pages.visit),
             Route("/bezoek/{visit}/deel/{part}", pages.visit),

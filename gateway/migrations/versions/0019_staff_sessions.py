@@ -1,0 +1,26 @@
+"""the sessions of the staff pages"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0019"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "staff_session",
+        sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+        sa.Column("account", sa.String(120), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ix_staff_session_account", "staff_session", ["account"])
+    op.create_index("ix_staff_session_used", "staff_session", ["used"])
+
+
+def downgrade() -> None:
+    op.drop_table("staff_session")
