@@ -17,7 +17,7 @@ from profiles.conversion.losses import Loss, sentence, texts
 from profiles.conversion.paths import holds, listed
 from profiles.conversion.special import SPECIAL
 from profiles.conversion.steps import run
-from profiles.conversion.tables import Zib, by_profile, tables
+from profiles.conversion.tables import ZibRow, by_profile, tables
 from profiles.conversion.work import NICTIZ, Work
 from profiles.fhir.basetypes import facts
 from profiles.fhir.tree import Resource
@@ -89,7 +89,7 @@ def converted(resource: Resource, day: dt.date) -> Work | None:
     return work
 
 
-def zib_of(resource: Resource) -> Zib | None:
+def zib_of(resource: Resource) -> ZibRow | None:
     """The zib of a resource: by its claim, else by a coding that tells it, else by its type where that has one zib."""
     meta, kind = resource.get("meta"), str(resource.get("resourceType"))
     claims = listed(meta.get("profile")) if isinstance(meta, dict) else []
@@ -107,7 +107,7 @@ def zib_of(resource: Resource) -> Zib | None:
     return None
 
 
-def _claim(work: Work, zib: Zib | None) -> None:
+def _claim(work: Work, zib: ZibRow | None) -> None:
     meta = work.resource.get("meta")
     given = listed(meta.get("profile")) if isinstance(meta, dict) else []
     if isinstance(meta, dict):

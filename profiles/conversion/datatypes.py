@@ -59,11 +59,11 @@ def _element(key: str, value: Any, kind: str, work: Work, path: str) -> Node:
     place = f"{path}.{name}"
     if key == "resourceType":
         return {key: value}
-    found = facts(FhirVersion.STU3).property(kind, name)
-    if found is None:
+    known = facts(FhirVersion.STU3).property(kind, name)
+    if known is None:
         work.lose("unmapped", "", place, value)
         return {}
-    below = "Element" if key != name else found[1]
+    below = "Element" if key != name else known[1]
     rows = [row for row in listed(value) if _fits(row, below, key != name)]
     if len(rows) < len(listed(value)):
         work.lose("unmapped", "", place, value)
@@ -71,11 +71,11 @@ def _element(key: str, value: Any, kind: str, work: Work, path: str) -> Node:
         rows = [translated(row, below, work, place) if isinstance(row, dict) else row for row in rows]
     if below == "Extension":
         rows = [row for row in rows if row.get("url") not in tables().dropped]
-    if below == "HumanName" and found[0].many:
+    if below == "HumanName" and known[0].many:
         rows = [one for row in rows for one in names(row)]
-    if not found[0].many and len(rows) > 1:
+    if not known[0].many and len(rows) > 1:
         work.lose("unmapped", "", place, rows[1:])
-    return {key: rows if found[0].many else rows[0]} if rows else {}
+    return {key: rows if known[0].many else rows[0]} if rows else {}
 
 
 def _fits(row: Any, kind: str, beside: bool) -> bool:

@@ -43,7 +43,7 @@ class LossText(Row, frozen=True):
     en: str
 
 
-class Texts(Row, frozen=True):
+class LossTexts(Row, frozen=True):
     """losses.toml: the losses by id, the other kinds by name, and the heading in a narrative."""
 
     loss: dict[str, LossText]
@@ -52,9 +52,9 @@ class Texts(Row, frozen=True):
 
 
 @cache
-def texts() -> Texts:
+def texts() -> LossTexts:
     """The words for losses (losses.toml)."""
-    return read(TABLE, Texts)
+    return read(TABLE, LossTexts)
 
 
 def told(value: Any) -> str:

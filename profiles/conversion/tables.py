@@ -89,7 +89,7 @@ class Call(Row, frozen=True, tag_field="do", tag="call"):
 Step = Move | Concept | Codes | Set | Drop | First | Note | OneNote | Lift | Call
 
 
-class Zib(Row, frozen=True):
+class ZibRow(Row, frozen=True):
     """One zib: its profiles in both releases, the type in R4, and the steps from one to the other.
 
     ``when``: a coding (system|code) at a path that tells the zib of a resource without a known claim.
@@ -105,7 +105,7 @@ class Zib(Row, frozen=True):
     base: bool = False
 
 
-class Tables(Row, frozen=True):
+class ConversionTables(Row, frozen=True):
     """Everything: systems, extensions, types, zibs."""
 
     systems: dict[str, str]
@@ -113,7 +113,7 @@ class Tables(Row, frozen=True):
     dropped: list[str]
     types: dict[str, str]
     type: dict[str, list[Step]]
-    zib: list[Zib]
+    zib: list[ZibRow]
 
 
 class Generic(Row, frozen=True):
@@ -126,16 +126,18 @@ class Generic(Row, frozen=True):
 
 
 @cache
-def tables() -> Tables:
+def tables() -> ConversionTables:
     """The tables from STU3 to R4."""
     generic = read(DATA / "generic.toml", Generic)
     types = read(DATA / "types.toml", dict[str, list[Step]])
-    zibs = read(DATA / "zibs.toml", dict[str, list[Zib]])["zib"]
-    return Tables(**{name: getattr(generic, name) for name in Generic.__struct_fields__}, type=types, zib=zibs)
+    zibs = read(DATA / "zibs.toml", dict[str, list[ZibRow]])["zib"]
+    return ConversionTables(
+        **{name: getattr(generic, name) for name in Generic.__struct_fields__}, type=types, zib=zibs
+    )
 
 
 @cache
-def by_profile() -> Mapping[str, Zib]:
+def by_profile() -> Mapping[str, ZibRow]:
     """The zib of each profile of the source, by the last part of its address."""
     return {profile: zib for zib in tables().zib for profile in zib.source}
 

@@ -25,7 +25,9 @@ class Work:
 
     def lose(self, kind: Kind, loss: str, path: str, value: Any = None) -> None:
         """Tell that something was not kept as it was."""
-        self.losses.append(Loss(kind, loss, self.source, path, told(value)))
+        # Numbers of persons are no business of a list that people pass on.
+        hidden = kind == "unmapped" and "identifier" in path
+        self.losses.append(Loss(kind, loss, self.source, path, "" if hidden else told(value)))
 
     def assume(self, path: str, value: Any = None) -> None:
         """Tell that something was added that the source does not say."""

@@ -74,15 +74,11 @@ def intent(work: Work) -> None:
 def service(work: Work) -> None:
     """A request for a procedure is a request for a service; an organisation that does it is a location."""
     work.resource["resourceType"] = "ServiceRequest"
-    value = work.resource.pop("performer", None)
-    for one in listed(value):
-        if kind_of(one) == "Organization":
-            work.resource["locationReference"] = [
-                *listed(work.resource.get("locationReference")),
-                with_location(one, work),
-            ]
-        else:
-            work.resource["performer"] = [*listed(work.resource.get("performer")), one]
+    for performer in listed(work.resource.pop("performer", None)):
+        place = kind_of(performer) == "Organization"
+        name = "locationReference" if place else "performer"
+        target = with_location(performer, work) if place else performer
+        work.resource[name] = [*listed(work.resource.get(name)), target]
 
 
 def performers(work: Work) -> None:

@@ -105,13 +105,13 @@ def body_position(work: Work) -> None:
     _components(work.resource, rest)
 
 
-def _same(one: Node, other: Node) -> bool:
+def _same(component: Node, other: Node) -> bool:
     """Whether two components say the same of the same, whatever the words."""
 
     def told(row: Node) -> Any:
         return [[(c.get("system"), c.get("code")) for c in codings(row.get("code"))][:1], _bare(row)]
 
-    return bool(codings(one.get("code"))) and bool(told(one) == told(other))
+    return bool(codings(component.get("code"))) and bool(told(component) == told(other))
 
 
 def _bare(row: Node) -> Node:
