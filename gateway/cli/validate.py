@@ -105,6 +105,7 @@ def validate(
     folder = package_cache or default_cache(settings.package_cache)
     validators = Validators(folder, packages, terminology or settings.validation.terminology_url)
     try:
+        _need_known(validators, profiles, version)
         if ndjson:
             worst = _ndjson(_streams(paths), validators, version, profiles, lang)
         elif not paths:
@@ -114,6 +115,13 @@ def validate(
     except PackageError as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)
+
+
+def _need_known(validators: Validators, profiles: tuple[str, ...], version: FhirVersion | None) -> None:
+    """End the command over a --profile that no release knows: a typing error must not pass for "not checkable"."""
+    for profile in profiles:
+        if not any(validators.get(release).knows(profile) for release in ([version] if version else FhirVersion)):
+            _fail(f"--profile {profile} is not known here; install its package (gateway packages add)")
 
 
 def _received(name: str, paths: tuple[str, ...], version: FhirVersion | None, parser: str | None) -> bool:

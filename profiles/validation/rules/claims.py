@@ -24,9 +24,9 @@ def chosen(
 ) -> tuple[list[Shape], Hits]:
     """The shapes to hold a resource against, and what is wrong with the choice itself.
 
-    A profile from which another one in the list derives is left out. An unknown profile that was asked for is an
-    error; one that is only claimed makes the resource not checkable here. ``always``: what is asked of every resource
-    of this type.
+    A profile from which another one in the list derives is left out. A profile that is not known here, asked for or
+    claimed, makes the resource not checkable here: nothing is known to be wrong with it. A broken one that was asked
+    for is an error. ``always``: what is asked of every resource of this type.
     """
     hits: Hits = []
     asked = [*asked, *always]
@@ -38,7 +38,7 @@ def chosen(
         if isinstance(answer, str):
             key = "profile.broken" if answer != "unknown" else "profile.unknown"
             hit = Hit(key if wanted else f"{key}.claimed", None, {"profile": url, "reason": answer})
-            hit.severity = "error" if wanted else "information"
+            hit.severity = "error" if wanted and answer != "unknown" else "information"
             if not wanted:
                 hit.path = [Segment("profile", "profile"), Segment("meta", "meta")]
             hits.append(hit)

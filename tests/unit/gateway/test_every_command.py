@@ -53,6 +53,7 @@ MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
 ARGUMENTS = {
     "audit show": ("2.0", "1"),
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
+    "convert": ("{folder}", "--to", "r4"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
     "intake dismiss": ("1",),
@@ -93,9 +94,9 @@ ARGUMENTS = {
 """What a command must be given to get as far as the store."""
 
 NO_STORE = {
-    "adapters coverage", "adapters draft", "audit key", "pgo share", "standards diff",
-    "adapters explain", "adapters list", "adapters names", "adapters packs",
-    "adapters preview", "adapters probe", "doctor", "healthcheck", "lists check", "lists refresh", "lists show",
+    "adapters coverage", "adapters draft", "audit key", "pgo share", "standards diff", "adapters explain", "adapters list", "adapters names", "adapters packs",
+    "adapters preview", "adapters probe", "convert", "doctor", "healthcheck", "lists check", "lists refresh",
+    "lists show",
     "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
     "qualify run", "standards check", "standards list", "validate",
 }  # fmt: skip

@@ -64,7 +64,8 @@ def test_ndjson_answers_every_line_in_order(cache: Path) -> None:
     result = run(cache, "--ndjson", "--lang", "en", stdin=lines(*rows))
     answers = [json.loads(line) for line in result.output.splitlines()]
     assert [answer["id"] for answer in answers] == ["a", "b", None, 4, "e", "f", "g"]
-    assert [answer["valid"] for answer in answers] == [True, False, False, False, False, False, False]
+    assert [answer["valid"] for answer in answers] == [True, False, False, False, False, True, False]
+    assert answers[5]["verdict"] == "unchecked", "a profile that is not here says nothing against the resource"
     issue = answers[1]["issues"][0]
     assert set(issue) == {"severity", "code", "expression", "rule", "zib", "text"}
     assert issue["zib"] == "Probleem, ProbleemStatus, NL-CM 5.1.4"
@@ -72,6 +73,12 @@ def test_ndjson_answers_every_line_in_order(cache: Path) -> None:
     assert issue["expression"] == "Condition.clinicalStatus"
     assert result.exit_code == 1
     assert run(cache, "--ndjson", stdin=lines(rows[0])).exit_code == 0
+
+
+def test_a_profile_of_the_command_line_that_nobody_knows_is_a_wrong_option(cache: Path) -> None:
+    result = run(cache, "--ndjson", "--profile", "http://example.org/typo", stdin=lines({"resource": RIGHT}))
+    assert result.exit_code == 2
+    assert "http://example.org/typo" in result.output + result.stderr
 
 
 def test_ndjson_is_flushed_line_by_line(cache: Path) -> None:

@@ -95,10 +95,12 @@ def test_a_bsn_passes_the_eleven_test_and_is_never_repeated() -> None:
     assert "999990018" not in str(report)
 
 
-def test_an_unknown_profile_that_is_asked_for_is_an_error_and_base_rules_still_run() -> None:
+def test_an_unknown_profile_that_is_asked_for_is_not_checkable_and_base_rules_still_run() -> None:
+    """Nothing is known to be wrong with a resource whose profile is not here: R4 without packages is no false alarm."""
     report = R4.validate(observation(status="x"), ["http://example.org/none"])
-    assert {rule for rule, _ in rules(report)} == {"profile", "binding"}
-    assert "http://example.org/none" in report.findings[0].text("en")
+    assert {(one.rule, one.severity) for one in report.findings} == {("profile", "information"), ("binding", "error")}
+    assert "http://example.org/none" in report.findings[-1].text("en")
+    assert R4.validate(observation(), ["http://example.org/none"]).verdict == "unchecked"
 
 
 def test_an_unknown_profile_that_is_claimed_is_not_checkable() -> None:
@@ -137,7 +139,7 @@ def test_verdicts_are_cached_by_content_and_profile() -> None:
     validator = knowing()
     one = validator.validate_cached(b"a", observation())
     assert validator.validate_cached(b"a", "never looked at") is one
-    assert validator.validate_cached(b"a", observation(), ["http://example.org/none"]).verdict == "wrong"
+    assert validator.validate_cached(b"a", observation(), ["http://example.org/none"]).verdict == "unchecked"
 
 
 def test_threads_may_share_a_validator() -> None:

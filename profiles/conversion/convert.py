@@ -1,0 +1,167 @@
+"""From STU3 with zibs of 2017 to R4 with zibs of 2020: resources of one person in, resources and losses out.
+
+A pure function: no clock but the day that is given, no network, no store; the same input gives the same output. What
+the tables do not know goes along as far as R4 has it, without a claim, and is told.
+"""
+
+import copy
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Final
+
+from profiles.conversion.datatypes import translated
+from profiles.conversion.fit import fitted
+from profiles.conversion.losses import Loss, sentence, texts
+from profiles.conversion.paths import holds, listed
+from profiles.conversion.special import SPECIAL
+from profiles.conversion.steps import run
+from profiles.conversion.tables import ZibRow, by_profile, tables
+from profiles.conversion.work import NICTIZ, Work
+from profiles.fhir.basetypes import facts
+from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.record.walk import Key, key_of
+from profiles.record.written import write
+
+FIRST: Final = ("resourceType", "id", "meta", "implicitRules", "language", "text", "contained")
+
+
+@dataclass(slots=True)
+class Converted:
+    """The resources of R4, those that were made last, and all that was lost or assumed."""
+
+    resources: list[Resource] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+
+def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl", told: bool = True) -> Converted:
+    """Convert resources of STU3 to R4. The resources given stay as they are.
+
+    ``day``: the day on which a state that ends by date is judged. ``told``: what was lost stands in the narrative too,
+    in ``language`` (nl or en). A Bundle is converted entry by entry. What is no resource of STU3 is told as unmapped.
+    """
+    result = Converted()
+    made: dict[Key, Resource] = {}
+    for resource in resources:
+        for one in _entries(resource):
+            work = converted(one, day)
+            if work is None:
+                result.losses.append(Loss("unmapped", "", _named(one), str(one.get("resourceType", "?"))))
+                continue
+            for extra in work.made:
+                finished = _finished(extra, work, language)
+                made.setdefault(key_of(finished), finished)
+            result.resources.append(_finished(work.resource, work, language, lost=work.losses if told else ()))
+            result.losses += work.losses
+    given = {key_of(one) for one in result.resources if "id" in one}
+    result.resources += [one for key, one in made.items() if key not in given]
+    return result
+
+
+def _entries(resource: Resource) -> list[Resource]:
+    if resource.get("resourceType") != "Bundle":
+        return [resource]
+    held = [one.get("resource") for one in listed(resource.get("entry")) if isinstance(one, dict)]
+    return [one for one in held if isinstance(one, dict)]
+
+
+def _named(resource: Resource) -> str:
+    return "/".join(str(resource[key]) for key in ("resourceType", "id") if key in resource) or "?"
+
+
+def converted(resource: Resource, day: dt.date) -> Work | None:
+    """One resource of STU3, converted; None when it is none."""
+    kind = resource.get("resourceType")
+    if not isinstance(kind, str) or not facts(FhirVersion.STU3).is_resource(kind):
+        return None
+    zib = zib_of(resource)
+    copied = copy.deepcopy(resource)
+    work = Work({}, day, _named(resource))
+    work.resource = translated(copied, str(kind), work, str(kind))
+    for step in [*(zib.steps if zib else ()), *tables().type.get(str(kind), ())]:
+        run(work, step, SPECIAL)
+    _claim(work, zib)
+    work.resource["contained"] = _contained(work)
+    if not work.resource["contained"]:
+        del work.resource["contained"]
+    return work
+
+
+def zib_of(resource: Resource) -> ZibRow | None:
+    """The zib of a resource: by its claim, else by a coding that tells it, else by its type where that has one zib."""
+    meta, kind = resource.get("meta"), str(resource.get("resourceType"))
+    claims = listed(meta.get("profile")) if isinstance(meta, dict) else []
+    for claim in claims:
+        zib = by_profile().get(str(claim).partition("|")[0].rpartition("/")[2])
+        if zib is not None:
+            return zib
+    if claims:
+        return None
+    for zib in tables().zib:
+        for path, coding in zib.when.items():
+            system, _, code = coding.partition("|")
+            if tables().types.get(kind, kind) == zib.type and holds(resource.get(path), system, code):
+                return zib
+    return None
+
+
+def _claim(work: Work, zib: ZibRow | None) -> None:
+    meta = work.resource.get("meta")
+    given = listed(meta.get("profile")) if isinstance(meta, dict) else []
+    if isinstance(meta, dict):
+        meta.pop("profile", None)
+        meta.pop("versionId", None)
+    if zib is not None and zib.target:
+        work.resource["meta"] = {**(meta or {}), "profile": [NICTIZ + zib.target]}
+    elif given and (zib is None or not zib.base):
+        work.lose("unmapped", "", f"{work.kind}.meta.profile", given)
+    if not work.resource.get("meta"):
+        work.resource.pop("meta", None)
+    claimed = (work.resource.get("meta") or {}).get("profile", [])
+    if claimed and claimed[0].endswith("InsuranceCompany") and "Patient" in _payor(work.resource):
+        work.resource["meta"]["profile"] = [NICTIZ + "nl-core-Payer.PayerPerson"]
+
+
+def _payor(resource: Resource) -> str:
+    payors = [one for one in listed(resource.get("payor")) if isinstance(one, dict)]
+    return str(payors[0].get("reference", "")) if payors else ""
+
+
+def _contained(work: Work) -> list[Resource]:
+    kept = []
+    for one in listed(work.resource.get("contained")):
+        inner = converted(one, work.day) if isinstance(one, dict) else None
+        if inner is None:
+            work.lose("unmapped", "", f"{work.kind}.contained", one)
+            continue
+        inner.resource.pop("meta", None)
+        kept.append(fitted(inner.resource, inner.kind, inner, inner.kind))
+        work.losses += inner.losses
+        work.made += inner.made
+    return kept
+
+
+def _finished(resource: Resource, work: Work, language: str, lost: Sequence[Loss] = ()) -> Resource:
+    kind = str(resource["resourceType"])
+    contained = resource.pop("contained", None)
+    narrative = resource.pop("text", None)
+    made = fitted(resource, kind, work, kind)
+    if contained:
+        made["contained"] = contained
+    if isinstance(narrative, dict) and narrative.get("status") == "additional":
+        made["text"] = narrative
+    else:
+        write(made, FhirVersion.R4)
+    _tell(made, [one for one in lost if one.kind == "lost"], language)
+    return {key: made[key] for key in (*FIRST, *made) if key in made}
+
+
+def _tell(resource: Resource, losses: Sequence[Loss], language: str) -> None:
+    text = resource.get("text")
+    if not losses or not isinstance(text, dict) or not str(text.get("div", "")).endswith("</div>"):
+        return
+    heading = texts().heading.en if language == "en" else texts().heading.nl
+    rows = "".join(f"<li>{escape(sentence(one, language))}</li>" for one in losses)
+    text["div"] = f"{text['div'].removesuffix('</div>')}<p>{escape(heading)}</p><ul>{rows}</ul></div>"

@@ -1,0 +1,42 @@
+"""The verdict on what was converted: a profile that a resource does not meet is not claimed, and that is told."""
+
+from dataclasses import dataclass
+
+from profiles.conversion.convert import Converted
+from profiles.conversion.losses import Loss
+from profiles.fhir.tree import Resource
+from profiles.validation import Report, Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A resource of R4 and the verdict on it as it is delivered."""
+
+    resource: Resource
+    report: Report
+
+
+def judge(result: Converted, validator: Validator) -> list[Judged]:
+    """Hold each resource against the profile it claims; drop the claim, in place, where it does not hold.
+
+    Codes outside a list that 2020 requires are told as ``code-outside`` (LL-19), all else as ``profile-outside``. What
+    is wrong without any claim stays wrong in the verdict.
+    """
+    return [_judged(resource, result, validator) for resource in result.resources]
+
+
+def _judged(resource: Resource, result: Converted, validator: Validator) -> Judged:
+    report = validator.validate(resource)
+    meta = resource.get("meta")
+    if report.verdict != "wrong" or not isinstance(meta, dict) or "profile" not in meta:
+        return Judged(resource, report)
+    del meta["profile"]
+    if not meta:
+        del resource["meta"]
+    name = "/".join(str(resource[key]) for key in ("resourceType", "id") if key in resource)
+    for one in report.findings:
+        if one.severity == "error" and one.rule == "binding":
+            result.losses.append(Loss("code-outside", "LL-19", name, one.expression, one.found))
+        elif one.severity == "error":
+            result.losses.append(Loss("profile-outside", "", name, one.expression, one.text("en")))
+    return Judged(resource, validator.validate(resource))
