@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from auth.store.store import metadata as auth_metadata
-from gateway.store.schema import metadata
+from gateway.store.exchanged import metadata
 
 engine = context.config.attributes["engine"]
 

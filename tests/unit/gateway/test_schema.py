@@ -13,7 +13,7 @@ from auth.store.store import metadata as auth_metadata
 from auth.store.tables import consents
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
-from gateway.store.schema import metadata
+from gateway.store.exchanged import metadata
 
 
 @pytest.mark.parametrize("kind", KINDS)
