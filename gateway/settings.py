@@ -20,6 +20,7 @@ from auth.settings import AuthSettings
 from gateway.audit.settings import AuditSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
+from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     chain_log: ChainLogSettings = ChainLogSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     tracing: Tracing = Tracing()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
 
@@ -117,7 +119,12 @@ def refusals(settings: Settings) -> list[str]:
     if settings.mode != "production":
         return []
     faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
-    faults += settings.share.problems()
+    faults += [*settings.share.problems(), *settings.exchange.problems(settings.mode)]
+    faults += [
+        f"exchange.parties.{one}: no provider of that name"
+        for one in settings.exchange.parties
+        if one not in settings.providers
+    ]
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):

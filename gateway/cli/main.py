@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "backup": ("gateway.cli.backup:backup_command", "Copy consents, the access trail and keys, sealed."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
+    "exchange": ("gateway.cli.exchange:exchange", "Other institutions: send, list, show, cancel, pull."),
     "explain": ("gateway.cli.explain:explain", "Why a search finds what it finds, or nothing."),
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),

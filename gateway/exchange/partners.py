@@ -1,4 +1,4 @@
-"""Calling other institutions: our certificate, short limits, no redirects, no address but those of the partner table."""
+"""Calling other institutions: our certificate, short limits, no redirects, only addresses of the partner table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

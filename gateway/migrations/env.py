@@ -9,9 +9,11 @@ from alembic import context
 from sqlalchemy import Connection
 
 from auth.store.store import metadata as auth_metadata
-from gateway.store.exchanged import metadata
+from gateway.store.exchanged import referral
 
 engine = context.config.attributes["engine"]
+metadata = referral.metadata
+"""Of all tables: those of the exchange are on that of the others."""
 
 
 @contextmanager

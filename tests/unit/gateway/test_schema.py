@@ -13,7 +13,9 @@ from auth.store.store import metadata as auth_metadata
 from auth.store.tables import consents
 from gateway.cli.db import upgrade
 from gateway.store.engine import open_engine
-from gateway.store.exchanged import metadata
+from gateway.store.exchanged import referral
+
+metadata = referral.metadata
 
 
 @pytest.mark.parametrize("kind", KINDS)
