@@ -64,9 +64,7 @@ def serve_command(settings: Settings) -> None:
 @click.option("--letter", "letters", multiple=True, help="Id of a DocumentReference that goes along (repeatable).")
 @click.option("--handoff", default="", help="Id of the Composition of a nursing handoff, instead of a BgZ.")
 @click.option("--advance", default="", help="Id of the Composition of its advance notice.")
-@click.option(
-    "--days", type=click.IntRange(1, 365), help="How long the patient wants it open; else what the base says."
-)
+@click.option("--days", type=click.IntRange(1, 365), help="How long the patient wants it open.")
 @click.option("--data-set", type=click.Choice(DATA_SETS), default=DATA_SETS[0], show_default=True)
 @as_json
 @with_settings

@@ -125,7 +125,7 @@ class ExchangeInbox:
             self._line(row),
             row.person,
             row.group_id,
-            tuple((one.search, one.state, one.count, one.reason) for one in searches),
+            tuple((one.search, one.state, int(one._mapping["count"]), one.reason) for one in searches),
             tuple(self._item(one) for one in items),
             tuple(Happened(utc(one.at), one.deed, one.by, one.text) for one in deeds),
         )

@@ -35,9 +35,7 @@ def past_notices(before: datetime) -> Sequence[Delete]:
     return (
         delete(received_notice).where(received_notice.c.at < before),
         # The first one holds what opens the Task: it stays as long as somebody may be told again.
-        delete(exchange_notice).where(
-            settled, exchange_notice.c.until < before, exchange_notice.c.referral_id.in_(over)
-        ),
+        delete(exchange_notice).where(settled, exchange_notice.c.until < before, told.in_(over)),
     )
 
 
