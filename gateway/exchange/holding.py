@@ -61,7 +61,8 @@ class DataHolder:
             what.id,
             what.operation,
             tuple(pairs),
-            asking.format.value,
+            # The patient is changed on the way out, for which the data are needed, not ready bytes of another form.
+            "json",
             asking.base,
         )
         if what.interaction == "read":
