@@ -41,18 +41,9 @@ from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import close
 from gateway.current import UUID
-from gateway.exchange.assertions import KeyFault, Signer
-from gateway.exchange.door import ExchangeDoor
-from gateway.exchange.holding import DataHolder
-from gateway.exchange.notices import Notices
-from gateway.exchange.partners import client_of
-from gateway.exchange.peers import ExchangePeers
-from gateway.exchange.pulling import ReferralPull
+from gateway.exchange.assertions import AssertionSigner, KeyFault
 from gateway.exchange.referrals import Referrals
-from gateway.exchange.running import ExchangeParts
-from gateway.exchange.taking import NotificationTaker
-from gateway.exchange.tokens import Tokens
-from gateway.exchange.twiin import TwiinTrust
+from gateway.exchange.running import ExchangeParts, assembled
 from gateway.health import store_probe
 from gateway.host import GatewayHost
 from gateway.intake.admin import Desk
@@ -389,7 +380,7 @@ def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapte
     """
     section, seconds = settings.exchange, settings.limits.database_seconds
     try:
-        signer = Signer.read(section.keys)
+        signer = AssertionSigner.read(section.keys)
     except KeyFault as fault:
         raise SettingsError(f"exchange.keys: {fault}") from fault
     engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
@@ -406,22 +397,8 @@ def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapte
         quality=PullGate(recorder),
         leaving=leaving_of(settings),
     )
-    trust = TwiinTrust(section, signer, client_of(section.tls))
-    referrals = open_referrals(settings)
-    door = ExchangeDoor(
-        section,
-        ExchangePeers(section.tls),
-        trust,
-        Tokens(engine, section.token_seconds),
-        signer,
-        DataHolder(engine, referrals, collector, keys),
-        NotificationTaker(engine, section, keys),
-        trail,
-    )
-    notices = Notices(engine, section, keys, trust, client_of(section.tls), trail)
-    asking = client_of(section.tls, section.request_seconds)
-    pull = ReferralPull(engine, section, keys, trust, asking, trail, recorder.gate)
-    return ExchangeParts(section, settings.connections, engine, reader, trail, recorder, sources, door, notices, pull)
+    made = (engine, reader, trail, recorder, sources)
+    return assembled(section, settings.connections, open_referrals(settings), signer, collector, keys, *made)
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

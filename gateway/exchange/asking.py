@@ -20,7 +20,7 @@ NOT_KNOWN = Connected(())
 
 
 @dataclass(slots=True)
-class Asking:
+class InstitutionRequest:
     """Filled by the steps of one request, each with what it found; the one value here that changes."""
 
     exchange: Exchange

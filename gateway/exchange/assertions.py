@@ -102,13 +102,13 @@ def in_force(claims: Mapping[str, Any], audience: Sequence[str], longest: int, n
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class AssertionSigner:
     """Our own private keys: the first signs, the public half of all is given out."""
 
     keys: tuple[RSAKey | ECKey, ...]
 
     @classmethod
-    def read(cls, files: Sequence[Path]) -> "Signer":
+    def read(cls, files: Sequence[Path]) -> "AssertionSigner":
         """From PEM or JWK files. Raises KeyFault."""
         return cls(tuple(_private(file) for file in files))
 

@@ -22,13 +22,13 @@ from starlette.types import Receive, Scope, Send
 
 from auth.peer.certificates import CertificateRefused
 from gateway.audit.trail import AuditUnavailable, Trail
-from gateway.exchange.asking import VERSION, Asking
-from gateway.exchange.assertions import Signer
+from gateway.exchange.asking import VERSION, InstitutionRequest
+from gateway.exchange.assertions import AssertionSigner
 from gateway.exchange.holding import DataHolder
 from gateway.exchange.peers import ExchangePeers
 from gateway.exchange.settings import ExchangeSettings
 from gateway.exchange.taking import NotificationTaker, WrongOrganisation
-from gateway.exchange.tokens import Tokens
+from gateway.exchange.tokens import ExchangeTokens
 from gateway.exchange.trust import InstitutionTrust, TokenDenied
 from gateway.exchange.workflow import read_notification
 from gateway.http.bodies import BodyRoom
@@ -59,8 +59,8 @@ class ExchangeDoor:
     settings: ExchangeSettings
     peers: ExchangePeers
     trust: InstitutionTrust
-    tokens: Tokens
-    signer: Signer
+    tokens: ExchangeTokens
+    signer: AssertionSigner
     holder: DataHolder
     taker: NotificationTaker
     trail: Trail
@@ -72,19 +72,19 @@ class ExchangeDoor:
         if scope["type"] != "http":
             return
         exchange = Exchange.of(scope)
-        found = PATH.fullmatch(scope["path"])
+        place = PATH.fullmatch(scope["path"])
         if scope["path"] == "/jwks.json" and exchange.method in ("GET", "HEAD"):
             reply = Reply(200, jsonio.dump(self.signer.public()), "application/json")
             await send_reply(exchange, send, reply)
             return
-        provider = found["provider"] if found and found["provider"] in self.settings.parties else ""
-        rest = (found["rest"] or "") if found else ""
+        provider = place["provider"] if place and place["provider"] in self.settings.parties else ""
+        rest = (place["rest"] or "") if place else ""
         base = f"{self.settings.base_url}/{provider}/fhir"
-        asking, reason = Asking(exchange, provider, rest, base), ""
+        asking, reason = InstitutionRequest(exchange, provider, rest, base), ""
         try:
-            if found is None or not provider:
+            if place is None or not provider:
                 raise Problem(404, "not-found", "There is nothing at this address.")
-            reply = await self._reply(asking, found["door"], receive)
+            reply = await self._reply(asking, place["door"], receive)
         except TokenDenied as fault:
             reply, reason = _denied(fault), f"{fault.error}: {fault.text}"
         except Exception as fault:
@@ -102,7 +102,7 @@ class ExchangeDoor:
             reply = _refusal(asking, problem_of(fault))
         await send_reply(exchange, send, reply)
 
-    async def _reply(self, asking: Asking, door: str, receive: Receive) -> Reply:
+    async def _reply(self, asking: InstitutionRequest, door: str, receive: Receive) -> Reply:
         try:
             asking.connection = await self.peers.of(asking.exchange.scope)
         except CertificateRefused as fault:
@@ -134,7 +134,7 @@ class ExchangeDoor:
                 return await self.holder.reply(asking, what, pairs, lambda: body)
         return await self.holder.reply(asking, what, pairs, lambda: b"")
 
-    async def _known(self, asking: Asking, level: str) -> None:
+    async def _known(self, asking: InstitutionRequest, level: str) -> None:
         """The token of a request. Raises Problem 401, 403 and 429."""
         exchange = asking.exchange
         given = exchange.header(b"authorization")
@@ -161,7 +161,7 @@ class ExchangeDoor:
         if (asking.held.level == "notify") != (level == "notify"):
             raise Problem(403, "forbidden", "This token does not open this.", headers=challenge("insufficient_scope"))
 
-    async def _token(self, asking: Asking, receive: Receive) -> Reply:
+    async def _token(self, asking: InstitutionRequest, receive: Receive) -> Reply:
         asking.action = "token:issue"
         media = (asking.exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
         if asking.exchange.method != "POST" or media != FORM:
@@ -187,7 +187,7 @@ class ExchangeDoor:
         }
         return Reply(200, jsonio.dump(said), "application/json")
 
-    async def _notify(self, asking: Asking, receive: Receive) -> Reply:
+    async def _notify(self, asking: InstitutionRequest, receive: Receive) -> Reply:
         exchange, held = asking.exchange, asking.held
         if held is None:
             raise Problem(401, "login", "This request needs an access token.", headers=challenge(None))
@@ -214,7 +214,7 @@ class ExchangeDoor:
         outcome = operation_outcome([Problem(status, "informational", text, severity="information").issue])
         return Reply(status, serialised(outcome, asking.format, VERSION), content_type(asking.format, VERSION), headers)
 
-    async def _handoff(self, asking: Asking, body: bytes) -> Reply:
+    async def _handoff(self, asking: InstitutionRequest, body: bytes) -> Reply:
         held = asking.held
         if held is None or held.scope != "eOverdracht-receiver" or asking.exchange.method != "POST":
             raise Problem(404, "not-found", "There is nothing at this address.")
@@ -224,7 +224,7 @@ class ExchangeDoor:
         asking.referral_id = taken.id
         return Reply(202, b"", content_type(asking.format, VERSION))
 
-    def _told(self, asking: Asking, fault: Exception) -> Exception:
+    def _told(self, asking: InstitutionRequest, fault: Exception) -> Exception:
         """A fault as this door tells it: `problem_of` knows the rest."""
         if isinstance(fault, WrongOrganisation):
             asking.alarm = str(fault)
@@ -234,7 +234,7 @@ class ExchangeDoor:
         return fault
 
 
-def _refusal(asking: Asking, problem: Problem) -> Reply:
+def _refusal(asking: InstitutionRequest, problem: Problem) -> Reply:
     body = serialised(operation_outcome(problem.issues), asking.format, VERSION)
     return Reply(problem.status, body, content_type(asking.format, VERSION), problem.headers)
 

@@ -16,7 +16,7 @@ from gateway.collect.answer import read, search
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collector
 from gateway.collect.record import Record, RecordOwner
-from gateway.exchange.asking import ETAG, VERSION, Asking
+from gateway.exchange.asking import ETAG, VERSION, InstitutionRequest
 from gateway.exchange.document import document_of
 from gateway.exchange.grants import BSN_SYSTEM, AnotherPerson, OpenGrant, letters_rule, outside
 from gateway.exchange.referrals import Referrals
@@ -39,14 +39,14 @@ from profiles.standards.admit import Admitted
 
 @dataclass(frozen=True, slots=True)
 class DataHolder:
-    """Answers requests that have a token of `Tokens`."""
+    """Answers requests that have a token of `ExchangeTokens`."""
 
     engine: Engine
     referrals: Referrals
     collector: Collector
     keys: Keys
 
-    async def reply(self, asking: Asking, what: Route, pairs: Pairs, body: Callable[[], bytes]) -> Reply:
+    async def reply(self, asking: InstitutionRequest, what: Route, pairs: Pairs, body: Callable[[], bytes]) -> Reply:
         """The answer. Raises Problem, FormatError, SearchError, StoreUnavailable and SQLAlchemyError."""
         if what.type == "Task":
             return await self._task(asking, what, body)
@@ -91,7 +91,7 @@ class DataHolder:
         made = searchset(asking.format, VERSION, f"{path}?{query}" if query else path, entries)
         return Reply(200, made, content_type(asking.format, VERSION))
 
-    async def _task(self, asking: Asking, what: Route, body: Callable[[], bytes]) -> Reply:
+    async def _task(self, asking: InstitutionRequest, what: Route, body: Callable[[], bytes]) -> Reply:
         held = asking.held
         asking.action = f"task:{what.interaction}"
         if held is None or what.id is None or what.interaction not in ("read", "update"):
@@ -109,7 +109,7 @@ class DataHolder:
         headers = {"etag": f'W/"{version}"'}
         return Reply(200, serialised(task, asking.format, VERSION), content_type(asking.format, VERSION), headers)
 
-    async def _update(self, asking: Asking, id_: str, body: Callable[[], bytes]) -> tuple[Resource, int]:
+    async def _update(self, asking: InstitutionRequest, id_: str, body: Callable[[], bytes]) -> tuple[Resource, int]:
         form = read_format(asking.exchange.header(b"content-type"), VERSION)
         data = body()
         sent = jsonio.parse(data) if form is Format.JSON else xmlio.parse(data, VERSION)
@@ -135,7 +135,7 @@ class DataHolder:
         with reading(self.engine).connect() as store:
             return self.referrals.task(store, id_, partner)
 
-    async def _grant(self, asking: Asking, what: Route) -> OpenGrant:
+    async def _grant(self, asking: InstitutionRequest, what: Route) -> OpenGrant:
         """The grant behind the token, as it stands now. Raises Problem 403 for none, and for one that has ended."""
         held = asking.held
         if held is None or held.level != "data":
@@ -156,7 +156,9 @@ class DataHolder:
             raise outside()
         return grant
 
-    async def _record(self, asking: Asking, request: FhirRequest, admitted: Admitted, grant: OpenGrant) -> Record:
+    async def _record(
+        self, asking: InstitutionRequest, request: FhirRequest, admitted: Admitted, grant: OpenGrant
+    ) -> Record:
         """The record of the person of the grant, as for a citizen's own request. Raises Problem 503."""
         whose = RecordOwner(asking.provider, VERSION, asking.person)
         ids = (asking.exchange.request_id, asking.exchange.correlation_id)
@@ -169,7 +171,7 @@ class DataHolder:
             raise Problem(503, "transient", text, headers={"retry-after": "30"})
         return collected.record
 
-    def _acting(self, asking: Asking, grant: OpenGrant) -> Grant:
+    def _acting(self, asking: InstitutionRequest, grant: OpenGrant) -> Grant:
         held = asking.held
         return Grant(
             digest=f"{grant.referral_id}".encode(),
@@ -187,7 +189,7 @@ class DataHolder:
             function="collect",
         )
 
-    async def _read(self, asking: Asking, request: FhirRequest, grant: OpenGrant) -> Reply:
+    async def _read(self, asking: InstitutionRequest, request: FhirRequest, grant: OpenGrant) -> Reply:
         type_, id_ = request.type or "", request.id or ""
         absent = Problem(404, "not-found", "There is no such resource.")
         admitted = Admitted(letters_rule(), None, ())
@@ -228,7 +230,7 @@ class DataHolder:
                 return True
         return False
 
-    async def _document(self, asking: Asking, request: FhirRequest, grant: OpenGrant) -> Reply:
+    async def _document(self, asking: InstitutionRequest, request: FhirRequest, grant: OpenGrant) -> Reply:
         asking.rule = "document"
         if request.id is None or not grant.may_read("Composition", request.id, asking.now):
             raise outside()

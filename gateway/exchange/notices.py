@@ -130,7 +130,7 @@ class Notices:
             state = "dead"
         values = {"state": state, "answer": answer, "attempts": attempts, "claimed": None, "next": coming}
         with self.engine.begin() as store:
-            # Taken back meanwhile: what was dropped stays so, unless it arrived.
+            # TakenNotice back meanwhile: what was dropped stays so, unless it arrived.
             mine = (exchange_notice.c.pk == row.pk, exchange_notice.c.state == "waiting")
             store.execute(update(exchange_notice).where(*mine).values(**values))
             event(store, row.referral_id, now, "notified" if state == "sent" else "not-notified", "gateway", answer)

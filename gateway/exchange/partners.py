@@ -22,7 +22,7 @@ def client_of(tls: TlsSettings, seconds: float = ANSWER_SECONDS) -> Callable[[],
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PartnerAnswer:
     """An answer of a partner."""
 
     status: int
@@ -32,7 +32,7 @@ class Answered:
 
 async def call(
     client: httpx.AsyncClient, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-) -> Answered:
+) -> PartnerAnswer:
     """One request. Raises PartnerFault for no answer, for too long a one, and for every refusal."""
     try:
         async with client.stream(method, url, headers=dict(headers), content=body) as response:
@@ -48,7 +48,7 @@ async def call(
     if not 200 <= status < 300:
         seconds = _seconds(shown.get("retry-after", ""))
         raise PartnerFault(f"it answers {status}", later=status in LATER, seconds=seconds, status=status)
-    return Answered(status, shown, b"".join(parts))
+    return PartnerAnswer(status, shown, b"".join(parts))
 
 
 def _seconds(text: str) -> int:

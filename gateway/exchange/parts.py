@@ -14,7 +14,7 @@ LETTERS_CODE = "http://loinc.org|77599-9"
 LETTERS_SEARCH = "DocumentReference?status=current"
 
 
-class Part(Row, frozen=True):
+class BgzPart(Row, frozen=True):
     """One row of parts.toml."""
 
     id: str
@@ -25,7 +25,7 @@ class Part(Row, frozen=True):
 
 
 class _Parts(Row, frozen=True):
-    part: tuple[Part, ...]
+    part: tuple[BgzPart, ...]
 
 
 class UnknownPart(ValueError):
@@ -33,12 +33,12 @@ class UnknownPart(ValueError):
 
 
 @cache
-def parts() -> tuple[Part, ...]:
+def parts() -> tuple[BgzPart, ...]:
     """All rows."""
     return read(Path(__file__).with_name("parts.toml"), _Parts).part
 
 
-def chosen(ids: Sequence[str], standard: Standard) -> list[Part]:
+def chosen(ids: Sequence[str], standard: Standard) -> list[BgzPart]:
     """The parts by their ids; none named: all that a referral holds by itself. Raises UnknownPart.
 
     What the version of the data set has no row for is left out when nobody named it.
@@ -53,7 +53,7 @@ def chosen(ids: Sequence[str], standard: Standard) -> list[Part]:
     return [part for part in offered if part.id in ids]
 
 
-def rows_of(part: Part, standard: Standard) -> Iterator[RequestRule]:
+def rows_of(part: BgzPart, standard: Standard) -> Iterator[RequestRule]:
     """The rows of the data set that a part grants; the first is the search that the Task names."""
     by_id = {rule.id: rule for rule in standard.rules}
     return (by_id[name] for name in part.rows if name in by_id)

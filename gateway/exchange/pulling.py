@@ -8,44 +8,35 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import msgspec
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Engine, Row, delete, insert, select, update
 
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
-from gateway.exchange.grants import BSN_SYSTEM
 from gateway.exchange.inputs import MOST, NoSearch, search_in
-from gateway.exchange.partners import Answered, call
+from gateway.exchange.partners import PartnerAnswer, call
+from gateway.exchange.pulled import PulledStore
 from gateway.exchange.settings import ExchangeSettings, PartnerSettings
 from gateway.exchange.states import ENDED
 from gateway.exchange.taking import SEAL, received
 from gateway.exchange.tokens import HANDOFF_SCOPE
 from gateway.exchange.trust import NOBODY, InstitutionTrust, PartnerFault, User
 from gateway.exchange.workflow import BASE, inputs_of, references_of, searches_of, service_of, ura_of
-from gateway.quality.gate import Gate
 from gateway.share.keep import Keys
 from gateway.store.engine import reading
-from gateway.store.exchanged import received_referral, received_resource, received_search
-from gateway.store.schema import patient
+from gateway.store.exchanged import received_referral, received_search
 from profiles.fhir.codec import jsonio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
-from profiles.fhir.version import FhirVersion
-from profiles.record.walk import links
 
 log = logging.getLogger("gateway.exchange")
 
 FHIR_JSON = "application/fhir+json"
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
-LETTERS = 1_000
-"""Numbers from here are of documents, which no input names."""
-MOST_LETTERS = 200
 
 
 class CannotPull(ValueError):
@@ -67,7 +58,7 @@ class PullResult:
 
 @dataclass(frozen=True, slots=True)
 class ReferralPull:
-    """Collects. ``gate`` gives the verdict on what others send, which is counted as theirs."""
+    """Collects. ``kept`` takes what came."""
 
     engine: Engine
     settings: ExchangeSettings
@@ -75,7 +66,7 @@ class ReferralPull:
     trust: InstitutionTrust
     client: Callable[[], httpx.AsyncClient]
     trail: Trail
-    gate: Gate
+    kept: PulledStore
     pause: Callable[[float], Any] = asyncio.sleep
 
     async def read_task(self, id_: str, user: User = NOBODY) -> Resource:
@@ -169,7 +160,7 @@ class ReferralPull:
     async def _ask(
         self, row: Row[Any], path: str, token: str, method: str = "GET", body: bytes | None = None,
         more: dict[str, str] | None = None,
-    ) -> Answered:  # fmt: skip
+    ) -> PartnerAnswer:  # fmt: skip
         accept = "application/pdf, */*;q=0.1" if path.startswith("Binary/") else FHIR_JSON
         headers = {"authorization": f"Bearer {token}", "accept": accept, **(more or {})}
         url = f"{self._partner(row).fhir_url}/{path}"
@@ -285,81 +276,10 @@ class ReferralPull:
         now = datetime.now(UTC)
         with self.engine.begin() as store:
             for type_, id_, body in kept:
-                self._keep(store, row, search.number, type_, id_, body, now)
+                self.kept.keep(store, row, search.number, type_, id_, body, now)
             values = {"state": state, "reason": reason, "count": len(kept), "attempts": search.attempts + 1, "at": now}
             mine = (received_search.c.received_id == row.id, received_search.c.number == search.number)
             store.execute(update(received_search).where(*mine).values(**values))
-
-    def _keep(
-        self, store: Connection, row: Row[Any], number: int, type_: str, id_: str, body: bytes, now: datetime
-    ) -> None:
-        digest = sha256(body).digest()
-        mine = (
-            received_resource.c.received_id == row.id,
-            received_resource.c.type == type_,
-            received_resource.c.id == id_,
-        )
-        known = store.execute(select(received_resource.c.pk, received_resource.c.digest).where(*mine)).one_or_none()
-        if known is not None and bytes(known.digest) == digest:
-            return
-        verdict, findings = "unchecked", b"[]"
-        if type_ != "Binary":
-            resource: Resource = jsonio.load(body)
-            if type_ == "Patient":
-                self._person(store, row, resource)
-            report = self.gate.judge(row.provider, f"partner {row.partner}", FhirVersion.STU3, resource).report
-            if report is not None:
-                verdict = "ok" if report.valid else "wrong"
-                findings = msgspec.json.encode([[one.rule, one.expression, one.severity] for one in report.findings])
-            self._documents(store, row, resource, now)
-        values = {
-            "number": number,
-            "sealed": self.keys.ring.seal(SEAL, body),
-            "digest": digest,
-            "verdict": verdict,
-            "findings": findings,
-            "at": now,
-        }
-        if known is None:
-            store.execute(insert(received_resource).values(received_id=row.id, type=type_, id=id_, **values))
-        else:
-            store.execute(update(received_resource).where(received_resource.c.pk == known.pk).values(**values))
-
-    def _person(self, store: Connection, row: Row[Any], resource: Resource) -> None:
-        """RX-06: who it is, by number and birth date. Nobody is made, nobody is guessed."""
-        numbers = [one.get("value") for one in resource.get("identifier", ()) if one.get("system") == BSN_SYSTEM]
-        numbers = [one for one in numbers if isinstance(one, str) and one.isascii() and one.isdigit() and len(one) == 9]
-        if len(set(numbers)) != 1:
-            return
-        person = self.keys.pseudonyms.of(str(numbers[0]))
-        mine = (patient.c.provider == row.provider, patient.c.person == person)
-        known = store.execute(select(patient.c.birth_date).where(*mine)).scalars().all()
-        match = "known" if known else "unknown"
-        if any(_differs(one, resource.get("birthDate")) for one in known):
-            match = "differs"
-        values = {"person": person, "match": match}
-        store.execute(update(received_referral).where(received_referral.c.id == row.id).values(**values))
-
-    def _documents(self, store: Connection, row: Row[Any], resource: Resource, now: datetime) -> None:
-        """The contents of a letter, as searches of their own: below the same base, and for letters only (RX-03)."""
-        if resource.get("resourceType") != "DocumentReference":
-            return
-        have = store.execute(
-            select(received_search.c.number, received_search.c.search).where(received_search.c.received_id == row.id)
-        ).all()
-        known, number = {one.search for one in have}, max([LETTERS, *(one.number + 1 for one in have)])
-        for type_, id_ in links(resource):
-            path = f"{type_}/{id_}"
-            if type_ != "Binary" or path in known or number >= LETTERS + MOST_LETTERS:
-                continue
-            values = {"search": path, "state": "pending", "reason": "", "count": 0, "attempts": 0, "at": now}
-            store.execute(insert(received_search).values(received_id=row.id, number=number, **values))
-            known.add(path)
-            number += 1
-
-
-def _differs(known: date | None, stated: object) -> bool:
-    return known is not None and isinstance(stated, str) and len(stated) == 10 and stated != known.isoformat()
 
 
 def _composition(text: object) -> str:
@@ -369,14 +289,14 @@ def _composition(text: object) -> str:
     return f"{text}/$document"
 
 
-def _resource(answered: Answered, wanted: str) -> Resource:
+def _resource(answered: PartnerAnswer, wanted: str) -> Resource:
     resource = jsonio.parse(answered.body)
     if resource.get("resourceType") != wanted:
         raise CannotPull(f"the sender does not answer with a {wanted}")
     return resource
 
 
-def _entries(answered: Answered, search: str) -> Iterator[tuple[str, str, bytes]]:
+def _entries(answered: PartnerAnswer, search: str) -> Iterator[tuple[str, str, bytes]]:
     """Type, id and bytes of what came. A page that follows is not fetched: the sender gives the whole set at once.
 
     Raises FormatError or CannotPull for an answer that is not one, or not the whole.

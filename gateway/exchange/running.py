@@ -12,13 +12,23 @@ from sqlalchemy import Engine
 from auth.peer.connections import ConnectionSettings
 from auth.peer.listeners import server
 from gateway.audit.trail import Trail
-from gateway.collect.pipeline import Sources
+from gateway.collect.pipeline import Collector, Sources
 from gateway.collect.sources import close
+from gateway.exchange.assertions import AssertionSigner
 from gateway.exchange.door import ExchangeDoor
+from gateway.exchange.holding import DataHolder
 from gateway.exchange.notices import Notices
+from gateway.exchange.partners import client_of
+from gateway.exchange.peers import ExchangePeers
+from gateway.exchange.pulled import PulledStore
 from gateway.exchange.pulling import ReferralPull
+from gateway.exchange.referrals import Referrals
 from gateway.exchange.settings import ExchangeSettings
+from gateway.exchange.taking import NotificationTaker
+from gateway.exchange.tokens import ExchangeTokens
+from gateway.exchange.twiin import TwiinTrust
 from gateway.quality.recorder import Recorder
+from gateway.share.keep import Keys
 from gateway.store.reader import Reader
 
 
@@ -44,6 +54,38 @@ class ExchangeParts:
         await asyncio.to_thread(self.recorder.close)
         await self.reader.close()
         self.engine.dispose()
+
+
+def assembled(
+    section: ExchangeSettings,
+    connections: ConnectionSettings,
+    referrals: Referrals,
+    signer: AssertionSigner,
+    collector: Collector,
+    keys: Keys,
+    engine: Engine,
+    reader: Reader,
+    trail: Trail,
+    recorder: Recorder,
+    sources: Mapping[str, Sources],
+) -> ExchangeParts:
+    """The parts of the exchange around those of the house. Raises ValueError or OSError over certificates."""
+    client = client_of(section.tls)
+    trust = TwiinTrust(section, signer, client)
+    door = ExchangeDoor(
+        section,
+        ExchangePeers(section.tls),
+        trust,
+        ExchangeTokens(engine, section.token_seconds),
+        signer,
+        DataHolder(engine, referrals, collector, keys),
+        NotificationTaker(engine, section, keys),
+        trail,
+    )
+    notices = Notices(engine, section, keys, trust, client, trail)
+    patient_client = client_of(section.tls, section.request_seconds)
+    pull = ReferralPull(engine, section, keys, trust, patient_client, trail, PulledStore(keys, recorder.gate))
+    return ExchangeParts(section, connections, engine, reader, trail, recorder, sources, door, notices, pull)
 
 
 @asynccontextmanager

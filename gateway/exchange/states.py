@@ -14,7 +14,7 @@ ENDED = frozenset({"rejected", "cancelled", "completed", "failed"})
 """States that nothing follows."""
 
 
-class Step(Row, frozen=True):
+class StateStep(Row, frozen=True):
     """One row of states.toml."""
 
     from_: str = msgspec.field(name="from")
@@ -25,7 +25,7 @@ class Step(Row, frozen=True):
 
 
 class _Steps(Row, frozen=True):
-    step: tuple[Step, ...]
+    step: tuple[StateStep, ...]
 
 
 class NotFollowing(ValueError):
@@ -33,12 +33,12 @@ class NotFollowing(ValueError):
 
 
 @cache
-def steps() -> tuple[Step, ...]:
+def steps() -> tuple[StateStep, ...]:
     """All rows."""
     return read(Path(__file__).with_name("states.toml"), _Steps).step
 
 
-def step(flow: str, present: str, wanted: str, side: Side) -> Step | None:
+def step(flow: str, present: str, wanted: str, side: Side) -> StateStep | None:
     """The row that allows a change; None when the state stays as it is. Raises NotFollowing."""
     if wanted == present:
         return None

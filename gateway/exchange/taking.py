@@ -28,7 +28,7 @@ class WrongOrganisation(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenNotice:
     """What became of a notification: the id of the item in the inbox, and whether it was known."""
 
     id: str
@@ -43,7 +43,7 @@ class NotificationTaker:
     settings: ExchangeSettings
     keys: Keys
 
-    def take(self, provider: str, held: TokenHeld, said: Notified, body: bytes, now: datetime) -> Taken:
+    def take(self, provider: str, held: TokenHeld, said: Notified, body: bytes, now: datetime) -> TakenNotice:
         """Take a notification once. Raises Problem (404, 409, 429) and WrongOrganisation."""
         self._for_us(provider, held, said)
         digest = sha256(body).digest()
@@ -55,7 +55,7 @@ class NotificationTaker:
             with self.engine.begin() as store:
                 return self._taken(store, provider, held, said, digest, now)
 
-    def cancel(self, provider: str, held: TokenHeld, said: Notified, now: datetime) -> Taken:
+    def cancel(self, provider: str, held: TokenHeld, said: Notified, now: datetime) -> TakenNotice:
         """The sender takes a referral back. Raises Problem 404 for one that was never told, and WrongOrganisation."""
         self._for_us(provider, held, said)
         with self.engine.begin() as store:
@@ -63,9 +63,9 @@ class NotificationTaker:
             if notice is None:
                 raise Problem(404, "not-found", "There is no notification with this identifier.")
             self._close(store, notice.received_id, "cancelled", held.partner, now)
-        return Taken(notice.received_id, True)
+        return TakenNotice(notice.received_id, True)
 
-    def handoff(self, provider: str, held: TokenHeld, task_id: str, now: datetime) -> Taken:
+    def handoff(self, provider: str, held: TokenHeld, task_id: str, now: datetime) -> TakenNotice:
         """The empty notification of a nursing handoff: the address names the Task (EO-01). Raises Problem 429."""
         said = Notified(task_id, task_id, task_id, held.ura, self.settings.parties[provider].ura, False, "")
         with self.engine.begin() as store:
@@ -73,8 +73,8 @@ class NotificationTaker:
             if mine is not None:
                 store.execute(update(received_referral).where(received_referral.c.id == mine.id).values(changed=now))
                 received(store, mine.id, now, "changed", held.partner, "")
-                return Taken(mine.id, True)
-            return Taken(self._new(store, provider, held, said, now), False)
+                return TakenNotice(mine.id, True)
+            return TakenNotice(self._new(store, provider, held, said, now), False)
 
     def _for_us(self, provider: str, held: TokenHeld, said: Notified) -> None:
         if said.sender != held.ura:
@@ -84,12 +84,12 @@ class NotificationTaker:
 
     def _taken(
         self, store: Connection, provider: str, held: TokenHeld, said: Notified, digest: bytes, now: datetime
-    ) -> Taken:
+    ) -> TakenNotice:
         notice = self._notice(store, provider, held, said.identifier)
         if notice is not None:
             if bytes(notice.digest) != digest:
                 raise Problem(409, "duplicate", "Another notification has this identifier.")
-            return Taken(notice.received_id, True)
+            return TakenNotice(notice.received_id, True)
         mine = self._referral(store, provider, held.partner, said.group)
         if mine is not None:
             if mine.task_id != said.task_id:
@@ -108,7 +108,7 @@ class NotificationTaker:
                 at=now,
             )
         )
-        return Taken(id_, mine is not None)
+        return TakenNotice(id_, mine is not None)
 
     def _new(self, store: Connection, provider: str, held: TokenHeld, said: Notified, now: datetime) -> str:
         mine = (received_referral.c.partner == held.partner, received_referral.c.ended.is_(None))

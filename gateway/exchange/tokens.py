@@ -37,7 +37,7 @@ class TokenHeld:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class ExchangeTokens:
     """Issues and finds tokens. Synchronous: call it from worker threads."""
 
     engine: Engine

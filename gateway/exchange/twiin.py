@@ -10,7 +10,14 @@ from typing import Any
 
 import httpx
 
-from gateway.exchange.assertions import AUTHORIZATION_SECONDS, CLIENT_SECONDS, PartnerKeys, Signer, in_force, peek
+from gateway.exchange.assertions import (
+    AUTHORIZATION_SECONDS,
+    CLIENT_SECONDS,
+    AssertionSigner,
+    PartnerKeys,
+    in_force,
+    peek,
+)
 from gateway.exchange.settings import ExchangeSettings, PartnerSettings
 from gateway.exchange.trust import NOBODY, Connected, PartnerFault, TokenAsked, TokenDenied, User
 
@@ -25,7 +32,7 @@ class TwiinTrust:
     def __init__(
         self,
         settings: ExchangeSettings,
-        signer: Signer,
+        signer: AssertionSigner,
         client: Callable[[], httpx.AsyncClient],
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -19,12 +19,12 @@ from profiles.standards.load import catalogue
 OWN, OTHER = "999990019", "999990020"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STANDARDS = [catalogue().standards[name] for name in DATA_SETS]
-names = st.sampled_from(
-    (
-        "patient patient.identifier subject identifier beneficiary.identifier patient:Patient.identifier subject:not"
-        " code category status _id _include _revinclude _elements date _has:x:y:z"
-    ).split()
-)
+NAMES = [
+    *("patient", "patient.identifier", "subject", "identifier", "beneficiary.identifier", "subject:not"),
+    *("patient:Patient.identifier", "code", "category", "status", "_id", "_include", "_revinclude", "_elements"),
+    *("date", "_has:x:y:z"),
+]
+names = st.sampled_from(NAMES)
 PERSONS = [f"{BSN_SYSTEM}|{OWN}", f"{BSN_SYSTEM}|{OTHER}", f"{BSN_SYSTEM}|{OWN},{BSN_SYSTEM}|{OTHER}", OWN, OTHER]
 OTHERS = ["Patient/p2", "active", "p2", "Provenance:target", "http://loinc.org|85354-9", ""]
 values = st.sampled_from([*PERSONS, *OTHERS]) | st.text(max_size=12)
