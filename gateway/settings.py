@@ -20,6 +20,7 @@ from auth.settings import AuthSettings
 from gateway.audit.settings import AuditSettings
 from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
+from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
     staff: StaffSettings = StaffSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     tracing: Tracing = Tracing()
     subscription: SubscriptionSettings = SubscriptionSettings()
     package_cache: str = Field("", description="folder of FHIR packages; empty: ~/.fhir/packages")
@@ -125,8 +127,13 @@ def refusals(settings: Settings) -> list[str]:
     if settings.mode != "production":
         return []
     faults = [*authorization(settings).problems(), *settings.tls.faults_in_production(), *settings.intake.problems()]
-    faults += settings.share.problems()
     faults += settings.staff.problems(len(settings.providers))
+    faults += [*settings.share.problems(), *settings.exchange.problems(settings.mode)]
+    faults += [
+        f"exchange.parties.{one}: no provider of that name"
+        for one in settings.exchange.parties
+        if one not in settings.providers
+    ]
     if settings.audit_key.get_secret_value() == TEST_KEY or len(settings.audit_key.get_secret_value()) < 32:
         faults.append("audit_key: needs a secret of at least 32 characters")
     if not settings.base_url.startswith("https://"):

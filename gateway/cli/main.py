@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "convert": ("gateway.cli.convert:convert_command", "Convert STU3 (zib 2017) to R4 (zib 2020)."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
+    "exchange": ("gateway.cli.exchange:exchange", "Other institutions: send, list, show, cancel, pull."),
     "explain": ("gateway.cli.explain:explain", "Why a search finds what it finds, or nothing."),
     "healthcheck": ("gateway.cli.healthcheck:healthcheck", "Ask the running gateway whether it is ready."),
     "import": ("gateway.cli.import_:import_command", "Load FHIR files into the store."),

@@ -1,4 +1,4 @@
-"""The official STU3 examples and the BgZ test person, converted: right by the official packages of R4, nothing unnamed."""
+"""The official STU3 examples and the BgZ test person, converted: right by the official R4 packages, nothing unnamed."""
 
 import datetime as dt
 from collections import Counter

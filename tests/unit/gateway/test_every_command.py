@@ -94,7 +94,8 @@ ARGUMENTS = {
 """What a command must be given to get as far as the store."""
 
 NO_STORE = {
-    "adapters coverage", "adapters draft", "audit key", "pgo share", "standards diff", "adapters explain", "adapters list", "adapters names", "adapters packs",
+    "adapters coverage", "adapters draft", "audit key", "pgo share", "standards diff",
+    "adapters explain", "adapters list", "adapters names", "adapters packs",
     "adapters preview", "adapters probe", "convert", "doctor", "healthcheck", "lists check", "lists refresh",
     "lists show",
     "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
