@@ -1,0 +1,5 @@
+"""The patient summary: one person's R4 resources as a document (IPS, International Patient Summary)."""
+
+from profiles.summary.document import Summary, SummaryError, Wishes, summary
+
+__all__ = ["Summary", "SummaryError", "Wishes", "summary"]
