@@ -143,11 +143,7 @@ def _extension(node: Node, work: Work, path: str) -> Node:
 
 
 def _reference(node: Node, work: Work, path: str) -> Node:
-    role = next(iter(take_extensions(node, ROLE_REFERENCE)), None)
-    if role is not None:
-        value = extension_value(role)
-        if isinstance(value, dict):
-            node = value
+    node = unwrapped(node, node.get("reference"), node, work, path)
     text = node.get("reference")
     if isinstance(text, str):
         kind, slash, rest = text.partition("/")
@@ -155,6 +151,20 @@ def _reference(node: Node, work: Work, path: str) -> Node:
         if renamed and slash:
             node = {**node, "reference": f"{renamed}/{rest}"}
     return node
+
+
+def unwrapped(holder: Node, named: Any, otherwise: Node, work: Work, path: str) -> Node:
+    """The role that an extension of ``holder`` puts in place of a reference (``named``), else ``otherwise``.
+
+    That the role names the same practitioner or organisation is an assumption, unless it is seen.
+    """
+    rows = take_extensions(holder, ROLE_REFERENCE)
+    role = extension_value(rows[0]) if rows else None
+    if not isinstance(role, dict):
+        return otherwise
+    if named is not None and str(named) not in work.roles.get(str(role.get("reference")), ()):
+        work.assume(path, " ".join(str(one) for one in (named, otherwise.get("display")) if one))
+    return role
 
 
 def _address(node: Node, work: Work, path: str) -> Node:
