@@ -80,10 +80,10 @@ def _element(key: str, value: Any, kind: str, work: Work, path: str) -> Node:
 
 def _fits(row: Any, kind: str, beside: bool) -> bool:
     """Whether a value has the shape of its type: what has not would be no FHIR in any release."""
+    primitive = facts(FhirVersion.STU3).kind(kind) == "primitive"
     if row is None:
-        return True
-    primitive = facts(FhirVersion.STU3).kind(kind) == "primitive" and not beside
-    return isinstance(row, (str, bool, int, Decimal)) if primitive else isinstance(row, dict)
+        return primitive or beside
+    return isinstance(row, (str, bool, int, Decimal)) if primitive and not beside else isinstance(row, dict)
 
 
 def names(name: Any) -> list[Any]:
