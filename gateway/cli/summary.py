@@ -57,13 +57,13 @@ def summary_command(
             given.append(resource)
     result = convert(given, at.date(), language=lang) if source == "stu3" else Converted(given)
     judged, result.resources = judge(result, validator), []
-    for one in judged:
-        wrong = [row for row in one.report.findings if row.severity == "error"]
+    for verdict in judged:
+        wrong = [row for row in verdict.report.findings if row.severity == "error"]
         for row in wrong:
-            place = f"{one.resource.get('resourceType')}/{one.resource.get('id')} is left out: {row.expression}"
+            place = f"{verdict.resource.get('resourceType')}/{verdict.resource.get('id')} is left out: {row.expression}"
             errors.print(f"{place}: {row.text(lang)}", highlight=False, markup=False, soft_wrap=True)
         faults += bool(wrong)
-        result.resources += [] if wrong else [one.resource]
+        result.resources += [] if wrong else [verdict.resource]
     house: Resource = {"resourceType": "Organization", "id": "institution", "name": institution}
     if ura:
         house["identifier"] = [{"system": "http://fhir.nl/fhir/NamingSystem/ura", "value": ura}]

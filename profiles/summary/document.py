@@ -52,7 +52,7 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class Summary:
+class PatientSummary:
     """The document Bundle, and what is not in it (kinds ``not-selected`` and ``lost``)."""
 
     bundle: Resource
@@ -61,7 +61,7 @@ class Summary:
 
 def summary(
     resources: Iterable[Resource], institution: Resource, at: dt.datetime, wishes: Wishes | None = None
-) -> Summary:
+) -> PatientSummary:
     """The summary of one person from R4 resources that may be shown; those given stay as they are.
 
     ``institution``: the Organization that tells it, with an id. ``at``: the moment of the summary, with a time zone;
@@ -89,7 +89,7 @@ def summary(
         write(resource, FhirVersion.R4)
     ident = _identifier(whole, wishes)
     composition = _composition(chosen, patient, pointer, at, wishes, ident)
-    return Summary(_bundle([composition, *whole], ident, at, losses), losses)
+    return PatientSummary(_bundle([composition, *whole], ident, at, losses), losses)
 
 
 def _patient(held: Mapping[Key, Resource]) -> Resource:

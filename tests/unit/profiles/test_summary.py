@@ -9,7 +9,7 @@ import pytest
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.record.walk import references
-from profiles.summary import Summary, SummaryError, Wishes, summary
+from profiles.summary import PatientSummary, SummaryError, Wishes, summary
 
 AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 HOUSE = {"resourceType": "Organization", "id": "house", "name": "Huis"}
@@ -33,17 +33,17 @@ def thing(kind: str, ident: str, **elements: Any) -> Resource:
     return {"resourceType": kind, "id": ident, **about, **elements}
 
 
-def made(*resources: Resource, **wishes: Any) -> Summary:
+def made(*resources: Resource, **wishes: Any) -> PatientSummary:
     return summary([PATIENT, *resources], HOUSE, AT, Wishes(**wishes))
 
 
-def parts(document: Summary) -> dict[str, Resource]:
+def parts(document: PatientSummary) -> dict[str, Resource]:
     """The sections by LOINC code."""
     rows = document.bundle["entry"][0]["resource"]["section"]
     return {row["code"]["coding"][0]["code"]: row for row in rows}
 
 
-def shown(document: Summary, kind: str) -> list[Resource]:
+def shown(document: PatientSummary, kind: str) -> list[Resource]:
     return [row["resource"] for row in document.bundle["entry"] if row["resource"]["resourceType"] == kind]
 
 
