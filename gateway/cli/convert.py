@@ -91,11 +91,11 @@ def convert_command(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     try:
-        validator = _validator(package_cache or default_cache(settings.package_cache))
+        validator = validator_of(package_cache or default_cache(settings.package_cache))
     except PackageError as problem:
         fail(str(problem))
     sink, losses, wrong = Sink(out, form, as_json), list[Loss](), list[dict[str, str]]()
-    for name, resource in _resources(paths):
+    for name, resource in read_resources(paths, FhirVersion.STU3):
         if isinstance(resource, FormatError):
             wrong.append({"file": name, "text": resource.text})
             continue
@@ -119,7 +119,8 @@ def _row(loss: Loss) -> dict[str, str]:
     return {name: getattr(loss, name) for name in ("kind", "id", "resource", "path", "value")}
 
 
-def _validator(cache: Path) -> Validator:
+def validator_of(cache: Path) -> Validator:
+    """A validator of R4 with the packages of a folder."""
     return Validator(FhirVersion.R4, Definitions(sources(FhirVersion.R4, choose(installed(cache), FhirVersion.R4))))
 
 
@@ -135,40 +136,46 @@ def _delivered(
     return wrong
 
 
-def _resources(paths: tuple[str, ...]) -> Iterator[tuple[str, Resource | FormatError]]:
+def read_resources(paths: tuple[str, ...], version: FhirVersion) -> Iterator[tuple[str, Resource | FormatError]]:
+    """The resources in files (JSON, XML, NDJSON), folders and standard input (-), each with its place.
+
+    A path that is not there ends the command.
+    """
     for text in paths:
         path = Path(text)
         if text == "-":
-            yield from _read("-", sys.stdin.buffer.read(), lines=None)
+            yield from _read("-", sys.stdin.buffer.read(), version, lines=True)
         elif path.is_dir():
             for each in sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file()):
-                yield from _file(each)
+                yield from _file(each, version)
         elif path.is_file():
-            yield from _file(path)
+            yield from _file(path, version)
         else:
             fail(f"{text}: no such file or folder")
 
 
-def _file(path: Path) -> Iterator[tuple[str, Resource | FormatError]]:
+def _file(path: Path, version: FhirVersion) -> Iterator[tuple[str, Resource | FormatError]]:
     if path.suffix != ".ndjson":
-        yield from _read(str(path), path.read_bytes(), lines=False)
+        yield from _read(str(path), path.read_bytes(), version)
         return
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
-                yield from _read(f"{path}:{number}", line, lines=False)
+                yield from _read(f"{path}:{number}", line, version)
 
 
-def _read(name: str, data: bytes, *, lines: bool | None) -> Iterator[tuple[str, Resource | FormatError]]:
-    """One resource of a text; of standard input (``lines`` None) also a resource a line, where the whole is none."""
+def _read(
+    name: str, data: bytes, version: FhirVersion, *, lines: bool = False
+) -> Iterator[tuple[str, Resource | FormatError]]:
+    """One resource of a text; with ``lines`` also a resource a line, where the whole is none."""
     try:
-        yield name, parse(data, FhirVersion.STU3)
+        yield name, parse(data, version)
         return
     except FormatError as problem:
-        rows = data.splitlines() if lines is None and not data.lstrip().startswith(b"<") else []
+        rows = data.splitlines() if lines and not data.lstrip().startswith(b"<") else []
         if len(rows) < 2:
             yield name, problem
             return
     for number, line in enumerate(rows, 1):
         if line.strip():
-            yield from _read(f"{name}:{number}", line, lines=False)
+            yield from _read(f"{name}:{number}", line, version)

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "share": ("gateway.cli.share:share", "What citizens sent: list, show, accept, decline."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),
+    "summary": ("gateway.cli.summary:summary_command", "The patient summary (IPS) of one person's FHIR files."),
     "validate": ("gateway.cli.validate:validate", "Validate FHIR resources against profiles."),
 }
 """Every command of the gateway: where it is, and its line in the help."""

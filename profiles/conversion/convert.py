@@ -6,7 +6,7 @@ the tables do not know goes along as far as R4 has it, without a claim, and is t
 
 import copy
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
@@ -44,19 +44,20 @@ def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl"
     """
     result = Converted()
     made: dict[Key, Resource] = {}
-    for resource in resources:
-        for one in _entries(resource):
-            work = converted(one, day)
-            if work is None:
-                result.losses.append(Loss("unmapped", "", _named(one), str(one.get("resourceType", "?"))))
-                continue
-            for extra in work.made:
-                finished = _finished(extra, work, language)
-                made.setdefault(key_of(finished), finished)
-            result.resources.append(_finished(work.resource, work, language, lost=work.losses if told else ()))
-            result.losses += work.losses
-    given = {key_of(one) for one in result.resources if "id" in one}
-    result.resources += [one for key, one in made.items() if key not in given]
+    given = [one for resource in resources for one in _entries(resource)]
+    roles = _roles(given)
+    for one in given:
+        work = converted(one, day, roles)
+        if work is None:
+            result.losses.append(Loss("unmapped", "", _named(one), str(one.get("resourceType", "?"))))
+            continue
+        for extra in work.made:
+            finished = _finished(extra, work, language)
+            made.setdefault(key_of(finished), finished)
+        result.resources.append(_finished(work.resource, work, language, lost=work.losses if told else ()))
+        result.losses += work.losses
+    keys = {key_of(one) for one in result.resources if "id" in one}
+    result.resources += [one for key, one in made.items() if key not in keys]
     return result
 
 
@@ -67,18 +68,31 @@ def _entries(resource: Resource) -> list[Resource]:
     return [one for one in held if isinstance(one, dict)]
 
 
+def _roles(resources: Iterable[Resource]) -> dict[str, frozenset[str]]:
+    """What each PractitionerRole names, by the reference to it."""
+    return {
+        f"PractitionerRole/{one['id']}": frozenset(
+            str(held["reference"])
+            for held in (one.get("practitioner"), one.get("organization"))
+            if isinstance(held, dict) and "reference" in held
+        )
+        for one in resources
+        if one.get("resourceType") == "PractitionerRole" and isinstance(one.get("id"), str)
+    }
+
+
 def _named(resource: Resource) -> str:
     return "/".join(str(resource[key]) for key in ("resourceType", "id") if key in resource) or "?"
 
 
-def converted(resource: Resource, day: dt.date) -> Work | None:
+def converted(resource: Resource, day: dt.date, roles: Mapping[str, frozenset[str]]) -> Work | None:
     """One resource of STU3, converted; None when it is none."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not facts(FhirVersion.STU3).is_resource(kind):
         return None
     zib = zib_of(resource)
     copied = copy.deepcopy(resource)
-    work = Work({}, day, _named(resource))
+    work = Work({}, day, _named(resource), roles)
     work.resource = translated(copied, str(kind), work, str(kind))
     for step in [*(zib.steps if zib else ()), *tables().type.get(str(kind), ())]:
         run(work, step, SPECIAL)
@@ -132,7 +146,7 @@ def _payor(resource: Resource) -> str:
 def _contained(work: Work) -> list[Resource]:
     kept = []
     for one in listed(work.resource.get("contained")):
-        inner = converted(one, work.day) if isinstance(one, dict) else None
+        inner = converted(one, work.day, work.roles) if isinstance(one, dict) else None
         if inner is None:
             work.lose("unmapped", "", f"{work.kind}.contained", one)
             continue

@@ -80,10 +80,10 @@ def _element(key: str, value: Any, kind: str, work: Work, path: str) -> Node:
 
 def _fits(row: Any, kind: str, beside: bool) -> bool:
     """Whether a value has the shape of its type: what has not would be no FHIR in any release."""
+    primitive = facts(FhirVersion.STU3).kind(kind) == "primitive"
     if row is None:
-        return True
-    primitive = facts(FhirVersion.STU3).kind(kind) == "primitive" and not beside
-    return isinstance(row, (str, bool, int, Decimal)) if primitive else isinstance(row, dict)
+        return primitive or beside
+    return isinstance(row, (str, bool, int, Decimal)) if primitive and not beside else isinstance(row, dict)
 
 
 def names(name: Any) -> list[Any]:
@@ -143,11 +143,7 @@ def _extension(node: Node, work: Work, path: str) -> Node:
 
 
 def _reference(node: Node, work: Work, path: str) -> Node:
-    role = next(iter(take_extensions(node, ROLE_REFERENCE)), None)
-    if role is not None:
-        value = extension_value(role)
-        if isinstance(value, dict):
-            node = value
+    node = unwrapped(node, node.get("reference"), node, work, path)
     text = node.get("reference")
     if isinstance(text, str):
         kind, slash, rest = text.partition("/")
@@ -155,6 +151,20 @@ def _reference(node: Node, work: Work, path: str) -> Node:
         if renamed and slash:
             node = {**node, "reference": f"{renamed}/{rest}"}
     return node
+
+
+def unwrapped(holder: Node, named: Any, otherwise: Node, work: Work, path: str) -> Node:
+    """The role that an extension of ``holder`` puts in place of a reference (``named``), else ``otherwise``.
+
+    That the role names the same practitioner or organisation is an assumption, unless it is seen.
+    """
+    rows = take_extensions(holder, ROLE_REFERENCE)
+    role = extension_value(rows[0]) if rows else None
+    if not isinstance(role, dict):
+        return otherwise
+    if named is not None and str(named) not in work.roles.get(str(role.get("reference")), ()):
+        work.assume(path, " ".join(str(one) for one in (named, otherwise.get("display")) if one))
+    return role
 
 
 def _address(node: Node, work: Work, path: str) -> Node:

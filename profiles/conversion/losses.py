@@ -15,16 +15,17 @@ TABLE = Path(__file__).parent / "data" / "losses.toml"
 LONGEST = 200
 """Of a value no more than this is told."""
 
-Kind = Literal["lost", "partial", "code-outside", "profile-outside", "unmapped", "assumed"]
+Kind = Literal["lost", "partial", "code-outside", "profile-outside", "unmapped", "assumed", "not-selected"]
 """Gone; gone in part or kept where the zib does not look; a code outside its list, or another rule of the profile that
-the source does not meet (the profile is not claimed); not in our tables; added by us."""
+the source does not meet (the profile is not claimed); not in our tables; added by us;
+not in a summary, by its rules of selection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """One thing that a conversion did not keep as it was.
 
-    ``id`` names a row of losses.toml (``LL-06``); only ``unmapped``, ``profile-outside`` and ``assumed`` go without.
+    ``id`` names a row of losses.toml (``LL-06``); only ``lost``, ``partial`` and ``code-outside`` need one.
     ``resource`` is the source (``Condition/1``), ``path`` the element in the source, ``value`` what stood there, cut
     after 200 characters.
     """

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ class Work:
     day: dt.date
     source: str
     """Type and id of the source, for the list."""
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of each PractitionerRole that is converted along: the practitioner and organisation it names."""
     losses: list[Loss] = field(default_factory=list)
     made: list[Resource] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""The official STU3 examples and the BgZ test person, converted: right by the official R4 packages, nothing unnamed."""
+"""The official STU3 examples and the BgZ test person, converted: right by the official packages of R4."""
 
 import datetime as dt
 from collections import Counter
@@ -15,9 +15,14 @@ from profiles.conversion.losses import texts
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
+from profiles.record.walk import references
+from profiles.summary import summary
 from profiles.validation import Validator
 
 DAY = dt.date(2026, 1, 15)
+MOMENT = dt.datetime(2022, 12, 1, 12, tzinfo=dt.UTC)
+"""When the data of the test person are of today."""
+INSTITUTION = {"resourceType": "Organization", "id": "huis", "name": "Ziekenhuis Zandoord"}
 PACKAGES = (
     "nictiz.fhir.nl.r4.medicationprocess9@2.0.0-rc.7",
     "nictiz.fhir.nl.r4.nl-core@0.12.1-beta.1",
@@ -72,6 +77,21 @@ def test_the_whole_bgz_of_the_test_person() -> None:
     assert {loss.id for loss in result.losses} <= {"", *texts().loss}
     unmapped = {loss.path for loss in result.losses if loss.kind == "unmapped"}
     assert unmapped == {"Appointment.meta.profile", "Condition.abatementDateTime"}
+
+
+def test_the_summary_of_the_test_person_is_a_right_document_in_which_every_reference_resolves() -> None:
+    """IP-C01, as far as base R4 goes: the IPS package is not among the shared ones."""
+    sources = [one for one in resources(*PERSON) if "patB" not in one["id"]]
+    converted = convert(sources, MOMENT.date())
+    assert wrong(converted) == []
+    made = summary(converted.resources, INSTITUTION, MOMENT)
+    report = r4().validate(made.bundle)
+    assert [found for found in report.findings if found.severity == "error"] == []
+    urls = {entry["fullUrl"] for entry in made.bundle["entry"]}
+    assert {row["reference"] for row in references(made.bundle)} <= urls
+    assert len(urls) > 35
+    titles = [section["title"] for section in made.bundle["entry"][0]["resource"]["section"]]
+    assert titles[:4] == ["Problemen", "Allergieën en intoleranties", "Medicatie", "Vaccinaties"]
 
 
 def test_a_code_outside_the_list_of_2020_stays_and_the_claim_goes() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from profiles.conversion.datatypes import unwrapped
 from profiles.conversion.paths import (
     Node,
     add_extension,
@@ -49,8 +50,12 @@ def requester(work: Work) -> None:
     value = work.resource.get("requester")
     if isinstance(value, dict) and ("agent" in value or "onBehalfOf" in value):
         del work.resource["requester"]
-        if "agent" in value:
-            work.resource["requester"] = value["agent"]
+        agent = value.get("agent") or Node()
+        agent = unwrapped(value, agent.get("reference"), agent, work, f"{work.kind}.requester.agent")
+        if agent:
+            work.resource["requester"] = agent
+        if value.get("extension"):
+            work.lose("unmapped", "", f"{work.kind}.requester.extension", value["extension"])
         if "onBehalfOf" in value:
             work.lose("partial", "LL-15", f"{work.kind}.requester.onBehalfOf", value["onBehalfOf"])
     beside = work.resource.get("_status")
@@ -280,6 +285,9 @@ def explanation(work: Work) -> None:
 def report(work: Work) -> None:
     """Who made a report stands by itself."""
     rows = listed(work.resource.get("performer"))
+    for row in rows:
+        if "role" in row:
+            work.lose("unmapped", "", "DiagnosticReport.performer.role", row["role"])
     if rows and all(isinstance(one, dict) and "actor" in one for one in rows):
         work.resource["performer"] = [one["actor"] for one in rows]
     if "codedDiagnosis" in work.resource:

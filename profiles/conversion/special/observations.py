@@ -55,7 +55,7 @@ def living_situation(work: Work) -> None:
         "id": part_id(str(work.resource.get("id", "")), "house"),
         "meta": {"profile": [NICTIZ + "nl-core-LivingSituation.HouseType"]},
         **kept,
-        "code": {"coding": [{"system": SNOMED, "code": "272497004"}]},
+        "code": {"coding": [{"system": SNOMED, "code": "272497004"}], "text": "Soort woning"},
         "valueCodeableConcept": concept,
     }
     work.made.append(house)

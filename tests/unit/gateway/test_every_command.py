@@ -41,6 +41,7 @@ WITHOUT_JSON = {
     "share retry": "a deed: the exit code tells",
     "serve": "runs",
     "store outbox": "always JSON: a line for each change, for whoever follows",
+    "summary": "always JSON: the document",
     "tokens load": "a deed: the exit code tells",
 }
 """Commands that have no `--json`, and why. All others do."""
@@ -89,6 +90,7 @@ ARGUMENTS = {
     ),
     "report vipp": ("--provider", "ziekenhuiszandoord", "--list", "{folder}/tokens.json"),
     "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
+    "summary": ("{folder}", "--institution", "x"),
     "tokens load": ("{folder}/tokens.json",),
 }
 """What a command must be given to get as far as the store."""
@@ -99,7 +101,7 @@ NO_STORE = {
     "adapters preview", "adapters probe", "convert", "doctor", "healthcheck", "lists check", "lists refresh",
     "lists show",
     "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
-    "qualify run", "standards check", "standards list", "validate",
+    "qualify run", "standards check", "standards list", "summary", "validate",
 }  # fmt: skip
 """Commands that need no store (a preview records in one, in production; doctor says that there is none)."""
 

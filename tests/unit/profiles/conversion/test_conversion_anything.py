@@ -33,7 +33,7 @@ def _values(kind: str, depth: int) -> st.SearchStrategy[Any]:
         return SCALARS
     rows = {name: _values(below, depth + 1) for name, (_, below) in list(known.items()) if name != "contained"}
     shaped = st.fixed_dictionaries({}, optional=rows)
-    return st.deferred(lambda: shaped) | SCALARS | st.lists(shaped, max_size=2)
+    return st.deferred(lambda: shaped) | SCALARS | st.lists(shaped | st.none(), max_size=2)
 
 
 @st.composite

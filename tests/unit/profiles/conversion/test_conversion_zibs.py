@@ -413,3 +413,22 @@ def test_a_problem_that_goes_on_keeps_its_end_as_a_note() -> None:
     assert "abatementDateTime" not in made
     assert "2002" in made["note"][0]["text"]
     assert ids(result) == ["unmapped"]
+
+
+def test_a_role_takes_the_place_of_a_practitioner_and_whether_it_is_the_same_person_is_told() -> None:
+    """ZC-09"""
+    role = extension(NICTIZ + "practitionerrole-reference", "Reference", {"reference": "PractitionerRole/r"})
+    performer = {"reference": "Practitioner/h", "display": "Henk", "extension": [role]}
+    source = zib("Observation", "zib-BodyWeight", status="final", performer=[performer])
+    made, result = only(source)
+    assert made["performer"] == [{"reference": "PractitionerRole/r"}]
+    assert [(loss.kind, loss.value) for loss in result.losses] == [("assumed", "Practitioner/h Henk")]
+    seen = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/h"}}
+    assert convert([source, seen], DAY).losses == []
+
+
+def test_a_role_beside_the_agent_of_a_request_is_not_lost() -> None:
+    role = extension(NICTIZ + "practitionerrole-reference", "Reference", {"reference": "PractitionerRole/r"})
+    requester = {"extension": [role], "agent": {"reference": "Practitioner/a"}}
+    made, _ = only(zib("MedicationRequest", "zib-MedicationAgreement", status="active", requester=requester))
+    assert made["requester"] == {"reference": "PractitionerRole/r"}
