@@ -60,8 +60,11 @@ def _patient(chance: random.Random, number: str) -> tuple[str, Facts, set[str]]:
     if chance.random() < 0.2:
         fields["f22"] = "X"
         told.add("PID-22 not taken")
-    facts = {"name.0.family": family, "name.0.given.0": given, "birthDate": f"{year}-02-03", "address.0.city": "Stad",
-             "telecom.0.value": "010-1", "telecom.1.value": "06-2"}  # fmt: skip
+    facts = {"name.0.family": family, "name.0.given.0": given, "name.0.use": "official", "birthDate": f"{year}-02-03",
+             "gender": {"M": "male", "F": "female"}[fields["f8"]], "address.0.city": "Stad",
+             "address.0.line.0": "Straat " + fields["f11"].partition("^")[0].rpartition("&")[2],
+             "address.0.postalCode": "1234AB", "address.0.use": "home", "telecom.0.value": "010-1",
+             "telecom.0.use": "home", "telecom.1.value": "06-2", "telecom.1.use": "mobile"}  # fmt: skip
     return segment("PID", **fields), {f"Patient/{number}": facts}, told
 
 
@@ -80,13 +83,42 @@ def visit(chance: random.Random, number: str, kind: str) -> Generated:
     state = {"ADT^A01": "in-progress", "ADT^A03": "finished", "ADT^A04": "in-progress"}[kind]
     where = f"K{chance.randint(1, 9)}"
     pv1 = segment("PV1", f1="1", f2="I", f3=where, f19=f"V{number}", f44="202602010900", f45="202602021000")
-    facts = {f"Encounter/visit-V{number}": {"status": state, "location.0.location.display": where,
-                                            "period.start": "2026-02-01T09:00:00+01:00"}}  # fmt: skip
-    return _made(chance, number, kind, [pv1], facts)
+    facts = {f"Encounter/visit-V{number}": {"status": state, "location.0.location.display": where, "class.code": "IMP",
+                                            "subject.reference": f"Patient/{number}",
+                                            "period.start": "2026-02-01T09:00:00+01:00",
+                                            "period.end": "2026-02-02T10:00:00+01:00"}}  # fmt: skip
+    rows, more = _known(chance, number, f"V{number}", allergies=kind != "ADT^A03")
+    return _made(chance, number, kind, [pv1, *rows], facts | more)
+
+
+def _known(chance: random.Random, number: str, visit: str, *, allergies: bool) -> tuple[list[str], Facts]:
+    """Allergies and diagnoses beside a visit, now and then."""
+    rows, facts = [], {}
+    if allergies and chance.random() < 0.5:
+        word, kind = chance.choice(WORDS), chance.choice(("SV", "MO", "MI"))
+        rows.append(segment("AL1", f1="1", f2="DA", f3="A1^stof^L", f4=kind, f5=escaped(word), f6="20200315"))
+        facts[f"AllergyIntolerance/allergy-{number}-A1"] = {
+            "code.text": "stof", "category.0": "medication", "onsetDateTime": "2020-03-15",
+            "reaction.0.manifestation.0.text": word, "patient.reference": f"Patient/{number}",
+            "reaction.0.severity": {"SV": "severe", "MO": "moderate", "MI": "mild"}[kind],
+        }  # fmt: skip
+    if chance.random() < 0.5:
+        rows.append(segment("DG1", f1="1", f3="I48^AF^I10", f5="20260105", f6="F", f16="1^Dokter^Anna"))
+        facts[f"Condition/diagnosis-{number}-{visit}-I48"] = {
+            "code.coding.0.code": "I48", "code.text": "AF", "assertedDate": "2026-01-05",
+            "verificationStatus": "confirmed", "asserter.display": "Anna Dokter",
+            "context.reference": f"Encounter/visit-{visit}", "subject.reference": f"Patient/{number}",
+        }  # fmt: skip
+    return rows, facts
 
 
 def person(chance: random.Random, number: str, kind: str) -> Generated:
-    return _made(chance, number, kind, [], {})
+    made = _made(chance, number, kind, ["NK1|1|Contact^Els|MTH^Moeder^HL70063||020-5^PRN^PH"], {})
+    made.facts[f"Patient/{number}"] |= {
+        "contact.0.name.family": "Contact", "contact.0.name.given.0": "Els", "contact.0.telecom.0.value": "020-5",
+        "contact.0.relationship.0.coding.0.code": "MTH", "contact.0.relationship.0.text": "Moeder",
+    }  # fmt: skip
+    return made
 
 
 def results(chance: random.Random, number: str, kind: str) -> Generated:
@@ -121,7 +153,8 @@ def letter(chance: random.Random, number: str, kind: str) -> Generated:
     rows = [segment("TXA", f1="1", f2="DS^Brief", f3="TX", f4="20260201", f12=number, f19="AV"),
             segment("OBX", f1="1", f2="TX", f3="1^Brief^L", f5=escaped(word), f11="F")]  # fmt: skip
     facts = {f"DocumentReference/document-{number}-text": {"content.0.attachment.size": str(len(word.encode())),
-                                                           "type.text": "Brief"}}  # fmt: skip
+                                                           "type.text": "Brief", "status": "current",
+                                                           "subject.reference": f"Patient/{number}"}}  # fmt: skip
     return _made(chance, number, kind, rows, facts)
 
 
@@ -130,6 +163,8 @@ def order(chance: random.Random, number: str, kind: str) -> Generated:
     rows = [segment("ORC", f1=control, f2=number),
             segment("OBR", f1="1", f2=number, f4="80146002^operatie^SCT", f36="202603010900")]  # fmt: skip
     facts = {f"ProcedureRequest/order-{number}": {"status": state, "code.coding.0.code": "80146002",
+                                                  "code.text": "operatie",
+                                                  "subject.reference": f"Patient/{number}",
                                                   "occurrenceDateTime": "2026-03-01T09:00:00+01:00"}}  # fmt: skip
     return _made(chance, number, kind, rows, facts)
 
@@ -141,6 +176,8 @@ def appointment(chance: random.Random, number: str, kind: str) -> Generated:
     facts = {f"Appointment/appointment-{number}": {
         "status": "booked", "start": "2026-03-01T10:00:00+01:00", "end": f"2026-03-01T10:{minutes}:00+01:00",
         "minutesDuration": minutes, "participant.1.actor.display": "Anna Dokter",
+        "participant.0.actor.reference": f"Patient/{number}", "serviceType.0.text": "Consult",
+        "reason.0.text": "controle",
     }}  # fmt: skip
     return _made(chance, number, kind, rows, facts, first=True)
 
@@ -149,9 +186,10 @@ def vaccination(chance: random.Random, number: str, kind: str) -> Generated:
     dose = chance.choice(("0.5", "1", "999"))
     rows = [f"ORC|RE||{number}", segment("RXA", f1="0", f2="1", f3="20260105", f5="J07AH08^prik^ATC", f6=dose, f7="mL",
                                          f20="CP", f21="A")]  # fmt: skip
-    facts = {"date": "2026-01-05", "vaccineCode.coding.0.code": "J07AH08"}
+    facts = {"date": "2026-01-05", "vaccineCode.coding.0.code": "J07AH08", "vaccineCode.text": "prik",
+             "status": "completed", "notGiven": "False", "patient.reference": f"Patient/{number}"}  # fmt: skip
     if dose != "999":
-        facts["doseQuantity.value"] = dose
+        facts |= {"doseQuantity.value": dose, "doseQuantity.unit": "mL"}
     made = _made(chance, number, kind, rows, {f"Immunization/vaccination-{number}": facts})
     made.told |= {"RXA-7 not taken"} if dose == "999" else set()
     return made
@@ -162,13 +200,17 @@ def medication(chance: random.Random, number: str, kind: str) -> Generated:
     rxe = segment("RXE", f2=f"{code}^pil^HPK", f3="1", f5="stuk^stuk", f7=f"^{word}", f15=number)
     facts: Facts = {}
     rows = [segment("ORC", f1="NW", f2=number, f9="202602010900"), rxe]
-    what = {"medicationCodeableConcept.coding.0.code": code, "dosageInstruction.0.text": f"{word} 1 stuk"}
+    what = {"medicationCodeableConcept.coding.0.code": code, "medicationCodeableConcept.text": "pil",
+            "dosageInstruction.0.text": f"{word} 1 stuk", "subject.reference": f"Patient/{number}"}  # fmt: skip
     if kind == "RDE^O11":
         facts[f"MedicationRequest/prescription-{number}"] = what | {"authoredOn": "2026-02-01T09:00:00+01:00"}
     else:
         rows.append(segment("RXD", f1="1", f2=f"{code}^pil^HPK", f3="202602011200", f4="30", f5="stuk", f7=number))
         facts[f"MedicationDispense/agreement-{number}"] = what
-        facts[f"MedicationDispense/dispense-{number}-1"] = {"quantity.value": "30", "quantity.unit": "stuk"}
+        facts[f"MedicationDispense/dispense-{number}-1"] = {
+            "quantity.value": "30", "quantity.unit": "stuk", "whenHandedOver": "2026-02-01T12:00:00+01:00",
+            "medicationCodeableConcept.coding.0.code": code, "subject.reference": f"Patient/{number}",
+        }  # fmt: skip
     return _made(chance, number, kind, rows, facts)
 
 

@@ -203,16 +203,16 @@ class MessageMapping:
         self, message: Message, snapshots: frozenset[str], earlier: Earlier, told: Collection[int]
     ) -> Iterator[Task]:
         """What is not in a snapshot any more. One of which a segment was refused ends nothing: it may be in that."""
-        for one in self._sections:
-            rule, anchor = one.section.snapshot, one.section.anchor
-            listed = message.named(anchor) if rule is not None and message.kind in one.section.messages else []
+        for compiled in self._sections:
+            rule, anchor = compiled.section.snapshot, compiled.section.anchor
+            listed = message.named(anchor) if rule is not None and message.kind in compiled.section.messages else []
             if rule is None or not listed or any(line.number in told for line in listed):
                 continue
             rows = [self.row(message, line) for line in listed]
             none = len(rows) == 1 and rule.says_none(rows[0])
             if (none or anchor in snapshots) and len(message.named("PID")) == 1:
-                staying = set() if none else {str(one.id_of.compute(row)) for row in rows}
-                yield from ended(rule, one.section.type, rows[0], staying, earlier)
+                staying = set() if none else {str(compiled.id_of.compute(row)) for row in rows}
+                yield from ended(rule, compiled.section.type, rows[0], staying, earlier)
 
     def _tasks(
         self, sections: Sequence[_Compiled], message: Message, segment: SegmentLine, stored: Stored

@@ -157,18 +157,18 @@ def _paper(row: SegmentRow) -> bytes:
     What was deleted (OBX-11) is not in it. Lines of several kinds (OBX-3) stand below their names.
     """
     texts = [row.at(line) for line in _order(row)]
-    texts = [one for one in texts if (one["OBX_2"] or "").strip().upper() in ("", "TX", "FT", "ST")]
-    for one in texts:
-        if one["OBX_11"] in ("D", "W", "X"):
-            row.reads |= set(one.chosen["OBX"].valued())
-    texts = [one for one in texts if one["OBX_11"] not in ("D", "W", "X") and one["OBX_5_lines"]]
-    names = [words(one, "OBX", 3) for one in texts]
+    texts = [text for text in texts if (text["OBX_2"] or "").strip().upper() in ("", "TX", "FT", "ST")]
+    for text in texts:
+        if text["OBX_11"] in ("D", "W", "X"):
+            row.reads |= set(text.chosen["OBX"].valued())
+    texts = [text for text in texts if text["OBX_11"] not in ("D", "W", "X") and text["OBX_5_lines"]]
+    names = [words(text, "OBX", 3) for text in texts]
     lines, above = [], None
-    for one, name in zip(texts, names, strict=True):
+    for text, name in zip(texts, names, strict=True):
         if len(set(names)) > 1 and name and name != above:
             lines.append(name)
         above = name
-        lines += filter(None, (one["OBX_5_lines"], _notes(one, "OBX")))
+        lines += filter(None, (text["OBX_5_lines"], _notes(text, "OBX")))
     notes = _notes(row, "OBR") if lines else None
     return "\n".join(filter(None, (notes, *lines))).strip().encode()
 
