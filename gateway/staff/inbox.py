@@ -141,7 +141,7 @@ class InboxRoom:
         told = ", ".join(finding_text(rule, call.language) for rule in line.findings)
         return row(
             CellView(person.name or t("inbox.nameless", id=line.patient_id), f"{ROOT}/inbox/{line.id}"),
-            self.service(line.service),
+            " - ".join((self.service(line.service), *((line.provider,) if len(call.account.providers) > 1 else ()))),
             minute(line.received),
             waited(line.received, call.now, t) if line.open else "",
             CellView(f"{state}. {told}" if told else state, mark=line.urgent),
