@@ -17,7 +17,7 @@ from gateway.share.findings import RULES
 from gateway.share.inbox import Opened, SharedItem, WaitingShare
 from gateway.share.readable import Line, readable
 from gateway.share.states import FOLLOWS, State
-from gateway.staff.people import Earlier, KnownPerson, earlier, persons, questionnaire_of
+from gateway.staff.people import Earlier, SharingPerson, earlier, persons, questionnaire_of
 from gateway.staff.views import minute
 from gateway.staff.visit import CATALOGUE
 from profiles.fhir.version import FhirVersion
@@ -59,7 +59,7 @@ class SubmissionView:
     """A submission whole."""
 
     id: str
-    person: KnownPerson
+    person: SharingPerson
     service: str
     received: str
     waited: str

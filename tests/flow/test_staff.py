@@ -26,8 +26,9 @@ from gateway.host import GatewayHost
 from gateway.share.filing import Outbox
 from gateway.share.inbox import Inbox
 from gateway.share.keep import Keys
-from gateway.staff.rights import Right, StaffRole, rights_of, table
+from gateway.staff.rights import Right, rights_of, table
 from gateway.staff.sessions import StaffSessions
+from gateway.staff.settings import StaffRole
 from gateway.store.schema import resource
 from gateway.wiring import keys_of, write_backs
 from profiles.fhir.codec import jsonio

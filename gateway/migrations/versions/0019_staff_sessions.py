@@ -12,11 +12,12 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "staff_session",
-        sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+        sa.Column("digest", sa.LargeBinary(32), primary_key=True, comment="SHA-256 of the cookie"),
         sa.Column("account", sa.String(120), nullable=False),
-        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("content", sa.Text, nullable=False, comment="JSON: name, roles, departments, providers"),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used", sa.DateTime(timezone=True), nullable=False),
+        comment="who of the staff is logged in; nothing of a patient",
     )
     op.create_index("ix_staff_session_account", "staff_session", ["account"])
     op.create_index("ix_staff_session_used", "staff_session", ["used"])
