@@ -10,8 +10,11 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from auth.metadata import metadata, smart_configuration
@@ -193,6 +196,30 @@ def _staff_here(wiring: Wiring) -> list[BaseRoute]:
     """The staff pages on the public address; with a port of their own they are there, and nowhere else."""
     section = wiring.settings.staff
     return staff_pages(wiring) if section.enabled and section.port is None else []
+
+
+def create_staff_app(settings: Settings) -> ASGIApp:
+    """The staff pages as an application of their own, for a port of their own. Raises SettingsError without a provider.
+
+    The browsers of the institution come here; no PGO does, and nothing of the public application is here.
+    """
+    if not settings.providers:
+        raise SettingsError(NO_PROVIDERS)
+    wiring = wire(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        probing = asyncio.create_task(probe(wiring.sources), name="probe sources")
+        try:
+            yield
+        finally:
+            probing.cancel()
+            await wiring.close()
+
+    async def live(_request: Request) -> Response:
+        return Response(status_code=200)
+
+    return Starlette(routes=[Route("/health/live", live), *staff_pages(wiring)], lifespan=lifespan)
 
 
 def staff_pages(wiring: Wiring) -> list[BaseRoute]:

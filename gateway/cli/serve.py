@@ -14,7 +14,7 @@ from adapters.port import AdapterMisconfigured
 from auth.clients.open import NoSource
 from auth.peer.listeners import channels, server
 from gateway import tracing
-from gateway.app import create_app
+from gateway.app import create_app, create_staff_app
 from gateway.cli.context import bench, database, fail, needs_store, with_settings
 from gateway.cli.db import upgrade
 from gateway.cli.workers import Crew, Post
@@ -38,10 +38,10 @@ LINGER_SECONDS = 1.0
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; overrides the settings.")
 @click.option(
     "--part",
-    type=click.Choice(["all", "public", "intake"]),
+    type=click.Choice(["all", "public", "intake", "staff"]),
     default="all",
     show_default=True,
-    help="public: without the listeners for pushed data; intake: only those.",
+    help="public: without the listeners for pushed data; intake: only those; staff: only the staff pages.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
 @click.option("--post", hidden=True, help="What the parent gives its worker.")
@@ -52,6 +52,9 @@ def serve(settings: Settings, host: str | None, port: int | None, part: str, wor
     With --workers one parent keeps so many processes on the same ports (PostgreSQL only). SIGHUP replaces them one by
     one, with configuration, keys, lists and catalogue read afresh.
     """
+    if part == "staff":
+        run_staff(settings)
+        return
     settings = listening(settings, host, port)
     own = Post.of(post) if post else None
     if own is not None:
@@ -120,6 +123,28 @@ def run(settings: Settings, *, demo: bool = False, post: Post | None = None) -> 
         made.linger, made.on_started = LINGER_SECONDS, post.ready
         with post.manned():
             made.run(post.listening())
+
+
+def run_staff(settings: Settings) -> None:
+    """Serve the staff pages alone, on the port of their own; nothing else is on it but /health/live."""
+    section = settings.staff
+    if not section.enabled or section.port is None:
+        fail("staff: needs enabled and a port of its own")
+    prepare(settings, logging.INFO)
+    with _starting():
+        made = server(
+            create_staff_app(settings),
+            section.tls,
+            settings.connections,
+            host=section.host,
+            port=section.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        _settle()
+        made.run()
 
 
 def run_intake(settings: Settings, post: Post | None = None) -> None:

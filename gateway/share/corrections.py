@@ -25,7 +25,7 @@ SOURCE = "corrections"
 """The source of the answers in the record."""
 
 
-class Decision(StrEnum):
+class CorrectionDecision(StrEnum):
     """What an institution decides on a request."""
 
     GRANTED = "granted"
@@ -34,7 +34,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class CorrectionDesk:
     """Decides, inside the caller's transaction. ``institution`` is its name, as the citizen knows it."""
 
     connection: Connection
@@ -42,7 +42,7 @@ class Corrections:
     institution: str
     targets: Targets
 
-    def decide(self, submission_id: str, decision: Decision, answer: str, by: str, now: datetime) -> bool:
+    def decide(self, submission_id: str, decision: CorrectionDecision, answer: str, by: str, now: datetime) -> bool:
         """Decide, with an answer that the citizen reads; whether it went into the record as a Communication too.
 
         It does not where the store has no such patient (a live source has). Raises NotAllowed without an answer, for
@@ -55,7 +55,7 @@ class Corrections:
             raise NotAllowed("an answer is needed, in words that the citizen can read")
         deeds = Deeds(self.connection, by, now, self.targets)
         deeds.note(submission_id, decision.value, "")
-        if decision is Decision.DENIED:
+        if decision is CorrectionDecision.DENIED:
             deeds.decline(submission_id, answer)
         else:
             deeds.accept(submission_id, text=answer)

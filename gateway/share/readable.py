@@ -12,6 +12,7 @@ from typing import Any
 from fpdf import FPDF
 from markupsafe import Markup, escape
 
+from gateway.dossier.words import moment
 from profiles.fhir.tree import Resource
 from profiles.record.label import concept_text
 
@@ -108,9 +109,9 @@ def _answers(element: Resource, asked: dict[str, str], depth: int) -> Iterator[L
 
 
 def _measured(resource: Resource) -> Iterator[Line]:
-    moment = resource.get("effectiveDateTime")
-    if isinstance(moment, str):
-        yield Line("Gemeten op", (moment,))
+    at = resource.get("effectiveDateTime")
+    if isinstance(at, str):
+        yield Line("Gemeten op", (moment(at) or at,))
     for part in (resource, *(one for one in resource.get("component", ()) if isinstance(one, dict))):
         value = next(((name, part[name]) for name in part if name.startswith("value")), None)
         if value is not None:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.staff.rights import Right, StaffRole, rights_of
-from gateway.staff.settings import StaffSettings
+from gateway.staff.rights import Right, rights_of
+from gateway.staff.settings import StaffRole, StaffSettings
 
 LONGEST = 120
 """Characters of an account or a name."""

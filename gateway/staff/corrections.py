@@ -1,4 +1,4 @@
-"""Corrections: requests of citizens to change their record, the last day for an answer, and the answer."""
+"""CorrectionDesk: requests of citizens to change their record, the last day for an answer, and the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.calendar import today_here
-from gateway.share.corrections import STANDARD, Corrections, Decision
+from gateway.share.corrections import STANDARD, CorrectionDecision, CorrectionDesk
 from gateway.share.deeds import Deeds, Targets
 from gateway.share.inbox import Inbox, Opened, WaitingShare, view_record
 from gateway.share.keep import Keys
 from gateway.share.readable import readable
 from gateway.share.states import NotAllowed
 from gateway.staff.guard import StaffGuard, Withheld
-from gateway.staff.people import KnownPerson, persons
+from gateway.staff.people import SharingPerson, persons
 from gateway.staff.rights import Right
 from gateway.staff.submission import about_line, named
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
@@ -49,7 +49,7 @@ class CorrectionsRoom:
         """The requests, those that wait first."""
         every = call.request.query_params.get("show") == "all"
 
-        def read(connection: Connection) -> list[tuple[WaitingShare, KnownPerson]]:
+        def read(connection: Connection) -> list[tuple[WaitingShare, SharingPerson]]:
             inbox = Inbox(connection)
             pairs = []
             for provider in call.account.providers:
@@ -72,7 +72,7 @@ class CorrectionsRoom:
         table = TableView(t("inbox.count", count=len(rows)), heads, rows, t("inbox.none"))
         return call.shown(RoomView(t("rooms.corrections"), t("corrections.lead"), (choice,), (table,)))
 
-    def _row(self, call: StaffCall, line: WaitingShare, person: KnownPerson) -> RowView:
+    def _row(self, call: StaffCall, line: WaitingShare, person: SharingPerson) -> RowView:
         t, due = call.t, ""
         left = (line.due - today_here()).days if line.due else 0
         if line.due:
@@ -92,7 +92,7 @@ class CorrectionsRoom:
         line, t = opened.line, call.t
         await self.guard.trail.write(view_record(line, call.account.id, call.now, 200))
         await call.write(lambda connection: Deeds(connection, call.account.id, call.now).viewed(line.id))
-        known: Mapping[str, KnownPerson] = await call.read(
+        known: Mapping[str, SharingPerson] = await call.read(
             lambda connection: persons(connection, line.provider, [line.patient_id])
         )
         person = known[line.patient_id]
@@ -114,7 +114,7 @@ class CorrectionsRoom:
 
     def _form(self, call: StaffCall, id_: str) -> FormView:
         t = call.t
-        options = tuple((one.value, t(f"corrections.{one.value}")) for one in Decision)
+        options = tuple((one.value, t(f"corrections.{one.value}")) for one in CorrectionDecision)
         return FormView(
             f"{ROOT}/corrections/{id_}/decide", "post",
             (
@@ -128,14 +128,14 @@ class CorrectionsRoom:
         """The decision: it is registered, told to the citizen, and stands in the record."""
         opened = await self._allowed(call)
         line, answer = opened.line, call.form.one("answer")
-        if not answer or call.form.one("decision") not in set(Decision):
+        if not answer or call.form.one("decision") not in set(CorrectionDecision):
             return call.said("no_answer", 400)
-        decision = Decision(call.form.one("decision"))
+        decision = CorrectionDecision(call.form.one("decision"))
         about = about_line(line)
         await call.note(f"correction:{decision.value}", **about)
 
         def decided(connection: Connection) -> bool:
-            corrections = Corrections(connection, self.keys, self.institution(line.provider), self.targets)
+            corrections = CorrectionDesk(connection, self.keys, self.institution(line.provider), self.targets)
             return corrections.decide(line.id, decision, answer, call.account.id, call.now)
 
         try:

@@ -12,7 +12,7 @@ from gateway.share.deeds import Deeds, Targets
 from gateway.share.inbox import Inbox, Opened, WaitingShare, view_record
 from gateway.share.states import NotAllowed, State
 from gateway.staff.guard import Room, StaffGuard, Withheld
-from gateway.staff.people import KnownPerson, persons
+from gateway.staff.people import SharingPerson, persons
 from gateway.staff.rights import Right
 from gateway.staff.submission import SHOWN, about_line, finding_text, submission_view, waited
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
@@ -88,9 +88,9 @@ class InboxRoom:
         query = call.request.query_params
         wanted, all_, mine = query.get("q", "").strip()[:80], query.get("show") == "all", query.get("mine") == "yes"
 
-        def read(connection: Connection) -> tuple[list[WaitingShare], Mapping[tuple[str, str], KnownPerson]]:
+        def read(connection: Connection) -> tuple[list[WaitingShare], Mapping[tuple[str, str], SharingPerson]]:
             lines = _lines(connection, call, wanted, every=all_)
-            named: dict[tuple[str, str], KnownPerson] = {}
+            named: dict[tuple[str, str], SharingPerson] = {}
             for provider in call.account.providers:
                 ids = [line.patient_id for line in lines if line.provider == provider]
                 named |= {(provider, id_): one for id_, one in persons(connection, provider, ids).items()}
@@ -107,7 +107,7 @@ class InboxRoom:
         self,
         call: StaffCall,
         lines: Sequence[WaitingShare],
-        named: Mapping[tuple[str, str], KnownPerson],
+        named: Mapping[tuple[str, str], SharingPerson],
         wanted: str,
         *,
         all_: bool,
@@ -134,14 +134,14 @@ class InboxRoom:
         )  # fmt: skip
         return RoomView(t("rooms.inbox"), t("inbox.lead"), (choices,), (table,))
 
-    def _row(self, call: StaffCall, line: WaitingShare, person: KnownPerson) -> RowView:
+    def _row(self, call: StaffCall, line: WaitingShare, person: SharingPerson) -> RowView:
         t = call.t
         state = ", ".join(t(f"states.{state}", count=count) for state, count in sorted(line.states.items()))
         who = " ".join(one for one in (line.department, line.assignee) if one)
         told = ", ".join(finding_text(rule, call.language) for rule in line.findings)
         return row(
             CellView(person.name or t("inbox.nameless", id=line.patient_id), f"{ROOT}/inbox/{line.id}"),
-            self.service(line.service),
+            " - ".join((self.service(line.service), *((line.provider,) if len(call.account.providers) > 1 else ()))),
             minute(line.received),
             waited(line.received, call.now, t) if line.open else "",
             CellView(f"{state}. {told}" if told else state, mark=line.urgent),
@@ -238,7 +238,7 @@ def _lines(connection: Connection, call: StaffCall, wanted: str, *, every: bool)
     return sorted({line.id: line for line in found}.values(), key=lambda line: (not line.urgent, line.received))
 
 
-def _fits(line: WaitingShare, person: KnownPerson, wanted: str) -> bool:
+def _fits(line: WaitingShare, person: SharingPerson, wanted: str) -> bool:
     folded = wanted.casefold()
     return wanted in (line.id, line.patient_id) or any(
         folded in text.casefold() for text in (person.name, line.assignee, line.department)

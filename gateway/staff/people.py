@@ -19,7 +19,7 @@ RECENT, LOOKED_AT = 5, 400
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPerson:
+class SharingPerson:
     """A person as the provider has them; empty where the store has no Patient (a live source has)."""
 
     id: str
@@ -36,15 +36,15 @@ class Earlier:
     source: str
 
 
-def persons(connection: Connection, provider: str, ids: Iterable[str]) -> Mapping[str, KnownPerson]:
+def persons(connection: Connection, provider: str, ids: Iterable[str]) -> Mapping[str, SharingPerson]:
     """The persons with these Patient ids, by id; those that the store does not have are nameless."""
     wanted = set(ids)
-    known = {id_: KnownPerson(id_) for id_ in wanted}
+    known = {id_: SharingPerson(id_) for id_ in wanted}
     for version in FhirVersion:
         keys = [("Patient", id_) for id_ in sorted(wanted)]
         for (_, id_), body in contents_of(connection, provider, version, keys):
             held = jsonio.load(body)
-            known[id_] = KnownPerson(id_, label(held) or "", str(held.get("birthDate", "")))
+            known[id_] = SharingPerson(id_, label(held) or "", str(held.get("birthDate", "")))
     return known
 
 

@@ -14,7 +14,7 @@ from gateway.share.keep import Keys
 from gateway.share.offers import OPEN, WAITING, Offer, Offers
 from gateway.share.states import NotAllowed
 from gateway.staff.guard import StaffGuard
-from gateway.staff.people import KnownPerson, persons
+from gateway.staff.people import SharingPerson, persons
 from gateway.staff.rights import Right
 from gateway.staff.submission import named
 from gateway.staff.views import CellView, DeedView, FieldView, FormView, RoomView, RowView, TableView, row
@@ -122,7 +122,7 @@ class QuestionnairesRoom:
         return call.back("questionnaires", "withdrawn")
 
 
-def _row(call: StaffCall, provider: str, offer: Offer, person: KnownPerson, answers: dict[str, str]) -> RowView:
+def _row(call: StaffCall, provider: str, offer: Offer, person: SharingPerson, answers: dict[str, str]) -> RowView:
     t = call.t
     name = person.name or t("inbox.nameless", id=offer.patient_id)
     state = CellView(named(t, "task_states", offer.status))

@@ -6,15 +6,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-
-class StaffRole(StrEnum):
-    """What somebody is here, as a claim of the institution's login says."""
-
-    CARE_PROFESSIONAL = "care-professional"
-    DATA_STEWARD = "data-steward"
-    HELPDESK = "helpdesk"
-    OPERATOR = "operator"
-    AUDITOR = "auditor"
+from gateway.staff.settings import StaffRole
 
 
 class Right(StrEnum):

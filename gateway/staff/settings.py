@@ -1,12 +1,23 @@
 """The section staff of the settings."""
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from auth.bridges import OidcSettings
 from auth.peer.tls import TlsSettings
 from auth.ports import Level
 from gateway.sections import SettingsSection
-from gateway.staff.rights import StaffRole
+
+
+class StaffRole(StrEnum):
+    """What somebody is here, as a claim of the institution's login says."""
+
+    CARE_PROFESSIONAL = "care-professional"
+    DATA_STEWARD = "data-steward"
+    HELPDESK = "helpdesk"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
 
 
 class StaffLoginSettings(OidcSettings):

@@ -12,11 +12,12 @@ from auth.pages.catalogue import Texts
 from gateway.calendar import utc
 from gateway.dossier.plots import trend_plot
 from gateway.dossier.readings import trends
+from gateway.report.words import rule_text
 from gateway.share.findings import RULES
 from gateway.share.inbox import Opened, SharedItem, WaitingShare
 from gateway.share.readable import Line, readable
 from gateway.share.states import FOLLOWS, State
-from gateway.staff.people import Earlier, KnownPerson, earlier, persons, questionnaire_of
+from gateway.staff.people import Earlier, SharingPerson, earlier, persons, questionnaire_of
 from gateway.staff.views import minute
 from gateway.staff.visit import CATALOGUE
 from profiles.fhir.version import FhirVersion
@@ -58,7 +59,7 @@ class SubmissionView:
     """A submission whole."""
 
     id: str
-    person: KnownPerson
+    person: SharingPerson
     service: str
     received: str
     waited: str
@@ -135,9 +136,11 @@ def submission_view(
 
 
 def finding_text(rule: str, language: str) -> str:
-    """What a finding means, for staff; its own name where nobody wrote a sentence."""
+    """What a finding means, for staff."""
     known = RULES.get(rule)
-    return rule if known is None else known.en if language == "en" else known.nl
+    if known is not None:
+        return known.en if language == "en" else known.nl
+    return rule_text(rule, language)[0]
 
 
 def _item(

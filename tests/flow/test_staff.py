@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +22,15 @@ from world.share_house import (
 )
 from world.staff_house import STAFF, StaffBrowser, colleague, working
 
+from gateway.host import GatewayHost
+from gateway.share.filing import Outbox
 from gateway.share.inbox import Inbox
-from gateway.staff.rights import Right, StaffRole, rights_of, table
+from gateway.share.keep import Keys
+from gateway.staff.rights import Right, rights_of, table
 from gateway.staff.sessions import StaffSessions
+from gateway.staff.settings import StaffRole
 from gateway.store.schema import resource
+from gateway.wiring import keys_of, write_backs
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
 
@@ -258,6 +264,30 @@ def test_everything_that_was_sent_is_escaped(house: ShareHouse) -> None:
         assert "&lt;script&gt;" in page
 
 
-def test_the_pages_are_off_by_default(tmp_path: Any) -> None:
+def test_what_is_accepted_reaches_the_ehr_and_the_citizen_reads_so(tmp_path: Path) -> None:
+    """DL-C34, DL-C37: accepted by staff, filed by the outbox, told on the citizen's page."""
+    folder = tmp_path / "epd"
+    folder.mkdir()
+    ways = {"write_back": ({"type": "folder", "name": "epd", "folder": str(folder)},)}
+    with share_house("sqlite", tmp_path, provider=ways, **STAFF) as house:
+        id_ = sent(house, measurements(72.5))
+        nurse = working(house, colleague(NURSE))
+        nurse.page(f"/inbox/{id_}")
+        nurse.post(f"/inbox/{id_}/accept")
+        outbox = Outbox(house.engine, house.settings.share, Keys(*keys_of(house.settings)), write_backs(house.settings))
+        person = house.lines(open_only=False)[0].person
+        host = GatewayHost(house.engine, None, None)  # type: ignore[arg-type]
+        assert [one.states for one in house.portal.call(host.sent, person, 10)] == [(("accepted", 1),)]
+        operator = working(house, colleague(StaffRole.OPERATOR))
+        assert "epd" in operator.page("/filing")
+        while house.portal.call(outbox.round):
+            pass
+        assert len([one for one in folder.iterdir() if one.is_dir()]) == 1
+        assert "In the EHR" in nurse.page(f"/inbox/{id_}")
+        assert [one.states for one in house.portal.call(host.sent, person, 10)] == [(("filed", 1),)]
+        assert "Nothing waits" in operator.page("/filing")
+
+
+def test_the_pages_are_off_by_default(tmp_path: Path) -> None:
     with share_house("sqlite", tmp_path) as plain:
         assert StaffBrowser(plain).call("GET", "").status_code == 404

@@ -10,9 +10,8 @@ import httpx
 from world.share_house import PROVIDER, ShareHouse
 
 from gateway.staff.account import StaffAccount
-from gateway.staff.rights import StaffRole
 from gateway.staff.sessions import StaffSessions
-from gateway.staff.settings import StaffSettings
+from gateway.staff.settings import StaffRole, StaffSettings
 
 STAFF = {"staff": StaffSettings(enabled=True)}
 """The section that turns the pages on."""
