@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "share": ("gateway.cli.share:share", "What citizens sent: list, show, accept, decline."),
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),
+    "terminology": ("gateway.cli.terminology:terminology", "The institution's own code systems: add, list."),
     "validate": ("gateway.cli.validate:validate", "Validate FHIR resources against profiles."),
 }
 """Every command of the gateway: where it is, and its line in the help."""
