@@ -51,13 +51,13 @@ def narrative_check(node: Node) -> Check:
             return [Hit("format.xhtml", node, {"type": "xhtml", "value": value})]
         if not declares_namespace(value.strip(" \t\r\n")):
             return [Hit("format.xhtml", node, {"type": "xhtml", "value": value})]
-        found = _Look(source)
-        hits = [_hit(node, "txt-1", TXT_1)] if found.active else []
+        look = _Look(source)
+        hits = [_hit(node, "txt-1", TXT_1)] if look.active else []
         if (foreign := _FOREIGN(value)) is not None:
             hits.append(Hit("narrative.entity", node, {"value": foreign.group()}))
-        lost = [link for link in found.links if not _leads(link, found.places, context)]
+        lost = [link for link in look.links if not _leads(link, look.places, context)]
         hits.extend(Hit("narrative.link", node, {"value": link[:200]}) for link in lost)
-        if not found.says:
+        if not look.says:
             hits.append(_hit(node, "txt-2", TXT_2))
         return hits or None
 
