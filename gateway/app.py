@@ -172,7 +172,8 @@ def _routes(wiring: Wiring) -> list[BaseRoute]:
     settings = wiring.settings
 
     def validators(version: FhirVersion) -> Validator:
-        return shared_validator(version, settings.package_cache, settings.validation.terminology_url)
+        chosen = settings.validation
+        return shared_validator(version, settings.package_cache, chosen.terminology_url, chosen.terminology_store)
 
     def services() -> Iterable[ServiceReadiness]:
         return readiness(settings.providers, wiring.sources, catalogue(), today_here)

@@ -122,7 +122,9 @@ def recording(engine: Engine, settings: Settings) -> Iterator[Trail]:
 def open_gate(settings: Settings) -> Gate:
     """The gate for what comes in and what is fetched."""
     named = frozenset(url for _, url in Serving(catalogue()).profiles)
-    verdicts = Verdicts(settings.package_cache, settings.validation.terminology_url)
+    verdicts = Verdicts(
+        settings.package_cache, settings.validation.terminology_url, settings.validation.terminology_store
+    )
     return Gate(settings.validation, catalogue(), Counting(verdicts, named))
 
 

@@ -132,7 +132,7 @@ def opened(file: BinaryIO, opener: Opener) -> Iterator[bytes]:
     head = file.read(int.from_bytes(file.read(2)))
     try:
         header = msgspec.msgpack.decode(head, type=SealedHeader)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BackupError("the header of the backup cannot be read") from None
     cipher = AESGCM(_key_of(header, opener))
     number, last = 0, False

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "standards": ("gateway.cli.standards:standards", "The information standards that the gateway knows."),
     "store": ("gateway.cli.store:store", "The store: versions of a resource, and what changed."),
     "summary": ("gateway.cli.summary:summary_command", "The patient summary (IPS) of one person's FHIR files."),
+    "terminology": ("gateway.cli.terminology:terminology", "The institution's own code systems: add, list."),
     "validate": ("gateway.cli.validate:validate", "Validate FHIR resources against profiles."),
 }
 """Every command of the gateway: where it is, and its line in the help."""

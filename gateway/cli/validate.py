@@ -23,9 +23,11 @@ from profiles.receivers.load import receiver as known_receiver
 from profiles.validation.run.evaluate import Validator
 from profiles.validation.run.findings import Report, as_outcome, as_text
 from profiles.validation.run.htmlreport import as_html
-from profiles.validation.run.inputs import unreadable, validate_text
+from profiles.validation.run.inputs import parse, unreadable, validate_text
+from profiles.validation.schema.codestore import CodeStore, StoreError
 from profiles.validation.schema.definitions import Definitions
 from profiles.validation.schema.packages import PackageError, choose, default_cache, installed
+from profiles.validation.strictness import LENIENT, Strictness
 from profiles.zibs import sources
 
 SUFFIXES = (".json", ".xml")
@@ -37,7 +39,18 @@ Named = tuple[str, Report]
 class Validators:
     """The validators of a run, one per release, made when first needed: official packages, below them our tables."""
 
-    def __init__(self, cache: Path, packages: tuple[str, ...], terminology: str | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        packages: tuple[str, ...],
+        terminology: str | None = None,
+        codes: str = "",
+        definitions: Path | None = None,
+        strictness: Strictness = LENIENT,
+    ) -> None:
+        self._codes = codes
+        self._definitions = definitions
+        self._strictness = strictness
         self._server = TerminologyService.at(terminology) if terminology else None
         self._cache = cache
         self._packages = packages
@@ -45,7 +58,20 @@ class Validators:
 
     def _make(self, version: FhirVersion) -> Validator:
         official = choose(installed(self._cache), version, self._packages)
-        return Validator(version, Definitions(sources(version, official)), self._server)
+        beside = list(_beside(self._definitions, version)) if self._definitions is not None else ()
+        codes = CodeStore(Path(self._codes)) if self._codes else None
+        known = Definitions(sources(version, official), extra=beside)
+        return Validator(version, known, self._server, self._strictness, codes)
+
+
+def _beside(folder: Path, version: FhirVersion) -> Iterator[dict[str, Any]]:
+    """The definitions (JSON or XML) in a folder; PackageError names one that cannot be read."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in SUFFIXES and path.is_file():
+            try:
+                yield parse(path.read_bytes(), version)
+            except (FormatError, OSError) as problem:
+                raise PackageError(f"{path}: cannot be read as a definition ({problem})") from problem
 
 
 def _fail(text: str) -> None:
@@ -75,6 +101,12 @@ def _fail(text: str) -> None:
 @click.option("--receiver", help="Tell what becomes of each resource at this app in place of validating: mgo.")
 @click.option("--parser", help="With --receiver: command that reads resources as NDJSON and answers a line for each.")
 @click.option("--terminology", help="URL of a FHIR terminology service, asked last.")
+@click.option(
+    "--definitions",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of definitions (JSON, XML) to know beside the packages.",
+)
+@click.option("--strict", is_flag=True, help="What is not known here, and markup in text, is wrong.")
 @with_settings
 def validate(
     settings: Settings,
@@ -90,6 +122,8 @@ def validate(
     receiver: str | None,
     parser: str | None,
     terminology: str | None,
+    definitions: Path | None,
+    strict: bool,
 ) -> None:
     """Validate FHIR resources (JSON or XML) in PATHS: files, folders, or - for standard input.
 
@@ -103,7 +137,14 @@ def validate(
     if receiver:
         raise SystemExit(FINDINGS if _received(receiver, paths, version, parser) else DONE)
     folder = package_cache or default_cache(settings.package_cache)
-    validators = Validators(folder, packages, terminology or settings.validation.terminology_url)
+    validators = Validators(
+        folder,
+        packages,
+        terminology or settings.validation.terminology_url,
+        settings.validation.terminology_store,
+        definitions,
+        Strictness(unknown=True, markup=True) if strict else LENIENT,
+    )
     try:
         _need_known(validators, profiles, version)
         if ndjson:
@@ -112,7 +153,7 @@ def validate(
             raise click.UsageError("give files, folders or - to validate")
         else:
             worst = _documents(paths, validators, version, profiles, "json" if as_json else form, lang)
-    except PackageError as problem:
+    except (PackageError, StoreError) as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)
 

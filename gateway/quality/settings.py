@@ -54,6 +54,11 @@ class QualitySettings(_Section):
         description="base URL of a FHIR terminology service, asked last whether a code is in a value set; empty: none",
     )
 
+    terminology_store: str = Field(
+        "",
+        description="file with the institution's own code systems, as 'gateway terminology add' makes it; empty: none",
+    )
+
     def of(self, provider: str, standards: Iterable[str]) -> Policy:
         """The policy for a resource that serves these standards at a provider: the strictest of theirs."""
         found = [self._one(provider, standard) for standard in standards] or [self._one(provider, "")]

@@ -7,24 +7,32 @@ the base facts of FHIR.
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from gateway.terminology import TerminologyService
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.standards.model import Standard
 from profiles.validation import Report, Validator
+from profiles.validation.schema.codestore import CodeStore
 from profiles.validation.schema.definitions import Definitions
 from profiles.validation.schema.packages import Package, choose, default_cache, installed
 from profiles.zibs.load import RELEASES, sources, tables
 
 
 @lru_cache(maxsize=2 * len(FhirVersion))
-def shared_validator(version: FhirVersion, cache: str = "", terminology: str = "") -> Validator:
+def shared_validator(version: FhirVersion, cache: str = "", terminology: str = "", codes: str = "") -> Validator:
     """The validator of a release, with the packages of a cache folder (empty: the default folder) and our tables.
 
-    ``terminology``: URL of a FHIR terminology service that is asked last about a code; empty: none.
+    ``terminology``: URL of a FHIR terminology service that is asked last about a code; ``codes``: file with code
+    systems of the institution; empty: none. StoreError when that file is no store of codes.
     """
-    return Validator(version, Definitions(_sources(version, cache)), _service(terminology) if terminology else None)
+    return Validator(
+        version,
+        Definitions(_sources(version, cache)),
+        _service(terminology) if terminology else None,
+        codes=CodeStore(Path(codes)) if codes else None,
+    )
 
 
 @lru_cache(maxsize=2)
@@ -39,14 +47,15 @@ def _sources(version: FhirVersion, cache: str) -> list[Package]:
 class Verdicts:
     """Reports on resources. Safe to use from several threads; a verdict on the same content is given once."""
 
-    def __init__(self, cache: str = "", terminology: str = "") -> None:
+    def __init__(self, cache: str = "", terminology: str = "", codes: str = "") -> None:
+        self._codes = codes
         self._cache = cache
         self._terminology = terminology
         self._lock = threading.Lock()
 
     def validator(self, version: FhirVersion) -> Validator:
         """The shared validator of a release."""
-        return shared_validator(version, self._cache, self._terminology)
+        return shared_validator(version, self._cache, self._terminology, self._codes)
 
     def report(self, version: FhirVersion, resource: Resource, content: bytes) -> Report:
         """The report on a resource whose canonical bytes are ``content``."""

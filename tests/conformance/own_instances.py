@@ -182,7 +182,8 @@ class Composer:
             return self._coded(own, node) or {"system": "http://voorbeeld.example/stelsel", "code": "x"}
         if code in QUANTITIES:
             made = {"value": 12, **self._coded(own, node)}
-            return {"system": "http://unitsofmeasure.org", **made} if "code" in made else made
+            unit = {"code": "1"} if made.get("code") == PLAIN["code"] else {}
+            return {"system": "http://unitsofmeasure.org", **made, **unit} if "code" in made else made
         if code == "Identifier" and own.get("system") == BSN:
             own["value"] = "999990019"
         return {**WHOLE.get(code, {}), **own}

@@ -161,8 +161,8 @@ def test_the_figures_of_several_processes_are_one_text() -> None:
     assert merged(metrics.text({"worker": name}) for name in "12").splitlines() == [
         "# HELP asked_total questions",
         "# TYPE asked_total counter",
-        'asked_total{lane="reads",worker="1"} 3',
-        'asked_total{lane="reads",worker="2"} 3',
+        'asked_total{lane="reads",worker="1"} 3.0',
+        'asked_total{lane="reads",worker="2"} 3.0',
     ]
 
 

@@ -20,6 +20,7 @@ from profiles.validation.rules.nested import nested_check
 from profiles.validation.rules.plaintext import plain_checks
 from profiles.validation.rules.slicing import sliced_list, sliced_single
 from profiles.validation.rules.systems import system_check
+from profiles.validation.rules.ucum import MEASURED, unit_check
 from profiles.validation.schema.definitions import plain
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import HL7, BrokenDefinition, Node, TypeRef
@@ -80,6 +81,8 @@ class Compiler:
             checks.append(system_check(node, SYSTEMS[shape.name]))
         if shape.name == "Coding":
             checks.append(code_check(node, self.terminology))
+        if shape.name in MEASURED:
+            checks.append(unit_check(node))
         shape.invariants = tuple(check for check in checks if check is not None)
 
     def _properties(self, shape: Shape, name: str, node: Node, bit: int) -> Node | None:

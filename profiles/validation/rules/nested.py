@@ -38,9 +38,9 @@ def nested_check(node: Node, allowed: dict[str, tuple[str, ...]]) -> Check:
             return [Hit("type.resource", node, {"allowed": ", ".join(sorted(allowed)), "value": str(kind)[:80]})]
         before = context.enter(value, contained=contained)
         try:
-            found = _nearest(value, allowed.get(kind, everywhere), context)
+            hits = _nearest(value, allowed.get(kind, everywhere), context)
         finally:
             context.leave(before)
-        return found
+        return hits
 
     return check

@@ -1,4 +1,4 @@
-"""Rule: an enableWhen of a Questionnaire asks about another of its questions.
+"""Rule: an enableWhen of a Questionnaire asks about one of its questions.
 
 https://hl7.org/fhir/R4/questionnaire.html: ``enableWhen.question`` is the linkId of a question in the same form.
 """
@@ -37,12 +37,12 @@ def items(holder: Any, place: Place = (), depth: int = 0) -> Iterator[tuple[Plac
 
 
 def questionnaire_hits(form: dict[str, Any], node: Node | None) -> Hits:
-    """The conditions of a form that ask about what it has no question for, or about themselves."""
+    """The conditions of a form that ask about what it has no question for."""
     known = {str(row.get("linkId")) for _, row in items(form)}
     hits: Hits = []
     for place, row in items(form):
         for at, condition in children(row, "enableWhen", place):
             asked = str(condition.get("question"))
-            if asked not in known or asked == str(row.get("linkId")):
+            if asked not in known:
                 hits.append(hit_at("questionnaire.question", node, (*at, "question"), value=asked[:80]))
     return hits

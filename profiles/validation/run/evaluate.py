@@ -22,6 +22,7 @@ from profiles.validation.rules.contexts import settled
 from profiles.validation.run.findings import Report, report_of
 from profiles.validation.run.wholes import Wholes
 from profiles.validation.schema.basefacts import BaseTrees
+from profiles.validation.schema.codestore import CodeStore
 from profiles.validation.schema.definitions import Definitions, plain
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import BrokenDefinition
@@ -49,10 +50,11 @@ class Validator:
         definitions: Definitions | None = None,
         server: Server | None = None,
         strictness: Strictness = LENIENT,
+        codes: CodeStore | None = None,
     ) -> None:
         self.version = version
         self.definitions = definitions or Definitions()
-        self.terminology = Terminology(self.definitions, server)
+        self.terminology = Terminology(self.definitions, server, codes)
         self._globally = self.definitions.globally()
         self._served = server is not None
         base = BaseTrees(version)
@@ -67,7 +69,8 @@ class Validator:
     @property
     def label(self) -> str:
         """Names the definitions in use; part of the key of cached verdicts."""
-        return f"{self.version.value}:{self.definitions.label}"
+        codes = self.terminology.codes
+        return f"{self.version.value}:{self.definitions.label}:{codes.label if codes is not None else ''}"
 
     def knows(self, profile: str) -> bool:
         """Whether a profile can be validated against here."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from profiles.validation.schema import ecl
+from profiles.validation.schema.codestore import CodeStore
 from profiles.validation.schema.codesystem import CodeSystem, read_system
 from profiles.validation.schema.definitions import Definitions, plain
 from profiles.validation.schema.extents import Extent, expansion, intersection, merge, remove
@@ -39,19 +41,23 @@ class ValueSet:
         if known is not None and code in known:
             return True
         if system is None:
-            return None if any(extent.open for extent in self.extents.values()) else False
+            return None if any(extent.open or extent.rules for extent in self.extents.values()) else False
         return self._rest(self.extents.get(system), system, code)
 
     def _rest(self, extent: Extent | None, system: str, code: str) -> bool | None:
         """What is left when no list has the code: no, unless the set is open for its system (or altogether)."""
         anything = self.extents.get("")
+        if extent is not None and extent.rules and (told := extent.tell(code)) is not None:
+            return told or (None if anything is not None and anything.open else False)
+        if extent is not None and extent.rules:
+            return self._server(self.url, system, code) if self._server is not None else None
         if not (extent is not None and extent.open) and not (anything is not None and anything.open):
             return False
         return self._server(self.url, system, code) if self._server is not None else None
 
     def codes(self) -> frozenset[str] | None:
         """All codes when every one is known, for elements that hold a bare code; else None."""
-        if any(extent.open for extent in self.extents.values()):
+        if any(extent.open or extent.rules for extent in self.extents.values()):
             return None
         return frozenset(code for extent in self.extents.values() for code in extent.codes)
 
@@ -63,7 +69,8 @@ class ValueSet:
 class Terminology:
     """Value sets and code systems of a set of definitions, compiled when first asked for."""
 
-    def __init__(self, definitions: Definitions, server: Server | None = None) -> None:
+    def __init__(self, definitions: Definitions, server: Server | None = None, codes: CodeStore | None = None) -> None:
+        self.codes = codes
         self._definitions = definitions
         self._server = server
         self._sets: dict[str, ValueSet | None] = {}
@@ -150,6 +157,8 @@ class Terminology:
         if concepts:
             return Extent(frozenset(str(row["code"]) for row in concepts if "code" in row))
         known = self.code_system(system)
+        if (known is None or not known.complete) and self.codes is not None and self.codes.knows(system):
+            return _stored(system, self.codes, include)
         if known is None or not known.complete:
             return Extent(known.codes if known is not None and not include.get("filter") else frozenset(), open=True)
         codes = known.codes
@@ -160,3 +169,29 @@ class Terminology:
             else:
                 return Extent(frozenset(), open=True)
         return Extent(frozenset(codes))
+
+
+def _stored(system: str, store: CodeStore, include: Mapping[str, Any]) -> Extent:
+    """What an include comes to of a system whose codes the institution has."""
+    rules = []
+    for row in include.get("filter", ()):
+        operation, value = row.get("op"), str(row.get("value"))
+        if row.get("property") == "concept" and operation in ("is-a", "descendent-of"):
+            rules.append(ecl.below(system, store, value, itself=operation == "is-a"))
+        elif row.get("property") == "concept" and operation == "in":
+            rules.append(ecl.member(system, store, value))
+        elif row.get("property") in ("constraint", "expression") and operation == "=":
+            try:
+                rules.append(ecl.compile_ecl(value, system, store))
+            except ecl.EclError:
+                return Extent(frozenset(), open=True)
+        else:
+            return Extent(frozenset(), open=True)
+    if not rules:
+        return Extent(frozenset(), rules=(lambda code: store.has(system, code),))
+
+    def every(code: str) -> bool | None:
+        answers = [rule(code) for rule in rules]
+        return False if False in answers else None if None in answers else True
+
+    return Extent(frozenset(), rules=(every,))
