@@ -28,6 +28,7 @@ from gateway.intake.bulk import bring
 from gateway.intake.outcome import ImportOutcome
 from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
+from gateway.sections import OverloadSettings
 from gateway.store.engine import open_engine
 from gateway.wiring import open_gate, open_intake, recording
 from profiles.fhir.codec import jsonio, xmlio
@@ -135,7 +136,11 @@ def housed(url: str, sets: Sequence[str] = SETS, *, pacs: str = "") -> Iterator[
     given = providers(True)[PROVIDER]
     if pacs:
         given = given.model_copy(update={"pacs": ImageArchiveSettings(url=pacs)})
-    with serving(url, world=False, providers={PROVIDER: given}) as running, httpx.Client(timeout=20) as client:
+    calm = OverloadSettings(person_per_second=0)
+    with (
+        serving(url, world=False, providers={PROVIDER: given}, overload=calm) as running,
+        httpx.Client(timeout=20) as client,
+    ):
         engine = open_engine(url)
         refused: list[str] = []
         intake = open_intake(engine, running.settings, open_gate(running.settings))
