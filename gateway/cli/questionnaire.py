@@ -58,14 +58,14 @@ def list_command(settings: Settings, provider: str, patient: str, as_json: bool)
     with database(settings) as engine, engine.connect() as connection:
         needs_provider(settings, provider, connection)
         offers = Offers(connection, Keys(*keys_of(settings)), provider)
-        found = offers.of(patient) if patient else offers.newest()
+        offered = offers.of(patient) if patient else offers.newest()
     if as_json:
-        emit([asdict(one) for one in found])
+        emit([asdict(one) for one in offered])
         return
-    for one in found:
+    for one in offered:
         told = f"{one.id}  {one.status}  {one.patient_id}  {one.offered[:16]}  {one.questionnaire}  {one.response}"
         console.print(told.rstrip(), highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{len(found)} offered", highlight=False)
+    console.print(f"{len(offered)} offered", highlight=False)
 
 
 @questionnaire.command("withdraw")

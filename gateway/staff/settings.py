@@ -78,13 +78,13 @@ class StaffSettings(SettingsSection):
         """What production refuses, one line each; ``providers`` is how many are configured."""
         if not self.enabled:
             return []
-        found = []
+        faults = []
         if not self.login.issuer.startswith("https://"):
-            found.append("staff.login.issuer: must be https")
+            faults.append("staff.login.issuer: must be https")
         if self.login.client_secret is None and self.login.private_key_file is None:
-            found.append("staff.login: needs client_secret or private_key_file")
+            faults.append("staff.login: needs client_secret or private_key_file")
         if providers > 1 and not self.providers and not self.claims.providers:
-            found.append("staff.providers (or staff.claims.providers): say for which provider these people work")
+            faults.append("staff.providers (or staff.claims.providers): say for which provider these people work")
         if self.port is not None and not self.url.startswith("https://"):
-            found.append("staff.url: must be https")
-        return found
+            faults.append("staff.url: must be https")
+        return faults
