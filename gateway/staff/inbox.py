@@ -20,6 +20,8 @@ from gateway.staff.visit import ROOT, StaffCall
 
 SEARCHED = 2_000
 """Submissions that a search by name looks through; a patient number or the number of a submission finds all."""
+SHOWN_LINES = 200
+"""Lines of one list."""
 DONE = ("accept", "decline", "ask", "reopen", "withdraw", "forward", "assign", "release")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
@@ -90,15 +92,17 @@ class InboxRoom:
 
         def read(connection: Connection) -> tuple[list[WaitingShare], Mapping[tuple[str, str], SharingPerson]]:
             lines = _lines(connection, call, wanted, every=all_)
+            if mine:
+                lines = [line for line in lines if line.assignee == call.account.id]
             named: dict[tuple[str, str], SharingPerson] = {}
+            # A search is by name, so it needs the names of all; a list those of what it shows.
+            known = lines if wanted else lines[:SHOWN_LINES]
             for provider in call.account.providers:
-                ids = [line.patient_id for line in lines if line.provider == provider]
+                ids = [line.patient_id for line in known if line.provider == provider]
                 named |= {(provider, id_): one for id_, one in persons(connection, provider, ids).items()}
             return lines, named
 
         lines, named = await call.read(read)
-        if mine:
-            lines = [line for line in lines if line.assignee == call.account.id]
         if wanted:
             lines = [line for line in lines if _fits(line, named[line.provider, line.patient_id], wanted)]
         return call.shown(self._view(call, lines, named, wanted, all_=all_, mine=mine))
@@ -126,7 +130,7 @@ class InboxRoom:
             t("inbox.find"),
         )  # fmt: skip
         heads = ("person", "what", "received", "waits", "state", "who")
-        rows = [self._row(call, line, named[line.provider, line.patient_id]) for line in lines[:200]]
+        rows = [self._row(call, line, named[line.provider, line.patient_id]) for line in lines[:SHOWN_LINES]]
         note = t("inbox.more") if len(lines) > len(rows) else ""
         table = TableView(
             t("inbox.count", count=len(lines)), tuple(t(f"inbox.head_{one}") for one in heads), rows,
