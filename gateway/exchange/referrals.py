@@ -203,11 +203,12 @@ class Referrals:
                 return after, row.version + 1
         raise Problem(409, "conflict", "The Task is being changed by somebody else. Try again.")
 
-    def handoff_with(self, store: Connection, provider: str, partner: str, composition: str) -> str:
-        """The id of the handoff to a partner that opens a Composition now; empty when there is none."""
+    def handoffs(self, store: Connection, provider: str, partner: str, composition: str = "") -> list[str]:
+        """The ids of the handoffs to a partner that open something now; with ``composition``: that one."""
         mine = (referral.c.provider == provider, referral.c.partner == partner, referral.c.flow == "eoverdracht")
-        rows = store.execute(select(referral).where(*mine, referral.c.withdrawn.is_(None)))
-        return next((row.id for row in rows if composition in self._compositions(row)), "")
+        rows = store.execute(select(referral).where(*mine, referral.c.withdrawn.is_(None)).order_by(referral.c.created))
+        opened = {row.id: self._compositions(row) for row in rows}
+        return [id_ for id_, named in opened.items() if (composition in named if composition else named)]
 
     def grant(self, store: Connection, id_: str) -> OpenGrant | None:
         """What the data grant of a referral opens, as it stands now."""
