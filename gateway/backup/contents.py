@@ -9,11 +9,29 @@ from sqlalchemy import Connection, Date, DateTime, LargeBinary, MetaData, Table,
 
 from gateway.backup.envelope import BackupError
 
-RECORDS = ("auth_family", "auth_refresh_token", "auth_consent", "audit_record", "patient_alias")
-"""What no system can give again: consents and what lives by them, the access trail, and which numbers were merged."""
+RECORDS = (
+    "auth_family",
+    "auth_refresh_token",
+    "auth_consent",
+    "audit_record",
+    "patient_alias",
+    "referral",
+    "referral_event",
+)
+"""What no system can give again: consents and what lives by them, the access trail, which numbers were merged, and what
+was referred to whom."""
 
 NEVER = frozenset(
-    {"auth_session", "auth_code", "auth_access_token", "intake_assertion", "intake_token", "alembic_version"}
+    {
+        "auth_session",
+        "auth_code",
+        "auth_access_token",
+        "exchange_assertion",
+        "exchange_token",
+        "intake_assertion",
+        "intake_token",
+        "alembic_version",
+    }
 )
 """What is over before a restore is done."""
 
