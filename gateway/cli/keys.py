@@ -18,7 +18,7 @@ SEALED = (
     (quarantine.c.sealed, "quarantine"),
     (receipt.c.sealed, "receipt"),
     (referral.c.sealed_bsn, "bsn"),
-    (referral.c.task, EXCHANGE),
+    (referral.c.sealed_task, EXCHANGE),
     (exchange_notice.c.sealed, EXCHANGE),
     (received_referral.c.sealed_base, EXCHANGE),
     (received_referral.c.sealed_task, EXCHANGE),
