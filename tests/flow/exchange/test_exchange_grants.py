@@ -165,7 +165,7 @@ def test_each_token_opens_its_own_level(world: ExchangeWorld, opened: Opened) ->
 
 
 def test_another_organisation_gets_nothing(world: ExchangeWorld, opened: Opened) -> None:
-    """NP-15, NP-32, NP-36, TK-13: neither by the base of another, nor by the token of another over its own connection."""
+    """NP-15, NP-32, NP-36, TK-13: neither by the base of another, nor by its token over the own connection."""
     with pytest.raises(PartnerFault, match="invalid_grant"):
         world.stranger.token(HOSPITAL, "bgz-sender", world.hospital.data_base(opened.id), DOCTOR)
     with pytest.raises(PartnerFault, match="invalid_grant"):
