@@ -46,6 +46,13 @@ MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
 ARGUMENTS = {
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
+    "exchange begin": ("some-id",),
+    "exchange cancel": ("some-id",),
+    "exchange pull": ("some-id", "--user", "900012345", "--role", "01.015"),
+    "exchange show": ("some-id",),
+    "exchange update": ("some-id",),
+    "exchange list": ("--provider", "ziekenhuiszandoord"),
+    "exchange set": ("some-id", "accepted", "--user", "900012345", "--role", "01.015"),
     "exchange send": ("--provider", "ziekenhuiszandoord", "--to", "ggz", "--bsn", "999990019"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
     "intake dismiss": ("1",),
