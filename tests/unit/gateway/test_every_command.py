@@ -41,7 +41,7 @@ WITHOUT_JSON = {
 ELSEWHERE = {"pgo visit": "a provider of another DVA"}
 """Commands with an option --provider that is none of ours."""
 
-MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
+MAKES_A_STORE = {"db upgrade", "exchange serve", "serve", "demo serve", "demo visit", "restore"}
 
 ARGUMENTS = {
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
