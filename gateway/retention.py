@@ -13,6 +13,8 @@ from typing import cast
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Table, and_, delete, exists, func, select
 
 from gateway.audit.record import AuditRecord
+from gateway.exchange.keeping import past_content, past_notices, past_referrals
+from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.receipts import past as past_receipts
 from gateway.quality.store import past as past_counts
 from gateway.sections import RetentionSettings
@@ -42,7 +44,9 @@ class Keeping:
     deletes: Deletes
 
 
-def keepings(section: RetentionSettings, *, receipt_days: int, count_days: int, usage_days: int) -> Sequence[Keeping]:
+def keepings(
+    section: RetentionSettings, exchange: ExchangeSettings, *, receipt_days: int, count_days: int, usage_days: int
+) -> Sequence[Keeping]:
     """Every kind, with the days that the settings say."""
     return (
         Keeping("earlier versions", "retention.versions_days", section.versions_days, _versions),
@@ -51,6 +55,9 @@ def keepings(section: RetentionSettings, *, receipt_days: int, count_days: int, 
         Keeping("answers to pushes", "intake.receipt_days", receipt_days, lambda at: (past_receipts(at),)),
         Keeping("quality counts", "validation.retention_days", count_days, lambda at: past_counts(at.date())),
         Keeping("events of use", "usage.retention_days", usage_days, _used),
+        Keeping("collected elsewhere", "exchange.content_days", exchange.content_days, past_content),
+        Keeping("notifications", "exchange.notice_days", exchange.notice_days, past_notices),
+        Keeping("referrals", "exchange.referral_days", exchange.referral_days, past_referrals),
     )
 
 

@@ -246,6 +246,7 @@ def kept(settings: Settings) -> Sequence[Keeping]:
     """How long everything is kept that the gateway purges itself."""
     return keepings(
         settings.retention,
+        settings.exchange,
         receipt_days=settings.intake.receipt_days,
         count_days=settings.validation.retention_days,
         usage_days=settings.usage.retention_days,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from gateway.clients import ClientSettings
+from gateway.exchange.settings import PartnerSettings, PartySettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings
 
@@ -154,6 +155,10 @@ def page() -> str:
         table(ProviderSettings),
         client,
         table(ClientSettings),
+        "\n## Our organisation in the exchange: `exchange.parties.NAME`\n",
+        table(PartySettings),
+        "\n## Another institution: `exchange.partners.NAME`\n",
+        table(PartnerSettings),
     ]
     return "\n".join(parts) + "\n"
 

@@ -19,8 +19,11 @@ RECORDS = (
     "usage_chain",
     "usage_key",
     "usage_report",
+    "referral",
+    "referral_event",
 )
-"""What no system can give again: consents and what lives by them, the access trail, and which numbers were merged."""
+"""What no system can give again: consents and what lives by them, the access trail, which numbers were merged, and what
+was referred to whom."""
 
 NEVER = frozenset(
     {
@@ -28,6 +31,8 @@ NEVER = frozenset(
         "staff_session",
         "auth_code",
         "auth_access_token",
+        "exchange_assertion",
+        "exchange_token",
         "intake_assertion",
         "intake_token",
         "alembic_version",

@@ -14,7 +14,18 @@ from adapters.port import AdapterMisconfigured
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.access import audited, opened, operator
-from gateway.cli.context import FINDINGS, as_json, as_served, console, database, emit, fail, listing, with_settings
+from gateway.cli.context import (
+    FINDINGS,
+    as_json,
+    as_served,
+    console,
+    database,
+    emit,
+    fail,
+    listing,
+    needs_provider,
+    with_settings,
+)
 from gateway.cli.serve import prepare
 from gateway.exchange.bases import NoBase
 from gateway.exchange.inbox import ExchangeInbox, ReceivedReferral
@@ -85,6 +96,8 @@ def send_command(
 ) -> None:
     """Refer a patient: the receiver is told, and may collect what is named here until the end."""
     now = datetime.now(UTC)
+    with database(settings) as engine, reading(engine).connect() as store:
+        needs_provider(settings, provider, store)
     order = Order(
         provider=provider,
         partner=partner,
@@ -116,6 +129,7 @@ def list_command(settings: Settings, provider: str, every: bool, as_json: bool) 
     """List what we referred and what was referred to us: nothing of their content. Exit 1 when a referral failed."""
     now = datetime.now(UTC)
     with database(settings) as engine, reading(engine).connect() as store:
+        needs_provider(settings, provider, store)
         sent = open_referrals(settings).lines(store, provider, now, open_only=not every)
         came = ExchangeInbox(store, Keys(*keys_of(settings))).lines(provider, open_only=not every)
     if as_json:

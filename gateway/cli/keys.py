@@ -6,7 +6,9 @@ from sqlalchemy import Column, Connection, select, update
 from auth.clients.open import NoSource
 from auth.crypto import KeyRing
 from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
+from gateway.exchange.referrals import SEAL as EXCHANGE
 from gateway.settings import Settings
+from gateway.store.exchanged import exchange_notice, received_referral, received_resource, referral
 from gateway.store.schema import original, patient, quarantine, receipt
 from gateway.store.shared import shared_item, submission, subscription
 from gateway.wiring import keys_of, wire
@@ -19,6 +21,12 @@ SEALED = (
     (submission.c.sealed_bsn, "bsn"),
     (shared_item.c.sealed, "shared"),
     (subscription.c.sealed_bsn, "bsn"),
+    (referral.c.sealed_bsn, "bsn"),
+    (referral.c.sealed_task, EXCHANGE),
+    (exchange_notice.c.sealed, EXCHANGE),
+    (received_referral.c.sealed_base, EXCHANGE),
+    (received_referral.c.sealed_task, EXCHANGE),
+    (received_resource.c.sealed, EXCHANGE),
 )
 """Every column of the gateway that holds sealed bytes, with the purpose that they are sealed for."""
 
@@ -55,7 +63,8 @@ def reseal(connection: Connection, ring: KeyRing, column: "Column[bytes]", purpo
     for key in connection.execute(select(*table.primary_key).where(column.is_not(None), column != b"")).all():
         row = [one == value for one, value in zip(table.primary_key, key, strict=True)]
         sealed = connection.execute(select(column).where(*row)).scalar_one()
-        if ring.key_of(sealed) != ring.current:
+        # Empty: there was nothing to seal.
+        if sealed and ring.key_of(sealed) != ring.current:
             again = ring.seal(purpose, ring.open(purpose, sealed))
             connection.execute(update(table).where(*row).values({column: again}))
             count += 1

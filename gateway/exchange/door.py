@@ -230,7 +230,10 @@ class ExchangeDoor:
             asking.alarm = str(fault)
             return Problem(403, "forbidden", "The notification is not of the organisation of its token.")
         if isinstance(fault, SQLAlchemyError):
-            return StoreUnavailable()
+            unavailable = StoreUnavailable()
+            # The log tells what it was, the answer does not.
+            unavailable.__cause__ = fault
+            return unavailable
         return fault
 
 

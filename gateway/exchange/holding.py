@@ -141,16 +141,21 @@ class DataHolder:
         if held is None or held.level != "data":
             raise outside()
 
-        def open_() -> OpenGrant | None:
+        def open_() -> list[OpenGrant]:
             with reading(self.engine).connect() as store:
-                id_ = held.referral_id
-                if not id_ and what.type == "Composition" and what.id:
-                    id_ = self.referrals.handoff_with(store, held.provider, held.partner, what.id)
-                return self.referrals.grant(store, id_)
+                ids = [held.referral_id] if held.referral_id else []
+                if not ids and what.id and what.type in ("Composition", "Binary"):
+                    # The token of a handoff names none: what is asked decides, among those to this partner.
+                    named = what.id if what.type == "Composition" else ""
+                    ids = self.referrals.handoffs(store, held.provider, held.partner, named)
+                return [grant for id_ in ids if (grant := self.referrals.grant(store, id_)) is not None]
 
-        grant = await asyncio.to_thread(open_)
-        if grant is None:
+        grants = await asyncio.to_thread(open_)
+        if not held.referral_id and what.type == "Binary":
+            grants = [one for one in grants if await self._leads_to(asking, one, what.id or "")]
+        if not grants:
             raise outside()
+        grant = grants[0]
         asking.referral_id, asking.person = grant.referral_id, self.keys.pseudonyms.of(grant.bsn)
         if not grant.alive(asking.now):
             raise outside()
@@ -217,6 +222,12 @@ class DataHolder:
         if form is not None:
             return as_resource(held, content, form, VERSION)
         return as_document(held, content, asking.exchange)
+
+    async def _leads_to(self, asking: InstitutionRequest, grant: OpenGrant, binary: str) -> bool:
+        asking.person = self.keys.pseudonyms.of(grant.bsn)
+        request = FhirRequest(VERSION, "read", "Binary", binary, base=asking.base)
+        record = await self._record(asking, request, Admitted(letters_rule(), None, ()), grant)
+        return await self._reached(record, grant, binary, asking.now)
 
     async def _reached(self, record: Record, grant: OpenGrant, binary: str, now: datetime) -> bool:
         """Whether a letter of the grant, or a document of its handoff, has this content."""

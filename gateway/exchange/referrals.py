@@ -137,7 +137,7 @@ class Referrals:
                 withdrawn_reason="",
                 status=REQUESTED,
                 version=1,
-                task=self._seal(task),
+                sealed_task=self._seal(task),
                 task_base=digest(opens_task),
                 data_base=digest(opens_data),
             )
@@ -177,7 +177,7 @@ class Referrals:
     def task(self, store: Connection, id_: str, partner: str) -> tuple[Resource, int] | None:
         """The Task as a partner may read it, with its version; None for an unknown one or another's (NP-15)."""
         row = store.execute(select(referral).where(referral.c.id == id_, referral.c.partner == partner)).one_or_none()
-        return None if row is None else (self._open(row.task), row.version)
+        return None if row is None else (self._open(row.sealed_task), row.version)
 
     def change(
         self, store: Connection, id_: str, partner: str, sent: Resource, by: str, now: datetime, version: int | None
@@ -194,7 +194,7 @@ class Referrals:
                 raise Problem(404, "not-found", "There is no such Task.")
             if version is not None and version != row.version:
                 raise Problem(412, "conflict", "The Task was changed since it was read.")
-            stored = self._open(row.task)
+            stored = self._open(row.sealed_task)
             changes = changed_task(stored, sent)
             if changes["status"] == row.status:
                 return stored, row.version
@@ -203,11 +203,12 @@ class Referrals:
                 return after, row.version + 1
         raise Problem(409, "conflict", "The Task is being changed by somebody else. Try again.")
 
-    def handoff_with(self, store: Connection, provider: str, partner: str, composition: str) -> str:
-        """The id of the handoff to a partner that opens a Composition now; empty when there is none."""
+    def handoffs(self, store: Connection, provider: str, partner: str, composition: str = "") -> list[str]:
+        """The ids of the handoffs to a partner that open something now; with ``composition``: that one."""
         mine = (referral.c.provider == provider, referral.c.partner == partner, referral.c.flow == "eoverdracht")
-        rows = store.execute(select(referral).where(*mine, referral.c.withdrawn.is_(None)))
-        return next((row.id for row in rows if composition in self._compositions(row)), "")
+        rows = store.execute(select(referral).where(*mine, referral.c.withdrawn.is_(None)).order_by(referral.c.created))
+        opened = {row.id: self._compositions(row) for row in rows}
+        return [id_ for id_, named in opened.items() if (composition in named if composition else named)]
 
     def grant(self, store: Connection, id_: str) -> OpenGrant | None:
         """What the data grant of a referral opens, as it stands now."""
@@ -268,9 +269,9 @@ class Referrals:
         except NotFollowing as fault:
             text = "The state that the Task has now does not allow this one."
             raise Problem(422, "business-rule", text, expression="Task.status") from fault
-        after = {name: value for name, value in self._open(row.task).items() if name != "text"}
+        after = {name: value for name, value in self._open(row.sealed_task).items() if name != "text"}
         after |= {**changes, "lastModified": moment(now)}
-        values: dict[str, Any] = {"status": wanted, "version": row.version + 1, "task": self._seal(after)}
+        values: dict[str, Any] = {"status": wanted, "version": row.version + 1, "sealed_task": self._seal(after)}
         if row_of_step is not None and row_of_step.withdraws and row.withdrawn is None:
             values |= {"withdrawn": now, "withdrawn_reason": wanted}
         mine = (referral.c.id == row.id, referral.c.version == row.version)
@@ -284,7 +285,7 @@ class Referrals:
         code = {"requested": ADVANCE, "received": ADVANCE, "accepted": ADVANCE, "in-progress": HANDOFF}.get(row.status)
         named = {
             f"{coding['system']}|{coding['code']}": one["valueReference"]["reference"].removeprefix("Composition/")
-            for one in self._open(row.task)["input"]
+            for one in self._open(row.sealed_task)["input"]
             if "valueReference" in one
             for coding in one["type"]["coding"]
         }

@@ -58,9 +58,6 @@ class ExchangeSettings(SettingsSection):
     notice_days: int = Field(90, ge=1, description="how long a notification is kept to know it again")
     referral_days: int = Field(1_827, ge=1, description="how long a referral and its history are kept after its end")
     open_per_partner: int = Field(2_000, ge=1, description="open referrals of one partner; beyond it is refused (429)")
-    font: str = Field(
-        "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", description="TrueType font of what is put on paper"
-    )
 
     @property
     def issuer(self) -> str:

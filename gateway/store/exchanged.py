@@ -46,7 +46,7 @@ referral = Table(
     Column("withdrawn_reason", String(20), nullable=False),
     Column("status", String(12), nullable=False, comment="gateway.exchange.states"),
     Column("version", Integer, nullable=False, comment="of the Task"),
-    Column("task", LargeBinary, nullable=False, comment="the workflow Task, JSON, sealed"),
+    Column("sealed_task", LargeBinary, nullable=False, comment="the workflow Task, JSON"),
     Column("task_base", LargeBinary(32), nullable=False, comment="SHA-256 of the authorization base for the Task"),
     Column("data_base", LargeBinary(32), nullable=False, comment="SHA-256 of the authorization base for the data"),
     UniqueConstraint("task_base"),

@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("withdrawn_reason", sa.String(length=20), nullable=False),
         sa.Column("status", sa.String(length=12), nullable=False, comment="gateway.exchange.states"),
         sa.Column("version", sa.Integer(), nullable=False, comment="of the Task"),
-        sa.Column("task", sa.LargeBinary(), nullable=False, comment="the workflow Task, JSON, sealed"),
+        sa.Column("sealed_task", sa.LargeBinary(), nullable=False, comment="the workflow Task, JSON"),
         sa.Column(
             "task_base",
             sa.LargeBinary(length=32),

@@ -67,7 +67,7 @@ def opened(world: ExchangeWorld) -> Opened:
 
 
 def test_a_search_gives_the_person_of_the_grant_named_or_not(opened: Opened) -> None:
-    """NP-19, NP-20: only patient A, and the same with the citizen number as without."""
+    """NP-19, NP-20, SV-02: only patient A, and the same with the citizen number as without."""
     assert opened.ids("Condition") == {"Condition/c1", "Condition/c2"}
     assert opened.ids(f"Condition?patient.identifier={BSN_A}") == {"Condition/c1", "Condition/c2"}
     assert opened.ids("CareTeam?status=active&_include=CareTeam:participant") == {"CareTeam/t1"}
@@ -88,7 +88,7 @@ def test_a_search_gives_the_person_of_the_grant_named_or_not(opened: Opened) -> 
     ],
 )
 def test_who_names_another_person_is_refused_and_it_is_an_alarm(opened: Opened, query: str) -> None:
-    """NP-21: 403, with an event; the number of the other stands nowhere."""
+    """NP-21, SV-03: 403, with an event; the number of the other stands nowhere."""
     answer = opened.get(query)
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (403, "forbidden")
     last = [one for one in opened.world.hospital.audit() if one["action"] == "institution:resource:search-type"][-1]
@@ -97,7 +97,7 @@ def test_who_names_another_person_is_refused_and_it_is_an_alarm(opened: Opened, 
 
 
 def test_the_patient_comes_with_the_citizen_number_in_both_formats(opened: Opened) -> None:
-    """NP-22, NP-02: the receiver has to know who came; the store keeps the number masked."""
+    """NP-22, NP-02, SV-06: the receiver has to know who came; the store keeps the number masked."""
     query = f"Patient?identifier={BSN_A}&_include=Patient:general-practitioner"
     (entry,) = opened.get(query).json()["entry"]
     assert entry["resource"]["identifier"][0] == {"use": "official", "system": BSN_SYSTEM, "value": BSN}
@@ -125,7 +125,7 @@ def test_the_patient_comes_with_the_citizen_number_in_both_formats(opened: Opene
     ],
 )
 def test_what_the_grant_does_not_hold_is_refused_and_never_narrowed(opened: Opened, query: str, status: int) -> None:
-    """NP-16, NP-23, NP-24, NP-27, NP-47, GF-C36: a search outside the rows is no search at all."""
+    """SV-01, SV-04, NP-16, NP-23, NP-24, NP-27, NP-47, GF-C36: a search outside the rows is no search at all."""
     assert opened.get(query).status_code == status
 
 
@@ -165,7 +165,7 @@ def test_each_token_opens_its_own_level(world: ExchangeWorld, opened: Opened) ->
 
 
 def test_another_organisation_gets_nothing(world: ExchangeWorld, opened: Opened) -> None:
-    """NP-15, NP-32, NP-36: neither by the base of another, nor by the token of another over its own connection."""
+    """NP-15, NP-32, NP-36, TK-13: neither by the base of another, nor by its token over the own connection."""
     with pytest.raises(PartnerFault, match="invalid_grant"):
         world.stranger.token(HOSPITAL, "bgz-sender", world.hospital.data_base(opened.id), DOCTOR)
     with pytest.raises(PartnerFault, match="invalid_grant"):
@@ -189,7 +189,7 @@ def test_a_token_ends(world: ExchangeWorld, opened: Opened) -> None:
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled", "completed"])
 def test_the_end_of_a_task_ends_the_data_at_once(opened: Opened, status: str) -> None:
-    """NP-42, NP-43, NP-46: a token that still lives opens nothing any more; the Task can be read."""
+    """NP-42, NP-43, NP-46, NPS-02: a token that still lives opens nothing any more; the Task can be read."""
     if status != "rejected":
         assert opened.move("accepted").status_code == 200
     answer = opened.get("Condition")
@@ -214,7 +214,7 @@ def test_the_clock_ends_the_data_too(world: ExchangeWorld, opened: Opened) -> No
 
 
 def test_states_follow_the_table_and_nothing_else_changes(opened: Opened) -> None:
-    """NP-37, NP-38, NP-39, NP-40."""
+    """NP-37, NP-38, NP-39, NP-40, NPW-08."""
     assert opened.move("completed").status_code == 422
     assert opened.move("received").status_code == 200
     assert opened.move("received").status_code == 200
@@ -275,7 +275,7 @@ def test_nothing_secret_stands_in_the_trail(
 
 
 def test_what_cannot_be_referred_is_said(world: ExchangeWorld) -> None:
-    """Typing errors of a tired nurse: each is told in words, and nothing is kept."""
+    """GF-19: typing errors of a tired nurse, and an emergency: each is told in words, and nothing is kept."""
     before = world.hospital.count(referral)
     for change in ({"bsn": "123456789"}, {"bsn": "999990032"}, {"letters": ["b7"]}, {"base": "mitz"}):
         with pytest.raises(CannotRefer):

@@ -20,6 +20,7 @@ from world.exchange_house import (
 )
 from world.intake_house import BSN, patient
 
+from gateway.exchange.keeping import past_content
 from gateway.exchange.pulling import CannotPull
 from gateway.exchange.referrals import SEAL, CannotRefer
 from gateway.exchange.workflow import Ends, notification_task
@@ -63,7 +64,7 @@ def sender(world: ExchangeWorld) -> Sender:
 
 
 def test_a_notification_says_nothing_of_a_person(world: ExchangeWorld) -> None:
-    """NP-03: no number, name, birth date or clinical word; all fields that have to be there."""
+    """NP-03, NPN-03: no number, name, birth date or clinical word; all fields that have to be there."""
     id_ = world.hospital.refer(GGZ)
     with world.hospital.engine.connect() as store:
         wanted = select(exchange_notice.c.sealed).where(exchange_notice.c.referral_id == id_)
@@ -88,7 +89,7 @@ def test_the_same_notification_counts_once(sender: Sender) -> None:
 
 
 def test_xml_and_older_spellings_are_understood(sender: Sender) -> None:
-    """NP-02, NP-08."""
+    """NP-02, NP-08, NPN-04."""
     old = json.dumps(sender.task()).replace("NamingSystem/TaskCode", "NamingSystem/TaskCodes")
     old = old.replace(
         "http://fhir.nl/fhir/NamingSystem/TaskParameter", "http://xxx.nl/fhir/CodeSystem/TaskParameterType"
@@ -183,7 +184,7 @@ def test_an_update_marks_the_item_and_makes_no_second(world: ExchangeWorld) -> N
 
 
 def test_a_receiver_that_is_down_is_told_later_and_once(world: ExchangeWorld) -> None:
-    """NP-12: nobody listens at first; it waits in the outbox, its attempts are told, and it arrives once."""
+    """NP-12, NPN-13: nobody listens at first; it waits in the outbox, its attempts are told, and it arrives once."""
     hospital = world.hospital
     partners = hospital.settings.exchange.partners
     away = partners[GGZ].model_copy(update={"token_url": "https://localhost:1/token"})
@@ -234,7 +235,7 @@ def test_a_process_that_dies_while_sending_loses_nothing(world: ExchangeWorld) -
 
 
 def test_a_person_with_another_birth_date_is_an_alarm(world: ExchangeWorld) -> None:
-    """NP-53, NP-54: known by number with another birth date: stop; not known at all: nobody is made."""
+    """NP-53, NP-54, RX-06: known by number with another birth date: stop; not known at all: nobody is made."""
     world.ggz.know(patient("ggz-1", birthDate="1971-01-31"))
     world.hospital.refer(GGZ, parts=["patient", "problem"])
     world.hospital.deliver()
@@ -262,3 +263,20 @@ def test_a_partner_that_sends_without_end_is_held(sender: Sender) -> None:
     assert codes[0] == 201
     assert codes[-1] == 429
     assert codes.count(201) <= 40
+
+
+def test_what_was_collected_goes_and_what_was_done_stays(world: ExchangeWorld) -> None:
+    """NP-69, RX-05: after its time the content is gone, the history is not."""
+    world.hospital.refer(GGZ, parts=["problem"])
+    world.hospital.deliver()
+    came = world.ggz.inbox()[0]
+    pull = world.ggz.running.pull
+    world.ggz.portal.call(pull.move, came.line.id, "accepted", DOCTOR)
+    assert world.ggz.portal.call(pull.pull, came.line.id, DOCTOR).states == {"ok": 1}
+    world.ggz.portal.call(pull.move, came.line.id, "completed", DOCTOR)
+    with world.ggz.engine.begin() as store:
+        for statement in past_content(datetime.now(UTC) + timedelta(seconds=1)):
+            store.execute(statement)
+    (after,) = [one for one in world.ggz.inbox() if one.line.id == came.line.id]
+    assert after.items == ()
+    assert [one.deed for one in after.deeds] == ["notified", "accepted", "completed"]

@@ -19,7 +19,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_a_referral_from_notification_to_completed(world: ExchangeWorld) -> None:
-    """NP-01: told, read, accepted, collected with its letter, completed; then the grant is gone and the trail whole."""
+    """NP-01, RX-03: told, read, accepted, collected with its letter, completed; then nothing is open."""
     hospital, ggz = world.hospital, world.ggz
     id_ = hospital.refer(GGZ, letters=["b1"])
     assert hospital.deliver() == 1

@@ -20,6 +20,11 @@ WITHOUT_JSON = {
     "db upgrade": "a deed: the exit code tells",
     "demo serve": "runs",
     "demo visit": "a visit for people to watch",
+    "exchange begin": "a deed: the exit code tells",
+    "exchange cancel": "a deed: the exit code tells",
+    "exchange serve": "runs",
+    "exchange set": "a deed: the exit code tells",
+    "exchange update": "a deed: the exit code tells",
     "healthcheck": "the exit code tells",
     "intake dismiss": "a deed: the exit code tells",
     "intake watch": "runs",
@@ -49,13 +54,21 @@ WITHOUT_JSON = {
 ELSEWHERE = {"pgo visit": "a provider of another DVA", "pgo share": "a provider of another DVA"}
 """Commands with an option --provider that is none of ours."""
 
-MAKES_A_STORE = {"db upgrade", "serve", "demo serve", "demo visit", "restore"}
+MAKES_A_STORE = {"db upgrade", "exchange serve", "serve", "demo serve", "demo visit", "restore"}
 
 ARGUMENTS = {
     "audit show": ("2.0", "1"),
     "backup": ("{folder}/out.backup", "--passphrase-file", "{folder}/phrase"),
     "convert": ("{folder}", "--to", "r4"),
     "explain": ("/ziekenhuiszandoord/48/fhir/Condition", "--patient", "p1"),
+    "exchange begin": ("some-id",),
+    "exchange cancel": ("some-id",),
+    "exchange pull": ("some-id", "--user", "900012345", "--role", "01.015"),
+    "exchange show": ("some-id",),
+    "exchange update": ("some-id",),
+    "exchange list": ("--provider", "ziekenhuiszandoord"),
+    "exchange set": ("some-id", "accepted", "--user", "900012345", "--role", "01.015"),
+    "exchange send": ("--provider", "ziekenhuiszandoord", "--to", "ggz", "--bsn", "999990019"),
     "import": ("{folder}", "--provider", "ziekenhuiszandoord"),
     "intake dismiss": ("1",),
     "intake export": ("1",),
