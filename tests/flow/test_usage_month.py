@@ -50,7 +50,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageHouse
 
 
 def test_a_month_without_use_is_reported_with_zeros(house: UsageHouse) -> None:
-    """RP-C14, RP-C16, RP-12, RP-21."""
+    """RP-C14, RP-C16, RP-10, RP-12, RP-21."""
     done = house.month("make", "2026-02", "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
@@ -140,6 +140,15 @@ def test_the_figures_of_visits_say_what_they_count(house: UsageHouse) -> None:
     assert "123456789" not in done.stdout
     funnel = next(section for section in sections if section["key"] == "funnel")
     assert [row["passed"]["part"] for row in funnel["rows"]] == [1] * 6
+
+
+def test_small_numbers_do_not_leave_the_institution(house: UsageHouse) -> None:
+    """RP-C26."""
+    house.visit(datetime(2026, 3, 5, 10, tzinfo=UTC))
+    done = house.run("report", "visits", "--from", "2026-03-01", "--to", "2026-03-31", "--outside", "--json")
+    sections = {section["key"]: section["rows"] for section in json.loads(done.stdout)["sections"]}
+    assert [row["passed"] for row in sections["funnel"]] == ["<5"] * 6
+    assert sections["summary"][0]["count"] == "<5"
 
 
 def test_a_year_whose_key_is_destroyed_cannot_be_joined_any_more(house: UsageHouse) -> None:
