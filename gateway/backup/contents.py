@@ -14,6 +14,7 @@ RECORDS = (
     "auth_refresh_token",
     "auth_consent",
     "audit_record",
+    "audit_removal",
     "patient_alias",
     "usage_event",
     "usage_chain",
@@ -21,9 +22,15 @@ RECORDS = (
     "usage_report",
     "referral",
     "referral_event",
+    "submission",
+    "shared_item",
+    "shared_content",
+    "share_deed",
+    "filing",
+    "subscription",
 )
-"""What no system can give again: consents and what lives by them, the access trail, which numbers were merged, and what
-was referred to whom."""
+"""What no system can give again: consents and what lives by them, the access trail, which numbers were merged, what
+was referred to whom, and what citizens sent."""
 
 NEVER = frozenset(
     {

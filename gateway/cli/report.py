@@ -209,6 +209,7 @@ def usage(
 
 
 @report.command()
+@click.option("--outside", is_flag=True, help="For who is outside the institution: numbers under 5 become <5.")
 @output
 @with_settings
 def visits(
@@ -219,13 +220,14 @@ def visits(
     form: str,
     output: Path | None,
     lang: str,
+    outside: bool,
 ) -> None:
     """How far visits came, from the front door to having seen it, and why they did not: by default of this month."""
     at = datetime.now(UTC)
     day = today_here()
     period = _day(first) or day.replace(day=1), _day(last) or day
     text = words(lang, "quality")["period"].format(first=period[0], last=period[1])
-    made = VisitsReport(catalogue(), now(), days(*period), text, at, lang, provider or None)
+    made = VisitsReport(catalogue(), now(), days(*period), text, at, lang, provider or None, outside)
     with store(settings, provider) as connection:
         if not inspect(connection).has_table(usage_event.name):
             fail("the store is of an earlier release: run 'gateway db upgrade'")

@@ -14,6 +14,7 @@ from gateway.quality.tally import SAME
 from gateway.quality.verdicts import Basis, basis
 from gateway.report.document import Cell, Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.figures import Choice, Figures
+from gateway.report.perperson import PersonsHaving, persons_having
 from gateway.report.words import rule_text, words
 from profiles.standards.load import Catalogue
 from profiles.standards.model import RequestRule, Standard
@@ -99,6 +100,7 @@ class QualityReport:
         return [
             self._overview(),
             self._trend(),
+            self._filled(),
             self._completeness(),
             self._top("defects", "error"),
             self._top("hints", "warning"),
@@ -190,6 +192,29 @@ class QualityReport:
                 none = words(self._request.language, "words")["none"]
                 rows.append([provider, standard.id, share, ", ".join(dict.fromkeys(names)) or none])
         return self._section("completeness", ("provider", "standard", "parts", "missing"), rows)
+
+    def _filled(self) -> ReportSection:
+        """Completeness by person: of each part of a set, how many persons have anything in it."""
+        text, told = words(self._request.language, "quality"), list[str]()
+        rows: list[list[Cell]] = []
+        held: dict[tuple[str, str], PersonsHaving] = {}
+        for provider in sorted({str(key[0]) for key, _ in self._figures.sums("provider")}):
+            for standard in self._standards(provider):
+                key = (provider, str(standard.fhir))
+                having = held[key] = held.get(key) or persons_having(self._figures.connection, *key)
+                if not having.drawn:
+                    continue
+                shares: list[tuple[str, Share]] = []
+                for rule in _parts(standard):
+                    name = rule.name_en if self._request.language == "en" else rule.name_nl
+                    shares.append((name, Share(having.any_of(rule.profiles), having.drawn)))
+                half = sum(1 for _, share in shares if share.part * 2 >= share.whole)
+                about = {"provider": provider, "standard": standard.id, "drawn": having.drawn}
+                told.append(text["filled_of"].format(**about, persons=having.persons))
+                told.append(text["filled_half"].format(half=half, parts=len(shares)))
+                rows += [[provider, standard.id, name, share] for name, share in dict(shares).items()]
+        columns = ("provider", "standard", "part", "persons_filled")
+        return self._section("filled", columns, rows, population="; ".join(told), brief=30)
 
     def _standards(self, provider: str) -> list[Standard]:
         wanted = list(self._offered.get(provider, ()))

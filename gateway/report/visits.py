@@ -25,6 +25,8 @@ class VisitsReport:
     now: datetime
     language: str = "nl"
     provider: str | None = None
+    guarded: bool = False
+    """For who is outside the institution: numbers under five are not told."""
 
     def document(self, connection: Connection) -> ReportDocument:
         """The report."""
@@ -43,6 +45,8 @@ class VisitsReport:
         text, labels = words(self.language, "visits"), words(self.language, "figure")
         population = text["requests_population" if key == "errors" else "population"]
         heads = [Column(name, labels[name]) for name in columns]
+        if self.guarded:
+            rows = [[_guarded(cell) for cell in row] for row in rows]
         return ReportSection(key, text[key], heads, rows, text[f"{key}_defined"], population, self.days, plot=plot)
 
     def _sections(self, period: UsePeriod) -> list[ReportSection]:
@@ -90,6 +94,12 @@ class VisitsReport:
         ]
         rows += [[text["acting"], text[name or "self"], number] for name, number in sorted(real.acting.items())]
         return rows + [[text["times"], name, number] for name, number in real.buckets().items()]
+
+
+def _guarded(cell: Cell) -> Cell:
+    """A number of people so small that it may point at one of them is not told (RP-C26)."""
+    small = cell.part if isinstance(cell, Share) else cell
+    return "<5" if isinstance(small, int) and 0 < small < 5 else cell
 
 
 def _ordered(real: UseFigures) -> list[tuple[tuple[str, str, str], int]]:

@@ -99,6 +99,18 @@ def test_the_report_says_how_complete_a_set_is(demo: Run) -> None:
     assert "Voedingsadvies" in asked["missing"]
 
 
+def test_completeness_is_told_by_person_and_not_by_one_resource(demo: Run) -> None:
+    """What one person has makes nobody else's record complete."""
+    done = demo("report", "quality", "--standard", "bgz-3", "--provider", "ziekenhuiszandoord", "--format", "json")
+    section = next(one for one in json.loads(done.stdout)["sections"] if one["key"] == "filled")
+    shares = [row["persons_filled"] for row in section["rows"]]
+    persons = {share["whole"] for share in shares}
+    assert len(persons) == 1
+    assert persons.pop() > 1
+    assert any(0 < share["part"] < share["whole"] for share in shares), "some have it, and some do not"
+    assert "van 28 onderdelen" in section["population"]
+
+
 def test_every_figure_has_its_definition_population_and_period(demo: Run) -> None:
     """R8."""
     done = demo("report", "quality", "--format", "json")

@@ -1,23 +1,17 @@
 """The report of a month for MedMij: made, corrected, released and delivered, as whoever answers for it does it."""
 
 import json
-import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from databases import KINDS, database
-from sqlalchemy import Engine
-from world.usage_year import PROVIDER, Institution, Visitor, collected
+from world.usage_house import UsageHouse
+from world.usage_year import PROVIDER
 
-from gateway.cli.db import upgrade
-from gateway.cli.main import cli
 from gateway.report.monthly import overdue
 from gateway.report.xmlform import XmlRefused, as_xml
-from gateway.settings import TEST_KEY
-from gateway.store.engine import open_engine
 from gateway.usage.keys import destroy
 
 SCHEMA = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:report"
@@ -47,39 +41,16 @@ parts = [{ name = "Id", figure = "service" }, { name = "Good", figure = "collect
 """
 
 
-class House:
-    """A store, and the command line on it."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
-        self.engine: Engine = open_engine(url)
-        upgrade(self.engine)
-        self.config = folder / "gateway.toml"
-        self.config.write_text(f'database_url = "{url}"\n')
-
-    def run(self, *args: str) -> Result:
-        return CliRunner().invoke(cli, [*args, "--config", str(self.config)])
-
-    def month(self, deed: str, text: str = "2026-03", *more: str) -> Result:
-        return self.run("report", "month", deed, text, "--provider", PROVIDER, *more)
-
-    def visit(self, start: datetime) -> None:
-        """Somebody collects."""
-        house = Institution(self.engine, random.Random(start.isoformat()), key=TEST_KEY.encode())
-        collected(Visitor(house, "123456789", start, "pgo.een.example", "48"))
-        house.flush_now()
-
-
 @pytest.fixture(params=KINDS)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageHouse]:
     with database(request.param, tmp_path) as url:
-        made = House(url, tmp_path)
+        made = UsageHouse(url, tmp_path)
         yield made
         made.engine.dispose()
 
 
-def test_a_month_without_use_is_reported_with_zeros(house: House) -> None:
-    """RP-C14, RP-C16, RP-12, RP-21."""
+def test_a_month_without_use_is_reported_with_zeros(house: UsageHouse) -> None:
+    """RP-C14, RP-C16, RP-10, RP-12, RP-21."""
     done = house.month("make", "2026-02", "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
@@ -90,7 +61,7 @@ def test_a_month_without_use_is_reported_with_zeros(house: House) -> None:
     assert all(number == 0 for line in told["services"] for name, number in line.items() if name != "service")
 
 
-def test_a_late_event_after_release_makes_a_version_with_the_difference(house: House) -> None:
+def test_a_late_event_after_release_makes_a_version_with_the_difference(house: UsageHouse) -> None:
     """RP-C17, RP-04: what was released stays as it was; RP-C28: counted again it is the same."""
     house.visit(datetime(2026, 3, 5, 10, tzinfo=UTC))
     assert house.month("make").exit_code == 0
@@ -108,7 +79,7 @@ def test_a_late_event_after_release_makes_a_version_with_the_difference(house: H
     assert house.run("audit", "verify").exit_code == 0
 
 
-def test_nothing_goes_that_nobody_released_and_of_what_went_there_is_proof(house: House) -> None:
+def test_nothing_goes_that_nobody_released_and_of_what_went_there_is_proof(house: UsageHouse) -> None:
     """RP-11."""
     house.month("make")
     file = house.folder / "report.json"
@@ -121,7 +92,7 @@ def test_nothing_goes_that_nobody_released_and_of_what_went_there_is_proof(house
     assert "48.collected;0" in house.month("show", "2026-03", "--form", "csv").stdout
 
 
-def test_a_report_that_does_not_meet_the_schema_is_not_released(house: House) -> None:
+def test_a_report_that_does_not_meet_the_schema_is_not_released(house: UsageHouse) -> None:
     """RP-C15, RP-20, RP-22: the schema and its mapping are the institution's."""
     schema, mapping = house.folder / "report.xsd", house.folder / "report.toml"
     schema.write_text(SCHEMA.replace("xs:nonNegativeInteger", "xs:date"))
@@ -148,7 +119,7 @@ def test_a_mapping_that_names_no_figure_is_refused(tmp_path: Path) -> None:
         as_xml({"participant": "z", "from": "x", "services": []}, schema, mapping)
 
 
-def test_a_deadline_that_comes_near_without_a_release_is_told(house: House) -> None:
+def test_a_deadline_that_comes_near_without_a_release_is_told(house: UsageHouse) -> None:
     """RP-C30: three days before it, and until somebody releases."""
     with house.engine.connect() as connection:
         assert overdue(connection, PROVIDER, datetime(2026, 4, 6, 12, tzinfo=UTC), 10) is None
@@ -159,7 +130,7 @@ def test_a_deadline_that_comes_near_without_a_release_is_told(house: House) -> N
         assert overdue(connection, PROVIDER, datetime(2026, 4, 9, 12, tzinfo=UTC), 10) is None
 
 
-def test_the_figures_of_visits_say_what_they_count(house: House) -> None:
+def test_the_figures_of_visits_say_what_they_count(house: UsageHouse) -> None:
     """RP-33: every section has its definition, population and period; RP-C25: no number of a person in it."""
     house.visit(datetime(2026, 3, 5, 10, tzinfo=UTC))
     done = house.run("report", "visits", "--from", "2026-03-01", "--to", "2026-03-31", "--json")
@@ -171,7 +142,16 @@ def test_the_figures_of_visits_say_what_they_count(house: House) -> None:
     assert [row["passed"]["part"] for row in funnel["rows"]] == [1] * 6
 
 
-def test_a_year_whose_key_is_destroyed_cannot_be_joined_any_more(house: House) -> None:
+def test_small_numbers_do_not_leave_the_institution(house: UsageHouse) -> None:
+    """RP-C26."""
+    house.visit(datetime(2026, 3, 5, 10, tzinfo=UTC))
+    done = house.run("report", "visits", "--from", "2026-03-01", "--to", "2026-03-31", "--outside", "--json")
+    sections = {section["key"]: section["rows"] for section in json.loads(done.stdout)["sections"]}
+    assert [row["passed"] for row in sections["funnel"]] == ["<5"] * 6
+    assert sections["summary"][0]["count"] == "<5"
+
+
+def test_a_year_whose_key_is_destroyed_cannot_be_joined_any_more(house: UsageHouse) -> None:
     """RP-01: what comes late is counted, without a person."""
     house.visit(datetime(2026, 3, 5, 10, tzinfo=UTC))
     with house.engine.begin() as connection:

@@ -71,6 +71,7 @@ class Visitor:
     born: date = date(1970, 5, 5)
     acting: str | None = None
     lasting: bool = False
+    pseudonyms: Pseudonyms = PSEUDONYMS
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -81,7 +82,7 @@ class Visitor:
         """The end of a step, written in a transaction of its own, some seconds after what was before."""
         self.now += timedelta(milliseconds=self.house.draw.randrange(1, 40_000))
         known = NAMES.index(name) >= 1 and not (name == "authenticated" and outcome != "ok")
-        person = Person(PSEUDONYMS.of(self.number), self.number, self.born) if known else None
+        person = Person(self.pseudonyms.of(self.number), self.number, self.born) if known else None
         end = StepEnd(
             FlowStep(name), self.now, self.flow, None if later else self.start, PROVIDER, self.client, self.use,
             (self.service,), outcome, reason, person, self.acting, self.lasting,
@@ -101,7 +102,7 @@ class Visitor:
         self.now += timedelta(milliseconds=self.house.draw.randrange(1, 9_000))
         record = AuditRecord(
             f"pgo:resource:{interaction}", self.now, status, PROVIDER, self.service, interaction,
-            client=self.client, person=PSEUDONYMS.of(self.number), reason="" if status < 400 else "processing",
+            client=self.client, person=self.pseudonyms.of(self.number), reason="" if status < 400 else "processing",
             resources=(("Condition", count),) if count and status == 200 else (),
         )  # fmt: skip
         self.house.waiting.append((record, UseOf(self.label, 40)))
