@@ -58,17 +58,8 @@ from gateway.staff.rooms import StaffHouse, staff_routes
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import (
-    Wiring,
-    keys_of,
-    leaving_of,
-    open_notifier,
-    open_outbox,
-    open_receiving,
-    targets_of,
-    wire,
-    write_backs,
-)
+from gateway.wiring import Wiring, keys_of, leaving_of, open_notifier, wire
+from gateway.wiring.sharing import open_outbox, open_receiving, targets_of, write_backs
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations

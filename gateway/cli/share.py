@@ -18,7 +18,7 @@ from gateway.share.inbox import Inbox, Opened, view_record
 from gateway.share.readable import readable
 from gateway.share.states import NotAllowed
 from gateway.store.engine import reading
-from gateway.wiring import targets_of, write_backs
+from gateway.wiring.sharing import targets_of, write_backs
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 

@@ -30,7 +30,8 @@ from gateway.staff.rights import Right, rights_of, table
 from gateway.staff.sessions import StaffSessions
 from gateway.staff.settings import StaffRole
 from gateway.store.schema import resource
-from gateway.wiring import keys_of, write_backs
+from gateway.wiring import keys_of
+from gateway.wiring.sharing import write_backs
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
 

@@ -44,7 +44,8 @@ from gateway.share.retention import one_round
 from gateway.share.settings import AcceptRule, ShareSettings
 from gateway.share.states import NotAllowed
 from gateway.store.engine import reading
-from gateway.wiring import keys_of, targets_of
+from gateway.wiring import keys_of
+from gateway.wiring.sharing import targets_of
 
 NURSE = "jansen@zandoord.example"
 

@@ -156,31 +156,6 @@ def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
 
 
-def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Receiving:
-    """What takes in what citizens send; by default what does not meet its profile is refused."""
-    section = settings.share
-    rules = tuple(PolicyRule(standard=name, policy=policy) for name, policy in section.policies.items())
-    quality = settings.validation.model_copy(update={"policy": section.policy, "policies": rules})
-    settling = ShareSettling(
-        engine,
-        Gate(quality, catalogue(), counting),
-        Expectations(catalogue()),
-        Leaving(settings.resource_server.narrative),
-        section.pixels,
-        scan_of(section),
-    )
-    test = settings.mode == "test"
-    targets = targets_of(write_backs(settings))
-    return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets, makes_tasks=test)
-
-
-def scan_of(section: ShareSettings) -> Scan | None:
-    """What looks for malware; None: nobody does."""
-    if section.scanner == "icap":
-        return IcapScan(section.icap_url, section.scan_seconds)
-    return CommandScan(section.command, section.scan_seconds) if section.scanner == "command" else None
-
-
 def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> Notifier:
     """What notices news for subscriptions, and tells the PGOs."""
 
@@ -200,28 +175,6 @@ def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> No
         today_here,
         production=settings.mode == "production",
     )
-
-
-WriteBacks = Mapping[str, Mapping[str, WriteBack]]
-
-
-def write_backs(settings: Settings) -> WriteBacks:
-    """The ways into the EHR of each provider, by name. Raises AdapterMisconfigured."""
-    made = {name: [write_back(raw) for raw in given.write_back] for name, given in settings.providers.items()}
-    return {name: {one.name: one for one in ways} for name, ways in made.items() if ways}
-
-
-def targets_of(ways: WriteBacks) -> Targets:
-    """Which of them an item takes."""
-    return lambda provider, standard, type_: [
-        name for name, one in ways.get(provider, {}).items() if one.takes(standard, type_)
-    ]
-
-
-def open_outbox(engine: Engine, settings: Settings) -> Outbox:
-    """What sends accepted items to the EHR. Raises AdapterMisconfigured."""
-    names = {name: given.display_name for name, given in settings.providers.items()}
-    return Outbox(engine, settings.share, Keys(*keys_of(settings)), write_backs(settings), names)
 
 
 def open_releases(gate: Gate) -> Releases:
