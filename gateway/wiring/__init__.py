@@ -15,8 +15,6 @@ import httpx
 from sqlalchemy import Connection, Engine
 
 from adapters.dicomweb.archive import ImageArchive
-from adapters.filing.build import write_back
-from adapters.filing.port import WriteBack
 from auth.clients.lists import CurrentLists
 from auth.clients.model import ListedClient
 from auth.clients.notices import Notice
@@ -63,7 +61,6 @@ from gateway.providers import Registry
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.recorder import Recorder
 from gateway.quality.serving import Serving
-from gateway.quality.settings import PolicyRule
 from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.queues import TEXTS as QUEUE_TEXTS
@@ -73,14 +70,7 @@ from gateway.registration import RegistrationWatch, ourselves
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
-from gateway.share.deeds import Targets
-from gateway.share.files import Scan
-from gateway.share.filing import Outbox
 from gateway.share.keep import Keys
-from gateway.share.receiving import Receiving
-from gateway.share.scan import CommandScan, IcapScan
-from gateway.share.settings import ShareSettings
-from gateway.share.settle import ShareSettling
 from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
