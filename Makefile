@@ -24,8 +24,7 @@ nightly: $(VENV)/.installed-dev
 	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
 	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
 	  tests/flow/test_intake_durability.py
-	$(BIN)/pytest -q -m nightly tests/flow/test_image.py
-	$(BIN)/pytest -q -s -m nightly tests/flow/test_overload.py tests/flow/test_long_run.py
+	$(BIN)/pytest -q -s -m nightly
 
 # What things cost, beside a baseline in the same run. BENCH="--persons 100000 --only reads --database postgresql://..."
 bench: $(VENV)/.installed-dev
