@@ -8,9 +8,11 @@ from auth.crypto import KeyRing
 from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
 from gateway.exchange.referrals import SEAL as EXCHANGE
 from gateway.settings import Settings
+from gateway.store.counts import usage_key
 from gateway.store.exchanged import exchange_notice, received_referral, received_resource, referral
 from gateway.store.schema import original, patient, quarantine, receipt
 from gateway.store.shared import shared_item, submission, subscription
+from gateway.usage.keys import PURPOSE as USAGE
 from gateway.wiring import keys_of, wire
 
 SEALED = (
@@ -27,6 +29,7 @@ SEALED = (
     (received_referral.c.sealed_base, EXCHANGE),
     (received_referral.c.sealed_task, EXCHANGE),
     (received_resource.c.sealed, EXCHANGE),
+    (usage_key.c.sealed, USAGE),
 )
 """Every column of the gateway that holds sealed bytes, with the purpose that they are sealed for."""
 

@@ -11,7 +11,7 @@ from auth.ages import ZONE
 from auth.crypto import KeyRing
 from gateway.store.counts import usage_key
 
-_PURPOSE = "usage-key"
+PURPOSE = "usage-key"
 
 
 class KeyDestroyed(Exception):
@@ -33,7 +33,7 @@ class YearKeys:
         which = (usage_key.c.provider == provider) & (usage_key.c.year == year)
         row = connection.execute(select(usage_key.c.sealed).where(which)).first()
         if row is None:
-            sealed = self._ring.seal(_PURPOSE, secrets.token_bytes(32))
+            sealed = self._ring.seal(PURPOSE, secrets.token_bytes(32))
             add_unless_there(connection, usage_key, {"provider": provider, "year": year, "sealed": sealed})
             row = connection.execute(select(usage_key.c.sealed).where(which)).one()
             # Not remembered: the transaction that made it may still be rolled back.
@@ -45,7 +45,7 @@ class YearKeys:
     def _opened(self, sealed: bytes | None) -> bytes:
         if sealed is None:
             raise KeyDestroyed
-        return self._ring.open(_PURPOSE, bytes(sealed))
+        return self._ring.open(PURPOSE, bytes(sealed))
 
 
 def add_unless_there(connection: Connection, table: Table, row: dict[str, object]) -> None:

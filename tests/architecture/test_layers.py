@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("workbench", "gateway", "auth", "adapters", "profiles")
-ROOTS = {"gateway.app", "gateway.wiring", "gateway.testmode", "gateway.settings"}
+ROOTS = {"gateway.app", "gateway.wiring", "gateway.wiring.sharing", "gateway.testmode", "gateway.settings"}
 """Modules of the gateway that may see the whole `Settings`, beside the commands."""
 
 

@@ -114,7 +114,8 @@ NO_STORE = {
     "adapters preview", "adapters probe", "convert", "doctor", "healthcheck", "lists check", "lists refresh",
     "lists show",
     "login metadata", "openapi", "packages add", "packages list", "pgo refresh", "pgo revoke", "pgo visit",
-    "qualify run", "standards check", "standards list", "summary", "validate",
+    "qualify run", "standards check", "standards list", "summary", "terminology add snomed", "terminology add table",
+    "terminology list", "validate",
 }  # fmt: skip
 """Commands that need no store (a preview records in one, in production; doctor says that there is none)."""
 
