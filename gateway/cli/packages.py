@@ -166,7 +166,7 @@ def list_command(settings: Settings, as_json: bool, package_cache: Path | None) 
             used = textwrap.wrap(f"used for: {', '.join(row['standards'])}", 76, break_on_hyphens=False)
             click.echo(textwrap.indent("\n".join(used), "    "))
     if not present:
-        click.echo(f"No packages in {cache}\nThe built-in definitions are used.")
+        click.echo(f"No packages in\n  {cache}\nThe built-in definitions are used.")
 
 
 def _line(package: Package, present: list[Package], uses: dict[tuple[str, str], list[str]]) -> dict[str, Any]:
