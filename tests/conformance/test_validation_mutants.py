@@ -62,6 +62,7 @@ def test_broken_instances_are_found(name: str) -> None:
         made[mutant.kind] += 1
         if validator.validate(mutant.resource, [profile]).verdict != "wrong":
             survivors.append((mutant.kind, profile, mutant.where))
-    assert made.keys() >= KINDS or name.startswith(("STU3/", "R4/"))
-    assert sum(made.values()) > 150
+    # The examples of a small set do not have every kind of rule in them.
+    assert made.keys() >= KINDS or name.startswith(("STU3/", "R4/", "new-sets/"))
+    assert sum(made.values()) > (30 if name.startswith("new-sets/") else 150)
     assert len(survivors) <= 0.01 * sum(made.values()), survivors

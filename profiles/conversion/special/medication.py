@@ -17,6 +17,8 @@ REASONS: Final = {
 }  # fmt: skip
 OF_USE: Final = {**REASONS, "13": "112221000146107"}
 NO_LONGER: Final = ("266709005", "473010000")
+PERIOD: Final = NICTIZ + "ext-TimeInterval.Period"
+LENGTH: Final = NICTIZ + "ext-TimeInterval.Duration"
 ADDITIONAL: Final = NICTIZ + "zib-Medication-AdditionalInformation"
 TAKEN: Final = {"n": "not-taken", "na": "not-taken", "unk": "unknown"}
 
@@ -81,6 +83,7 @@ def agreement(work: Work) -> None:
                 one["system"] = "urn:oid:2.16.840.1.113883.2.4.3.11.60.20.77.5.2.14.2050"
         url = NICTIZ + "ext-MedicationAgreement.MedicationAgreementAdditionalInformation"
         add_extension(work.resource, url, "CodeableConcept", concept)
+    _within_period(work.resource)
     _rendered(work.resource)
 
 
@@ -105,7 +108,20 @@ def administration_agreement(work: Work) -> None:
         if text:
             url = NICTIZ + "ext-AdministrationAgreement.AdditionalInformation"
             add_extension(work.resource, url, "String", text)
+    _within_period(work.resource)
     _rendered(work.resource)
+
+
+def _within_period(resource: Node) -> None:
+    """A length of use belongs to the period of use in R4, where the extension may stand; it stood beside it."""
+    lengths = take_extensions(resource, LENGTH)
+    if not lengths:
+        return
+    if not extensions(resource, PERIOD):
+        add_extension(resource, PERIOD, "Period", Node())
+    period = extension_value(extensions(resource, PERIOD)[0])
+    if isinstance(period, dict):
+        period["extension"] = [*listed(period.get("extension")), *lengths]
 
 
 def _rendered(resource: Node) -> None:
