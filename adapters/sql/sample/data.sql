@@ -61,7 +61,7 @@ insert into directive_problem values ('wv1', 'copd', '1001', 1);
 insert into functional_status
  (status_id, patient_id, kind, snomed, name, value_snomed, value_name, start_date, end_date, remark) values
  ('lopen', '1001', 'F', '282097004', 'vermogen om te lopen', '165245003', 'Loopt zelfstandig', '2026-10-07', null, null),
- ('stemming', '1001', 'M', '85256008', 'stemming', '134416001', 'Normale stemming', '2026-10-07', null, null);
+ ('stemming', '1001', 'M', '85256008', 'stemming', '134416003', 'Normale stemming', '2026-10-07', null, null);
 insert into social_history
  (history_id, patient_id, kind, value, start_date, end_date, amount, amount_unit, remark) values
  ('wonen', '1001', 'WOON', 'EENGEZW', '2020-11-22', null, null, null, null),
@@ -104,7 +104,7 @@ insert into device
  (device_id, patient_id, snomed, name, remark, used_from, problem_id, ordered_on, order_state, needed_from,
   orderer_id) values
  ('rollator', '1001', '466289007', 'Rollator', 'Voor buiten lopen.', '2026-07-22', 'benauwd', null, null, null, null),
- ('voorzetkamer', '1001', '464578002', 'Voorzetkamer', null, null, 'copd', '2026-11-15', 'A', '2026-11-29', 'longarts');
+ ('voorzetkamer', '1001', '464578003', 'Voorzetkamer', null, null, 'copd', '2026-11-15', 'A', '2026-11-29', 'longarts');
 insert into vaccination
  (vaccination_id, patient_id, atc, name, given_on, state, given_here, employee_id, part, planned_on) values
  ('griep', '1001', 'J07BB02', 'Griepvaccin', '2026-10-18', 'G', 'J', 'huisarts', 'U', null),
