@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
 import sqlite3
 import subprocess
@@ -67,7 +68,7 @@ def test_a_full_disk_is_told_and_recovers(tmp_path: Path) -> None:
 
         event.listen(hospital.parts.engine, "connect", small)
         hospital.parts.engine.dispose()
-        large = condition(note=[{"text": "x" * 200_000}])
+        large = condition(note=[{"text": secrets.token_hex(100_000)}])  # nothing to pack
         answer = hospital.send("PUT", "/intake/epd/Condition/c1", large)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
         bound["pages"] = 1_000_000

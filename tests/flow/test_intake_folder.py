@@ -25,6 +25,7 @@ from gateway.intake.flat.lines import FlatFault, rows
 from gateway.intake.flat.mapping import FlatFormat, load_flat
 from gateway.intake.flat.watch import watch
 from gateway.wiring import recording
+from profiles.fhir.codec.packing import unpack
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +92,9 @@ def raw(hospital: House, id_: str) -> bytes:
     from gateway.store.schema import resource
 
     with hospital.engine.connect() as connection:
-        return bytes(connection.execute(select(resource.c.json).where(resource.c.id == id_)).scalar_one())
+        return unpack(
+            bytes(bytes(connection.execute(select(resource.c.json).where(resource.c.id == id_)).scalar_one()))
+        )
 
 
 def test_a_wrong_line_is_named_with_its_column_and_zib_element_and_the_rest_is_taken(laboratory: Laboratory) -> None:

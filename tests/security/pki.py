@@ -49,6 +49,7 @@ class Identity:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
+        key.chmod(0o600)
         return certificate, key
 
 

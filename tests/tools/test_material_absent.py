@@ -19,7 +19,7 @@ def test_one_line_says_what_is_lacking(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
     told = [line for line in done.stdout.splitlines() if FETCH in line]
     assert len(told) == 1
-    assert re.match(r"\d\d tests need official packages, scripts or examples: .*; 1 tests compare with", told[0])
+    assert re.match(r"\d\d tests need official packages, scripts or examples: .*; 2 tests compare with", told[0])
     assert REASON not in done.stdout, "no line for each of them"
 
 
