@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import uvicorn
@@ -122,6 +124,42 @@ class LimitedServer(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
+
+
+@contextlib.asynccontextmanager
+async def listening(made: LimitedServer, name: str) -> AsyncIterator[None]:
+    """The server answers as long as the block runs; ``name`` is what it is called. Raises OSError when it cannot."""
+    serving = asyncio.create_task(_serve(made), name=name)
+    try:
+        while not made.started:
+            if serving.done():
+                raise OSError(f"the {name} cannot listen on {made.config.host}:{made.config.port}")
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        made.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _serve(made: LimitedServer) -> None:
+    try:
+        await made.serve()
+    except SystemExit as fault:  # uvicorn's way of saying that the port is taken
+        raise OSError("cannot listen") from fault
+
+
+def run_until_stopped(around: AbstractAsyncContextManager[None], started: Callable[[], None] = lambda: None) -> None:
+    """Hold the block open until a signal ends it; ``started`` is called inside. Raises what ``around`` does."""
+
+    async def until_stopped() -> None:
+        stopped = asyncio.Event()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+        async with around:
+            started()
+            await stopped.wait()
+
+    asyncio.run(until_stopped())
 
 
 def channels(tls: TlsSettings, host: str, port: int) -> list[socket.socket]:

@@ -1,16 +1,14 @@
 """The life of the exchange: its listener, its outbox, and what ends with them."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import uvicorn
 from sqlalchemy import Engine
 
+from auth.peer import listeners
 from auth.peer.connections import ConnectionSettings
-from auth.peer.listeners import server
 from gateway.audit.trail import Trail
 from gateway.collect.pipeline import Collector, Sources
 from gateway.collect.sources import close
@@ -93,43 +91,20 @@ async def listening(made: ExchangeParts) -> AsyncIterator[None]:
     """The listener and the outbox, as long as the block runs. Raises OSError when it cannot listen."""
     made.recorder.start()
     section = made.settings
-    http = server(
+    http = listeners.server(
         made.door, section.tls, made.connections, beside=True, host=section.host, port=section.port, log_config=None,
         access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=10,
     )  # fmt: skip
-    tasks = [
-        asyncio.create_task(_serve(http), name="exchange"),
-        asyncio.create_task(made.notices.run(), name="notifications"),
-    ]
+    notices = asyncio.create_task(made.notices.run(), name="notifications")
     try:
-        while not http.started:
-            if tasks[0].done():
-                raise OSError(f"the exchange cannot listen on {section.host}:{section.port}")
-            await asyncio.sleep(0.01)
-        yield
+        async with listeners.listening(http, "exchange"):
+            yield
     finally:
-        http.should_exit = True
-        tasks[1].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        notices.cancel()
+        await asyncio.gather(notices, return_exceptions=True)
         await made.close()
-
-
-async def _serve(http: uvicorn.Server) -> None:
-    try:
-        await http.serve()
-    except SystemExit as fault:  # uvicorn's way of saying that the port is taken
-        raise OSError("cannot listen") from fault
 
 
 def run_alone(made: ExchangeParts, started: Callable[[], None] = lambda: None) -> None:
     """Run until stopped by a signal. Raises as `listening`."""
-
-    async def until_stopped() -> None:
-        stopped = asyncio.Event()
-        for one in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
-        async with listening(made):
-            started()
-            await stopped.wait()
-
-    asyncio.run(until_stopped())
+    listeners.run_until_stopped(listening(made), started)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from auth.peer.connections import ConnectionSettings
-from auth.peer.listeners import server
+from auth.peer.listeners import listening, run_until_stopped, server
 from auth.peer.tls import TlsSettings, peer_check
 from auth.peer.transport import PeerGate, finder
 from gateway.audit.trail import Trail
@@ -95,32 +94,22 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
         made.app, section.tls, made.connections, beside=True, host=section.host, port=section.port, log_config=None,
         access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=10,
     )  # fmt: skip
-    tasks = [
-        asyncio.create_task(_serve(http), name="intake"),
-        asyncio.create_task(_keep_tidy(made), name="intake receipts"),
-    ]
-    listening: list[tuple[MllpListener, asyncio.Server]] = []
+    tidy = asyncio.create_task(_keep_tidy(made), name="intake receipts")
+    opened: list[tuple[MllpListener, asyncio.Server]] = []
     try:
-        for listener in made.messages:
-            listening.append((listener, await listener.start()))
-        while not http.started:
-            if tasks[0].done():
-                raise OSError(f"the internal listener cannot listen on {section.host}:{section.port}")
-            await asyncio.sleep(0.01)
-        yield
+        async with listening(http, "internal listener"):
+            try:
+                for listener in made.messages:
+                    opened.append((listener, await listener.start()))
+                yield
+            finally:
+                # Both ways in close at once: neither waits for what the other still does.
+                http.should_exit = True
+                await asyncio.gather(*(listener.stop(port) for listener, port in opened))
     finally:
-        http.should_exit = True
-        tasks[1].cancel()
-        await asyncio.gather(*(listener.stop(opened) for listener, opened in listening))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tidy.cancel()
+        await asyncio.gather(tidy, return_exceptions=True)
         await made.close()
-
-
-async def _serve(http: uvicorn.Server) -> None:
-    try:
-        await http.serve()
-    except SystemExit as fault:  # uvicorn's way of saying that the port is taken
-        raise OSError("cannot listen") from fault
 
 
 async def _keep_tidy(made: IntakeParts) -> None:
@@ -139,16 +128,11 @@ def run_alone(made: IntakeParts, started: Callable[[], None] = lambda: None) -> 
     ``started`` is called when they listen.
     """
 
-    async def until_stopped() -> None:
-        stopped = asyncio.Event()
-        for one in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
-        async with beside(made):
-            log.info("the internal listener runs in a process of its own")
-            started()
-            await stopped.wait()
+    def told() -> None:
+        log.info("the internal listener runs in a process of its own")
+        started()
 
-    asyncio.run(until_stopped())
+    run_until_stopped(beside(made), told)
 
 
 def run(main: uvicorn.Server, made: IntakeParts | None) -> None:
