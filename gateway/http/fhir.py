@@ -18,7 +18,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.images import ROOT, Images
 from gateway.http.posted import take_form
 from gateway.http.progress import Note, Progress, audit_record, show, tell, use_of
-from gateway.http.reply import Reply, send_reply
+from gateway.http.reply import Reply, discard, send_reply
 from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements, serialised
@@ -68,6 +68,7 @@ class FhirEndpoint:
             try:
                 await self.trail.write(audit_record(progress, reply.status, reason), use_of(progress))
             except AuditUnavailable as fault:
+                await discard(reply)
                 reply = _refusal(progress, problem_of(fault))
         await send_reply(exchange, send, reply)
         # After the answer left: the chain log never holds it up (LOG-08).

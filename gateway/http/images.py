@@ -86,7 +86,7 @@ class Images:
             raise
         if progress.exchange.method == "HEAD":
             await opened.close()
-        return Reply(200, Stream(opened.length, opened.pieces), opened.media, _HEADERS)
+        return Reply(200, Stream(opened.length, opened.pieces, opened.close), opened.media, _HEADERS)
 
     @staticmethod
     def _check(opened: OpenedStudy, wanted: str) -> None:

@@ -1,6 +1,6 @@
 """An answer of the resource server before it is sent: bytes that are ready, or a stream of known length."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import Send
@@ -12,11 +12,12 @@ from gateway.http.exchange import Exchange, send_bytes, send_pieces
 class Stream:
     """A body that is made while it is sent. ``pieces`` is called once, and not for HEAD.
 
-    ``length`` is None where nobody knows it beforehand.
+    ``length`` is None where nobody knows it beforehand. ``close`` ends what is open behind it, were it never sent.
     """
 
     length: int | None
     pieces: Callable[[], AsyncIterator[bytes]]
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Reply:
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     audited: bool = True
+
+
+async def discard(reply: Reply) -> None:
+    """Give back what an answer holds that will not be sent."""
+    if isinstance(reply.body, Stream) and reply.body.close is not None:
+        await reply.body.close()
 
 
 async def send_reply(exchange: Exchange, send: Send, reply: Reply) -> None:
