@@ -58,8 +58,8 @@ from gateway.staff.rooms import StaffHouse, staff_routes
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import Wiring, keys_of, leaving_of, open_notifier, wire
-from gateway.wiring.sharing import open_outbox, open_receiving, targets_of, write_backs
+from gateway.wiring import Wiring, keys_of, leaving_of, offered, open_notifier, wire
+from gateway.wiring.sharing import open_outbox, open_receiving, targets
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.record.expect import Expectations
@@ -225,24 +225,15 @@ def staff_pages(wiring: Wiring) -> list[BaseRoute]:
             engine=wiring.engine,
             trail=wiring.trail,
             keys=Keys(*keys_of(settings)),
-            targets=targets_of(write_backs(settings)),
+            targets=targets(settings),
             sources=wiring.sources,
             names=names,
-            offered=_standards(settings),
+            offered=offered(settings),
             consents=wiring.auth.parts.store.consents_of,
             catalogue=catalogue(),
             cache=settings.package_cache,
         )
     )
-
-
-def _standards(settings: Settings) -> dict[str, list[str]]:
-    """The standards that each provider offers, by its services."""
-    known = catalogue()
-    return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
-        for name, given in settings.providers.items()
-    }
 
 
 def own_record_routes(wiring: Wiring, collector: Collector) -> list[BaseRoute]:

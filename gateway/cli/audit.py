@@ -15,13 +15,15 @@ from gateway.audit.heads import Head
 from gateway.audit.record import AuditRecord
 from gateway.audit.retention import expire, newest
 from gateway.audit.signing import open_heads, stated_heads
-from gateway.audit.verify import Walked, snapshot, verify
+from gateway.audit.verify import Walked, verify
 from gateway.cli.access import audited, operator
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, errors, fail, needs_store, with_settings
 from gateway.cli.trailexport import export_command, show_command
 from gateway.settings import Settings
 from gateway.store.counts import usage_event
+from gateway.store.engine import snapshot
 from gateway.usage.proof import prove
+from gateway.wiring import audit_key_of
 
 _heads = click.option(
     "--heads",
@@ -53,9 +55,9 @@ def verify_command(settings: Settings, paths: tuple[Path, ...], as_json: bool) -
     heads, faults = _stated(settings, paths)
     counted = Walked()
     with database(settings) as engine, snapshot(engine) as connection:
-        found = list(verify(connection, _key(settings), heads, counted))
+        found = list(verify(connection, audit_key_of(settings), heads, counted))
         if inspect(connection).has_table(usage_event.name):
-            found += prove(connection, _key(settings))
+            found += prove(connection, audit_key_of(settings))
     # Where nothing was ever written, nothing was signed.
     faults = [*faults, *found] if counted.records or heads else found
     told: dict[str, Any] = {
@@ -107,7 +109,7 @@ def sign_command(settings: Settings) -> None:
     counted = Walked()
     with database(settings) as engine:
         with snapshot(engine) as connection:
-            faults += verify(connection, _key(settings), heads, counted)
+            faults += verify(connection, audit_key_of(settings), heads, counted)
         last = newest(engine)
     broken = [one for one in faults if one.kind != "statement"]
     if broken:
@@ -131,7 +133,7 @@ def expire_command(settings: Settings, dry_run: bool, as_json: bool) -> None:
     heads, faults = _stated(settings, ())
     stating = open_heads(settings.audit)
     with database(settings) as engine:
-        done = expire(engine, _key(settings), before, heads=heads, stating=stating, dry_run=dry_run)
+        done = expire(engine, audit_key_of(settings), before, heads=heads, stating=stating, dry_run=dry_run)
         if done.removed and not dry_run:
             deed = AuditRecord("operator:audit:delete", datetime.now(UTC), 200, client=operator(), interaction="expire")
             audited(engine, settings, [deed])
@@ -155,10 +157,6 @@ def key_command() -> None:
     made = Ed25519PrivateKey.generate()
     click.echo(f"signing_key {base64.b64encode(made.private_bytes_raw()).decode()}")
     click.echo(f"public_key  {base64.b64encode(made.public_key().public_bytes_raw()).decode()}")
-
-
-def _key(settings: Settings) -> bytes:
-    return settings.audit_key.get_secret_value().encode()
 
 
 def _stated(settings: Settings, paths: tuple[Path, ...]) -> tuple[list[Head], list[ChainBreak]]:

@@ -26,7 +26,7 @@ from gateway.cli.context import FINDINGS, console, database, errors, fail, with_
 from gateway.cli.db import upgrade, upgrade_to
 from gateway.settings import Settings, authorization, variable
 from gateway.store.engine import reading
-from gateway.wiring import keys_of
+from gateway.wiring import audit_key_of, keys_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -151,7 +151,7 @@ def _marks(settings: Settings) -> dict[str, str]:
     section = authorization(settings)
     _, ring = section.seal_ring()
     keys = {
-        "audit_key": settings.audit_key.get_secret_value().encode(),
+        "audit_key": audit_key_of(settings),
         "auth.pseudonym_key": section.pseudonym_bytes(),
     }
     keys |= {f"auth.seal_keys.{name}": key for name, key in ring.items()}
@@ -203,7 +203,7 @@ def _checked(engine: Any, settings: Settings) -> list[str]:
     with reading(engine).connect() as connection:
         faults = [
             f"chain {one.chain}, record {one.sequence}: {one.text}"
-            for one in verify(connection, settings.audit_key.get_secret_value().encode())
+            for one in verify(connection, audit_key_of(settings))
         ]
         sealed = families.select().with_only_columns(families.c.id, families.c.sealed_bsn)
         for row in connection.execute(sealed.where(families.c.sealed_bsn.is_not(None))):

@@ -13,6 +13,8 @@ from rich.table import Table
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.audit.trail import AuditUnavailable
+from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, load
 from gateway.store.engine import open_engine, store_file
 from gateway.store.schema import audit_record, resource
@@ -102,6 +104,14 @@ def unknown_provider(name: str, known: Iterable[str]) -> NoReturn:
     fail(f"unknown provider {name}; known are {', '.join(sorted(known)) or 'none'}")
 
 
+def served_provider(settings: Settings, name: str) -> ProviderSettings:
+    """The provider of this name; an unknown one ends the command."""
+    served = as_served(settings, everything=False).providers
+    if name not in served:
+        unknown_provider(name, served)
+    return served[name]
+
+
 def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
     """End the command when neither the configuration nor the store knows a provider: a typing error, not no records.
 
@@ -128,6 +138,8 @@ def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
         yield engine
     except UnknownSchema as fault:
         fail(f"database: {fault}")
+    except AuditUnavailable:
+        fail("this cannot be recorded in the access trail")
     except SQLAlchemyError as fault:
         original = str(getattr(fault, "orig", fault)).strip().splitlines()
         fail(f"database: {original[0] if original else type(fault).__name__}; was 'gateway db upgrade' run?")

@@ -19,7 +19,7 @@ from gateway.cli.context import (
     database,
     emit,
     fail,
-    unknown_provider,
+    served_provider,
     with_settings,
 )
 from gateway.report.monthly import MonthReport, ReportState, as_csv, deliver, make, overdue, release, versions
@@ -42,7 +42,7 @@ def month() -> None:
 @with_settings
 def make_command(settings: Settings, text: str, provider: str, as_json: bool) -> None:
     """Count a month. When figures were kept before and differ, this makes a correction: a new version."""
-    services = _known(settings, provider)
+    services = tuple(served_provider(settings, provider).services)
     participant = settings.reports.participant or provider
     with _store(settings) as (engine, connection):
         before = len(versions(connection, provider, text))
@@ -64,7 +64,7 @@ def make_command(settings: Settings, text: str, provider: str, as_json: bool) ->
 @with_settings
 def show_command(settings: Settings, text: str, provider: str, version: int, form: str) -> None:
     """The report in its own form (JSON, CSV), or as XML by the schema of the settings."""
-    _known(settings, provider)
+    served_provider(settings, provider)
     with _store(settings) as (_, connection):
         click.echo(_formed(settings, _kept(connection, provider, text, version), form), nl=False)
 
@@ -76,7 +76,7 @@ def show_command(settings: Settings, text: str, provider: str, version: int, for
 @with_settings
 def release_command(settings: Settings, text: str, provider: str, as_json: bool) -> None:
     """Say that the last version may leave. Refused when it does not meet the schema of the settings."""
-    _known(settings, provider)
+    served_provider(settings, provider)
     with _store(settings) as (engine, connection):
         kept = _kept(connection, provider, text, 0)
         if settings.reports.medmij_schema:
@@ -95,7 +95,7 @@ def release_command(settings: Settings, text: str, provider: str, as_json: bool)
 @with_settings
 def deliver_command(settings: Settings, text: str, provider: str, path: Path, as_json: bool) -> None:
     """Write the released version as a file, and keep the proof of what went."""
-    _known(settings, provider)
+    served_provider(settings, provider)
     with _store(settings) as (engine, connection):
         kept = _kept(connection, provider, text, 0)
         form = "xml" if settings.reports.medmij_schema else "json"
@@ -123,14 +123,6 @@ def due_command(settings: Settings, as_json: bool) -> None:
             console.print(f"{name}: the report of {text} is not released; its deadline is day {day}", highlight=False)
     if late:
         raise SystemExit(FINDINGS)
-
-
-def _known(settings: Settings, provider: str) -> tuple[str, ...]:
-    """The services of a provider; an unknown one ends the command."""
-    served = as_served(settings, everything=False).providers
-    if provider not in served:
-        unknown_provider(provider, served)
-    return tuple(served[provider].services)
 
 
 @contextmanager

@@ -1,28 +1,26 @@
 """gateway report vipp and pack: what an auditor gets."""
 
-import base64
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.audit.heads import private_key
 from gateway.audit.record import AuditRecord
 from gateway.audit.signing import stated_heads
-from gateway.audit.verify import snapshot, verify
+from gateway.audit.verify import verify
 from gateway.calendar import today_here
 from gateway.cli.access import audited, operator
 from gateway.cli.context import (
     FINDINGS,
     as_json,
-    as_served,
     console,
     database,
     emit,
     fail,
-    unknown_provider,
+    served_provider,
     with_settings,
 )
 from gateway.quality.verdicts import basis
@@ -36,11 +34,12 @@ from gateway.report.usage import UsageReport
 from gateway.report.vipp import ListRefused, document
 from gateway.report.visits import VisitsReport
 from gateway.settings import Settings
+from gateway.store.engine import snapshot
 from gateway.usage.figures import days
 from gateway.usage.keys import KeyDestroyed, YearKeys, destroy
 from gateway.usage.proof import prove
 from gateway.version import RELEASED, SOFTWARE
-from gateway.wiring import keys_of
+from gateway.wiring import audit_key_of, keys_of
 from profiles.standards.load import catalogue
 
 _day = click.DateTime(["%Y-%m-%d"])
@@ -63,7 +62,7 @@ def vipp_command(
     settings: Settings, provider: str, contacts: Path, last: datetime | None, lang: str, as_json: bool
 ) -> None:
     """VIPP figures with definition, norm and population: how many of the people with a contact got their data."""
-    _known(settings, provider)
+    served_provider(settings, provider)
     pseudonyms, ring = keys_of(settings)
     day = last.date() if last else today_here()
     with database(settings) as engine, engine.connect() as connection:
@@ -107,9 +106,9 @@ def pack_command(
 
     Exit code 1 when the trail does not fit; the zip is written nevertheless, and says so.
     """
-    _known(settings, provider)
+    served_provider(settings, provider)
     at, begin, end = datetime.now(UTC), first.date(), last.date()
-    key = settings.audit_key.get_secret_value().encode()
+    key = audit_key_of(settings)
     heads, untold = stated_heads(settings.audit)
     made = f"{at:%Y-%m-%d %H:%M UTC}"
     usage = UsageReport(catalogue(), made, "nl", provider, Period(begin, end))
@@ -128,27 +127,21 @@ def pack_command(
             **{f"bijlagen/{one.name}": ("Toegevoegd door de instelling.", one.read_bytes()) for one in added},
         }
         secret = settings.audit.signing_key
-        signer = Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret.get_secret_value())) if secret else None
+        signer = private_key(secret.get_secret_value()) if secret else None
         content = packed(files, at, signer)
-        output.touch(0o600)
-        output.write_bytes(content)
         deed = AuditRecord(
             "operator:report:pack", at, 200, client=operator(), provider=provider, interaction="pack",
             rule=f"{begin} {end} seed {seed}",
         )  # fmt: skip
         audited(engine, settings, [deed])
+        output.touch(0o600)
+        output.write_bytes(content)
     if as_json:
         emit({"output": str(output), "files": sorted(files), "signed": signer is not None, "faults": len(faults)})
     else:
         console.print(f"{output}: {len(files)} files, {len(faults)} faults in the trail", highlight=False)
     if faults:
         raise SystemExit(FINDINGS)
-
-
-def _known(settings: Settings, provider: str) -> None:
-    served = as_served(settings, everything=False).providers
-    if provider not in served:
-        unknown_provider(provider, served)
 
 
 def _both(name: str, proves: str, made: ReportDocument) -> dict[str, tuple[str, bytes]]:
@@ -161,7 +154,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 def _versions(settings: Settings, provider: str) -> dict[str, Any]:
-    services = as_served(settings, everything=False).providers[provider].services
+    services = served_provider(settings, provider).services
     standards = {catalogue().service(service)[0].id: catalogue().service(service)[0] for service in services}
     return {
         "software": {"version": SOFTWARE, "released": RELEASED},
@@ -189,10 +182,11 @@ def close_command(settings: Settings, year: int, yes: bool, as_json: bool) -> No
     if not yes:
         fail("this cannot be undone: say --yes")
     with database(settings) as engine:
-        with engine.begin() as connection:
-            count = destroy(connection, year)
+        # First on record, then done: what is destroyed can never be told of afterwards.
         deed = AuditRecord("operator:report:close", datetime.now(UTC), 200, client=operator(), rule=str(year))
         audited(engine, settings, [deed])
+        with engine.begin() as connection:
+            count = destroy(connection, year)
     if as_json:
         emit({"year": year, "destroyed": count})
     else:

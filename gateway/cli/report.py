@@ -41,6 +41,7 @@ from gateway.store.counts import usage_event
 from gateway.store.engine import reading
 from gateway.store.schema import audit_record
 from gateway.usage.figures import days
+from gateway.wiring import audit_key_of, offered
 from profiles.standards.load import catalogue
 
 
@@ -103,7 +104,9 @@ def quality(
                 output,
             )
             return
-        made = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings))
+        made = QualityReport(
+            Figures(connection, choice), request, catalogue(), offered(as_served(settings, everything=False))
+        )
         if defects:
             with defects.open("w", encoding="utf-8-sig", newline="") as out:
                 count = made.defects(out)
@@ -143,15 +146,6 @@ def _newest(settings: Settings) -> Settings:
     if url != settings.database_url:
         errors.print(f"reading the demo's store, {files[url]}", highlight=False, markup=False)
     return settings.model_copy(update={"database_url": url})
-
-
-def offered(settings: Settings) -> dict[str, list[str]]:
-    """The standards that every provider offers, by its services."""
-    known = catalogue()
-    return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in provider.services))
-        for name, provider in as_served(settings, everything=False).providers.items()
-    }
 
 
 def show(document: ReportDocument, form: str, output: Path | None) -> None:
@@ -277,9 +271,11 @@ def evidence(
             return
         choice = Choice(provider, "", None, _day(first), _day(last))
         request = Request(now(), lang, "", choice, settings.package_cache)
-        checked = QualityReport(Figures(connection, choice), request, catalogue(), offered(settings)).document()
+        checked = QualityReport(
+            Figures(connection, choice), request, catalogue(), offered(as_served(settings, everything=False))
+        ).document()
         wanted = [section for section in checked.sections if section.key in ("overview", "completeness", "basis")]
-        key = settings.audit_key.get_secret_value().encode()
+        key = audit_key_of(settings)
         today = datetime.now(UTC).date()
         document, faults = Evidence(made, key, today, size, seed, wanted, heads).document(connection)
         show(document, form, output)

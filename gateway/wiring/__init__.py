@@ -87,6 +87,20 @@ from profiles.standards.load import catalogue
 log = logging.getLogger("gateway")
 
 
+def audit_key_of(settings: Settings) -> bytes:
+    """The key of the chains of access records."""
+    return settings.audit_key.get_secret_value().encode()
+
+
+def offered(settings: Settings) -> dict[str, list[str]]:
+    """The standards that each provider offers, by its services."""
+    known = catalogue()
+    return {
+        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        for name, given in settings.providers.items()
+    }
+
+
 def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
     """The pseudonyms and the key ring that the settings describe; in test mode fixed public keys stand in."""
     section = authorization(settings)
@@ -95,7 +109,7 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
 
 def open_trail(engine: Engine, settings: Settings) -> Trail:
     """The audit trail of this process: a chain of its own, of which the heads are signed where the settings say."""
-    key = settings.audit_key.get_secret_value().encode()
+    key = audit_key_of(settings)
     return Trail(engine, key, settings.limits.audit_seconds, open_heads(settings.audit), BesideTrail(key))
 
 
@@ -131,7 +145,7 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
 
 def open_ledger(settings: Settings) -> Ledger:
     """What counts the steps of visits: a chain of this process."""
-    key = settings.audit_key.get_secret_value().encode()
+    key = audit_key_of(settings)
     return Ledger(key, YearKeys(keys_of(settings)[1]), settings.usage)
 
 
