@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from adapters.filing.port import SECONDS, AcceptedItem, Filed, FiledFile, Filing, Later, Rejected, only
+from adapters.filing.port import SECONDS, AcceptedItem, Filed, FiledFile, Filing, Later, Rejected
 from adapters.filing.settings import FhirFiling
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
@@ -47,7 +47,7 @@ class FhirWriteBack:
 
     def takes(self, standard: str, type_: str) -> bool:
         """See WriteBack."""
-        return only(self._settings.items, standard, type_)
+        return self._settings.takes(standard, type_)
 
     async def aclose(self) -> None:
         """See WriteBack."""

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from adapters.filing.port import AcceptedItem, Filed, Filing, Later, only
+from adapters.filing.port import AcceptedItem, Filed, Filing, Later
 from adapters.filing.settings import FolderFiling
 from profiles.fhir.codec import jsonio
 
@@ -21,7 +21,7 @@ class FolderWriteBack:
 
     def takes(self, standard: str, type_: str) -> bool:
         """See WriteBack."""
-        return only(self._settings.items, standard, type_)
+        return self._settings.takes(standard, type_)
 
     async def aclose(self) -> None:
         """Nothing is kept open."""

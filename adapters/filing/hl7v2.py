@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from adapters.filing.port import SECONDS, AcceptedItem, Filed, Filing, Later, Rejected, only
+from adapters.filing.port import SECONDS, AcceptedItem, Filed, Filing, Later, Rejected
 from adapters.filing.settings import Hl7Filing
 from profiles.fhir.tree import Resource
 
@@ -30,7 +30,7 @@ class Hl7WriteBack:
 
     def takes(self, standard: str, type_: str) -> bool:
         """See WriteBack."""
-        return only(self._settings.items, standard, type_)
+        return self._settings.takes(standard, type_)
 
     async def aclose(self) -> None:
         """Nothing is kept open."""

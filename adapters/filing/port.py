@@ -4,7 +4,7 @@ An adapter is idempotent by the id of the item: the same item may be given again
 twice. It answers within its time limit, and never raises for what the EHR says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -98,8 +98,3 @@ class WriteBack(Protocol):
     async def aclose(self) -> None:
         """Give back connections."""
         ...
-
-
-def only(items: Mapping[str, Sequence[str]], standard: str, type_: str) -> bool:
-    """Whether a table of standards and types (empty: everything) lets an item through."""
-    return not items or type_ in items.get(standard, ())

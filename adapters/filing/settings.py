@@ -17,6 +17,10 @@ class FilingSettings(BaseModel):
         default_factory=dict, description="resource types by information standard that go this way; empty: all"
     )
 
+    def takes(self, standard: str, type_: str) -> bool:
+        """Whether items of this kind go this way."""
+        return not self.items or type_ in self.items.get(standard, ())
+
 
 class FhirFiling(FilingSettings):
     """``type = "fhir"``: a FHIR server."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import bindparam, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from adapters.filing.port import SECONDS, AcceptedItem, Filed, Filing, Later, Rejected, only
+from adapters.filing.port import SECONDS, AcceptedItem, Filed, Filing, Later, Rejected
 from adapters.filing.settings import SqlFiling
 from adapters.port import AdapterMisconfigured
 from profiles.fhir.codec import jsonio
@@ -32,7 +32,7 @@ class SqlWriteBack:
 
     def takes(self, standard: str, type_: str) -> bool:
         """See WriteBack."""
-        return only(self._settings.items, standard, type_)
+        return self._settings.takes(standard, type_)
 
     async def aclose(self) -> None:
         """See WriteBack."""

@@ -18,7 +18,7 @@ from gateway.share.inbox import Inbox, Opened, view_record
 from gateway.share.readable import readable
 from gateway.share.states import NotAllowed
 from gateway.store.engine import reading
-from gateway.wiring.sharing import targets_of, write_backs
+from gateway.wiring.sharing import targets
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 
@@ -130,8 +130,8 @@ def _plain(opened: Opened) -> Resource:
 
 
 def _do(settings: Settings, deed: Callable[[Deeds], None]) -> None:
-    targets = targets_of(write_backs(settings))
-    _work(settings, lambda connection: deed(Deeds(connection, operator(), datetime.now(UTC), targets)))
+    ways = targets(settings)
+    _work(settings, lambda connection: deed(Deeds(connection, operator(), datetime.now(UTC), ways)))
 
 
 def _work(settings: Settings, work: Callable[[Connection], None]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import Engine
 
-from adapters.filing.build import write_back
+from adapters.filing.build import filing_settings, write_back
 from adapters.filing.port import WriteBack
+from adapters.filing.settings import FilingSettings
 from gateway.quality.gate import Counting, Gate
 from gateway.quality.settings import PolicyRule
 from gateway.settings import Settings
@@ -38,8 +39,7 @@ def open_receiving(engine: Engine, settings: Settings, counting: Counting) -> Re
         scan_of(section),
     )
     test = settings.mode == "test"
-    targets = targets_of(write_backs(settings))
-    return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets, makes_tasks=test)
+    return Receiving(engine, section, Keys(*keys_of(settings)), settling, targets(settings), makes_tasks=test)
 
 
 def scan_of(section: ShareSettings) -> Scan | None:
@@ -55,7 +55,13 @@ def write_backs(settings: Settings) -> WriteBacks:
     return {name: {one.name: one for one in ways} for name, ways in made.items() if ways}
 
 
-def targets_of(ways: WriteBacks) -> Targets:
+def targets(settings: Settings) -> Targets:
+    """Which ways into the EHR an item takes, by their settings alone. Raises AdapterMisconfigured."""
+    made = {name: map(filing_settings, given.write_back) for name, given in settings.providers.items()}
+    return targets_of({name: {one.name: one for one in ways} for name, ways in made.items()})
+
+
+def targets_of(ways: Mapping[str, Mapping[str, WriteBack | FilingSettings]]) -> Targets:
     """Which of them an item takes."""
     return lambda provider, standard, type_: [
         name for name, one in ways.get(provider, {}).items() if one.takes(standard, type_)
