@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from gateway.audit.signing import Heads
 from gateway.audit.trail import Trail
+from gateway.calendar import utc
 from gateway.chainlog import ChainLog
 from gateway.metrics import Sample
 from gateway.quality.recorder import Recorder
@@ -89,7 +90,7 @@ class StoredQueues:
                 count = connection.execute(select(func.count()).select_from(some)).scalar_one()
                 yield Sample("gateway_queue_length", count, {"queue": name})
                 at = connection.execute(oldest).scalar()
-                waited = 0.0 if at is None else (now - _utc(at)).total_seconds()
+                waited = 0.0 if at is None else (now - utc(at)).total_seconds()
                 yield Sample("gateway_queue_oldest_seconds", max(0.0, waited), {"queue": name})
         yield Sample("gateway_store_up", 1)
 
@@ -144,7 +145,3 @@ _READS: Mapping[str, str] = {
     "gateway_pool_errors_total": "requests_errors",
 }
 """What psycopg's pool calls them."""
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -111,9 +111,9 @@ def row_of(chain: str, number: int, record: dict[str, Any]) -> list[str]:
         record.get("action", ""), record.get("service", ""), record.get("provider", ""), record.get("outcome", ""),
         record.get("reason", ""), count, record.get("basis", ""), f"{chain}/{number}",
     )  # fmt: skip
-    return [_safe(str(value)) for value in values]
+    return [safe_cell(str(value)) for value in values]
 
 
-def _safe(text: str) -> str:
+def safe_cell(text: str) -> str:
     """A cell that a spreadsheet does not take for a formula."""
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -14,8 +14,8 @@ from gateway.audit.findings import ChainBreak
 from gateway.audit.heads import Head
 from gateway.audit.removals import REMOVALS, START, Removal
 from gateway.audit.trail import Stating
-from gateway.audit.verify import snapshot, verify
-from gateway.store.engine import reading
+from gateway.audit.verify import verify
+from gateway.store.engine import reading, snapshot
 from gateway.store.schema import audit_record, audit_removal
 
 SLICE = 5_000

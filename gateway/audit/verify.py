@@ -6,35 +6,18 @@ Nothing that stands in the table can end the walk: what is no record is a fault 
 import hmac
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from gateway.audit.chain import Chain, chain_of
 from gateway.audit.findings import ChainBreak
 from gateway.audit.heads import Head
 from gateway.audit.raw import NoRecord, Stored, stored_records
 from gateway.audit.removals import REMOVALS, Removal, removals
-from gateway.store.engine import reading
-
-
-@contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection on which every read sees the same moment, and no writer waits."""
-    if engine.dialect.name == "sqlite":
-        with reading(engine).connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
-    else:
-        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-            yield connection
 
 
 @dataclass

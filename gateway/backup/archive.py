@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeVar
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, func, insert, select
 
 from gateway.backup.contents import End, Manifest, Rows, batches, chosen, parameters, reflected
 from gateway.backup.envelope import BackupError, Opener, Recipient, Sealing, opened
-from gateway.store.engine import reading
+from gateway.store.engine import snapshot
 from gateway.version import SOFTWARE
 
 T = TypeVar("T")
@@ -29,7 +28,7 @@ def back_up(
     ``keys`` are the keys themselves, empty when they are kept elsewhere.
     """
     counts: Counter[str] = Counter()
-    with _snapshot(engine) as connection:
+    with snapshot(engine) as connection:
         schema = MigrationContext.configure(connection).get_current_revision()
         if schema is None:
             raise BackupError("the store has no tables: gateway db upgrade")
@@ -44,23 +43,6 @@ def back_up(
                 counts[str(table.name)] += len(rows.rows)
     sealing.close(msgspec.msgpack.encode(End(dict(counts))))
     return counts
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees the store as it was at one moment, and holds up no writer."""
-    with reading(engine).connect() as connection:
-        if engine.dialect.name == "sqlite":
-            # Of the write-ahead log; the driver's own transactions are switched off for reading.
-            connection.exec_driver_sql("BEGIN")
-            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
-        else:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield connection
 
 
 def manifest_of(file: BinaryIO, opener: Opener) -> tuple[Manifest, Iterator[bytes]]:

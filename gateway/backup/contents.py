@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Date, DateTime, LargeBinary, MetaData, Table, select
 
 from gateway.backup.envelope import BackupError
+from gateway.calendar import utc
 
 RECORDS = (
     "auth_family",
@@ -120,7 +121,7 @@ def parameters(table: Table, rows: Rows, dialect: str) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         # SQLite has moments without a zone, which are UTC.
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+        return (utc(value)).astimezone(UTC).isoformat()
     if isinstance(value, date):
         return value.isoformat()
     return bytes(value) if isinstance(value, memoryview) else value

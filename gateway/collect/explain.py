@@ -43,8 +43,7 @@ class Explanation:
             yield f"source: none has any {self.type} of this person"
         for gap in self.gaps:
             yield f"missing: {gap.what}, {gap.reason}"
-        for source, rule, place in (change for change, _ in self.changes[:MOST_CHANGES]):
-            count = dict(self.changes)[source, rule, place]
+        for (source, rule, place), count in self.changes[:MOST_CHANGES]:
             yield f"mapping: {source}, rule {rule} at {place}" + (f", {count} times" if count > 1 else "")
         if len(self.changes) > MOST_CHANGES:
             yield f"mapping: and {len(self.changes) - MOST_CHANGES} more rules"

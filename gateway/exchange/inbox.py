@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from gateway.calendar import utc
 from gateway.exchange.states import ENDED
 from gateway.exchange.taking import SEAL
-from gateway.exchange.tokens import utc
 from gateway.share.keep import Keys
 from gateway.store.exchanged import (
     exchange_notice,

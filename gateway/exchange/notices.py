@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.calendar import utc
 from gateway.exchange.partners import call
 from gateway.exchange.referrals import SEAL, event
 from gateway.exchange.settings import ExchangeSettings, PartnerSettings
-from gateway.exchange.tokens import utc
 from gateway.exchange.trust import InstitutionTrust, PartnerFault
 from gateway.exchange.workflow import UUID_SYSTEM
 from gateway.share.keep import Keys

@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from auth.crypto import digest, new_token, valid_bsn
+from gateway.calendar import utc
 from gateway.exchange.bases import base_of
 from gateway.exchange.grants import OpenGrant, kept, row_ids
 from gateway.exchange.parts import LETTERS_CODE, LETTERS_SEARCH, chosen, rows_of, search_of
 from gateway.exchange.settings import ExchangeSettings
 from gateway.exchange.states import ENDED, REQUESTED, NotFollowing, Side, step
-from gateway.exchange.tokens import utc
 from gateway.exchange.workflow import (
     BASE,
     Ends,

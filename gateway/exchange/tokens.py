@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from auth.crypto import digest, new_token
+from gateway.calendar import utc
 from gateway.exchange.trust import Connected, TokenAsked, TokenDenied, User
 from gateway.store.engine import reading
 from gateway.store.exchanged import exchange_assertion, exchange_token, referral
@@ -119,8 +120,3 @@ class ExchangeTokens:
         if not asked.user.known:
             raise TokenDenied("invalid_grant", "data of a person are given to a professional: user and role are needed")
         return "data", row.id
-
-
-def utc(moment: datetime) -> datetime:
-    """A moment of the store with its zone: SQLite keeps none."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from gateway.calendar import utc
 from gateway.intake.refusal import refusal
 from gateway.store.known import StoredRow
 
@@ -96,5 +97,5 @@ def _date(text: str) -> datetime | None:
 def _unmodified(row: StoredRow | None, since: datetime) -> bool:
     if row is None or row.deleted:
         return True
-    updated = row.updated if row.updated.tzinfo else row.updated.replace(tzinfo=UTC)
+    updated = utc(row.updated)
     return updated.replace(microsecond=0) <= since

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 
 from adapters.port import AdapterMisconfigured
+from gateway.calendar import utc
 from gateway.intake import quarantine
 from gateway.intake.answers import IntakeAnswer, refused
 from gateway.intake.hl7v2.acknowledge import Answered, ErrorSegment
@@ -91,9 +91,9 @@ def _newer(intake: Intake, item: Kept, keys: Sequence[Key]) -> Key | None:
     """What of the item was stored or deleted after the item came in."""
     with reading(intake.engine).connect() as connection:
         rows: Mapping[Key, StoredRow] = rows_of(connection, item.provider, item.version, keys)
-    received = item.received if item.received.tzinfo else item.received.replace(tzinfo=UTC)
+    received = utc(item.received)
     for key, row in rows.items():
-        updated = row.updated if row.updated.tzinfo else row.updated.replace(tzinfo=UTC)
+        updated = utc(row.updated)
         if updated > received:
             return key
     return None

@@ -260,7 +260,7 @@ class Settling:
         about = list(documents.findings(resource, lambda id_: self._owner(("Binary", id_), placement) == patient_id))
         number = numbers.get(patient_id)
         # Names first: a number in the name of a neighbour is masked with the rest.
-        named = task.type == CUT or any("display" not in sender for sender in self.draft.pointing[task.key])
+        named = task.type == CUT or any("display" not in reference for reference in self.draft.pointing[task.key])
         filled = fill_display(resource, neighbours) if named else []
         repairs += filled
         if filled or may_hold_bsn(self.texts[task.key], number):

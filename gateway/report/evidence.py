@@ -4,7 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from gateway.audit.findings import ChainBreak
 from gateway.audit.heads import Head
 from gateway.audit.verify import verify
+from gateway.calendar import utc
 from gateway.report.document import Cell, Column, ReportDocument, ReportSection, Share
 from gateway.report.trail import Period, Use, decoded, records, uses
 from gateway.report.usage import UsageReport
@@ -119,7 +120,7 @@ class Evidence:
         rows: list[list[Cell]] = []
         for row in draw(connection, self.usage.period, self.usage.provider, self.seed, self.size):
             record = decoded(row.record)
-            at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
+            at = utc(row.at)
             action, status = str(record.get("action", "")), int(record.get("outcome", 0))
             rows.append([row.chain, row.sequence, at.isoformat(" ", "seconds")[:19], action, status])
         defined = text["sample_defined"].format(size=len(rows), seed=self.seed)

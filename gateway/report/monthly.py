@@ -8,13 +8,14 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from auth.ages import ZONE
+from gateway.calendar import utc
 from gateway.store.counts import usage_report
 from gateway.usage.figures import UseFigures, count, month
 
@@ -115,11 +116,11 @@ def versions(connection: Connection, provider: str, text: str) -> list[MonthRepo
             row.provider,
             row.month,
             row.version,
-            _utc(row.made),
+            utc(row.made),
             msgspec.json.decode(bytes(row.figures)),
-            row.released and _utc(row.released),
+            row.released and utc(row.released),
             row.released_by,
-            row.delivered and _utc(row.delivered),
+            row.delivered and utc(row.delivered),
             row.proof,
         )
         for row in rows
@@ -192,7 +193,3 @@ def as_csv(report: MonthReport) -> str:
 
 def _local(at: datetime) -> str:
     return at.astimezone(ZONE).isoformat(timespec="seconds")
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

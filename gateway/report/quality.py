@@ -9,6 +9,7 @@ from typing import TextIO
 
 from sqlalchemy import Row
 
+from gateway.audit.export import safe_cell
 from gateway.quality.serving import Serving
 from gateway.quality.tally import SAME
 from gateway.quality.verdicts import Basis, basis
@@ -79,7 +80,7 @@ class QualityReport:
         count = 0
         for row in self._figures.defects():
             line = self._line(row)
-            writer.writerow([_safe(line[key]) for key in keys])
+            writer.writerow([safe_cell(line[key]) for key in keys])
             count += 1
         return count
 
@@ -296,8 +297,3 @@ def _basis(found: Basis, text: Mapping[str, str]) -> str:
     absent = ", ".join(found.absent) or "-"
     shown = text[found.kind].format(packages=", ".join(found.packages), tables=found.tables, absent=absent)
     return shown + (text["also"].format(other=", ".join(found.other_versions)) if found.other_versions else "")
-
-
-def _safe(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, select
 
+from gateway.calendar import utc
 from gateway.store.schema import audit_record
 
 SEARCHES = frozenset({"search-type", "operation"})
@@ -130,7 +131,7 @@ def uses(connection: Connection, period: Period, provider: str = "") -> Use:
     use = Use()
     for row in records(connection, period, provider):
         record = decoded(row.record)
-        at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
+        at = utc(row.at)
         use.first = min(use.first or at, at)
         use.last = max(use.last or at, at)
         for one in (use.all, use.services.setdefault(str(record.get("service", "")), Uses())):

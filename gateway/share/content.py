@@ -1,10 +1,11 @@
 """What an entry says, by the words of its row: codes, categories, claims, moments, and whether a measurement can be."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from gateway.calendar import utc
 from gateway.problems import Problem
 from gateway.share.findings import finding
 from gateway.share.parcel import Item
@@ -77,7 +78,7 @@ def moment_of(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return utc(moment)
 
 
 def implausible(resource: Resource, rows: Iterable[Plausible]) -> Iterator[str]:

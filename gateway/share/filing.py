@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.filing.port import AcceptedItem, Filed, FiledFile, Filing, Later, Rejected, WriteBack
+from gateway.calendar import utc
 from gateway.share.deeds import Deeds
 from gateway.share.keep import GATEWAY, Keys, StoredItem, file_of, stored_items
 from gateway.share.location import without_location
@@ -124,17 +125,17 @@ class Outbox:
         named = set(_pointed_at(item.resource))
         parts = [one for one in held if one.role == "part" and (_of(one) in named or one.type in ("DocumentManifest",))]
         shown = readable(item.resource, self._questionnaire(connection, row.provider, version, item.resource))
-        accepted = _utc(row.decided)
+        accepted = utc(row.decided)
         return AcceptedItem(
             id=item.id,
             version=version,
             resource=item.resource,
             parts=[one.resource for one in parts if one.type != "Binary"],
             files=[self._file(connection, one) for one in held if one.type == "Binary" and _of(one) in named],
-            readable=self._paper(shown, row.provider, _utc(row.received)) if item.type in READABLE else b"",
+            readable=self._paper(shown, row.provider, utc(row.received)) if item.type in READABLE else b"",
             patient_id=row.patient_id,
             bsn=self.keys.ring.open("bsn", bytes(row.sealed_bsn)).decode() if row.sealed_bsn else "",
-            sent=_utc(row.received),
+            sent=utc(row.received),
             accepted=accepted,
             accepted_by=_who(connection, item_pk),
             standard=row.standard,
@@ -216,7 +217,3 @@ def _of(item: StoredItem) -> str:
 def _who(connection: Connection, item_pk: int) -> str:
     accepted = select(share_deed.c.by).where(share_deed.c.item_pk == item_pk, share_deed.c.deed == State.ACCEPTED.value)
     return str(connection.execute(accepted.order_by(share_deed.c.pk.desc()).limit(1)).scalar() or GATEWAY)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

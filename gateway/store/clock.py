@@ -59,7 +59,9 @@ class StoreClock:
         self._warned = apart > SUSPECT_SECONDS
 
     async def run(self) -> None:
-        """Ask every now and then, until cancelled."""
+        """Ask every now and then, until cancelled; at once when it was not asked yet."""
+        if self._base is not None:
+            await asyncio.sleep(EVERY_SECONDS)
         while self._engine is not None:
             try:
                 await asyncio.to_thread(self.ask)

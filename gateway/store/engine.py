@@ -1,9 +1,11 @@
 """Database connections: a SQLAlchemy engine for everything that is not the hot path."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -46,3 +48,20 @@ def _enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> No
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that only read: they never wait for a writer."""
     return engine.execution_options(reading=True, single=engine.dialect.name == "sqlite")
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the store as it was at one moment, only reads, and holds up no writer."""
+    with reading(engine).connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Of the write-ahead log; the driver's own transactions are switched off for reading.
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection

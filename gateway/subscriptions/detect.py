@@ -7,11 +7,12 @@ It sees what came by push, import and messages alike; the same content again mak
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from gateway.calendar import utc
 from gateway.store.schema import patient, resource
 from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.register import RESOURCE, Register, active
@@ -51,7 +52,7 @@ class Look:
         return told
 
     def _one(self, row: Row[Any], standard: Standard, service: Service) -> bool:
-        since = _utc(row.high_water)
+        since = utc(row.high_water)
         changed = [
             one
             for one in self._changed(row, standard, since)
@@ -59,7 +60,7 @@ class Look:
         ]
         if not changed:
             return False
-        newest = max(_utc(one.updated) for one in changed)
+        newest = max(utc(one.updated) for one in changed)
         moved = update(subscription).where(subscription.c.id == row.id).values(high_water=newest)
         self.connection.execute(moved)
         self._tell(row)
@@ -119,11 +120,7 @@ class Look:
         ).scalar()
         earliest = self.now
         if last is not None:
-            earliest = max(earliest, _utc(last) + timedelta(minutes=self.settings.collapse_minutes))
+            earliest = max(earliest, utc(last) + timedelta(minutes=self.settings.collapse_minutes))
         # When something came in says something about care: the moment is blurred, within the hour (AB-51).
         delay = secrets.randbelow(self.settings.jitter_seconds + 1)
         Register(self.connection, self.now, self.today).tell(row.id, RESOURCE, earliest + timedelta(seconds=delay))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from auth.clients.model import ListedClient, Notify
-from gateway.calendar import Today
+from gateway.calendar import Today, utc
 from gateway.store.engine import reading
 from gateway.store.shared import notice, subscription
 from gateway.subscriptions.detect import Look
@@ -124,7 +124,7 @@ class Notifier:
         client = self.listed(row.client)
         told: Notify | None = client.notify.get(row.service) if client else None
         if told is None:
-            if now - _utc(row.created) > GONE:
+            if now - utc(row.created) > GONE:
                 with self.engine.begin() as connection:
                     register = Register(connection, now, self.today())
                     register.end_all(EndedBy.CLIENT, subscription.c.client == row.client)
@@ -172,7 +172,7 @@ class Notifier:
                 return
             if status in (401, 403):
                 log.error("notification: the PGO refuses us (HTTP %s)", status)
-            if now - _utc(row.created) > GIVES_UP:
+            if now - utc(row.created) > GIVES_UP:
                 log.error("notification: given up after %s attempts", row.attempts + 1)
                 self._finish(connection, row, "failed", status)
                 return
@@ -207,7 +207,3 @@ def outside(url: str) -> bool:
         return parts.scheme == "https" and ipaddress.ip_address(parts.hostname or "").is_global
     except ValueError:
         return parts.scheme == "https" and parts.hostname not in (None, "localhost")
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, select
 
 from auth.store.rows import milliseconds
 from gateway.audit.findings import ChainBreak
+from gateway.calendar import utc
 from gateway.store.counts import usage_chain, usage_event
 from gateway.store.schema import audit_record
 from gateway.usage.events import mac_of, read_event
@@ -65,8 +66,7 @@ def _exchanges(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
     rows = connection.execute(counted.where(~usage_event.c.chain.startswith(PREFIX)), execution_options=PARTS)
     oldest: datetime | None = None
     for row in rows:
-        at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
-        oldest = min(oldest or at, at)
+        oldest = min(oldest or utc(row.at), utc(row.at))
         if not _fits(key, start_of(str(row.chain)), row):
             yield ChainBreak(str(row.chain), int(row.sequence), "the event or its mac was changed", "changed")
         elif row.record is None:
@@ -98,7 +98,7 @@ def _fits(key: bytes, previous: bytes, row: Any) -> bool:
 
 
 def _columns(row: Any) -> Iterator[ChainBreak]:
-    at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
+    at = utc(row.at)
     try:
         event = read_event(bytes(row.event))
     except msgspec.DecodeError:

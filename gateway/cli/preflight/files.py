@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import BaseModel
 
-from auth.login.open import BridgeUnusable, login_of
+from auth.login.check import check_bridges
 from auth.peer.certificates import inspect
 from auth.peer.crl import Revocations
 from auth.peer.tls import TlsSettings, peer_check
@@ -82,13 +82,7 @@ def _login(settings: Settings) -> Iterator[PreflightLine]:
                            "tls_trust": saml.tls_trust}, "auth.saml")  # fmt: skip
     elif section.login.private_key_file:
         yield _key("auth.login.private_key_file", Path(section.login.private_key_file))
-    what = f"SAML, {section.saml.bridge}" if section.saml.on else f"OpenID Connect, {section.login.issuer}"
-    try:
-        login_of(section)
-    except BridgeUnusable as fault:
-        yield PreflightLine("login", "error", str(fault))
-    else:
-        yield PreflightLine("login", "ok", what)
+    yield from (PreflightLine(one.what, one.level, one.text) for one in check_bridges(section, settings.tls))
 
 
 def _named(value: Any, where: str) -> Iterator[PreflightLine]:

@@ -173,9 +173,7 @@ def _person(person: Element | None) -> dict[str, Any]:
         return {}
     made: dict[str, Any] = {}
     if (name := person.find("name")) is not None and (text := _joined(name)):
-        parts = [
-            one for one in name if one.tag == "family" or (one.tag == "prefix" and "VV" in _value(one, "qualifier"))
-        ]
+        parts = [one for one in name if one.tag == "family" or _is_prefix_of_family(one)]
         given = [words(one) for one in name.findall("given") if words(one)]
         family = " ".join(filter(None, map(words, parts)))
         made["name"] = [{"text": text} | ({"family": family} if family else {}) | ({"given": given} if given else {})]

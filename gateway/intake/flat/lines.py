@@ -5,7 +5,6 @@ is a FlatFault with the line: of such a file nothing is taken.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,11 +137,3 @@ def _fixed(lines: _Counted, form: FlatFormat) -> Iterator[FlatRow]:
             raise FlatFault(lines.number, f"{len(text)} characters, and the last column begins at {least}: cut off")
         found = {name: text[first - 1 : last].strip() or None for name, (first, last) in form.places.items()}
         yield FlatRow(lines.number, raw, found)
-
-
-def head_of(path: Path, form: FlatFormat) -> str:
-    """The first line of a CSV with a name in it; empty for fixed width."""
-    if form.format == "fixed":
-        return ""
-    with opened(path, form) as file:
-        return next((line for line in io.StringIO(file.read(MOST), newline="") if line.strip()), "")

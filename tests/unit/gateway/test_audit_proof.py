@@ -21,9 +21,9 @@ from gateway.audit.record import AuditRecord
 from gateway.audit.removals import REMOVALS
 from gateway.audit.retention import expire, newest
 from gateway.audit.trail import Trail
-from gateway.audit.verify import Walked, snapshot, verify
+from gateway.audit.verify import Walked, verify
 from gateway.cli.db import upgrade
-from gateway.store.engine import open_engine
+from gateway.store.engine import open_engine, snapshot
 from gateway.store.schema import audit_record, audit_removal
 
 KEY = b"key of the test"

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 from rich.console import Console
 
+from gateway.audit.export import safe_cell
 from gateway.report import svg
 from gateway.report.document import Column, Plot, ReportDocument, ReportSection, Share
-from gateway.report.quality import _safe
 from gateway.report.render import as_html, as_json, to_console
 from gateway.report.words import _rules, _texts, rule_text, words
 
@@ -80,9 +80,9 @@ def test_a_line_of_one_day_is_no_plot_and_many_bars_are_bounded() -> None:
 
 
 def test_a_cell_is_never_a_formula() -> None:
-    assert _safe("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert _safe("+31") == "'+31"
-    assert _safe("Longziekten") == "Longziekten"
+    assert safe_cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert safe_cell("+31") == "'+31"
+    assert safe_cell("Longziekten") == "Longziekten"
 
 
 def test_both_languages_have_every_word() -> None:
