@@ -48,5 +48,7 @@ def deliver(content: bytes, output: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     output.touch(0o600)
+    if output.is_file():
+        output.chmod(0o600)  # of a file that was there already, whoever could read it before
     output.write_bytes(content)
     errors.print(f"written to {output}", highlight=False, markup=False, soft_wrap=True)

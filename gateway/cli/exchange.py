@@ -37,7 +37,8 @@ from gateway.exchange.trust import PartnerFault, User
 from gateway.settings import Settings, SettingsError
 from gateway.share.keep import Keys
 from gateway.store.engine import reading
-from gateway.wiring import keys_of, open_referrals, wire_exchange
+from gateway.wiring import keys_of
+from gateway.wiring.exchange import open_referrals, wire_exchange
 from profiles.standards.load import catalogue
 
 T = TypeVar("T")

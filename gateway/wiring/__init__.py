@@ -37,13 +37,9 @@ from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
 from gateway.calendar import today_here
 from gateway.chainlog import ChainLog
-from gateway.collect.judged import PullGate
-from gateway.collect.pipeline import Around, Collector, Sources, sources_of
+from gateway.collect.pipeline import Around, Sources, sources_of
 from gateway.collect.sources import close
 from gateway.current import UUID
-from gateway.exchange.assertions import AssertionSigner, KeyFault
-from gateway.exchange.referrals import Referrals
-from gateway.exchange.running import ExchangeParts, assembled
 from gateway.health import store_probe
 from gateway.host import GatewayHost
 from gateway.intake.admin import Desk
@@ -70,7 +66,6 @@ from gateway.registration import RegistrationWatch, ourselves
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
-from gateway.share.keep import Keys
 from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
@@ -80,7 +75,6 @@ from gateway.subscriptions.notify import Notifier
 from gateway.usage.keys import YearKeys
 from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
 
@@ -359,40 +353,6 @@ def wire_intake(settings: Settings) -> IntakeParts:
     return IntakeParts(
         section, engine, intake, logins, recorder, trail, worker, measured, messages, settings.connections
     )
-
-
-def open_referrals(settings: Settings) -> Referrals:
-    """The referrals of this house."""
-    standards = catalogue().standards
-    return Referrals(settings.exchange, Keys(*keys_of(settings)), lambda id_: standards[id_])
-
-
-def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapter) -> ExchangeParts:
-    """Make the door for other institutions, its outbox, and what collects from them.
-
-    Raises SettingsError, AdapterMisconfigured, ValueError or OSError when the settings cannot be used.
-    """
-    section, seconds = settings.exchange, settings.limits.database_seconds
-    try:
-        signer = AssertionSigner.read(section.keys)
-    except KeyFault as fault:
-        raise SettingsError(f"exchange.keys: {fault}") from fault
-    engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
-    keys, trail, recorder = Keys(*keys_of(settings)), open_trail(engine, settings), open_recorder(engine, settings)
-    sources = {
-        name: sources_of(given, 0.0, around) for name, given in settings.providers.items() if name in section.parties
-    }
-    collector = Collector(
-        reader=reader,
-        ring=keys.ring,
-        providers=sources,
-        expected=Expectations(catalogue()),
-        deadline=settings.limits.deadline_seconds,
-        quality=PullGate(recorder),
-        leaving=leaving_of(settings),
-    )
-    made = (engine, reader, trail, recorder, sources)
-    return assembled(section, settings.connections, open_referrals(settings), signer, collector, keys, *made)
 
 
 def _log_client(settings: Settings) -> httpx.AsyncClient:

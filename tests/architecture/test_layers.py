@@ -11,7 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("workbench", "gateway", "auth", "adapters", "profiles")
-ROOTS = {"gateway.app", "gateway.wiring", "gateway.wiring.sharing", "gateway.testmode", "gateway.settings"}
+ROOTS = {
+    "gateway.app",
+    "gateway.wiring",
+    "gateway.wiring.exchange",
+    "gateway.wiring.sharing",
+    "gateway.testmode",
+    "gateway.settings",
+}
 """Modules of the gateway that may see the whole `Settings`, beside the commands."""
 
 

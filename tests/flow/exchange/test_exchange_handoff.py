@@ -10,7 +10,7 @@ from world.exchange_house import DOCTOR, GGZ, HOSPITAL, ExchangeWorld, exchange,
 from world.intake_house import BSN
 
 from gateway.exchange.referrals import CannotRefer
-from gateway.wiring import open_referrals
+from gateway.wiring.exchange import open_referrals
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ from gateway.exchange.referrals import SEAL, CannotRefer
 from gateway.exchange.workflow import Ends, notification_task
 from gateway.share.keep import Keys
 from gateway.store.exchanged import exchange_notice, received_referral, received_resource
-from gateway.wiring import keys_of, open_referrals
+from gateway.wiring import keys_of
+from gateway.wiring.exchange import open_referrals
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.version import FhirVersion
 
