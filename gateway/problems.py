@@ -61,6 +61,13 @@ def challenge(error: str | None, description: str | None = None) -> Mapping[str,
     return {"www-authenticate": "Bearer " + ", ".join(parts) if parts else "Bearer"}
 
 
+def as_it_is(coding: str | None) -> None:
+    """Refuse a body in a content coding (RFC 9110, 8.4), where none is taken. Raises Problem 415."""
+    if coding and coding.strip().lower() != "identity":
+        text = "The body has a content coding; send it as it is."
+        raise Problem(415, "not-supported", text, headers={"accept-encoding": "identity"})
+
+
 def problem_of(fault: Exception) -> Problem:
     """The Problem that stands for a fault; unknown faults are logged here and lose their text."""
     match fault:

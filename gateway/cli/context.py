@@ -142,6 +142,7 @@ def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
         fail("this cannot be recorded in the access trail")
     except SQLAlchemyError as fault:
         original = str(getattr(fault, "orig", fault)).strip().splitlines()
-        fail(f"database: {original[0] if original else type(fault).__name__}; was 'gateway db upgrade' run?")
+        hint = "" if create else "; was 'gateway db upgrade' run?"
+        fail(f"database: {original[0] if original else type(fault).__name__}{hint}")
     finally:
         engine.dispose()

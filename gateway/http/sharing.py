@@ -23,7 +23,7 @@ from gateway.http.bodies import BodyRoom
 from gateway.http.progress import Progress
 from gateway.http.reply import Reply
 from gateway.http.statements import serialised
-from gateway.problems import Problem
+from gateway.problems import Problem, as_it_is
 from gateway.share.answer import body_of
 from gateway.share.receiving import Receiving
 from gateway.share.sharer import Sharer
@@ -60,6 +60,7 @@ class Sharing:
         if receives is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         exchange, version = progress.exchange, progress.address.version
+        as_it_is(exchange.header(b"content-encoding"))
         try:
             given = read_format(exchange.header(b"content-type"), version)
         except NotAcceptable as fault:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.problems import Problem, problem_of
+from gateway.problems import Problem, as_it_is, problem_of
 from profiles.fhir.authored import authored
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format, NotAcceptable, content_type, negotiate, read_format
@@ -133,6 +133,7 @@ class ValidateOperation:
         return Response(body, status, {"content-type": content_type(format_, version), "cache-control": "no-store"})
 
     async def _outcome(self, request: Request, version: FhirVersion, asked: list[str], wanted: str | None) -> Resource:
+        as_it_is(request.headers.get("content-encoding"))
         data = await _body(request, self._body_bytes)
         try:
             given = read_format(request.headers.get("content-type"), version)

@@ -1,5 +1,6 @@
 """The way through the pages without a browser: every page is read and answered as a person would."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,8 @@ class PageWalk:
         # A person looks for their own name among the choices; on pages without it nothing is changed.
         mine = next((one for one in form.choices if one.label.startswith(self._person)), None)
         if mine is None and any(one.kind == "radio" for one in form.choices):
-            there = "; ".join(one.label for one in form.choices if one.kind == "radio")
+            # Names only: what stands behind them on the page of a test login are numbers.
+            there = "; ".join(re.split(r"[\d(,]", one.label)[0].strip() for one in form.choices if one.kind == "radio")
             raise VisitError(f"{self._person} is not on the page {title!r}; on it are: {there}"[:500])
         start = time.perf_counter()
         url = urljoin(str(page.url), form.action)
