@@ -79,10 +79,11 @@ class Notices:
         if row is None:
             return 0
         fault: PartnerFault | None = None
+        away = False
         try:
             status = await self._send(row)
         except PartnerFault as refusal:
-            fault, status = refusal, refusal.status
+            fault, status, away = refusal, refusal.status, refusal.later
         except Exception as broken:
             # One that cannot be put together must not hold up the others; its words may hold what it carries.
             log.error("notifications: one could not be sent: %s", told(broken))
@@ -99,7 +100,7 @@ class Notices:
             reason=fault.text if fault else "",
         )
         await self.trail.write(record)
-        await asyncio.to_thread(self._note, row, fault, now)
+        await asyncio.to_thread(self._note, row, fault, now, away=away)
         return 1
 
     async def _send(self, row: Row[Any]) -> int:
@@ -144,7 +145,7 @@ class Notices:
                 return None
         return row
 
-    def _note(self, row: Row[Any], fault: PartnerFault | None, now: datetime) -> None:
+    def _note(self, row: Row[Any], fault: PartnerFault | None, now: datetime, *, away: bool) -> None:
         attempts = row.attempts + 1
         if fault is None:
             state, answer = "sent", "delivered"
@@ -162,7 +163,7 @@ class Notices:
             mine = (exchange_notice.c.pk == row.pk, exchange_notice.c.state == "waiting")
             store.execute(update(exchange_notice).where(*mine).values(**values))
             event(store, row.referral_id, now, "notified" if state == "sent" else "not-notified", "gateway", answer)
-            if fault is not None and fault.later:
+            if away:
                 _put_off(store, row.partner, answer, now, coming)
         if state == "dead":
             log.error(GIVEN_UP, answer)

@@ -20,8 +20,7 @@ WINDOW = timedelta(hours=24)
 
 
 def changed(connection: Connection, provider: str, fhir: str, person: str, high_water: datetime) -> Sequence[Any]:
-    """What was written to a person's record since a day before ``high_water``, deletions too: number, version, type, id,
-    moment."""
+    """What was written to a record since a day before ``high_water``, deletions too: pk, version, type, id, updated."""
     whose = (patient.c.person == person, patient.c.provider == provider, patient.c.fhir == fhir)
     patients = list(connection.execute(select(patient.c.patient_id).where(*whose)).scalars())
     wanted = select(resource.c.pk, resource.c.version, resource.c.type, resource.c.id, resource.c.updated).where(
