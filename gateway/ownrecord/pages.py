@@ -3,7 +3,6 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import anyio.to_thread
 from jinja2 import PackageLoader
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from auth.ages import ZONE
 from auth.pages.catalogue import CATALOGUE
 from auth.pages.own import OWN_RECORD, OwnRecordDoor, OwnRecordReader
 from gateway.audit.trail import AuditUnavailable
@@ -29,7 +29,6 @@ MOST, SECONDS = 50, 300.0
 """Records that stay for the next page of the same visit, and for how long."""
 
 PDF = "application/pdf"
-_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -191,7 +190,7 @@ class OwnRecordPages:
 
 
 def _written(collected: datetime) -> str:
-    return moment(collected.astimezone(_AMSTERDAM).isoformat())
+    return moment(collected.astimezone(ZONE).isoformat())
 
 
 def _file(body: bytes, media: str, name: str) -> Response:

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from gateway.quality.departments import department_of
 from gateway.quality.elements import CountPlan, CountPlans, Element, place_of
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
-from profiles.validation.rules.claims import claimed
 
 SAME = "same"
 """In place of a severity: a fact that two sources tell."""
@@ -95,7 +94,7 @@ class Tally:
 
     def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: CountPlans) -> None:
         """Count one verdict."""
-        plan = plans.of(claimed(resource), subject.type)
+        plan = plans.of(claimed_profiles(resource), subject.type)
         department = department_of(resource)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department)
         errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
@@ -116,7 +115,7 @@ class Tally:
 
     def same(self, day: date, subject: Subject, resource: Resource, rule: str, plans: CountPlans) -> None:
         """Count a fact that another source told before, by the rule that says so."""
-        plan = plans.of(claimed(resource), subject.type)
+        plan = plans.of(claimed_profiles(resource), subject.type)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department_of(resource))
         self.rules[scope, "", f"{SAME}-{rule}", SAME] += 1
         self.names[plan.profile, ""] = ("", plan.zib_nl, plan.zib_en)

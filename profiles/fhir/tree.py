@@ -18,3 +18,10 @@ def local_reference(text: str) -> tuple[str, str] | None:
     if len(parts) < 2 or not parts[-2][:1].isupper() or not parts[-2].isalpha() or not parts[-1]:
         return None
     return parts[-2], parts[-1]
+
+
+def claimed_profiles(resource: Resource) -> list[str]:
+    """The profiles that a resource claims, as they stand in ``meta.profile``; none where that is no list."""
+    meta = resource.get("meta")
+    given = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in given if isinstance(url, str)] if isinstance(given, list) else []
