@@ -1,6 +1,5 @@
 """The document: Composition, sections with their entries and words, and all that the entries point at."""
 
-import copy
 import datetime as dt
 import hashlib
 import uuid
@@ -13,13 +12,13 @@ from profiles.conversion.losses import Loss
 from profiles.conversion.paths import Node
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.xhtml import XHTML
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource, copied
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import bsns
 from profiles.record.label import concept_text, label
 from profiles.record.repair import mask_bsn
-from profiles.record.walk import Key, key_of, references, values
-from profiles.record.written import write
+from profiles.record.walk import Key, aim, key_of, references, values
+from profiles.record.written import said, write
 from profiles.summary.entries import suited, without_bsn
 from profiles.summary.selection import Section, moment, sections, taken
 
@@ -69,27 +68,39 @@ def summary(
     there, or a resource is about somebody else.
     """
     wishes = wishes or Wishes()
-    held = {key_of(one): copy.deepcopy(one) for one in resources if isinstance(one.get("id"), str)}
+    held = {key_of(one): one for one in resources if isinstance(one.get("id"), str)}
     patient = _patient(held)
-    author = copy.deepcopy(institution)
+    strangers = [key for key, one in held.items() if _of_nobody(one)]
+    losses = [Loss("not-selected", "", "/".join(key), "subject") for key in strangers]
+    held = {key: one for key, one in held.items() if key not in set(strangers)}
+    author = copied(institution)
     pointer = {"reference": f"Organization/{author['id']}"}
-    chosen = {section.id: taken(section, held.values(), at.date()) for section in sections().section}
-    entries = _with_others(chosen, held)
-    told = [key_of(one) for rows in chosen.values() for one in rows]
-    losses = _left_out(held, [*told, *entries, key_of(patient)])
-    numbers = set(bsns(patient))
-    for resource in entries.values():
-        suited(resource, pointer)
-    whole = [patient, author, *(one for key, one in entries.items() if key not in (key_of(patient), key_of(author)))]
+    selected = {section.id: taken(section, held.values(), at.date()) for section in sections().section}
+    entries = _with_others(selected, held)
+    told = [key_of(one) for rows in selected.values() for one in rows]
+    losses += _left_out(held, [*told, *entries, key_of(patient)])
+    own = {key: copied(held[key]) for key in dict.fromkeys([key_of(patient), *entries, *told])}
+    for key in entries:
+        suited(own[key], pointer)
+    # What stands in a section with words only is spoken of as well, and is no less about a person with a number.
+    for resource in [*own.values(), author]:
+        _discreet(resource, set(bsns(patient)), wishes)
+    chosen = {name: [own[key_of(one)] for one in rows] for name, rows in selected.items()}
+    patient = own[key_of(patient)]
+    whole = [patient, author, *(own[key] for key in entries if key not in (key_of(patient), key_of(author)))]
     for resource in whole:
-        resource.pop("text", None)
-        if not wishes.bsn:
-            without_bsn(resource)
-            mask_bsn(resource, numbers)
         write(resource, FhirVersion.R4)
     ident = _identifier(whole, wishes)
     composition = _composition(chosen, patient, pointer, at, wishes, ident)
     return PatientSummary(_bundle([composition, *whole], ident, at, losses), losses)
+
+
+def _discreet(resource: Resource, numbers: set[str], wishes: Wishes) -> None:
+    """Take out what the source told in its own way, and the BSN unless the receiver may have it."""
+    resource.pop("text", None)
+    if not wishes.bsn:
+        without_bsn(resource)
+        mask_bsn(resource, numbers)
 
 
 def _patient(held: Mapping[Key, Resource]) -> Resource:
@@ -97,12 +108,21 @@ def _patient(held: Mapping[Key, Resource]) -> Resource:
     if len(patients) != 1:
         raise SummaryError(f"a summary is of one patient; {len(patients)} were given")
     for resource in held.values():
-        for name in ("subject", "patient", "beneficiary"):
-            about = resource.get(name)
-            target = local_reference(str(about.get("reference", ""))) if isinstance(about, dict) else None
+        for text in _about(resource):
+            target = aim(text)
             if target is not None and target[0] == "Patient" and target != key_of(patients[0]):
                 raise SummaryError(f"{'/'.join(key_of(resource))} is about somebody else")
     return patients[0]
+
+
+def _about(resource: Resource) -> list[str]:
+    rows = [resource.get(name) for name in ("subject", "patient", "beneficiary")]
+    return [str(one["reference"]) for one in rows if isinstance(one, dict) and "reference" in one]
+
+
+def _of_nobody(resource: Resource) -> bool:
+    """Whether it is about somebody at a whole address: another server gives out the same ids to others."""
+    return any("://" in text for text in _about(resource))
 
 
 def _with_others(chosen: Mapping[str, Sequence[Resource]], held: Mapping[Key, Resource]) -> dict[Key, Resource]:
@@ -117,7 +137,7 @@ def _with_others(chosen: Mapping[str, Sequence[Resource]], held: Mapping[Key, Re
         entries[key_of(resource)] = resource
         members = {str(row.get("reference")) for row in resource.get("hasMember", ()) if isinstance(row, dict)}
         for row in references(resource):
-            target = local_reference(row["reference"])
+            target = aim(row["reference"])
             if target is None or target not in held:
                 continue
             if target[0] in BESIDE or row["reference"] in members:
@@ -194,9 +214,8 @@ def _line(resource: Resource) -> str:
 
 def _value(node: Node, *, named: bool = False) -> str:
     """A value in words; of a component with what it is a value of."""
-    quantity = node.get("valueQuantity") or {}
-    told = f"{quantity.get('value', '')} {quantity.get('unit') or quantity.get('code') or ''}".strip()
-    told = told or concept_text(node.get("valueCodeableConcept")) or str(node.get("valueString", ""))
+    told = said(node.get("valueQuantity")) or concept_text(node.get("valueCodeableConcept"))
+    told = told or str(node.get("valueString") or "")
     name = concept_text(node.get("code")) if named else None
     return f"{name}: {told}" if name and told else told
 
@@ -210,7 +229,7 @@ def _bundle(whole: Sequence[Resource], ident: str, at: dt.datetime, losses: list
     urls = {key_of(one): f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, ident + '/'.join(key_of(one)))}" for one in whole}
     for resource in whole:
         for row in references(resource):
-            target = local_reference(row["reference"])
+            target = aim(row["reference"])
             if row["reference"].startswith("#"):
                 continue
             if target in urls:

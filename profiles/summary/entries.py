@@ -8,6 +8,7 @@ from profiles.conversion.special.status import absent
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import is_bsn_system
 from profiles.record.walk import objects
+from profiles.record.written import said
 
 SNOMED: Final = "http://snomed.info/sct"
 LOINC: Final = "http://loinc.org"
@@ -88,7 +89,7 @@ def _said(component: Node) -> str:
 
     value = component.get("valueQuantity")
     if isinstance(value, dict):
-        told = f"{value.get('value', '')} {value.get('unit') or value.get('code') or ''}".strip()
+        told = said(value) or ""
     else:
         told = word(component.get("valueCodeableConcept")) or str(component.get("valueInteger", ""))
     return f"{word(component.get('code'))}: {told}"

@@ -186,3 +186,43 @@ def test_nobody_and_two_persons_have_no_summary() -> None:
 def test_digits_of_a_result_stay() -> None:
     source = thing("Observation", "o", **LABORATORY, code=coded("1"), valueQuantity={"value": Decimal("1.50")})
     assert b"1.50" in jsonio.dump(made(source).bundle)
+
+
+def test_less_than_is_said_with_what_it_is_less_than() -> None:
+    """IP-07: the words of a section are those of its entries."""
+    low = {"comparator": "<", "value": 5, "unit": "mg/L"}
+    result = thing("Observation", "o", **LABORATORY, code={"text": "CRP"}, valueQuantity=low)
+    part = {"code": {"text": "sigaretten"}, "valueQuantity": {**low, "unit": "per dag"}}
+    smoking = thing("Observation", "t", code=coded("365980008"), component=[part])
+    document = made(result, smoking)
+    assert "CRP, &lt; 5 mg/L" in parts(document)["30954-2"]["text"]["div"]
+    assert shown(document, "Observation")[1]["note"][0]["text"] == "sigaretten: < 5 per dag"
+
+
+def test_words_only_have_no_bsn_either() -> None:
+    """IP-C19"""
+    advice = thing("ServiceRequest", "s", status="active", code={"text": f"bel {BSN}"})
+    assert BSN not in jsonio.dump(made(advice).bundle).decode()
+
+
+ELSEWHERE = "https://elsewhere.example/fhir/"
+
+
+def test_an_address_elsewhere_is_not_one_of_this_record() -> None:
+    """IP-01: the same id on another server is of somebody else; it is not followed, and it is told."""
+    product = {"resourceType": "Medication", "id": "m", "code": {"text": "paracetamol"}}
+    use = thing(
+        "MedicationStatement", "s", status="active", medicationReference={"reference": f"{ELSEWHERE}Medication/m"}
+    )
+    document = made(product, use)
+    assert shown(document, "Medication") == []
+    assert shown(document, "MedicationStatement")[0]["medicationReference"] == {"display": "-"}
+    assert ELSEWHERE not in jsonio.dump(document.bundle).decode()
+
+
+def test_what_is_about_somebody_elsewhere_is_left_out_and_told() -> None:
+    """IP-01"""
+    stranger = {**thing("Condition", "c", code={"text": "pijn"}), "subject": {"reference": f"{ELSEWHERE}Patient/p"}}
+    document = made(stranger)
+    assert "pijn" not in jsonio.dump(document.bundle).decode()
+    assert [(loss.kind, loss.resource) for loss in document.losses] == [("not-selected", "Condition/c")]
