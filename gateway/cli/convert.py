@@ -133,7 +133,7 @@ def _delivered(
 ) -> list[dict[str, str]]:
     """Write what was converted; returns what is wrong with it in R4."""
     wrong = []
-    for one in judge(result, validator):
+    for one in judge(result, validator.validate):
         faults = [found for found in one.report.findings if found.severity == "error"]
         if ((not strict or not faults) and sink.put(one.resource)) or strict:
             wrong += [{"file": name, "text": f"{found.expression}: {found.text(lang)}"} for found in faults]

@@ -56,7 +56,7 @@ def summary_command(
         else:
             given.append(resource)
     result = convert(given, at.date(), language=lang) if source == "stu3" else Converted(given)
-    judged, result.resources = judge(result, validator), []
+    judged, result.resources = judge(result, validator.validate), []
     for verdict in judged:
         wrong = [row for row in verdict.report.findings if row.severity == "error"]
         for row in wrong:

@@ -27,7 +27,13 @@ DEEPER: Final = (
     "codeCodeableConcept", "category",
 )  # fmt: skip
 """Where a resource without a name of its own tells what it is."""
-PROFILE: Final = "http://hl7.org/fhir/uv/ips/StructureDefinition/"
+PROFILES: Final = {
+    "ips": ("http://hl7.org/fhir/uv/ips/StructureDefinition/Bundle-uv-ips",
+            "http://hl7.org/fhir/uv/ips/StructureDefinition/Composition-uv-ips"),
+    "eps": ("http://hl7.eu/fhir/eps/StructureDefinition/bundle-eu-eps",
+            "http://hl7.eu/fhir/eps/StructureDefinition/composition-eu-eps"),
+}  # fmt: skip
+"""The profiles of Bundle and Composition, by form."""
 PEOPLE: Final = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson"})
 BESIDE: Final = PEOPLE | {"Device", "Location", "Medication", "Specimen"}
 """Types that come along when an entry points at them; members of a panel do as well."""
@@ -48,6 +54,8 @@ class Wishes:
     bsn: bool = False
     down: frozenset[str] = frozenset()
     empty: Literal["unavailable", "notasked"] = "unavailable"
+    form: Literal["ips", "eps"] = "ips"
+    """The international form, or the European one, which is a draft."""
 
 
 @dataclass(slots=True)
@@ -81,7 +89,8 @@ def summary(
     losses += _left_out(held, [*told, *entries, key_of(patient)])
     own = {key: copied(held[key]) for key in dict.fromkeys([key_of(patient), *entries, *told])}
     for key in entries:
-        suited(own[key], pointer)
+        if not suited(own[key], pointer, wishes.form):
+            losses.append(Loss("profile-outside", "", "/".join(key), f"{key[0]}.value"))
     # What stands in a section with words only is spoken of as well, and is no less about a person with a number.
     for resource in [*own.values(), author]:
         _discreet(resource, set(bsns(patient)), wishes)
@@ -92,7 +101,7 @@ def summary(
         write(resource, FhirVersion.R4)
     ident = _identifier(whole, wishes)
     composition = _composition(chosen, patient, pointer, at, wishes, ident)
-    return PatientSummary(_bundle([composition, *whole], ident, at, losses), losses)
+    return PatientSummary(_bundle([composition, *whole], ident, at, losses, wishes.form), losses)
 
 
 def _discreet(resource: Resource, numbers: set[str], wishes: Wishes) -> None:
@@ -168,7 +177,7 @@ def _composition(
     return {
         "resourceType": "Composition",
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{ident}/composition")),
-        "meta": {"profile": [PROFILE + "Composition-uv-ips"]},
+        "meta": {"profile": [PROFILES[wishes.form][1]]},
         "language": {"nl": "nl-NL", "en": "en"}[wishes.language],
         "text": _text(f"<p>{escape(title)}</p>"),
         "status": "final",
@@ -184,10 +193,13 @@ def _composition(
 
 def _section(section: Section, rows: Sequence[Resource], wishes: Wishes) -> Resource:
     rows = () if section.id in wishes.down else rows
-    if not rows and not section.required and section.id not in wishes.down:
+    european = wishes.form == "eps"
+    required = section.required or (european and section.eps_required)
+    if not rows and not required and section.id not in wishes.down:
         return {}
     name = section.en if wishes.language == "en" else section.nl
-    made: Resource = {"title": name, "code": {"coding": [{"system": "http://loinc.org", "code": section.loinc}]}}
+    loinc = section.eps_loinc if european and section.eps_loinc else section.loinc
+    made: Resource = {"title": name, "code": {"coding": [{"system": "http://loinc.org", "code": loinc}]}}
     if rows:
         made["text"] = _text("<ul>" + "".join(f"<li>{escape(_line(one))}</li>" for one in rows) + "</ul>")
     else:
@@ -224,7 +236,7 @@ def _text(inner: str) -> Node:
     return {"status": "generated", "div": f'<div xmlns="{XHTML}">{inner}</div>'}
 
 
-def _bundle(whole: Sequence[Resource], ident: str, at: dt.datetime, losses: list[Loss]) -> Resource:
+def _bundle(whole: Sequence[Resource], ident: str, at: dt.datetime, losses: list[Loss], form: str) -> Resource:
     """The Bundle: every reference points at an entry of it; one that cannot keeps only its words, and is told."""
     urls = {key_of(one): f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, ident + '/'.join(key_of(one)))}" for one in whole}
     for resource in whole:
@@ -241,7 +253,7 @@ def _bundle(whole: Sequence[Resource], ident: str, at: dt.datetime, losses: list
     return {
         "resourceType": "Bundle",
         "id": ident,
-        "meta": {"profile": [PROFILE + "Bundle-uv-ips"]},
+        "meta": {"profile": [PROFILES[form][0]]},
         "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{ident}"},
         "type": "document",
         "timestamp": at.isoformat(timespec="seconds"),

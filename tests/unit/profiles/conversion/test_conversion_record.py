@@ -1,4 +1,4 @@
-"""Resources of one record, converted together: parts keep apart, each knows its neighbours, nobody elsewhere is known."""
+"""Resources of one record, converted together: parts keep apart, neighbours are known, nobody elsewhere is."""
 
 import datetime as dt
 from typing import Any
