@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final, Literal
@@ -12,7 +12,7 @@ from profiles.conversion.losses import Loss
 from profiles.conversion.paths import Node
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.xhtml import XHTML
-from profiles.fhir.tree import Resource, copied
+from profiles.fhir.tree import Resource, copied, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.bsn import bsns
 from profiles.record.label import concept_text, label
@@ -94,6 +94,7 @@ def summary(
     # What stands in a section with words only is spoken of as well, and is no less about a person with a number.
     for resource in [*own.values(), author]:
         _discreet(resource, set(bsns(patient)), wishes)
+        _unspoken(resource, held)
     chosen = {name: [own[key_of(one)] for one in rows] for name, rows in selected.items()}
     patient = own[key_of(patient)]
     whole = [patient, author, *(own[key] for key in entries if key not in (key_of(patient), key_of(author)))]
@@ -110,6 +111,14 @@ def _discreet(resource: Resource, numbers: set[str], wishes: Wishes) -> None:
     if not wishes.bsn:
         without_bsn(resource)
         mask_bsn(resource, numbers)
+
+
+def _unspoken(resource: Resource, held: Container[Key]) -> None:
+    """Of what was not given, and may be withheld, a reference says no more than what kind of thing it is."""
+    for row in references(resource):
+        target = local_reference(row["reference"])
+        if target is not None and aim(row["reference"]) not in held and target[0] not in BESIDE | {"Patient"}:
+            row["display"] = target[0]
 
 
 def _patient(held: Mapping[Key, Resource]) -> Resource:

@@ -91,8 +91,7 @@ def _alcohol(resource: Resource) -> None:
     texts = [_said(row) for row in rows if row.get("valueQuantity") is not amounts[0]]
     texts += [word for word in [_word(status)] if word]
     resource["valueQuantity"] = amounts[0]
-    if texts:
-        resource["note"] = [*listed(resource.get("note")), {"text": "; ".join(texts)}]
+    _noted(resource, texts)
 
 
 def _tobacco(resource: Resource) -> None:
@@ -107,6 +106,11 @@ def _tobacco(resource: Resource) -> None:
         moment = resource.get("issued") or period.get("end") or period.get("start")
         if moment:
             resource["effectiveDateTime"] = moment
+    _noted(resource, texts)
+
+
+def _noted(resource: Resource, texts: list[str]) -> None:
+    """Words behind what the note says: the profiles of the zibs have one note."""
     if texts:
         before = [str(row["text"]) for row in listed(resource.get("note")) if "text" in row]
         resource["note"] = [{"text": "\n\n".join([*before, "; ".join(texts)])}]
