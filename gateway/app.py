@@ -23,6 +23,7 @@ from auth.peer.certificates import PeerCheck
 from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
 from gateway.calendar import today_here
+from gateway.collect.converted import ConvertedCollector
 from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Collector
 from gateway.collect.ready import ServiceReadiness, readiness
@@ -44,6 +45,7 @@ from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.http.subscribing import Subscriptions
+from gateway.http.summary import Summaries
 from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
@@ -271,7 +273,13 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     partials = Partials(behaviour.partial, behaviour.partial_of, own)
     persons = Rate(overload.person_per_second, overload.person_burst)
     admissions = Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons)
-    answers = Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test")
+    converting = ConvertedCollector(collector, known, wiring.quality.gate.counting.verdicts.report, today_here)
+    names = {name: given.display_name for name, given in settings.providers.items()}
+    summaries = Summaries(converting, names, partials, Path(settings.own_record.font))
+    answers = Answers(
+        collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test",
+        converting=converting, summaries=summaries, losses=behaviour.losses,
+    )  # fmt: skip
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=admissions,

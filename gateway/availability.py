@@ -117,7 +117,10 @@ def _why_nothing(answers: Sequence[KnownPerson]) -> AbsenceReason:
 async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
 ) -> tuple[list[KnownPerson], list[AdapterError]]:
-    keys = tuple(ServiceKey(id_, catalogue().service(id_)[0].id) for id_ in sorted(services))
+    known_services = catalogue()
+    keys = tuple(
+        ServiceKey(id_, known_services.delivering(known_services.service(id_)[0]).id) for id_ in sorted(services)
+    )
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
     async def ask(source: int) -> Availability:
@@ -160,12 +163,13 @@ def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str,
 
 async def _contents(service_id: str, version: FhirVersion, record: Record) -> ServiceContents | None:
     """What the rows of a service find in the record (their filters fit, or their profile is claimed); None: nothing."""
-    standard, service = catalogue().service(service_id)
+    offering, service = catalogue().service(service_id)
+    standard = catalogue().delivering(offering, service)
     if standard.fhir is not version:
         return None
     parts: dict[str, int] = {}
     moments: list[str] = []
-    offered, rules = False, standard.rules_of(service)
+    offered, rules = False, standard.rules_of(service) if standard is offering else standard.rules
     general = all(rule.type in GENERAL for rule in rules)
     for rule in rules:
         if not _gives(rule) or rule.type is None:

@@ -97,6 +97,9 @@ class ResourceServer(SettingsSection):
         description="an answer that lacks a source: told inside; 503 for what is dangerous; always 503",
     )
     partial_of: dict[str, Partial] = Field({}, description="the same for single information standards, by their id")
+    losses: bool = Field(
+        False, description="an answer of converted data (bgz-2020) has an entry that tells what was lost"
+    )
     source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
 
 

@@ -17,6 +17,7 @@ from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
+from profiles.conversion import Loss
 from profiles.fhir.interactions import FhirRequest
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -67,6 +68,8 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    losses: Sequence[Loss] = ()
+    """What was lost where the record is a converted one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,10 @@ def readiness(
 
 
 def _delivers(source: GuardedSource, catalogue: Catalogue, id_: str) -> bool:
-    standard, service = catalogue.service(id_)
+    offering, service = catalogue.service(id_)
+    standard = catalogue.delivering(offering, service)
     able = source.adapter.capabilities
     return any(
         able.of(standard.id, rule.id, standard.fhir, rule.type or "").level != "no"
-        for rule in standard.rules_of(service)
+        for rule in (offering.rules_of(service) if standard is offering else standard.rules)
     )

@@ -154,9 +154,14 @@ def _read_form(progress: Progress) -> Pairs:
         progress.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, version)
     except NotAcceptable as fault:
         # A document has a type of its own, that only shows when it was found; until then refusals are JSON.
-        if fault.wrong_version or not progress.address.rest.startswith("Binary/"):
+        if fault.wrong_version or not _has_content(progress.address.rest):
             raise
     return pairs
+
+
+def _has_content(rest: str) -> bool:
+    """Whether what stands there may be had as something else than FHIR: a document, or a summary on paper."""
+    return rest.startswith("Binary/") or rest.endswith("/$summary")
 
 
 def _refuse_stray_tokens(exchange: Exchange, pairs: Pairs) -> None:

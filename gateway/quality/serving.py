@@ -18,7 +18,7 @@ class Serving:
     def profiles(self) -> Mapping[tuple[FhirVersion, str], tuple[str, ...]]:
         """Ids of standards by FHIR release and canonical."""
         found: dict[tuple[FhirVersion, str], dict[str, None]] = {}
-        for standard in self._catalogue.standards.values():
+        for standard in (one for version in FhirVersion for one in self._catalogue.of_version(version)):
             for canonicals in standard.reads.values():
                 for url in canonicals:
                     found.setdefault((standard.fhir, url), {})[standard.id] = None

@@ -190,7 +190,8 @@ def open_releases(gate: Gate) -> Releases:
 
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     """The releases that the services of a provider use."""
-    return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
+    known = catalogue()
+    return frozenset(known.delivering(known.service(id_)[0]).fhir for id_ in provider.services)
 
 
 def kept(settings: Settings) -> Sequence[Keeping]:

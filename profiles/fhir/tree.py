@@ -6,6 +6,15 @@ Resource = dict[str, Any]
 """A FHIR resource as JSON-like data: dict, list, str, bool, int and Decimal. Never a float, never a model."""
 
 
+def copied(value: Any) -> Any:
+    """A copy of plain data that shares no object and no list with it."""
+    if isinstance(value, dict):
+        return {key: copied(held) if isinstance(held, dict | list) else held for key, held in value.items()}
+    if isinstance(value, list):
+        return [copied(held) for held in value]
+    return value
+
+
 def local_reference(text: str) -> tuple[str, str] | None:
     """Split a literal reference into type and id.
 

@@ -69,18 +69,19 @@ def links(resource: Resource) -> Iterator[Key]:
                 below.append(value)
             elif kind is str:
                 if name == "reference":
-                    if (found := _aim(value)) is not None:
+                    if (found := aim(value)) is not None:
                         yield found
                 elif name == "url" and "Binary/" in value and current is not resource:
-                    found = _aim(value)
+                    found = aim(value)
                     if found is not None and found[0] == "Binary":
                         yield found
         below.reverse()
         stack += below
 
 
-def _aim(text: str) -> Key | None:
-    """The key that a reference names: a record names the same few again and again. An address elsewhere names none."""
+def aim(text: str) -> Key | None:
+    """The key that a reference names, in the same record; a whole address names none of it."""
+    # A record names the same few again and again.
     if "://" in text:
         return None
     return _remembered(text) if len(text) < REMEMBERED else local_reference(text)

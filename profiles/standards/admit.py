@@ -84,9 +84,22 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     ]
     if not offered:
         raise _not_offered(standard.reads_of(service), rules, request)
+    if request.operation == "summary":
+        return _admit_summary(offered[0], request)
     if request.id is not None:
         return Admitted(offered[0], None, request.query)
     return _admit_search(standard, offered, request)
+
+
+def _admit_summary(rule: RequestRule, request: FhirRequest) -> Admitted:
+    """A document about the person of the token: no parameter can name another."""
+    _refuse_person(request)
+    names = {one.name for one in rule.parameters} | IGNORED
+    for name, _ in request.query:
+        if name not in names:
+            shown = public_name(name)
+            raise Refused(400, "not-supported", f"Parameter {shown} is not supported on a summary.", shown)
+    return Admitted(rule, None, request.query)
 
 
 def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[str, ...]) -> RequestRule:
@@ -138,8 +151,8 @@ def _admit_read(
 
 
 def whole_search(standard: Standard, rule: RequestRule) -> Admitted:
-    """The search of a row as it stands, with what it always brings: the context of what may be read."""
-    query = tuple((one.name, one.value) for one in rule.required if not one.is_include)
+    """The search of a row as it stands, with all that it can bring; what a client would fill in does not narrow it."""
+    query = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
     found = compile_search(standard.fhir, rule.type or "", query, rule.operation)
     return Admitted(rule, bringing(found, ((one.name, one.value) for one in (*rule.includes, *rule.brings))), query)
 

@@ -57,7 +57,7 @@ def check_standard(standard: Standard) -> list[str]:
 def _of_standard(standard: Standard) -> Iterator[str]:
     if not standard.services and not standard.uses:
         yield "offers no service"
-    if not standard.packages and not standard.missing_packages:
+    if not standard.packages and not standard.missing_packages and standard.converts is None:
         yield "names no FHIR package"
     if not standard.divergences:
         yield "has no divergences.md"
@@ -80,7 +80,9 @@ def _of_service(standard: Standard, service: Service) -> Iterator[str]:
 def _of_rule(standard: Standard, rule: RequestRule) -> Iterator[str]:
     if rule.answer == "refused":
         return
-    if rule.type is not None and rule.interaction == "search-type" and not rule.profiles and rule.answer == "all":
+    unnamed = rule.interaction == "search-type" and not rule.profiles and rule.answer == "all"
+    # What is converted by its type alone follows no profile of the other release.
+    if rule.type is not None and unnamed and standard.converts is None:
         similar = [one for one in standard.rules if one.type == rule.type and one.profiles]
         if not similar:
             yield "names no profile"

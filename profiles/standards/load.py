@@ -49,8 +49,16 @@ class Catalogue:
         return Catalogue({name: standard.without(resource_type) for name, standard in self.standards.items()})
 
     def of_version(self, version: FhirVersion) -> tuple[Standard, ...]:
-        """The standards of one FHIR version."""
-        return tuple(standard for standard in self.standards.values() if standard.fhir is version)
+        """The standards that data of one FHIR version come in for; one that converts has none of its own."""
+        return tuple(one for one in self.standards.values() if one.fhir is version and one.converts is None)
+
+    def delivering(self, standard: Standard, service: Service | None = None) -> Standard:
+        """The standard that says what is collected: the one that this one converts, with the same rows, or itself."""
+        if standard.converts is None:
+            return standard
+        rules = standard.rules_of(service)
+        source = self.standards[standard.converts]
+        return source if any(map(is_summary, rules)) else source.only({rule.id for rule in rules})
 
 
 def catalogue(extra: Iterable[Path | str] = ()) -> Catalogue:
@@ -75,7 +83,26 @@ def _catalogue(extra: tuple[str, ...]) -> Catalogue:
                 raise StandardError(f"{folder}: service {service.id} is offered by {owners[service.id]} already")
             owners[service.id] = standard.id
         standards[standard.id] = standard
+    for standard in standards.values():
+        _check_conversion(standard, standards)
     return Catalogue(standards)
+
+
+def _check_conversion(standard: Standard, standards: Mapping[str, Standard]) -> None:
+    if standard.converts is None:
+        return
+    source = standards.get(standard.converts)
+    if source is None or source.fhir is standard.fhir or source.converts is not None:
+        raise StandardError(f"{standard.id}: converts names no standard of another release: {standard.converts}")
+    known = {rule.id for rule in source.rules if rule.method == "GET"}
+    for rule in standard.rules:
+        if rule.method != "GET" or (rule.id not in known and not is_summary(rule)):
+            raise StandardError(f"{standard.id}: row {rule.id} has no row of this id in {source.id} to convert")
+
+
+def is_summary(rule: RequestRule) -> bool:
+    """Whether a row gives one document made of all rows of the standard that is converted."""
+    return rule.operation == "summary"
 
 
 def read_standard(folder: Path) -> Standard:
@@ -109,6 +136,7 @@ def read_standard(folder: Path) -> Standard:
         variants=row.variants,
         draft=row.draft,
         replaces=row.replaces,
+        converts=row.converts,
         uses=row.uses,
         folder=folder,
     )

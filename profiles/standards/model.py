@@ -1,7 +1,7 @@
 """What an information standard is: services, and one row per request that a client may make. All of it is data."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -177,6 +177,8 @@ class Standard:
     """Whether the standard is not settled yet."""
     replaces: str | None = None
     """The standard that this one is a later version of."""
+    converts: str | None = None
+    """The standard whose data this one gives in another release."""
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Rows or use cases of other standards that belong to this set."""
     folder: Path | None = field(default=None, compare=False)
@@ -218,6 +220,10 @@ class Standard:
     def used(self) -> tuple[tuple[str, str], ...]:
         """Standard, and row or use case, of everything that the set takes from others."""
         return tuple((name, row) for name, rows in self.uses.items() for row in rows)
+
+    def only(self, ids: Container[str]) -> "Standard":
+        """The standard with some of its rows."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.id in ids))
 
     def without(self, resource_type: str) -> "Standard":
         """The standard at a provider that has no such resources: neither its rows nor reads of it remain."""

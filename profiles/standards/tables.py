@@ -76,6 +76,8 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Not settled yet: production refuses its services unless the provider says ``drafts = true``."""
     replaces: Text | None = None
     """The standard that this one is a later version of."""
+    converts: Text | None = None
+    """The standard whose data this one gives in another release: its rows, by their ids, say what is collected."""
     uses: dict[str, Texts] = {}
     """Rows or use cases of another standard that belong to this set, with the services that they have there."""
     testsets: Texts = ()
