@@ -77,6 +77,7 @@ from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
+from profiles.standards.must import needed_by
 
 log = logging.getLogger("gateway")
 
@@ -123,7 +124,7 @@ def open_gate(settings: Settings) -> Gate:
     verdicts = Verdicts(
         settings.package_cache, settings.validation.terminology_url, settings.validation.terminology_store
     )
-    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named, needed_by(catalogue().standards.values())))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:

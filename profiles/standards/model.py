@@ -81,6 +81,8 @@ class RequestRule:
     """Includes that every answer gets without being asked."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent; what the gateway does not know does nothing."""
+    must: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Elements that must be there whenever the source has them, by profile (profiles.standards.must)."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
     as if it had been sent; an open one (a first day) does not narrow."""

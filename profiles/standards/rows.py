@@ -81,6 +81,7 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         secondary=row.secondary,
         brings=brings,
         tolerant=row.tolerant,
+        must={full_profile(profile, names): elements for profile, elements in row.must.items()},
         expected=row.expected,
         receives=receives,
     )

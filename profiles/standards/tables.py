@@ -106,6 +106,8 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Includes that every answer gets without being asked."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
+    must: dict[str, Texts] = {}
+    """By profile, the elements (elements.toml) that must be there whenever the source has them."""
     answer: Answer | None = None
     zibs: Texts = ()
     receives: ReceivesTable | None = None
