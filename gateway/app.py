@@ -320,8 +320,14 @@ def _statements(settings: Settings) -> Statements:
 
 def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
     """Where the providers offer their data services today."""
-    pairs = [(name, service) for name, given in wiring.settings.providers.items() for service in given.services]
-    return [addresses.of({"provider": name, "service": service}, today_here()) for name, service in pairs]
+    day, known = today_here(), addresses.catalogue
+    pairs = [
+        (name, address)
+        for name, given in wiring.settings.providers.items()
+        for service in given.services
+        for address in known.addresses(service, day)
+    ]
+    return [addresses.of({"provider": name, "service": address}, day) for name, address in pairs]
 
 
 def _check(tls: TlsSettings) -> PeerCheck | None:

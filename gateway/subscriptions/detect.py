@@ -46,9 +46,8 @@ class Look:
         """Put a notification in the outbox for every subscription with something new; how many."""
         told = 0
         for row in active(self.connection, self.today):
-            known = self.catalogue.services.get(row.service)
-            if known is not None:
-                told += self._one(row, *known)
+            if row.service in self.catalogue.services:
+                told += self._one(row, *self.catalogue.service(row.service, self.today))
         return told
 
     def _one(self, row: Row[Any], standard: Standard, service: Service) -> bool:

@@ -91,7 +91,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     """The standards that each provider offers, by its services."""
     known = catalogue()
     return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        name: list(dict.fromkeys(one.id for service in given.services for one, _ in known.versions[service]))
         for name, given in settings.providers.items()
     }
 
@@ -191,7 +191,7 @@ def open_releases(gate: Gate) -> Releases:
 
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     """The releases that the services of a provider use."""
-    return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
+    return frozenset(one.fhir for id_ in provider.services for one, _ in catalogue().versions[id_])
 
 
 def kept(settings: Settings) -> Sequence[Keeping]:

@@ -132,6 +132,8 @@ class Service:
     """The rows of a service for one building block; empty: all rows of its use cases."""
     images: str | None = None
     """The row whose documents lead to images, which the service gives by WADO-RS."""
+    version: str = ""
+    """Tells versions of one service apart; empty where there is one."""
     group: str | None = None
     """Services of one group are one line on the consent page."""
     test: bool = False

@@ -39,6 +39,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usecases: Texts = ()
     rows: Texts = ()
     """The rows of a service for one building block, by id; in place of ``usecases``."""
+    version: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.\-]{0,18}$")] | None = None
+    """Tells versions of one service apart that are offered side by side, each by a standard of its own."""
     group: Text | None = None
     """Services of one group stand on the consent page as one line that opens (`auth/pages/messages`, ``[groups]``)."""
     images: Text | None = None
