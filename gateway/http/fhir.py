@@ -85,6 +85,8 @@ class FhirEndpoint:
             return self.statements.reply(progress)
         admission = await self.admissions.admit(progress, what, pairs)
         if self.sharing is not None and what.interaction in WRITES:
+            if not await self.answers.within(progress, admission):
+                raise Problem(404, "not-found", "There is no such resource.")
             return await self.sharing.reply(progress, admission, receive)
         return await self.answers.reply(progress, admission)
 

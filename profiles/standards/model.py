@@ -79,6 +79,8 @@ class RequestRule:
     """Types that a match may point at. With any, reading by id gives what the row finds and what that points at."""
     brings: tuple[Parameter, ...] = ()
     """Includes that every answer gets without being asked."""
+    within: str = ""
+    """The row of which the resource that is read or written must be an answer; empty: any of the person's."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent; what the gateway does not know does nothing."""
     must: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -214,7 +216,7 @@ class Standard:
         rules = self.rules_of(service)
         if not any(rule.method == "GET" for rule in rules):
             return {}
-        if not any(rule.secondary for rule in rules):
+        if not any(rule.secondary or rule.within for rule in rules):
             return self.reads
         types = frozenset(name for rule in rules for name in rule.types)
         return {name: profiles for name, profiles in self.reads.items() if name in types}

@@ -106,6 +106,8 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Types that a match may point at: readable by id as far as a match does, and nothing else is."""
     brings: Texts = ()
     """Includes that every answer gets without being asked."""
+    within: Text | None = None
+    """A row of a search: what is read or written by id must be among what that finds."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
     must: dict[str, Texts] = {}
