@@ -131,12 +131,15 @@ def token(person: str, service: str) -> str:
 
 
 @contextmanager
-def housed(url: str, sets: Sequence[str] = SETS, *, pacs: str = "") -> Iterator[House]:
-    """A gateway that holds the official persons of these sets; ``pacs`` is the address of its image archive."""
+def housed(url: str, sets: Sequence[str] = SETS, *, pacs: str = "", images: int = 1_000) -> Iterator[House]:
+    """A gateway that holds the official persons of these sets.
+
+    ``pacs`` is the address of its image archive, of which a client may fetch so many ``images`` of a person at once.
+    """
     given = providers(True)[PROVIDER]
     if pacs:
         given = given.model_copy(update={"pacs": ImageArchiveSettings(url=pacs)})
-    calm = OverloadSettings(person_per_second=0)
+    calm = OverloadSettings(person_per_second=0, image_per_second=0.01, image_burst=images)
     with (
         serving(url, world=False, providers={PROVIDER: given}, overload=calm) as running,
         httpx.Client(timeout=20) as client,
