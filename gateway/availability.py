@@ -8,6 +8,7 @@ from datetime import date
 
 from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
 from auth.ports import AbsenceReason, Available, Person, Provider, ServiceContents
+from gateway.calendar import today_here
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, RecordOwner
@@ -117,9 +118,9 @@ def _why_nothing(answers: Sequence[KnownPerson]) -> AbsenceReason:
 async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
 ) -> tuple[list[KnownPerson], list[AdapterError]]:
-    known_services = catalogue()
+    offers = catalogue()
     keys = tuple(
-        ServiceKey(id_, known_services.delivering(known_services.service(id_)[0]).id) for id_ in sorted(services)
+        ServiceKey(id_, offers.delivering(*offers.service(id_, today_here())).id) for id_ in sorted(services)
     )
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
@@ -145,7 +146,7 @@ async def _asked(
 
 def _possible(service_id: str) -> ServiceContents:
     """What a service can hold, without numbers."""
-    standard, service = catalogue().service(service_id)
+    standard, service = catalogue().service(service_id, today_here())
     asked = (rule for rule in standard.rules_of(service) if _gives(rule) and rule.interaction != "read")
     return ServiceContents(tuple((name, 0) for name in dict.fromkeys(rule.name_nl for rule in asked)))
 
@@ -163,7 +164,7 @@ def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str,
 
 async def _contents(service_id: str, version: FhirVersion, record: Record) -> ServiceContents | None:
     """What the rows of a service find in the record (their filters fit, or their profile is claimed); None: nothing."""
-    offering, service = catalogue().service(service_id)
+    offering, service = catalogue().service(service_id, today_here())
     standard = catalogue().delivering(offering, service)
     if standard.fhir is not version:
         return None

@@ -77,6 +77,10 @@ class OverloadSettings(SettingsSection):
     client_burst: int = Field(5_000, ge=1, description="requests of one client at once, after a time of silence")
     person_per_second: float = Field(20.0, ge=0, description="reads of one person's record, likewise; 0: no limit")
     person_burst: int = Field(400, ge=1, description="reads of one person's record at once")
+    image_per_second: float = Field(
+        50.0, ge=0, description="images of one person by one client, per process, beside the reads; 0: no limit"
+    )
+    image_burst: int = Field(1_000, ge=1, description="images of one person by one client at once")
     source_per_second: float = Field(200.0, ge=0, description="pushes of one source; 0: no limit")
     source_burst: int = Field(2_000, ge=1, description="pushes of one source at once")
 

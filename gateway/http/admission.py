@@ -3,6 +3,7 @@
 Limits, format, trace ids, bearer token, the service of the token, the request by the rows of the standard.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -95,12 +96,17 @@ class Admissions:
         progress.rule = question.admitted.rule.id
         return Admission(grant, standard, question)
 
-    async def granted(self, progress: Progress, pairs: Pairs) -> tuple[Grant, Standard]:
-        """The grant of the token, and the standard of the address, which it opens. Raises BearerError or Problem."""
+    async def granted(
+        self, progress: Progress, pairs: Pairs, allow: Callable[[Grant], None] | None = None
+    ) -> tuple[Grant, Standard]:
+        """The grant of the token, and the standard of the address, which it opens. Raises BearerError or Problem.
+
+        ``allow`` raises for who asks too often, in place of the allowance for reads of a record.
+        """
         _refuse_stray_tokens(progress.exchange, pairs)
         peer = self.peer_of(progress.exchange.scope)
         progress.grant = grant = await self.bearer.check(progress.exchange.header(b"authorization"), peer)
-        self._allow(grant)
+        (allow or self._allow)(grant)
         address = progress.address
         standard = address.standard
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":

@@ -20,7 +20,7 @@ from gateway.http.explain import EXPLAIN, header_of
 from gateway.http.origin import origin
 from gateway.http.partial import Partials, unavailable
 from gateway.http.progress import Progress
-from gateway.http.reply import Reply
+from gateway.http.reply import Reply, version_tag
 from gateway.http.summary import Summaries
 from gateway.problems import Problem
 from profiles.conversion import Loss
@@ -60,7 +60,7 @@ class Answers:
         collected = await self.collected(progress, admission)
         record, gaps = collected.record, collected.gaps
         if admission.request.interaction == "read":
-            if not await self._within(progress, admission):
+            if not await self.within(progress, admission):
                 raise Problem(404, "not-found", "There is no such resource.")
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
@@ -97,8 +97,8 @@ class Answers:
             raise unavailable(collected.gaps, text)
         return collected
 
-    async def _within(self, progress: Progress, admission: Admission) -> bool:
-        """Whether what is read is within what the service may tell, by the searches of its rows (`collect.context`)."""
+    async def within(self, progress: Progress, admission: Admission) -> bool:
+        """Whether the service may tell of what is read or changed, by the searches of its rows (`collect.context`)."""
         request = admission.request
         target = (request.type or "", request.id or "")
         for one in admission.admitted.within:
@@ -117,7 +117,9 @@ class Answers:
         progress.counts = ((held.type, 1),)
         if held.type == "Binary":
             return await _binary(progress, admission, record, held)
-        return _ready(progress, _document(held, progress.format), self._origin([held]))
+        body = _document(held, progress.format)
+        version = {} if held.live else version_tag(body)
+        return _ready(progress, body, version | dict(self._origin([held])))
 
     async def search(self, admission: Admission, wanted: Search, record: Record) -> Answer:
         """The answer to the search of an admitted request. Raises SearchError or StoreUnavailable."""

@@ -21,7 +21,7 @@ from gateway.collect.pipeline import Collector
 from gateway.http.admission import Admission
 from gateway.http.bodies import BodyRoom
 from gateway.http.progress import Progress
-from gateway.http.reply import Reply
+from gateway.http.reply import Reply, version_tag
 from gateway.http.statements import serialised
 from gateway.problems import Problem, as_it_is
 from gateway.share.answer import body_of
@@ -76,7 +76,9 @@ class Sharing:
             whole = task or _WHOLE.search(exchange.header(b"prefer") or "") is not None
             made = await self._stored(body_of, answered, sharer, whole=whole)
             data = await self._stored(serialised, made, progress.format, version)
-        headers = {"preference-applied": "return=representation"} if whole and not task else {}
+        headers: dict[str, str] = {"preference-applied": "return=representation"} if whole and not task else {}
+        if task:
+            headers |= version_tag(data)
         if not answered.bundle and answered.status == 201:
             first = answered.outcomes[0]
             headers["location"] = f"{sharer.base}/{first.type}/{first.id}/_history/1"
@@ -107,6 +109,8 @@ class Sharing:
             request_id=progress.exchange.request_id,
             correlation_id=progress.exchange.correlation_id,
             base=address.base,
+            target=admission.request.id or "",
+            if_match=progress.exchange.header(b"if-match") or "",
             live=bool(sources and sources.live.sources),
         )
 

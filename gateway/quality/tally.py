@@ -16,6 +16,8 @@ from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
 
+MUST = "must:"
+"""Before the name of an element that must be there whenever the source has it: counted apart from those of the zib."""
 SAME = "same"
 """In place of a severity: a fact that two sources tell."""
 TELLS_ALLOWED = frozenset({"binding", "fixed", "pattern"})
@@ -107,6 +109,8 @@ class Tally:
             codable = filled and element.codable
             self._count(scope, element.key, Numbers(1, filled, codable, coded, element.key not in wrong))
             self._name(plan, element)
+        for profile, name, filled in plans.musts(claimed_profiles(resource), resource):
+            self._count(scope._replace(profile=profile), MUST + name, Numbers(1, int(filled)))
         for finding in report.findings:
             self.rules[scope, plan.element_of(finding), rule_of(finding), finding.severity] += 1
         for key in wrong - {element.key for element in plan.elements}:

@@ -24,9 +24,6 @@ from profiles.record.stamp import moment
 from profiles.record.walk import Key
 from profiles.standards.receives import Role
 
-FIXED = ("intent", "code", "owner", "input", "requester", "restriction")
-"""What a client gives back as it got it."""
-
 
 @dataclass(slots=True)
 class TaskChange:
@@ -62,6 +59,9 @@ def _change(
         return TaskChange(item, None, {}, item.resource)
     if row is None or row.deleted or row.patient_id not in sharer.patients:
         raise Problem(404, "not-found", "There is no such Task.")
+    if not sharer.expects(row.version):
+        text = "The Task has changed: If-Match names another version."
+        raise Problem(412, "conflict", text, headers={"etag": f'W/"{row.version}"'})
     contents = dict(contents_of(connection, sharer.provider, sharer.version, [item.key]))
     before: Resource = jsonio.load(bytes(contents[item.key]))
     _same_task(item, before, sharer)
@@ -103,7 +103,7 @@ def _named(task: Resource) -> str:
 
 
 def _same_task(item: Item, before: Resource, sharer: Sharer) -> None:
-    for name in FIXED:
+    for name in item.rule.fixed:
         if _plain(item.resource.get(name), sharer) != _plain(before.get(name), sharer):
             text = f"Of a Task only its state may change; {name} is not as it was given."
             raise Problem(422, "business-rule", text, expression=f"{item.place}:Task.{name}")

@@ -54,9 +54,9 @@ class Look:
         """
         wanted = select(subscription).where(subscription.c.id == id_, subscription.c.status == "active")
         row = self.connection.execute(wanted.with_for_update()).one_or_none()
-        known = self.catalogue.services.get(row.service) if row is not None else None
-        if row is None or known is None:
+        if row is None or row.service not in self.catalogue.services:
             return False
+        known = self.catalogue.service(row.service, self.today)
         # What is read here goes back from the old mark, and so what is remembered reaches a day before the new one.
         rows = self._changed(row)
         fresh = self._held(unseen(rows, row.seen, row.high_water))

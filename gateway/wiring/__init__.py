@@ -77,6 +77,7 @@ from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
+from profiles.standards.must import needed_by
 
 log = logging.getLogger("gateway")
 
@@ -90,7 +91,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     """The standards that each provider offers, by its services."""
     known = catalogue()
     return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        name: list(dict.fromkeys(one.id for service in given.services for one, _ in known.versions[service]))
         for name, given in settings.providers.items()
     }
 
@@ -123,7 +124,7 @@ def open_gate(settings: Settings) -> Gate:
     verdicts = Verdicts(
         settings.package_cache, settings.validation.terminology_url, settings.validation.terminology_store
     )
-    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named, needed_by(catalogue().standards.values())))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:
@@ -191,7 +192,7 @@ def open_releases(gate: Gate) -> Releases:
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     """The releases that the services of a provider use."""
     known = catalogue()
-    return frozenset(known.delivering(known.service(id_)[0]).fhir for id_ in provider.services)
+    return frozenset(known.delivering(*one).fhir for id_ in provider.services for one in known.versions[id_])
 
 
 def kept(settings: Settings) -> Sequence[Keeping]:

@@ -13,6 +13,7 @@ from profiles.standards.admit import Refused, admit
 from profiles.standards.capability import statement
 from profiles.standards.load import Catalogue
 from profiles.standards.model import PLACEHOLDERS, Parameter, RequestRule, Service, Standard
+from profiles.standards.must import must_elements
 
 EXAMPLES = {
     "{date}": "2026-01-05",
@@ -91,6 +92,10 @@ def _of_rule(standard: Standard, rule: RequestRule) -> Iterator[str]:
     for profile in (*rule.profiles, *(one for group in rule.included_profiles.values() for one in group)):
         if "://" not in profile:
             yield f"profile {profile} is not a canonical"
+    if unknown := {name for names in rule.must.values() for name in names} - must_elements().keys():
+        yield f"must names {', '.join(sorted(unknown))}, which elements.toml does not have"
+    if strange := rule.must.keys() - {*rule.profiles, *(one for group in standard.reads.values() for one in group)}:
+        yield f"must is about {', '.join(sorted(strange))}, which neither the row nor a read claims"
     if rule.interaction == "search-type" or rule.operation == "lastn":
         yield from _searchable(standard, rule)
 
