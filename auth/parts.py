@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from auth.crypto import KeyRing, Pseudonyms
 from auth.events import Event, EventType
+from auth.login.leaving import SingleLogout
 from auth.login.port import Login
 from auth.ports import Host, Lists, PeerOf, Person, Providers, StoreSilent
 from auth.settings import AuthSettings
@@ -53,6 +54,8 @@ class Parts:
     """For work that waits for a provider's system (refreshes), so that a slow one holds up nobody else."""
     text_version: str
     """Which texts the pages show, for the consent register (CONS-01)."""
+    logout: SingleLogout | None = None
+    """None: a logout stays between the person and us."""
 
     async def run(self, work: Callable[..., T], *args: Any, patient: bool = False) -> T:
         """Run blocking work in a worker thread; `patient` work waits for others and has threads of its own.

@@ -150,12 +150,14 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
 
 
 FRONT = re.compile(
-    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)|version"
+    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/(?:callback|logged-out|logout(?:/back)?)|consents"
+    r"|health/(?:live|ready)|version"
     r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*"
     r"|staff(?:/.*)?|staff-idp/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
-"""Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
+"""Paths for people and browsers, and for the login bridge, whose signature says who it is: no client certificate is
+asked. Everything else is for servers (TLS-07)."""
 
 
 def is_back_channel(path: str) -> bool:

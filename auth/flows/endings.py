@@ -76,10 +76,6 @@ class Endings(Steps):
         at(live, "refused")
         return await self._ended(live, live.content.refusal or "ERR-18", "cancelled")
 
-    async def close(self, live: Live) -> None:
-        """End a visit that answers to nobody ("Mijn toestemmingen")."""
-        await self.parts.run(self.parts.store.move_session, closed(live), live.row.version)
-
     async def _ended(self, live: Live, row: str, outcome: str, *steps: StepEnd) -> str:
         parts, content = self.parts, live.content
         entry = self._entry(content, secrets.token_urlsafe(16), outcome, (), None)

@@ -265,6 +265,36 @@ class Bye:
 
     template: ClassVar[str] = "bye.html"
     title: ClassVar[str] = "manage.bye_title"
+    complete: bool | None = None
+    """Whether the login bridge is logged out too; None: it was not asked."""
 
 
-Context = Landing | Cancel | Consent | RefusedPage | FaultPage | MissingPage | ManageLanding | Manage | EndConsent | Bye
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A message to the login bridge that goes in a form: a button sends it, because our pages have no script."""
+
+    template: ClassVar[str] = "onward.html"
+    what: str
+    """login, logout, or back: from a logout that the bridge told of."""
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def title(self) -> str:
+        """Key of the title."""
+        return f"onward.{self.what}"
+
+
+Context = (
+    Landing
+    | Cancel
+    | Consent
+    | RefusedPage
+    | FaultPage
+    | MissingPage
+    | ManageLanding
+    | Manage
+    | EndConsent
+    | Bye
+    | Onward
+)

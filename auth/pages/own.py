@@ -8,10 +8,13 @@ from starlette.responses import Response
 
 from auth.flows.check import SourceDown, deliverable
 from auth.flows.steps import SessionLost
+from auth.flows.visit import Visits
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import Bye, ManageLanding, MissingPage
+from auth.pages.contexts import ManageLanding, MissingPage
+from auth.pages.exit import Exit
 from auth.pages.guard import PageGuard, Turn
-from auth.pages.presenter import VISIT
+from auth.pages.presenter import VISIT, Presenter
+from auth.parts import Parts
 from auth.ports import AbsenceReason, Function, Person, Provider
 
 OWN_RECORD = "/mijn-gegevens"
@@ -40,6 +43,10 @@ class OwnRecordPage(Protocol):
 
 class OwnRecordDoor(PageGuard):
     """Opens visits that lead to the own record, and says who comes in."""
+
+    def __init__(self, parts: Parts, visits: Visits, presenter: Presenter, leaving: Exit) -> None:
+        super().__init__(parts, visits, presenter)
+        self._exit = leaving
 
     async def open(self, request: Request) -> Response:
         """GET /mijn-gegevens/{provider}: the page before login."""
@@ -72,10 +79,7 @@ class OwnRecordDoor(PageGuard):
 
     async def _leave(self, request: Request, turn: Turn) -> Response:
         live, _ = await self.posted(request, turn)
-        await self.visits.close(live)
-        answer = self.show.page(Bye(), language="nl", content=live.content.but(id="-"))
-        self.show.drop_cookie(answer, live.content.id)
-        return answer
+        return await self._exit.leave(live)
 
     async def _reader(self, request: Request, turn: Turn) -> OwnRecordReader:
         content = (live := await self.live(request, turn)).content

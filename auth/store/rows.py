@@ -124,6 +124,9 @@ class SessionRow(NamedTuple):
     version: int
     expires: int
     content: bytes
+    login_subject: str | None = None
+    login_session: str | None = None
+    login_at: int | None = None
 
 
 class SpentCode(NamedTuple):

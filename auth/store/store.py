@@ -83,6 +83,24 @@ class Store:
                 self._counted(connection, steps)
             return moved
 
+    def end_logins(self, subject: str | None, bridge_sessions: Sequence[str], at: int) -> int:
+        """End the sessions of a login that is over at the bridge, by their marks; how many those were.
+
+        ``at`` is when the bridge said so: a message that comes again ends no later login.
+        """
+        if subject is None and not bridge_sessions:
+            return 0
+        values: dict[str, Any] = {"at": at, "subject": subject, "sessions": list(bridge_sessions)}
+        statement = sql.END_SOME_OF_SUBJECT
+        if subject is None:
+            statement = sql.END_LOGINS_IN_SESSIONS
+            del values["subject"]
+        elif not bridge_sessions:
+            statement = sql.END_LOGINS_OF_SUBJECT
+            del values["sessions"]
+        with self._single.begin() as connection:
+            return connection.execute(statement, values).rowcount
+
     def _counting(self, steps: Sequence[StepEnd]) -> Engine:
         return self.engine if steps and self._journal is not None else self._single
 

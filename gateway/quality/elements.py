@@ -7,6 +7,7 @@ is counted under its place in FHIR (``Observation.status``).
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -101,6 +102,11 @@ class CountPlan:
     zib_en: str
     type: str
     elements: tuple[Element, ...]
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of what is counted: the resource as a whole (an empty one), and each element."""
+        return ("", *(element.key for element in self.elements))
 
     def element_of(self, finding: Finding) -> str:
         """The key of the element that a finding is about: its concept, what lies in its slice, or its place."""

@@ -68,24 +68,35 @@ class Counting:
     _counted: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report) -> None:
-        """Count a verdict. The same content of a source counts once a day (and process), however often it is asked."""
+    def note(
+        self,
+        provider: str,
+        source: str,
+        version: FhirVersion,
+        resource: Resource,
+        report: Report,
+        content: bytes | None = None,
+    ) -> None:
+        """Count a verdict. The same content of a source counts once a day (and process), however often it is asked.
+
+        ``content`` is the JSON of the resource, for who has it already.
+        """
         day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
-            if self._first(day, "", subject, resource):
+            if self._first(day, "", subject, jsonio.dump(resource) if content is None else content):
                 self._tally.add(day, subject, resource, report, self._planned(version))
 
     def note_same(self, provider: str, source: str, version: FhirVersion, resource: Resource, rule: str) -> None:
         """Count a fact that another source tells too, once a day as well."""
         day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
-            if self._first(day, rule, subject, resource):
+            if self._first(day, rule, subject, jsonio.dump(resource)):
                 self._tally.same(day, subject, resource, rule, self._planned(version))
 
-    def _first(self, day: date, rule: str, subject: Subject, resource: Resource) -> bool:
+    def _first(self, day: date, rule: str, subject: Subject, content: bytes) -> bool:
         """Whether this was not counted yet today."""
         parts = (day.isoformat(), rule, *subject)
-        key = hashlib.sha256(b"\0".join([*map(str.encode, parts), jsonio.dump(resource)])).digest()
+        key = hashlib.sha256(b"\0".join([*map(str.encode, parts), content])).digest()
         if key in self._counted:
             return False
         self._counted[key] = None
@@ -138,10 +149,12 @@ class Gate:
         policy = self.policy(provider, version, resource)
         if policy is Policy.OFF or resource.get("resourceType") == "Binary":
             return Decision()
-        report = with_findings(self._report(version, resource), more)
-        self.counting.note(provider, source, version, resource, report)
+        content, verdicts = jsonio.dump(resource), self.counting.verdicts
+        report = with_findings(verdicts.report(version, resource, content), more)
+        self.counting.note(provider, source, version, resource, report, content)
         if policy is Policy.REPAIR and report.findings and (repairs := mend(resource)):
-            return Decision(False, with_findings(self._report(version, resource), more), repairs)
+            again = verdicts.report(version, resource, jsonio.dump(resource))
+            return Decision(False, with_findings(again, more), repairs)
         return Decision(policy is Policy.BLOCK and not report.valid, report)
 
     def judge_of(self, provider: str, source: str) -> Judge:
@@ -152,9 +165,6 @@ class Gate:
         """Whether no policy of a provider changes or holds back anything, so that verdicts may come afterwards."""
         chosen = {self._settings.of(provider, [standard]) for standard in (*self._catalogue.standards, "")}
         return chosen <= {Policy.OFF, Policy.OBSERVE}
-
-    def _report(self, version: FhirVersion, resource: Resource) -> Report:
-        return self.counting.verdicts.report(version, resource, jsonio.dump(resource))
 
 
 def with_findings(report: Report, more: Sequence[Finding]) -> Report:

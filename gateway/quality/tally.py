@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
 from typing import NamedTuple
 
 from gateway.quality.departments import department_of
@@ -54,6 +55,14 @@ class Numbers(NamedTuple):
             unchecked + other[5],
         )  # fmt: skip
 
+    def times(self, often: int) -> "Numbers":
+        """The sum of as many as that."""
+        return self if often == 1 else Numbers(*(number * often for number in self))
+
+
+_LOOKS = {looks: Numbers(1, *map(int, looks)) for looks in product((False, True), repeat=4)}
+"""How an element can look: filled, codable, coded, valid."""
+
 
 class Defect(NamedTuple):
     """One error in one resource, for who can look the resource up at the source."""
@@ -87,7 +96,9 @@ class Assessed(NamedTuple):
 class Tally:
     """Numbers and defect lines that wait to be written."""
 
-    numbers: dict[tuple[Scope, str], Numbers] = field(default_factory=dict)
+    _numbers: dict[tuple[Scope, str], Numbers] = field(default_factory=dict)
+    _alike: Counter[tuple[Scope, tuple[str, ...], tuple[Numbers, ...]]] = field(default_factory=Counter)
+    """How often resources of one scope looked the same: added up when somebody asks. Most that come together do."""
     rules: Counter[tuple[Scope, str, str, str]] = field(default_factory=Counter)
     """Findings by scope, element, rule and severity."""
     names: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
@@ -101,14 +112,16 @@ class Tally:
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department)
         errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
         wrong = {plan.element_of(finding) for finding in errors}
-        self._count(scope, "", Numbers(1, valid=int(not errors), unchecked=int(report.verdict == "unchecked")))
+        seen = [Numbers(1, valid=int(not errors), unchecked=int(report.verdict == "unchecked"))]
         self.names[plan.profile, ""] = ("", plan.zib_nl, plan.zib_en)
         context = plans.context(resource)
         for element in plan.elements:
             filled, coded = element.look(resource, context)
-            codable = filled and element.codable
-            self._count(scope, element.key, Numbers(1, filled, codable, coded, element.key not in wrong))
-            self._name(plan, element)
+            seen.append(_LOOKS[filled, filled and element.codable, coded, element.key not in wrong])
+        if not self._alike[scope, plan.keys, looks := tuple(seen)]:
+            for element in plan.elements:
+                self._name(plan, element)
+        self._alike[scope, plan.keys, looks] += 1
         for profile, name, filled in plans.musts(claimed_profiles(resource), resource):
             self._count(scope._replace(profile=profile), MUST + name, Numbers(1, int(filled)))
         for finding in report.findings:
@@ -124,9 +137,18 @@ class Tally:
         self.rules[scope, "", f"{SAME}-{rule}", SAME] += 1
         self.names[plan.profile, ""] = ("", plan.zib_nl, plan.zib_en)
 
+    @property
+    def numbers(self) -> dict[tuple[Scope, str], Numbers]:
+        """Numbers by scope and element; the element is empty for the resource as a whole."""
+        for (scope, keys, looks), often in self._alike.items():
+            for key, look in zip(keys, looks, strict=True):
+                self._count(scope, key, look.times(often))
+        self._alike.clear()
+        return self._numbers
+
     def __bool__(self) -> bool:
         """Whether anything was counted."""
-        return bool(self.numbers or self.rules)
+        return bool(self._alike or self._numbers or self.rules)
 
     def merge(self, other: "Tally") -> None:
         """Add another tally; where both assessed a resource, the other one was later."""
@@ -138,8 +160,8 @@ class Tally:
 
     def _count(self, scope: Scope, element: str, numbers: Numbers) -> None:
         key = (scope, element)
-        known = self.numbers.get(key)
-        self.numbers[key] = Numbers(*map(int, numbers)) if known is None else known.plus(numbers)
+        known = self._numbers.get(key)
+        self._numbers[key] = numbers if known is None else known.plus(numbers)
 
     def _name(self, plan: CountPlan, element: Element) -> None:
         if (plan.profile, element.key) not in self.names:

@@ -23,7 +23,7 @@ from auth.clients.pull import Puller
 from auth.clients.selfcheck import Ourselves
 from auth.crypto import KeyRing, Pseudonyms
 from auth.events import EventType
-from auth.login.open import BridgeUnusable, login_of
+from auth.login.open import BridgeUnusable, login_of, logout_of
 from auth.login.port import Login
 from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
@@ -290,6 +290,7 @@ def wire(
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    login = _login(section)
     clock = StoreClock(engine, system)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
@@ -298,7 +299,8 @@ def wire(
         lists=lists,
         providers=registry,
         host=GatewayHost(engine, Availabilities(reader, sources), chain),
-        login=_login(section),
+        login=login,
+        logout=logout_of(section, login),
         peer_of=peer_of,
         fetch=grant,
         clock=clock,

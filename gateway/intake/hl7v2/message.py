@@ -12,6 +12,7 @@ from gateway.intake.hl7v2.delimited import Separators, decoded, header_of
 from gateway.intake.hl7v2.times import zone_of
 
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 NULL = '""'
 """A field that holds this is deleted; an empty one says nothing (v2.5, 2.5.3)."""
 MOST_SEGMENTS = 20_000
@@ -65,7 +66,14 @@ class SegmentLine:
         if part and self.marks.part:
             parts = text.split(self.marks.part)
             text = parts[part - 1] if part <= len(parts) else ""
-        return self.marks.plain(text)
+        return self.plain(text)
+
+    def plain(self, text: str) -> str:
+        """A text without its escapes. Raises ValueError for one that FHIR cannot hold: that costs its segment."""
+        plain = self.marks.plain(text)
+        if NO_TEXT.search(plain):
+            raise ValueError("a character that no text has (a control character)")
+        return plain
 
     def valued(self) -> Iterator[Place]:
         """Every sub-component that holds something; null is something."""

@@ -18,10 +18,13 @@ LOCAL_TYPES = ("PI", "MR", "PT", "")
 """Types of identifier (CX.5) that are the sender's own patient number, the first that is there counts."""
 
 
-def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, str | None]:
-    """The sender's own number of a patient and the BSN, from a field of identifiers (CX). Raises MessageFault."""
+def all_numbers(row: SegmentRow, segment: str, field: int) -> tuple[list[str], str | None]:
+    """Every number of a patient of one kind and authority, the sender's where it is told, and the BSN.
+
+    Raises MessageFault.
+    """
     bsn: str | None = None
-    local: dict[str, str] = {}
+    local: dict[str, list[tuple[str, frozenset[str]]]] = {}
     for child in row.child(f"{segment}_{field}"):
         value = child.text(segment, field, 1, 1)
         kind = (child.text(segment, field, 5, 1) or "").upper()
@@ -33,8 +36,18 @@ def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, 
                 raise MessageFault("204", f"{segment}-{field}: two BSNs", where=(segment, 1, field))
             bsn = value.strip()
         elif value:
-            local.setdefault(kind, value.strip())
-    own = next((local[kind] for kind in LOCAL_TYPES if kind in local), None)
+            local.setdefault(kind, []).append((value.strip(), frozenset(filter(None, authority))))
+    usual = next((local[kind] for kind in LOCAL_TYPES if kind in local), [])
+    house = {row.message.header(4, component).upper() for component in (1, 2)}
+    # A number of another institution may stand beside that of the sender, and may be somebody else's number there.
+    theirs = next((authority for _, authority in usual if authority & house), usual[0][1] if usual else frozenset())
+    return list(dict.fromkeys(value for value, authority in usual if authority == theirs)), bsn
+
+
+def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, str | None]:
+    """The sender's own number of a patient and the BSN, from a field of identifiers (CX). Raises MessageFault."""
+    every, bsn = all_numbers(row, segment, field)
+    own = every[0] if every else None
     return {"patient_id": row.message.resolve(own) if own else None, "sent_id": own, "bsn": bsn}
 
 
@@ -69,7 +82,10 @@ def _field(line: SegmentLine, number: int) -> str:
 
 def _turn(row: SegmentRow) -> str | None:
     """Behind the id of a result: which of several with the same code and sub-id it is; nothing for the first."""
-    place = [one.number for one in _twins(row)].index(row.anchor.number)
+    places = [one.number for one in _twins(row)]
+    if row.anchor.number not in places:
+        raise MessageFault("101", "no OBR stands above it")
+    place = places.index(row.anchor.number)
     return f"-{place + 1}" if place else None
 
 
