@@ -186,7 +186,8 @@ class DropFolder:
 def _free(folder: Path, name: str) -> Path:
     """A name in a folder that nothing has yet; one that leaves no room for an answer beside it is cut."""
     if (over := len(os.fsencode(name)) - _LONGEST) > 0:
-        name = Path(name).stem[: -over or None] + Path(name).suffix
+        suffix = Path(name).suffix if len(Path(name).suffix) < 20 else ""
+        name = name.removesuffix(suffix)[:-over] + suffix
     path, number = folder / name, 1
     while path.exists():
         number += 1
