@@ -67,6 +67,8 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    known: bool = False
+    """Whether a live source that was asked knows the person, whatever it has of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Collector:
             changes += [(batch.source, one.rule, one.expression) for one in made_here]
             _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
-        return Collected(record, gaps, nothing, gathered.incidents, changes)
+        known = any(batch.patients for batch in gathered.batches)
+        return Collected(record, gaps, nothing, gathered.incidents, changes, known)
 
     def _query(
         self,

@@ -219,7 +219,7 @@ def test_the_page_has_a_button_per_switch_and_no_script(demo: Running) -> None:
 
 
 def test_who_is_known_to_a_live_source_alone_can_send(database: Path, tmp_path: Path) -> None:
-    """DL-C11, SHR-01: the mapping gives its Patient to the BgZ, and to no standard that sends; they are known all the same.
+    """DL-C11, SHR-01: the mapping gives its Patient to the BgZ, and to no standard that sends; both are known still.
 
     In STU3 as the source speaks it, and in R4 (a request to correct); nothing of it is in the record of the other.
     """

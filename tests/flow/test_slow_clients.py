@@ -107,7 +107,7 @@ def test_half_a_header_half_a_body_and_silence_have_an_end() -> None:
 
 
 def test_what_is_refused_at_the_door_says_why() -> None:
-    """A request that names no host, or two, is none (RFC 9112, 3.2); a header that is too long has a limit that is told."""
+    """A request that names no host, or two, is none (RFC 9112, 3.2); too long a header hears the limit."""
     with listening(Door()) as made:
         for hosts in (b"", b"Host: x\r\nHost: y\r\n"):
             answer = rest(line(made, b"GET / HTTP/1.1\r\n" + hosts + b"\r\n"))
