@@ -202,7 +202,8 @@ def test_in_english(tab: Tab) -> None:
     """UI-14: every text and label of ours; what the care provider wrote stays as it is."""
     tab.open("/mijn-gegevens/ziekenhuiszandoord?lang=en")
     assert tab.heading == "My data"
-    tab.press("Log in with DigiD").log_in(JOKE)
+    tab.press("Log in with DigiD").page.get_by_role("radio", name=JOKE).check()
+    tab.press("Log in")
     root = tab.page.url
     assert "Your next appointment" in tab.text
     accessible(tab)
