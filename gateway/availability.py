@@ -119,9 +119,7 @@ async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
 ) -> tuple[list[KnownPerson], list[AdapterError]]:
     offers = catalogue()
-    keys = tuple(
-        ServiceKey(id_, offers.delivering(*offers.service(id_, today_here())).id) for id_ in sorted(services)
-    )
+    keys = tuple(ServiceKey(id_, offers.delivering(*offers.service(id_, today_here())).id) for id_ in sorted(services))
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
     async def ask(source: int) -> Availability:
@@ -180,8 +178,9 @@ async def _contents(service_id: str, version: FhirVersion, record: Record) -> Se
         mine = [held for held in record.of_type(rule.type) if _answers(rule, version, held)]
         offered = offered or (bool(mine) and (rule.type not in GENERAL or general))
         if mine and rule.interaction != "read":
-            # Of "the latest of each" nobody can say beforehand how many there are: that is told without a number.
-            known = 0 if rule.answer == "last" else len(mine)
+            # Of "the latest of each", and of what comes after a day that the client chooses, nobody can say beforehand
+            # how many there are: that is told without a number.
+            known = 0 if rule.answer == "last" or any(one.is_open for one in rule.required) else len(mine)
             parts[rule.name_nl] = max(parts.get(rule.name_nl, 0), known)
             moments += [moment for held in mine if (moment := when(held.data))]
     if not offered:

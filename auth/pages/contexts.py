@@ -171,6 +171,10 @@ class ManageLanding:
     csrf: str
     kind: str = "manage"
     """Section of the catalogue."""
+    acting: tuple[str, ...] = ()
+    """Kinds of representation that the provider has switched on: for whom else somebody may read (REP-07)."""
+    wrong: bool = False
+    """Whether the form for somebody else was sent without saying for whom, or with a birth date that is none."""
 
     @property
     def title(self) -> str:

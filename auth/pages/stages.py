@@ -29,12 +29,13 @@ class Stages:
             return self._refused(live)
         return self.landing(live)
 
-    def landing(self, live: Live) -> Response:
-        """The page before login (UI-05)."""
+    def landing(self, live: Live, *, wrong: bool = False) -> Response:
+        """The page before login (UI-05); ``wrong``: who acts for another did not say for whom."""
         content = live.content
         page: Landing | ManageLanding
         if content.manage:
-            page = ManageLanding(VISIT + content.id, content.csrf, "own" if content.own_record else "manage")
+            kind = "own" if content.own_record else "manage"
+            page = ManageLanding(VISIT + content.id, content.csrf, kind, self._visits.acting_kinds(content), wrong)
         else:
             page = Landing(VISIT + content.id, content.csrf, content.function, content.representation)
         return self._show.page(page, language=content.language, content=content)

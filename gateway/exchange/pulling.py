@@ -292,7 +292,7 @@ def _composition(text: object) -> str:
 def _resource(answered: PartnerAnswer, wanted: str) -> Resource:
     resource = jsonio.parse(answered.body)
     if resource.get("resourceType") != wanted:
-        raise CannotPull(f"the sender does not answer with a {wanted}")
+        raise CannotPull(f"the sender does not answer with type {wanted}")
     return resource
 
 

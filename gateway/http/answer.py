@@ -84,10 +84,9 @@ class Answers:
         Raises Problem 503 when no source could answer.
         """
         ids = (progress.exchange.request_id, progress.exchange.correlation_id)
-        collect = self.collector.collect
-        if admission.standard.converts is not None and self.converting is not None:
-            collect = self.converting.collect
-        collected = await collect(
+        converts = admission.standard.converts is not None
+        collector = self.converting if converts and self.converting is not None else self.collector
+        collected = await collector.collect(
             admission.whose, admission.grant, admission.standard, admission.request, admission.admitted, ids
         )
         progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in collected.gaps)

@@ -116,13 +116,12 @@ class Sharing:
 
     async def _known(self, progress: Progress, admission: Admission, version: FhirVersion) -> list[Resource]:
         """The Patients in one release that are the person. Raises Problem 503 when nobody can tell."""
-        grant, standard = admission.grant, admission.standard
         wanted = compile_search(version, "Patient", ())
         request = FhirRequest(version, "search-type", "Patient", base=progress.address.base)
         ids = (progress.exchange.request_id, progress.exchange.correlation_id)
         admitted = Admitted(reading_patient(version), wanted, ())
         whose = replace(admission.whose, version=version)
-        collected = await self.collector.collect(whose, grant, standard, request, admitted, ids)
+        collected = await self.collector.collect(whose, admission.grant, None, request, admitted, ids)
         if collected.nothing:
             text = "Who the person is cannot be looked up at the moment. Try again later."
             raise Problem(503, "transient", text, headers={"retry-after": "30"})

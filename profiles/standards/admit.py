@@ -217,6 +217,8 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
     asked_names = {name for name, _ in query}
     kept += tuple(pair for pair in rule.fixed if pair[0] not in asked_names)
     counts = any(one.name == "_count" for one in rule.parameters)
+    if not counts:
+        _page_sizes(query)
     try:
         pairs = [pair for pair in kept if pair[0] not in IGNORED and (counts or pair[0] != "_count")]
         search = compile_search(request.version, rule.type or "", pairs, rule.operation)
@@ -224,6 +226,12 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
         raise Refused(400, error.issue_code, error.text, error.parameter) from error
     search = bringing(search, ((one.name, one.value) for one in rule.brings))
     return Admitted(rule, search, kept, person=_person(query, person_names))
+
+
+def _page_sizes(query: Sequence[tuple[str, str]]) -> None:
+    """Refuse a page size that is no number: it changes nothing here, and what cannot be meant is told all the same."""
+    if any(name == "_count" and not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) for name, value in query):
+        raise Refused(400, "value", "Parameter _count is a whole number, 0 or more.", "_count")
 
 
 def _refuse_person(request: FhirRequest) -> None:

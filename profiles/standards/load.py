@@ -133,6 +133,8 @@ def _check_conversion(standard: Standard, standards: Mapping[str, Standard]) -> 
 def is_summary(rule: RequestRule) -> bool:
     """Whether a row gives one document made of all rows of the standard that is converted."""
     return rule.operation == "summary"
+
+
 def _side_by_side(folder: Path, standard: Standard, other: Standard) -> None:
     """Two standards may offer one service as two versions of it, never as two things. Raises StandardError."""
     known = {service.id: service for service in other.services}
