@@ -154,7 +154,7 @@ class Rows:
             kept = [[_kept(number, one) for one in rows] for number, rows in enumerate(made)]
         for rows in made:
             yield from map(self._numbered, rows)
-            for number in islice(waiting, persons // MADE - 1):
+            for number in islice(waiting, max(0, persons // MADE - 1)):
                 yield from self._copied(number, kept[number % MADE])
             rows.clear()
         for number in waiting:
