@@ -328,10 +328,11 @@ def wire(
     )
 
 
-def wire_intake(settings: Settings) -> IntakeParts:
+def wire_intake(settings: Settings, *, system: Callable[[], datetime] = utc_now) -> IntakeParts:
     """Make the internal listener and the HL7 v2 listeners.
 
-    Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
+    ``system`` is the clock of this machine; how long tokens of sources live is for the store's to say. Raises
+    LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
     """
     section = settings.intake
     engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
@@ -341,7 +342,8 @@ def wire_intake(settings: Settings) -> IntakeParts:
     intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    logins = Logins(engine, section)
+    clock = StoreClock(engine, system)
+    logins = Logins(engine, section, lambda: clock().timestamp())
     messages = tuple(
         MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
         for name, one in section.sources.items()
@@ -355,7 +357,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     app = application(listener, health.application(store_probe(engine)), admin(desk))
     measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
     return IntakeParts(
-        section, engine, intake, logins, recorder, trail, worker, measured, messages, settings.connections
+        section, engine, intake, logins, recorder, trail, worker, measured, clock, messages, settings.connections
     )
 
 
