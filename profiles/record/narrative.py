@@ -5,7 +5,7 @@ frames, no event attributes. Apps show it as HTML, so what a source wrote is cle
 verdict says of it. The received bytes are kept as they came; only what is served is clean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from profiles.fhir.codec.xhtml import XHTML, checked_div
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
-from profiles.record.walk import nodes
+from profiles.record.walk import nodes, objects
 from profiles.rows import Row, read
 
 
@@ -45,11 +45,13 @@ def clean(resource: Resource) -> list[Repair]:
 
     A narrative that is no well-formed XHTML is left to who reads and writes it: such a resource is refused there.
     """
+    if not any(map(_holds_narrative, objects(resource))):
+        return []
     repairs = []
     for place, node in list(nodes(resource)):
-        text = node.get("text")
-        if not isinstance(text, dict) or not isinstance(text.get("div"), str):
+        if not _holds_narrative(node):
             continue
+        text = node["text"]
         try:
             root = etree.fromstring(checked_div(text["div"]), etree.XMLParser(resolve_entities=False, no_network=True))
         except (FormatError, etree.XMLSyntaxError, ValueError):
@@ -62,6 +64,11 @@ def clean(resource: Resource) -> list[Repair]:
             del node["text"]
             repairs.append(Repair("narrative-empty", f"{place}.text"))
     return repairs
+
+
+def _holds_narrative(node: Mapping[str, Any]) -> bool:
+    text = node.get("text")
+    return type(text) is dict and isinstance(text.get("div"), str)
 
 
 def _allowed(element: Any) -> bool:
@@ -111,7 +118,5 @@ def _cleaned(div: str) -> str:
 
 def texts(resource: Resource) -> Iterator[str]:
     """The narratives of a resource, as they stand."""
-    for _, node in nodes(resource):
-        text = node.get("text")
-        if isinstance(text, dict) and isinstance(text.get("div"), str):
-            yield text["div"]
+    for node in filter(_holds_narrative, objects(resource)):
+        yield node["text"]["div"]
