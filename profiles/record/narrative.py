@@ -45,11 +45,9 @@ def clean(resource: Resource) -> list[Repair]:
 
     A narrative that is no well-formed XHTML is left to who reads and writes it: such a resource is refused there.
     """
-    if not any(map(_holds_narrative, objects(resource))):
-        return []
     repairs = []
     for place, node in list(nodes(resource)):
-        if not _holds_narrative(node):
+        if not holds_narrative(node):
             continue
         text = node["text"]
         try:
@@ -66,7 +64,8 @@ def clean(resource: Resource) -> list[Repair]:
     return repairs
 
 
-def _holds_narrative(node: Mapping[str, Any]) -> bool:
+def holds_narrative(node: Mapping[str, Any]) -> bool:
+    """Whether an object of a resource has a narrative."""
     text = node.get("text")
     return type(text) is dict and isinstance(text.get("div"), str)
 
@@ -118,5 +117,5 @@ def _cleaned(div: str) -> str:
 
 def texts(resource: Resource) -> Iterator[str]:
     """The narratives of a resource, as they stand."""
-    for node in filter(_holds_narrative, objects(resource)):
+    for node in filter(holds_narrative, objects(resource)):
         yield node["text"]["div"]

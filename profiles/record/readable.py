@@ -10,7 +10,7 @@ from typing import Any, Final
 from profiles.fhir.tree import Resource
 from profiles.record.label import human_name
 from profiles.record.repair import Repair
-from profiles.record.walk import nodes, objects
+from profiles.record.walk import nodes
 from profiles.zibs.load import code_names
 
 NAMES: Final = frozenset({"family", "given"})
@@ -20,8 +20,6 @@ NOT_CODINGS: Final = frozenset({"value", "unit", "display", "_display"})
 
 def add_words(resource: Resource) -> list[Repair]:
     """Add what is missing, in place; returns what was added."""
-    if not any(map(_lacks_words, objects(resource))):
-        return []  # As most do: without the paths of a second walk.
     added = []
     for path, node in nodes(resource):
         if not node.keys().isdisjoint(NAMES):
@@ -34,7 +32,8 @@ def add_words(resource: Resource) -> list[Repair]:
     return added
 
 
-def _lacks_words(node: Mapping[str, Any]) -> bool:
+def lacks_words(node: Mapping[str, Any]) -> bool:
+    """Whether something may be added to an object of a resource."""
     if "family" in node or "given" in node:
         return "text" not in node
     return "code" in node and "system" in node and _display(node) is not None

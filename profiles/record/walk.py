@@ -56,6 +56,13 @@ def links(resource: Resource) -> Iterator[Key]:
 
     A whole address is none of them: another server gives out the same ids to others.
     """
+    return iter(pointing(resource)[1])
+
+
+def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
+    """The `references` and the `links` of a resource, from one walk."""
+    found: list[dict[str, Any]] = []
+    aims: list[Key] = []
     # One loop without generators inside: every resource that comes in is walked several times.
     stack: list[Any] = [resource]
     while stack:
@@ -70,14 +77,17 @@ def links(resource: Resource) -> Iterator[Key]:
                 below.append(value)
             elif kind is str:
                 if name == "reference":
-                    if (found := _aim(value)) is not None:
-                        yield found
+                    found.append(current)
+                    if (aim := _aim(value)) is not None:
+                        aims.append(aim)
                 elif name == "url" and "Binary/" in value and current is not resource:
-                    found = _aim(value)
-                    if found is not None and found[0] == "Binary":
-                        yield found
-        below.reverse()
-        stack += below
+                    aim = _aim(value)
+                    if aim is not None and aim[0] == "Binary":
+                        aims.append(aim)
+        if below:
+            below.reverse()
+            stack += below
+    return found, aims
 
 
 def _aim(text: str) -> Key | None:
