@@ -5,7 +5,7 @@ is counted under its place in FHIR (``Observation.status``).
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -27,6 +27,8 @@ PASSED_OVER = frozenset({"id", "meta", "implicitRules", "language", "text", "con
 CODED_TYPES = frozenset({"CodeableConcept", "Coding", "code"})
 PLACE = re.compile(r"[A-Za-z0-9_.:()/'\[\]-]*")
 INDEX = re.compile(r"\[\d+\]")
+Seen = tuple[tuple[int, bool], ...]
+"""Numbers of elements that are filled, each with whether it holds a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,21 @@ class Step:
         chosen = tuple(f"{self.name}{one[:1].upper()}{one[1:]}" for one in self.types)
         object.__setattr__(self, "names", chosen or (self.name,))
 
-    def values(self, item: Any, context: Context) -> Iterator[Any]:
-        """The values below an item."""
-        if not isinstance(item, dict):
-            return
-        for name in self.names:
-            found = item.get(name)
-            for value in found if isinstance(found, list) else (found,):
-                if value is not None and all(test.test(value, context) is True for test in self.tests):
-                    yield value
+    def values(self, items: Iterable[Any], context: Context) -> list[Any]:
+        """The values below items."""
+        below: list[Any] = []
+        for item in items:
+            if not isinstance(item, dict):
+                continue
+            for name in self.names:
+                value = item.get(name)
+                if isinstance(value, list):
+                    below += value
+                elif value is not None:
+                    below.append(value)
+        for test in self.tests:
+            below = [value for value in below if value is not None and test.test(value, context) is True]
+        return below
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,14 @@ class ElementPlace:
     steps: tuple[Step, ...]
     code: bool = False
 
-    def values(self, resource: Resource, context: Context) -> Iterator[Any]:
+    def values(self, resource: Resource, context: Context) -> list[Any]:
         """Everything that stands there and says something."""
         items: list[Any] = [resource]
         for step in self.steps:
-            items = [value for item in items for value in step.values(item, context)]
-        return (item for item in items if has_content(item))
+            items = step.values(items, context)
+            if not items:
+                return items
+        return [item for item in items if item is not None and has_content(item)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +91,6 @@ class Element:
     ids: tuple[str, ...]
     places: tuple["ElementPlace", ...]
 
-    def look(self, resource: Resource, context: Context) -> tuple[bool, bool]:
-        """Whether the element is filled in a resource, and whether with a code."""
-        filled = coded = False
-        for place in self.places:
-            if not any(name in resource for name in place.steps[0].names):
-                continue  # As most are: not a step further.
-            for value in place.values(resource, context):
-                filled = True
-                coded = coded or place.code or is_coded(value)
-        return filled, coded and self.codable
-
 
 @dataclass(frozen=True)
 class CountPlan:
@@ -104,14 +103,37 @@ class CountPlan:
     elements: tuple[Element, ...]
 
     @cached_property
-    def keys(self) -> tuple[str, ...]:
-        """The keys of what is counted: the resource as a whole (an empty one), and each element."""
-        return ("", *(element.key for element in self.elements))
+    def keys(self) -> frozenset[str]:
+        """The keys of the elements."""
+        return frozenset(element.key for element in self.elements)
+
+    @cached_property
+    def _beginning(self) -> Mapping[str, Sequence[tuple[int, bool, ElementPlace]]]:
+        """By the name of a property of the resource: what may stand in it, with the number of its element."""
+        made: dict[str, list[tuple[int, bool, ElementPlace]]] = {}
+        for number, element in enumerate(self.elements):
+            for place in element.places:
+                for name in place.steps[0].names:
+                    made.setdefault(name, []).append((number, element.codable, place))
+        return made
+
+    def look(self, resource: Resource, context: Context) -> Seen:
+        """Which elements are filled in a resource: the number of each, with whether it holds a code.
+
+        Only what may stand in the properties that are there is looked at: most elements of a zib are not filled.
+        """
+        seen: dict[int, bool] = {}
+        for name in resource:
+            for number, codable, place in self._beginning.get(name, ()):
+                if number in seen and (seen[number] or not codable):
+                    continue  # Nothing more to learn.
+                if values := place.values(resource, context):
+                    seen[number] = codable and (place.code or any(map(is_coded, values)))
+        return tuple(sorted(seen.items()))
 
     def element_of(self, finding: Finding) -> str:
         """The key of the element that a finding is about: its concept, what lies in its slice, or its place."""
-        keys = {element.key for element in self.elements}
-        if finding.concept in keys:
+        if finding.concept in self.keys:
             return finding.concept
         above = finding.definition
         while ":" in above:
@@ -132,8 +154,10 @@ def has_content(value: Any) -> bool:
     """Whether a value says something: an object with nothing but a reason why it is absent does not."""
     if not isinstance(value, dict):
         return bool(value != "")
-    own = [name for name in value if name not in ("id", "extension", "url")]
-    return bool(own) or ("url" in value and bool(value.get("extension")))
+    for name in value:
+        if name not in ("id", "extension", "url"):
+            return True
+    return "url" in value and bool(value.get("extension"))
 
 
 def is_coded(value: Any) -> bool:
