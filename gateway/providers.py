@@ -44,7 +44,9 @@ def _provider(name: str, given: ProviderSettings, known: Catalogue) -> Provider:
     for id_ in given.services:
         _, service = known.service(id_)
         longest = given.subscriptions.get(id_)
-        services[id_] = ServiceInfo(id_, service.name, Function(service.function), longest, service.group)
+        services[id_] = ServiceInfo(
+            id_, service.name, Function(service.function), longest, service.group, service.about
+        )
     return Provider(
         name=name,
         display_name=given.display_name,
