@@ -320,8 +320,8 @@ def sharing_of(wiring: Wiring, collector: Collector) -> Sharing:
     settings = wiring.settings
     _, ring = keys_of(settings)
     receiving = open_receiving(wiring.engine, settings, wiring.quality.gate.counting)
-    room = BodyRoom(settings.share.memory_bytes, settings.share.body_seconds)
-    return Sharing(collector, receiving, room, ring)
+    room = BodyRoom(settings.share.spool_bytes, settings.share.body_seconds)
+    return Sharing(collector, receiving, room, ring, settings.share.spool)
 
 
 def _statements(settings: Settings) -> Statements:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from mmap import mmap
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -34,7 +35,7 @@ GONE = "deleted"
 """The format of the version that a deletion makes: it has no content."""
 
 
-def digest_of(json: bytes, content: bytes | None) -> bytes:
+def digest_of(json: bytes, content: bytes | mmap | None) -> bytes:
     """By which two versions of a resource are told apart; ``content`` is that of a Binary."""
     found = sha256(json)
     if content is not None:
