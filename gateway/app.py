@@ -51,6 +51,7 @@ from gateway.ownrecord.pages import OwnRecordPages
 from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
 from gateway.rates import Rate
+from gateway.release.shield import ReleasePolicy
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.keep import Keys
 from gateway.share.retention import housekeeping
@@ -256,6 +257,7 @@ def collector_of(wiring: Wiring) -> Collector:
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
         leaving=leaving_of(wiring.settings),
+        release=ReleasePolicy(wiring.settings.release.rules),
     )
 
 

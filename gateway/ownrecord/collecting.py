@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from adapters.port import Gap, Reason
 from auth.crypto import KeyRing
 from auth.grants import Grant
 from auth.ports import Person
@@ -14,7 +15,7 @@ from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
 from gateway.collect.answer import Answer, read, search
 from gateway.collect.content import DocumentContent
-from gateway.collect.gaps import told
+from gateway.collect.gaps import hidden_counts, hidden_gaps, told
 from gateway.collect.pipeline import Collector
 from gateway.collect.record import RecordOwner
 from gateway.dossier.answer import DossierAnswer
@@ -26,6 +27,9 @@ CLIENT = "Mijn gegevens"
 """What the audit trail and the page "Mijn toestemmingen" call a person who reads their own record."""
 
 MISSING = "Een deel ontbreekt: een bronsysteem antwoordt nu niet. Probeer het later opnieuw."
+WITHHELD = "Een deel wordt u hier niet getoond. Vraag uw zorgverlener ernaar."
+DELAYED = "Een uitslag is nog niet vrijgegeven. U ziet die hier later."
+DELAYED_UNTIL = "Een uitslag is nog niet vrijgegeven. U ziet die hier vanaf {day}."
 AT_ONCE = 8
 
 
@@ -107,10 +111,14 @@ class OwnRecords:
             answer = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
             gaps, incidents = tuple(f"{gap.what}:{gap.reason}" for gap in got.gaps), tuple(got.incidents)
             problems = (MISSING,) if told(got.gaps) else ()
+            silent = bool(problems)
+            gaps += tuple(f"{gap.what}:{gap.reason}" for gap in hidden_gaps(answer.hidden))
+            problems += tuple(_said(gap) for gap in hidden_gaps(answer.hidden))
         except StoreUnavailable:
-            answer, problems = Answer(()), (MISSING,)
-        outcome = 503 if problems and not answer.matches else 200
-        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents)
+            answer, problems, silent = Answer(()), (MISSING,), True
+        outcome = 503 if silent and not answer.matches else 200
+        hidden = hidden_counts(answer.hidden)
+        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents, hidden)
         return DossierAnswer(
             id=f"{asked.service.id}-{asked.rule.id}",
             service=asked.service.id,
@@ -134,6 +142,7 @@ class OwnRecords:
         resources: tuple[tuple[str, int], ...],
         gaps: tuple[str, ...] = (),
         incidents: tuple[str, ...] = (),
+        hidden: tuple[tuple[str, int], ...] = (),
     ) -> None:
         await self.trail.write(
             AuditRecord(
@@ -150,6 +159,7 @@ class OwnRecords:
                 resources=resources,
                 gaps=gaps,
                 incidents=incidents,
+                hidden=hidden,
                 request_id=ids[0],
                 correlation_id=ids[1],
             )
@@ -172,3 +182,10 @@ class OwnRecords:
             consent_id=None,
             function="collect",
         )
+
+
+def _said(gap: Gap) -> str:
+    """What is not shown, in words for the person."""
+    if gap.reason is Reason.WITHHELD:
+        return WITHHELD
+    return DELAYED_UNTIL.format(day=f"{gap.available_from:%d-%m-%Y}") if gap.available_from else DELAYED

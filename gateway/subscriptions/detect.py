@@ -6,13 +6,14 @@ It sees what came by push, import and messages alike; the same content again mak
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.calendar import utc
+from gateway.release.shield import ReleasePolicy, Shield
 from gateway.store.schema import patient, resource
 from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.register import RESOURCE, Register, active
@@ -27,6 +28,8 @@ from profiles.standards.model import Service, Standard
 
 SETTLED = timedelta(seconds=30)
 """How old a change must be: what is being written now has an earlier time than its commit, and would be passed over."""
+WAITS_AT_MOST = timedelta(days=35)
+"""No result waits longer after it came: the norm in working days, the longest row of holidays, and some."""
 URN = "urn:uuid:"
 GENERAL = frozenset({"Patient"})
 """Types that every record has, and that say nothing about new data."""
@@ -41,6 +44,8 @@ class Look:
     settings: SubscriptionSettings
     now: datetime
     today: date
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when: nothing is announced before."""
 
     def run(self) -> int:
         """Put a notification in the outbox for every subscription with something new; how many."""
@@ -53,21 +58,27 @@ class Look:
 
     def _one(self, row: Row[Any], standard: Standard, service: Service) -> bool:
         since = utc(row.high_water)
-        changed = [
-            one
-            for one in self._changed(row, standard, since)
-            if self._counts(one, standard, service) and not self._from_client(one, row.client)
-        ]
-        if not changed:
+        shield = self.release.shield_now(self.connection, row.provider, row.person, self.now)
+        began: list[datetime] = []
+        for one in self._changed(row, standard, since, shield):
+            held: Resource = jsonio.load(unpack(bytes(one.json)))
+            seen = shield.shown_since(one.type, one.id, held, utc(one.updated))
+            # What waited is new on the day on which it is shown, and what is withheld is not new at all.
+            if seen is None or not since < seen <= self.now - SETTLED:
+                continue
+            if self._counts(one, held, standard, service) and not self._from_client(one, row.client):
+                began.append(seen)
+        if not began:
             return False
-        newest = max(utc(one.updated) for one in changed)
+        newest = max(began)
         moved = update(subscription).where(subscription.c.id == row.id).values(high_water=newest)
         self.connection.execute(moved)
         self._tell(row)
         return True
 
-    def _changed(self, row: Row[Any], standard: Standard, since: datetime) -> Sequence[Any]:
-        """What changed in the person's record after the last look, deletions too."""
+    def _changed(self, row: Row[Any], standard: Standard, since: datetime, shield: Shield) -> Sequence[Any]:
+        """What changed in the person's record after the last look, deletions too; and what may have waited till now."""
+        since -= WAITS_AT_MOST if shield.delays else timedelta()
         whose = (patient.c.person == row.person, patient.c.provider == row.provider, patient.c.fhir == row.fhir)
         patients = list(self.connection.execute(select(patient.c.patient_id).where(*whose)).scalars())
         wanted = select(resource.c.type, resource.c.id, resource.c.updated, resource.c.deleted, resource.c.json).where(
@@ -81,9 +92,8 @@ class Look:
         return self.connection.execute(wanted).all()
 
     @staticmethod
-    def _counts(one: Row[Any], standard: Standard, service: Service) -> bool:
+    def _counts(one: Row[Any], held: Resource, standard: Standard, service: Service) -> bool:
         """Whether a changed resource is something that the service gives."""
-        held: Resource = jsonio.load(unpack(bytes(one.json)))
         version: FhirVersion = standard.fhir
         rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == one.type]
         return any(fits(rule, version, held) or may_fit(rule, version, held) for rule in rules)

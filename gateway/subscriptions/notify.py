@@ -8,7 +8,7 @@ import ipaddress
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from auth.clients.model import ListedClient, Notify
 from gateway.calendar import Today, utc
+from gateway.release.shield import ReleasePolicy
 from gateway.store.engine import reading
 from gateway.store.shared import notice, subscription
 from gateway.subscriptions.detect import Look
@@ -60,6 +61,8 @@ class Notifier:
     served: Served
     today: Today
     production: bool = True
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when."""
 
     async def run(self) -> None:
         """Look and send until cancelled. A failing round is logged, and tried again."""
@@ -75,7 +78,7 @@ class Notifier:
         """End what is over, and notice what is new; how many notifications were made. Raises SQLAlchemyError."""
         with self.engine.begin() as connection:
             Register(connection, now, self.today()).expire(self.settings.kept_days)
-            return Look(connection, self.catalogue, self.settings, now, self.today()).run()
+            return Look(connection, self.catalogue, self.settings, now, self.today(), self.release).run()
 
     async def send(self, now: datetime) -> int:
         """Try what is due, one after the other for each client; how many were tried. Raises SQLAlchemyError."""
