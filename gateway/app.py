@@ -230,6 +230,8 @@ def staff_pages(wiring: Wiring) -> list[BaseRoute]:
             sources=wiring.sources,
             names=names,
             offered=offered(settings),
+            services={name: given.services for name, given in settings.providers.items()},
+            reports=settings.reports,
             consents=wiring.auth.parts.store.consents_of,
             catalogue=catalogue(),
             cache=settings.package_cache,

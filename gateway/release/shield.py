@@ -94,7 +94,7 @@ class Shield:
         return self._waits(type_, resource)
 
     def shown_since(self, type_: str, id_: str, resource: Resource, came: datetime) -> datetime | None:
-        """Since when a resource that came at a moment is shown, also when that is later than now; None while withheld."""
+        """Since when a resource that came at a moment is shown, also when that is yet to come; None while withheld."""
         hidden = self.judge(type_, id_, lambda: resource)
         if hidden is not None and (hidden.reason is Reason.WITHHELD or hidden.until is None):
             return None
@@ -113,7 +113,9 @@ class Shield:
             rule = NOT_YET if resource.get("status") in UNFINISHED else UNDATED
             return Hidden(type_, Reason.DELAYED, f"{kind.id}:{rule}")
         begin = visible_from(kind, authorised)
-        return None if self.now >= begin else Hidden(type_, Reason.DELAYED, kind.id, until=begin.astimezone(ZONE).date())
+        return (
+            None if self.now >= begin else Hidden(type_, Reason.DELAYED, kind.id, until=begin.astimezone(ZONE).date())
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The table of what is asked about one person as a whole: erasing what is held, or holding it against erasure."""
 
-from sqlalchemy import Column, DateTime, Index, String, Table, Text
+from sqlalchemy import Column, DateTime, Index, LargeBinary, String, Table, Text
 
 from gateway.store.schema import BigKey, metadata
 
@@ -18,6 +18,7 @@ person_case = Table(
     Column("state", String(10), nullable=False, comment="asked, done or refused; held or ended"),
     Column("decided", DateTime(timezone=True)),
     Column("decided_by", String(120), nullable=False, comment="never who asked; empty: nobody yet"),
+    Column("sealed_bsn", LargeBinary, nullable=False, comment="to look into what is sealed; empty once erased"),
     Column("counts", Text, nullable=False, comment="JSON: rows erased, by table"),
     Index(None, "person", "provider"),
     comment="requests to erase, decided by a second person, and what holds against them",
