@@ -54,6 +54,7 @@ from gateway.ownrecord.pages import OwnRecordPages
 from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
 from gateway.rates import Rate
+from gateway.release.shield import ReleasePolicy
 from gateway.sections import OverloadSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.keep import Keys
@@ -235,6 +236,8 @@ def staff_pages(wiring: Wiring) -> list[BaseRoute]:
             sources=wiring.sources,
             names=names,
             offered=offered(settings),
+            services={name: given.services for name, given in settings.providers.items()},
+            reports=settings.reports,
             consents=wiring.auth.parts.store.consents_of,
             catalogue=catalogue(),
             cache=settings.package_cache,
@@ -262,6 +265,7 @@ def collector_of(wiring: Wiring) -> Collector:
         quality=PullGate(wiring.quality),
         rekey=wiring.rekeying,
         leaving=leaving_of(wiring.settings),
+        release=ReleasePolicy(wiring.settings.release.rules),
     )
 
 

@@ -14,6 +14,7 @@ from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, RecordOwner
 from gateway.dossier.moments import when
 from gateway.dossier.words import text_of
+from gateway.release.shield import ReleasePolicy
 from gateway.store.queries import OF_PERSON
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
@@ -48,6 +49,8 @@ class Availabilities:
 
     reader: Reader
     sources: Mapping[str, Sources]
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown: what is withheld is not counted as there."""
 
     async def of(self, provider: Provider, person: Person, services: frozenset[str]) -> Available:
         """The services that some place has data for. Raises AdapterError when nothing was found and a source failed."""
@@ -95,7 +98,8 @@ class Availabilities:
             if patients:
                 relation = True
                 birth_date = birth_date or _date(patients[0][2])
-                record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "")
+                shield = await self.release.shield(self.reader, provider, version, person.pseudonym)
+                record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "", shield=shield)
                 for id_ in services:
                     held = await _contents(id_, version, record)
                     if held is not None:

@@ -25,6 +25,7 @@ from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
+from gateway.release.settings import ReleaseSettings
 from gateway.report.settings import ReportSettings
 from gateway.sections import (
     Listen,
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     usage: UsageSettings = UsageSettings()
+    release: ReleaseSettings = ReleaseSettings()
     reports: ReportSettings = ReportSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()

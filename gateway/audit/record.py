@@ -42,6 +42,8 @@ class AuditRecord:
     request_id: str = ""
     correlation_id: str = ""
     reason: str = ""
+    hidden: tuple[tuple[str, int], ...] = ()
+    """How many resources were not shown, by type, reason and rule (gateway.release)."""
     counted: bool = False
     """Whether an event of use was written beside it, under the same chain and number."""
 

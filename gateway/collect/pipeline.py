@@ -15,6 +15,7 @@ from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
 from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
+from gateway.release.shield import ReleasePolicy
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.conversion import Loss
@@ -91,6 +92,8 @@ class Collector:
     rekey: Rekey | None = None
     leaving: Leaving = field(default_factory=Leaving)
     """What is done to a resource last."""
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when."""
 
     async def collect(
         self,
@@ -106,7 +109,8 @@ class Collector:
         No standard: it is only asked who the person is, whatever a source serves its Patient for.
         """
         sources = self.providers.get(whose.provider) or Sources(True, FanOut(()))
-        record = Record(self.reader if sources.store else None, whose, request.format, self.rekey)
+        shield = await self.release.shield(self.reader, whose.provider, whose.version, whose.person, whose.patient_id)
+        record = Record(self.reader if sources.store else None, whose, request.format, self.rekey, shield)
         if not sources.live.sources:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)

@@ -10,7 +10,7 @@ from gateway.collect.answer import Answer, read, search
 from gateway.collect.context import leads_to
 from gateway.collect.converted import ConvertedCollector
 from gateway.collect.explain import explained
-from gateway.collect.gaps import outcome_entry, told
+from gateway.collect.gaps import hidden_counts, hidden_gaps, outcome_entry, told
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collected, Collector
 from gateway.collect.record import Record
@@ -69,11 +69,14 @@ class Answers:
         self.partials.check(grant.client, admission.standard.id, rule, gaps)
         answer = await self.search(admission, admission.admitted.search, record)
         progress.counts = answer.counts()
+        progress.hidden = hidden_counts(answer.hidden)
+        gaps = [*gaps, *hidden_gaps(answer.hidden)]
+        progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in gaps)
         headers = dict(self._origin([*answer.matches, *answer.included]))
         if self.collector.quality is not None:
             self.collector.quality.told(admission.whose.provider, admission.whose.version, answer.matches)
         if self.explains and progress.exchange.header(EXPLAIN) is not None:
-            why = await explained(collected, admission.admitted, admission.admitted.search, answer)
+            why = await explained(replace(collected, gaps=gaps), admission.admitted, admission.admitted.search, answer)
             headers |= header_of(why)
         losses = collected.losses if self.losses else ()
         return _ready(progress, _searchset(progress, admission, answer, gaps, losses), headers)
@@ -112,6 +115,8 @@ class Answers:
         request = admission.request
         held = await read(record, request.type or "", request.id or "")
         if held is None:
+            # Like what is not there (ERR-44); the trail says that it was asked for and not shown.
+            progress.hidden = hidden_counts(record.why([(request.type or "", request.id or "")]))
             raise Problem(404, "not-found", "There is no such resource.")
         progress.counts = ((held.type, 1),)
         if held.type == "Binary":

@@ -44,6 +44,8 @@ class Progress:
     counts: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, int], ...] = ()
+    """What is not shown, by type, reason and rule."""
     reason: str = ""
     """What the trail says more of an answer that was given."""
 
@@ -92,6 +94,7 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         reason=reason or progress.reason,
         gaps=progress.gaps,
         incidents=progress.incidents,
+        hidden=progress.hidden,
         **known,
     )
 

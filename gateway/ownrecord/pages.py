@@ -187,7 +187,7 @@ class OwnRecordPages:
             self._kept[reader.visit] = OwnDossiers(now, datetime.now(UTC), answers)
         kept = self._kept[reader.visit]
         if reader.language not in kept.told:
-            answers = named(kept.answers, reader.language, texts_of(reader)("own.missing"))
+            answers = named(kept.answers, texts_of(reader))
             with speaking(reader.language):
                 dossier = await anyio.to_thread.run_sync(dossier_of, answers, today_here())
             kept.told[reader.language] = answers, dossier

@@ -6,13 +6,14 @@ It sees what came by push, import and messages alike; the same content again mak
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.calendar import utc
+from gateway.release.shield import ReleasePolicy, Shield
 from gateway.store.schema import resource
 from gateway.store.shared import notice, shared_item, submission, subscription
 from gateway.subscriptions.register import RESOURCE, Register
@@ -26,6 +27,8 @@ from profiles.record.expect import fits, may_fit
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
 
+WAITS_AT_MOST = timedelta(days=35)
+"""No result waits longer after it came: the norm in working days, the longest row of holidays, and some."""
 URN = "urn:uuid:"
 SOME = 500
 """Resources that are read at once."""
@@ -42,10 +45,13 @@ class Look:
     settings: SubscriptionSettings
     now: datetime
     today: date
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when: nothing is announced before."""
 
     def news(self, row: Row[Any]) -> bool:
         """Whether something in the record was not looked at yet; a read."""
-        return bool(unseen(self._changed(row), row.seen, row.high_water))
+        shield = self._shield(row)
+        return bool(self._unseen(self._changed(row, shield), row, shield))
 
     def tell(self, id_: str) -> bool:
         """Look at what is new for one subscription, and put a notification in the outbox; whether there is one.
@@ -57,23 +63,51 @@ class Look:
         if row is None or row.service not in self.catalogue.services:
             return False
         known = self.catalogue.service(row.service, self.today)
-        # What is read here goes back from the old mark, and so what is remembered reaches a day before the new one.
-        rows = self._changed(row)
-        fresh = self._held(unseen(rows, row.seen, row.high_water))
-        new = [one for one in fresh if self._counts(one, *known) and not self._from_client(one, row.client)]
-        newest = max([utc(row.high_water), *(utc(one.updated) for one in fresh)])
+        shield = self._shield(row)
+        # What is read here goes back from the old mark, and so what is remembered reaches as far before the new one.
+        rows = self._changed(row, shield)
+        fresh = {one.pk: one for one in self._held(self._unseen(rows, row, shield))}
+        began = {pk: begin for pk, one in fresh.items() if (begin := self._shown_since(one, shield)) is not None}
+        new = [
+            fresh[pk]
+            for pk, begin in began.items()
+            if row.seen is not None or begin > utc(row.high_water)
+            if self._counts(fresh[pk], *known) and not self._from_client(fresh[pk], row.client)
+        ]
+        newest = max([utc(row.high_water), *(utc(fresh[pk].updated) for pk in began)])
         moved = update(subscription).where(subscription.c.id == id_)
-        self.connection.execute(moved.values(high_water=newest, seen=remembered(rows)))
+        # What waits, or is withheld, was not seen: it is new on the day on which it is shown.
+        seen = remembered([one for one in rows if one.pk not in fresh or one.pk in began])
+        self.connection.execute(moved.values(high_water=newest, seen=seen))
         if new:
             self.announce(row)
         return bool(new)
 
-    def _changed(self, row: Row[Any]) -> Sequence[Any]:
-        return changed(self.connection, row.provider, row.fhir, row.person, row.high_water)
+    def _shield(self, row: Row[Any]) -> Shield:
+        return self.release.shield_now(self.connection, row.provider, row.person, self.now)
+
+    def _shown_since(self, one: Row[Any], shield: Shield) -> datetime | None:
+        """Since when a resource is shown; None while it is not."""
+        came = utc(one.updated)
+        if one.deleted:
+            return came
+        held: Resource = jsonio.load(unpack(bytes(one.json)))
+        begin = shield.shown_since(one.type, one.id, held, came)
+        return begin if begin is not None and begin <= max(self.now, came) else None
+
+    @staticmethod
+    def _unseen(rows: Sequence[Any], row: Row[Any], shield: Shield) -> Sequence[Any]:
+        return unseen(rows, row.seen, utc(row.high_water) - _waits(shield))
+
+    def _changed(self, row: Row[Any], shield: Shield) -> Sequence[Any]:
+        since = utc(row.high_water) - _waits(shield)
+        return changed(self.connection, row.provider, row.fhir, row.person, since)
 
     def _held(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The same with their content."""
-        columns = (resource.c.pk, resource.c.type, resource.c.id, resource.c.updated, resource.c.json)
+        columns = (
+            resource.c.pk, resource.c.type, resource.c.id, resource.c.updated, resource.c.deleted, resource.c.json
+        )  # fmt: skip
         held: list[Any] = []
         for start in range(0, len(rows), SOME):
             pks = [row.pk for row in rows[start : start + SOME]]
@@ -126,3 +160,8 @@ class Look:
         # When something came in says something about care: the moment is blurred, within the hour (AB-51).
         delay = secrets.randbelow(self.settings.jitter_seconds + 1)
         Register(self.connection, self.now, self.today).tell(row.id, RESOURCE, earliest + timedelta(seconds=delay))
+
+
+def _waits(shield: Shield) -> timedelta:
+    """How long before now something may have come that is new now."""
+    return WAITS_AT_MOST if shield.delays else timedelta()

@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from auth.clients.model import ListedClient, Notify
 from gateway.calendar import Today, utc
+from gateway.release.shield import ReleasePolicy
 from gateway.rounds import rounds, told
 from gateway.store.engine import reading
 from gateway.subscriptions.detect import Look
@@ -58,6 +59,8 @@ class Notifier:
     served: Served
     today: Today
     production: bool = True
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when."""
 
     @property
     def pending(self) -> PendingNotices:
@@ -80,14 +83,14 @@ class Notifier:
         with self.engine.begin() as connection:
             Register(connection, now, self.today()).expire(self.settings.kept_days)
         with reading(self.engine).connect() as connection:
-            look = Look(connection, self.catalogue, self.settings, now, self.today())
+            look = Look(connection, self.catalogue, self.settings, now, self.today(), self.release)
             with_news = [row.id for row in active(connection, self.today()) if look.news(row)]
         return sum(self._tell(id_, now) for id_ in with_news)
 
     def _tell(self, id_: str, now: datetime) -> bool:
         try:
             with self.engine.begin() as connection:
-                return Look(connection, self.catalogue, self.settings, now, self.today()).tell(id_)
+                return Look(connection, self.catalogue, self.settings, now, self.today(), self.release).tell(id_)
         except SQLAlchemyError:
             raise
         except Exception as fault:

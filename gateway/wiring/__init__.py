@@ -63,6 +63,7 @@ from gateway.queues import TEXTS as QUEUE_TEXTS
 from gateway.queues import StoredQueues, Waiting
 from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
+from gateway.release.shield import ReleasePolicy
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
@@ -173,6 +174,7 @@ def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> No
         offers,
         today_here,
         production=settings.mode == "production",
+        release=ReleasePolicy(settings.release.rules),
     )
 
 
@@ -298,7 +300,7 @@ def wire(
         engine=engine,
         lists=lists,
         providers=registry,
-        host=GatewayHost(engine, Availabilities(reader, sources), chain),
+        host=GatewayHost(engine, Availabilities(reader, sources, ReleasePolicy(settings.release.rules)), chain),
         login=login,
         logout=logout_of(section, login),
         peer_of=peer_of,
