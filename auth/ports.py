@@ -150,6 +150,8 @@ class ServiceInfo:
     """Longest subscription in days (`MaximaleDuur`); None: no subscriptions."""
     group: str | None = None
     """Services of one group are one line on the consent page that opens: a key of ``[groups]`` in its texts."""
+    about: str = ""
+    """One sentence in plain Dutch that says what it holds; on the consent page in an opened group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Mapping
+from datetime import date
 
 from auth.crypto import SealError, digest, new_token
 from auth.events import EventType
@@ -103,6 +104,27 @@ class Visits(Arrival, Endings):
         """Change the language of a visit."""
         return await self.move(live, live.content.but(language=language), live.step)
 
+    def acting_kinds(self, content: Session) -> tuple[Representation, ...]:
+        """For whom else than oneself one may read here: what is switched on for this provider (REP-07)."""
+        if not content.own_record or not self.parts.settings.representation:
+            return ()
+        allowed = self.provider(content).representation
+        return tuple(kind for kind in Representation if kind in allowed)
+
+    async def act(self, live: Live, kind: str | None, born: date | None) -> Live | None:
+        """Read for somebody else, or (no kind) for oneself; None when that is not on offer, or no birth date is given.
+
+        As a client does in its request: the kind and the birth date are said before the login (REP-01).
+        """
+        at(live, "landing", "login")
+        content = live.content
+        if kind is not None and (kind not in self.acting_kinds(content) or born is None):
+            return None
+        asked = born.isoformat() if kind is not None and born is not None else None
+        if (kind, asked) == (content.representation, content.asked_birth_date):
+            return live
+        return await self.move(live, content.but(representation=kind, asked_birth_date=asked), live.step)
+
     async def start_login(self, live: Live) -> LoginStart:
         """The way to the authentication service. Raises VisitStopped when it is down."""
         at(live, "landing", "login")
@@ -171,7 +193,7 @@ class Visits(Arrival, Endings):
             bridge_kept=identity.bridge.kept if identity.bridge else {},
         )
         live = self._marked(live, identity)
-        if content.manage and identity.representation is None:
+        if content.manage and identity.representation == content.representation:
             return await self.move(live, known, "manage")
         return await self.arrived(live, known)
 

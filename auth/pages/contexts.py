@@ -51,6 +51,8 @@ class ConsentService:
     name: str
     parts: tuple[tuple[str, int], ...]
     since: str | None
+    about: str = ""
+    """What it holds, in one Dutch sentence; empty when nobody said."""
 
     @property
     def count(self) -> int:
@@ -66,7 +68,7 @@ class ConsentService:
         for name in names:
             counts = [count for one, count in (*self.parts, *other.parts) if one == name]
             parts.append((name, sum(counts) if all(counts) else 0))
-        return ConsentService(self.name, tuple(parts), since)
+        return ConsentService(self.name, tuple(parts), since, self.about or other.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,10 @@ class ManageLanding:
     csrf: str
     kind: str = "manage"
     """Section of the catalogue."""
+    acting: tuple[str, ...] = ()
+    """Kinds of representation that the provider has switched on: for whom else somebody may read (REP-07)."""
+    wrong: bool = False
+    """Whether the form for somebody else was sent without saying for whom, or with a birth date that is none."""
 
     @property
     def title(self) -> str:

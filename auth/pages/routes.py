@@ -1,6 +1,8 @@
 """The front channel as HTTP: authorize, the screens of a visit, and the callback of the login."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -114,7 +116,12 @@ class FrontChannel(PageGuard):
         return await self.guarded(self._proceed, request)
 
     async def _proceed(self, request: Request, turn: Turn) -> Response:
-        live, _ = await self.posted(request, turn)
+        live, form = await self.posted(request, turn)
+        if live.content.own_record:
+            chosen = await self.visits.act(live, form.value("acting"), _day(form.value("born")))
+            if chosen is None or ("born" in form.as_dict() and form.value("acting") is None):
+                return self._stages.landing(live, wrong=True)
+            live = chosen
         start = await self.visits.start_login(live)
         return self.show.onward("login", start.url, start.fields, live.content)
 
@@ -215,3 +222,12 @@ class FrontChannel(PageGuard):
     def busy(self, request: Request) -> Response:
         """ERR-18, while too much is asked of us: nothing of the request was looked at."""
         return self.fault(request, Turn(), "ERR-18", "_busy")
+
+
+def _day(written: str | None) -> date | None:
+    """A day as people here write it, 31-01-2019; None when it is none."""
+    found = re.fullmatch(r"([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ]([0-9]{4})", (written or "").strip(), re.ASCII)
+    try:
+        return date(*(int(one) for one in reversed(found.groups()))) if found else None
+    except ValueError:
+        return None

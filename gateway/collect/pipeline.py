@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
+from adapters.port import WHO_IT_IS, Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
 from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
@@ -17,6 +17,7 @@ from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
+from profiles.conversion import Loss
 from profiles.fhir.interactions import FhirRequest
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -67,6 +68,10 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    losses: Sequence[Loss] = ()
+    """What was lost where the record is a converted one."""
+    known: bool = False
+    """Whether a live source that was asked knows the person, whatever it has of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +96,15 @@ class Collector:
         self,
         whose: RecordOwner,
         grant: Grant,
-        standard: Standard,
+        standard: Standard | None,
         request: FhirRequest,
         admitted: Admitted,
         ids: tuple[str, str],
     ) -> Collected:
-        """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable."""
+        """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable.
+
+        No standard: it is only asked who the person is, whatever a source serves its Patient for.
+        """
         sources = self.providers.get(whose.provider) or Sources(True, FanOut(()))
         record = Record(self.reader if sources.store else None, whose, request.format, self.rekey)
         if not sources.live.sources:
@@ -121,24 +129,26 @@ class Collector:
             changes += [(batch.source, one.rule, one.expression) for one in made_here]
             _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
-        return Collected(record, gaps, nothing, gathered.incidents, changes)
+        someone = any(batch.patients for batch in gathered.batches)
+        return Collected(record, gaps, nothing, gathered.incidents, changes, known=someone)
 
     def _query(
         self,
         whose: RecordOwner,
         grant: Grant,
-        standard: Standard,
+        standard: Standard | None,
         request: FhirRequest,
         admitted: Admitted,
         ids: tuple[str, str],
     ) -> AdapterQuery:
         rule = admitted.rule
+        asked = (standard.id, rule.id) if standard else WHO_IT_IS
         profiles = {rule.type: rule.profiles, **rule.included_profiles} if rule.type else dict(rule.included_profiles)
         return AdapterQuery(
             provider=whose.provider,
             patient=patient_key(grant, self.ring),
-            standard=standard.id,
-            rule=rule.id,
+            standard=asked[0],
+            rule=asked[1],
             interaction=request.interaction,
             type=request.type or "",
             version=whose.version,

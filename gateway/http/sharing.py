@@ -21,7 +21,7 @@ from gateway.collect.pipeline import Collector
 from gateway.http.admission import Admission
 from gateway.http.bodies import BodyRoom
 from gateway.http.progress import Progress
-from gateway.http.reply import Reply
+from gateway.http.reply import Reply, version_tag
 from gateway.http.statements import serialised
 from gateway.problems import Problem, as_it_is
 from gateway.share.answer import body_of
@@ -76,7 +76,9 @@ class Sharing:
             whole = task or _WHOLE.search(exchange.header(b"prefer") or "") is not None
             made = await self._stored(body_of, answered, sharer, whole=whole)
             data = await self._stored(serialised, made, progress.format, version)
-        headers = {"preference-applied": "return=representation"} if whole and not task else {}
+        headers: dict[str, str] = {"preference-applied": "return=representation"} if whole and not task else {}
+        if task:
+            headers |= version_tag(data)
         if not answered.bundle and answered.status == 201:
             first = answered.outcomes[0]
             headers["location"] = f"{sharer.base}/{first.type}/{first.id}/_history/1"
@@ -107,18 +109,19 @@ class Sharing:
             request_id=progress.exchange.request_id,
             correlation_id=progress.exchange.correlation_id,
             base=address.base,
+            target=admission.request.id or "",
+            if_match=progress.exchange.header(b"if-match") or "",
             live=bool(sources and sources.live.sources),
         )
 
     async def _known(self, progress: Progress, admission: Admission, version: FhirVersion) -> list[Resource]:
         """The Patients in one release that are the person. Raises Problem 503 when nobody can tell."""
-        grant, standard = admission.grant, admission.standard
         wanted = compile_search(version, "Patient", ())
         request = FhirRequest(version, "search-type", "Patient", base=progress.address.base)
         ids = (progress.exchange.request_id, progress.exchange.correlation_id)
         admitted = Admitted(reading_patient(version), wanted, ())
         whose = replace(admission.whose, version=version)
-        collected = await self.collector.collect(whose, grant, standard, request, admitted, ids)
+        collected = await self.collector.collect(whose, admission.grant, None, request, admitted, ids)
         if collected.nothing:
             text = "Who the person is cannot be looked up at the moment. Try again later."
             raise Problem(503, "transient", text, headers={"retry-after": "30"})

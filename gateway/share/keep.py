@@ -253,6 +253,7 @@ def pending_of(resource: Resource, patient_id: str, pseudonyms: Pseudonyms, vers
 
 def restamp(pending: Pending, resource: Resource, number: int, now: datetime, version: Any) -> None:
     """State which version it becomes, in what will be served."""
+    unstamp(resource)
     stamp(resource, number, now)
     pending.json, pending.xml = jsonio.dump(resource), xmlio.fragment(resource, version)
     pending.keys = stored(version, resource)

@@ -86,7 +86,7 @@ def read_parcel(resource: Resource, receives: Receives, type_: str | None) -> Pa
     if receives.bundles:
         return _bundle(resource, receives)
     if type_ is None or type_ not in receives.rules or resource.get("resourceType") != type_:
-        raise Problem(400, "invalid", f"The resource is not a {type_ or 'Bundle'}.", expression="resourceType")
+        raise Problem(400, "invalid", f"The resource is not of type {type_ or 'Bundle'}.", expression="resourceType")
     return Parcel("", [_item(receives.rules[type_], resource, type_)])
 
 

@@ -89,6 +89,8 @@ class Receiving:
     def _taken(self, body: bytes, format_: Format, sharer: Sharer, digest: bytes) -> ShareAnswered:
         resource = jsonio.parse(body) if format_ is Format.JSON else xmlio.parse(body, sharer.version)
         parcel = read_parcel(resource, sharer.receives, sharer.rule.type)
+        if sharer.target and any(item.id != sharer.target for item in parcel.items):
+            raise Problem(400, "invalid", "The id of the resource is not that of the address.", expression="id")
         now = now_in_milliseconds()
         self.settling.settle(parcel, sharer)
         tasks = task_changes(parcel, sharer, self.engine, now, makes=self.makes_tasks)

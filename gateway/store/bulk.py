@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Dialect, LargeBinary, Table, insert
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all name the same columns; nothing for none."""
+    """Insert rows that all name the same columns; nothing for none. No defaults are filled in."""
     if not rows:
         return
     if connection.dialect.name != "sqlite" or len(rows) == 1:

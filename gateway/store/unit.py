@@ -13,7 +13,18 @@ from auth.crypto import KeyRing, Pseudonyms
 from gateway.store.bulk import insert_rows
 from gateway.store.documents import put_content
 from gateway.store.known import Key, StoredRow, rows_of
-from gateway.store.schema import identity, link, original, outbox, patient, patient_alias, repair, resource, verdict
+from gateway.store.schema import (
+    identity,
+    key_of,
+    link,
+    original,
+    outbox,
+    patient,
+    patient_alias,
+    repair,
+    resource,
+    verdict,
+)
 from profiles.fhir.codec.packing import JSON, XML, pack
 from profiles.fhir.search.keys import KeptKeys
 from profiles.fhir.version import FhirVersion
@@ -247,6 +258,7 @@ class Unit:
         rows = [
             self._values(change)
             | {
+                "key": key_of(self._provider, self._version.value, *change.key),
                 "provider": self._provider,
                 "fhir": self._version.value,
                 "type": change.key[0],
@@ -261,7 +273,7 @@ class Unit:
             # wait for the end of this transaction to write their access records.
             last = self._db.execute(select(func.max(resource.c.pk))).scalar_one() or 0
             numbers = range(last + 1, last + 1 + len(rows))
-            self._db.execute(insert(resource), [row | {"pk": pk} for row, pk in zip(rows, numbers, strict=True)])
+            insert_rows(self._db, resource, [row | {"pk": pk} for row, pk in zip(rows, numbers, strict=True)])
             return numbers
         statement = insert(resource).returning(resource.c.pk, sort_by_parameter_order=True)
         return list(self._db.execute(statement, rows).scalars())

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.calendar import utc
-from gateway.store.schema import patient, resource
+from gateway.store.schema import resource
 from gateway.store.shared import notice, shared_item, submission, subscription
-from gateway.subscriptions.register import RESOURCE, Register, active
+from gateway.subscriptions.register import RESOURCE, Register
+from gateway.subscriptions.seen import changed, remembered, unseen
 from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
@@ -25,9 +26,9 @@ from profiles.record.expect import fits, may_fit
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
 
-SETTLED = timedelta(seconds=30)
-"""How old a change must be: what is being written now has an earlier time than its commit, and would be passed over."""
 URN = "urn:uuid:"
+SOME = 500
+"""Resources that are read at once."""
 GENERAL = frozenset({"Patient"})
 """Types that every record has, and that say nothing about new data."""
 
@@ -42,47 +43,48 @@ class Look:
     now: datetime
     today: date
 
-    def run(self) -> int:
-        """Put a notification in the outbox for every subscription with something new; how many."""
-        told = 0
-        for row in active(self.connection, self.today):
-            known = self.catalogue.services.get(row.service)
-            if known is not None:
-                told += self._one(row, *known)
-        return told
+    def news(self, row: Row[Any]) -> bool:
+        """Whether something in the record was not looked at yet; a read."""
+        return bool(unseen(self._changed(row), row.seen, row.high_water))
 
-    def _one(self, row: Row[Any], standard: Standard, service: Service) -> bool:
-        since = utc(row.high_water)
-        changed = [
-            one
-            for one in self._changed(row, standard, since)
-            if self._counts(one, standard, service) and not self._from_client(one, row.client)
-        ]
-        if not changed:
+    def tell(self, id_: str) -> bool:
+        """Look at what is new for one subscription, and put a notification in the outbox; whether there is one.
+
+        The row is locked: of two processes one looks, and the other finds it seen.
+        """
+        wanted = select(subscription).where(subscription.c.id == id_, subscription.c.status == "active")
+        row = self.connection.execute(wanted.with_for_update()).one_or_none()
+        if row is None or row.service not in self.catalogue.services:
             return False
-        newest = max(utc(one.updated) for one in changed)
-        moved = update(subscription).where(subscription.c.id == row.id).values(high_water=newest)
-        self.connection.execute(moved)
-        self._tell(row)
-        return True
+        known = self.catalogue.service(row.service, self.today)
+        # What is read here goes back from the old mark, and so what is remembered reaches a day before the new one.
+        rows = self._changed(row)
+        fresh = self._held(unseen(rows, row.seen, row.high_water))
+        new = [one for one in fresh if self._counts(one, *known) and not self._from_client(one, row.client)]
+        newest = max([utc(row.high_water), *(utc(one.updated) for one in fresh)])
+        moved = update(subscription).where(subscription.c.id == id_)
+        self.connection.execute(moved.values(high_water=newest, seen=remembered(rows)))
+        if new:
+            self.announce(row)
+        return bool(new)
 
-    def _changed(self, row: Row[Any], standard: Standard, since: datetime) -> Sequence[Any]:
-        """What changed in the person's record after the last look, deletions too."""
-        whose = (patient.c.person == row.person, patient.c.provider == row.provider, patient.c.fhir == row.fhir)
-        patients = list(self.connection.execute(select(patient.c.patient_id).where(*whose)).scalars())
-        wanted = select(resource.c.type, resource.c.id, resource.c.updated, resource.c.deleted, resource.c.json).where(
-            resource.c.provider == row.provider,
-            resource.c.fhir == row.fhir,
-            resource.c.patient_id.in_(patients),
-            resource.c.type.in_(sorted(standard.types - GENERAL)),
-            resource.c.updated > since,
-            resource.c.updated <= self.now - SETTLED,
-        )
-        return self.connection.execute(wanted).all()
+    def _changed(self, row: Row[Any]) -> Sequence[Any]:
+        return changed(self.connection, row.provider, row.fhir, row.person, row.high_water)
+
+    def _held(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The same with their content."""
+        columns = (resource.c.pk, resource.c.type, resource.c.id, resource.c.updated, resource.c.json)
+        held: list[Any] = []
+        for start in range(0, len(rows), SOME):
+            pks = [row.pk for row in rows[start : start + SOME]]
+            held += self.connection.execute(select(*columns).where(resource.c.pk.in_(pks))).all()
+        return held
 
     @staticmethod
     def _counts(one: Row[Any], standard: Standard, service: Service) -> bool:
         """Whether a changed resource is something that the service gives."""
+        if one.type in GENERAL:
+            return False
         held: Resource = jsonio.load(unpack(bytes(one.json)))
         version: FhirVersion = standard.fhir
         rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == one.type]
@@ -104,7 +106,7 @@ class Look:
         mine = sent.where(shared_item.c.type == row.type, shared_item.c.id.in_(ids), submission.c.client == client)
         return self.connection.execute(mine.limit(1)).scalar() is not None
 
-    def _tell(self, row: Row[Any]) -> None:
+    def announce(self, row: Row[Any]) -> None:
         """One notification that leaves after the last change; one that waits covers this change too."""
         waiting = select(notice.c.pk).where(
             notice.c.subscription_id == row.id, notice.c.kind == RESOURCE, notice.c.state == "waiting",

@@ -77,6 +77,7 @@ from gateway.usage.ledger import BesideTrail, Ledger
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
+from profiles.standards.must import needed_by
 
 log = logging.getLogger("gateway")
 
@@ -90,7 +91,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     """The standards that each provider offers, by its services."""
     known = catalogue()
     return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        name: list(dict.fromkeys(one.id for service in given.services for one, _ in known.versions[service]))
         for name, given in settings.providers.items()
     }
 
@@ -123,7 +124,7 @@ def open_gate(settings: Settings) -> Gate:
     verdicts = Verdicts(
         settings.package_cache, settings.validation.terminology_url, settings.validation.terminology_store
     )
-    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named, needed_by(catalogue().standards.values())))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:
@@ -190,7 +191,8 @@ def open_releases(gate: Gate) -> Releases:
 
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     """The releases that the services of a provider use."""
-    return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
+    known = catalogue()
+    return frozenset(known.delivering(*one).fhir for id_ in provider.services for one in known.versions[id_])
 
 
 def kept(settings: Settings) -> Sequence[Keeping]:
@@ -326,10 +328,11 @@ def wire(
     )
 
 
-def wire_intake(settings: Settings) -> IntakeParts:
+def wire_intake(settings: Settings, *, system: Callable[[], datetime] = utc_now) -> IntakeParts:
     """Make the internal listener and the HL7 v2 listeners.
 
-    Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
+    ``system`` is the clock of this machine; how long tokens of sources live is for the store's to say. Raises
+    LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
     """
     section = settings.intake
     engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
@@ -339,7 +342,8 @@ def wire_intake(settings: Settings) -> IntakeParts:
     intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    logins = Logins(engine, section)
+    clock = StoreClock(engine, system)
+    logins = Logins(engine, section, lambda: clock().timestamp())
     messages = tuple(
         MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
         for name, one in section.sources.items()
@@ -353,7 +357,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     app = application(listener, health.application(store_probe(engine)), admin(desk))
     measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
     return IntakeParts(
-        section, engine, intake, logins, recorder, trail, worker, measured, messages, settings.connections
+        section, engine, intake, logins, recorder, trail, worker, measured, clock, messages, settings.connections
     )
 
 

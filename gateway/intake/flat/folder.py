@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gateway.intake.flat.answer import AnswerFile, AnswerLine
@@ -74,9 +75,9 @@ class DropFolder:
         taken, told, self.stuck = 0, self.stuck, {}
         for left in sorted(self._files(self.path / TAKING), key=self._rank):
             if not left.name.endswith(_OURS):
-                taken += self._tried(left, told, lambda left=left: self._one(left, resumed=True))
+                taken += self._tried(left, told, partial(self._one, left, resumed=True))
         for name in self._still():
-            taken += self._tried(self.path / name, told, lambda name=name: self._claimed(name))
+            taken += self._tried(self.path / name, told, partial(self._claimed, name))
         self._forget()
         return taken
 

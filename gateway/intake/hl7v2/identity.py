@@ -29,7 +29,7 @@ def who_is_who(message: Message, mapping: MessageMapping) -> Sequence[IdentitySt
             if not olds:
                 raise MessageFault("101", "MRG-1: no number of the sender", where=("MRG", merged.turn, 1))
             # A prior list of identifiers (v2.5, 3.4.10.1): each number in it ends.
-            steps += [IdentityStep(kind, key(old), survivor[0], bsn, survivor[1]) for old in olds]
+            steps += [IdentityStep(kind, key(old) or "", survivor[0], bsn, survivor[1]) for old in olds]
     if not steps:
         raise MessageFault("101", "MRG-1: the number that ends is not there", where=("MRG", 1, 1))
     return steps
