@@ -88,6 +88,20 @@ def test_results_without_an_order_are_refused_in_words(one: Sender) -> None:
     assert (answer["MSA"][1], answer["ERR"]) == ("AE", ["OBX 1: no OBR stands above it"])
 
 
+def test_one_test_in_two_orders_with_the_number_of_one_sample(one: Sender) -> None:
+    """A tolerance test: glucose before and after, each in an OBR of its own, both with the number of the sample."""
+    rows = [
+        "OBR|1||S1|NUL^nuchter^L|||202602010900", "OBX|1|NM|G^glucose^L||5.1|mmol/L|||||F",
+        "OBR|2||S1|TWEE^na 2 uur^L|||202602011100", "OBX|1|NM|G^glucose^L||7.9|mmol/L|||||F",
+    ]  # fmt: skip
+    (answer,) = one.send(message("ORU^R01", "1", PID, *rows))
+    assert (answer["MSA"][1], answer["ERR"]) == ("AA", [])
+    stored = {key: body for key, body in one.hospital.stored().items() if key.startswith("Observation/")}
+    assert {str(body["valueQuantity"]["value"]): body["effectiveDateTime"][11:16] for body in stored.values()} == {
+        "5.1": "09:00", "7.9": "11:00"}  # fmt: skip
+    assert not any("related" in body for body in stored.values())
+
+
 def test_vaccinations_and_medication_of_older_versions(one: Sender) -> None:
     """VXU has no ORC before 2.5: known by day and vaccine, and corrected by these. RDE and RDS were event O01."""
     given = segment("RXA", f1="0", f2="1", f3="20260105", f5="J07^x^ATC", f6="0.5", f7="mL", f20="CP", f21="A")

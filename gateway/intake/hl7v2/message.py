@@ -59,6 +59,15 @@ class SegmentLine:
             return [text]
         return text.split(self.marks.repetition)
 
+    def field(self, number: int) -> str:
+        """A field as it was sent; empty when it is not there."""
+        return self.fields[number] if number < len(self.fields) else ""
+
+    def first(self, number: int, *others: int) -> str:
+        """The first component of a field that holds something, of the first and ``others``; as it was sent."""
+        parts = self.field(number).split(self.marks.component)
+        return next((parts[at - 1] for at in (1, *others) if at <= len(parts) and parts[at - 1].strip()), "")
+
     def component(self, repetition: str, component: int, part: int) -> str:
         """A component (and sub-component; 0: all of it) of a repetition, without escapes."""
         components = repetition.split(self.marks.component)
@@ -223,6 +232,27 @@ class Message:
             )
             for number, (patient, order) in belongs.items()
         }
+
+    @cached_property
+    def namesakes(self) -> Mapping[int, int]:
+        """Which of the results with one name each OBX is, from 0: of one patient, order number, code and sub-id.
+
+        Laboratories give the number of a sample to several OBR, and the same test may stand in each of them.
+        """
+        counted: dict[tuple[object, ...], int] = {}
+        places: dict[int, int] = {}
+        for line in self.named("OBX"):
+            around = self.around(line)
+            heads = [one for name in ("OBR", "ORC") for one in around.order if one.name == name]
+            if not heads or heads[0].name != "OBR":
+                continue
+            patient = around.patient[0].number if around.patient else -1
+            numbers = (head.first(number) for head in heads for number in (3, 2))
+            order = next(filter(None, numbers), heads[0].number)
+            name = (patient, order, line.first(3, 4) or line.field(3), line.field(4))
+            places[line.number] = counted.get(name, 0)
+            counted[name] = places[line.number] + 1
+        return places
 
     @staticmethod
     def _begins(segment: SegmentLine, group: Sequence[SegmentLine]) -> bool:

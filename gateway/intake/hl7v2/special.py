@@ -68,24 +68,19 @@ def _all_notes(row: SegmentRow) -> str | None:
 
 def _twins(row: SegmentRow) -> list[SegmentLine]:
     """The OBX of the same order with the same code and sub-id."""
-    own = [_field(row.anchor, number) for number in (3, 4)]
-    return [one for one in _order(row) if [_field(one, number) for number in (3, 4)] == own]
+    own = [row.anchor.field(number) for number in (3, 4)]
+    return [one for one in _order(row) if [one.field(number) for number in (3, 4)] == own]
 
 
 def _order(row: SegmentRow) -> list[SegmentLine]:
     return [one for one in row.message.around(row.anchor).order if one.name == "OBX"]
 
 
-def _field(line: SegmentLine, number: int) -> str:
-    return line.fields[number] if number < len(line.fields) else ""
-
-
 def _turn(row: SegmentRow) -> str | None:
     """Behind the id of a result: which of several with the same code and sub-id it is; nothing for the first."""
-    places = [one.number for one in _twins(row)]
-    if row.anchor.number not in places:
+    place = row.message.namesakes.get(row.anchor.number)
+    if place is None:
         raise MessageFault("101", "no OBR stands above it")
-    place = places.index(row.anchor.number)
     return f"-{place + 1}" if place else None
 
 
@@ -121,9 +116,9 @@ def _values(row: SegmentRow) -> list[SegmentRow]:
 
 def _members(row: SegmentRow) -> list[SegmentRow]:
     """The results that go with this one: of the same sub-id (OBX-4) under its first, or sent again with its code."""
-    own = _field(row.anchor, 4)
+    own = row.anchor.field(4)
     if own:
-        group = [one for one in _order(row) if _field(one, 4) == own]
+        group = [one for one in _order(row) if one.field(4) == own]
         first = not any(one.number < row.anchor.number for one in group)
         return [row.beside(one) for one in group if first and one.number != row.anchor.number]
     twins = _twins(row)
