@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +27,7 @@ from auth.pages.presenter import Presenter
 from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
-from auth.ports import Host, Journal, Lists, PeerOf, Providers
+from auth.ports import Host, Journal, Lists, PeerOf, Providers, Reads
 from auth.settings import AuthSettings
 from auth.store.rows import milliseconds, utc_now
 from auth.store.store import Store
@@ -130,6 +131,7 @@ def build(
     fetch: Fetch | None = None,
     clock: Callable[[], datetime] = utc_now,
     journal: Journal | None = None,
+    reads: Reads | None = None,
 ) -> AuthApp:
     """Wire the authorization server.
 
@@ -138,7 +140,7 @@ def build(
     `logout` is what `auth.login.open.logout_of` gives for it: without one a logout stays here;
     for tests and the demo the workbench has an identity provider with invented persons.
     `journal` counts steps inside the transactions that end them; without one nothing is counted.
-    `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).
+    `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`), `reads` runs other selects.
 
     A demo over plain HTTP needs `secure_cookies=False`, `client_authentication="asserted"` and its own callback in
     `local_redirects`; production settings refuse all three.
@@ -156,9 +158,10 @@ def build(
         ring=KeyRing(current, keys),
         pseudonyms=Pseudonyms(settings.pseudonym_bytes()),
         clock=clock,
-        threads=anyio.CapacityLimiter(_THREADS),
+        threads=ThreadPoolExecutor(_THREADS, thread_name_prefix="auth"),
         patient_threads=anyio.CapacityLimiter(_PATIENT_THREADS),
         text_version=TEXT_VERSION,
+        reads=reads,
     )
     visits, presenter = Visits(parts), Presenter(parts)
     leaving = Exit(parts, visits, presenter)

@@ -87,7 +87,7 @@ class Visits(Arrival, Endings):
     async def resume(self, session_id: str, cookie: str | None) -> Live:
         """The visit of this browser (AUTH-17). Raises SessionLost."""
         parts = self.parts
-        row = await parts.run(parts.store.find_session, session_id)
+        row = await parts.session(session_id)
         if row is None or cookie is None or not hmac.compare_digest(digest(cookie), bytes(row.cookie)):
             raise SessionLost
         if row.step not in _OPEN_STEPS:

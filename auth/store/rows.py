@@ -129,6 +129,13 @@ class SessionRow(NamedTuple):
     login_at: int | None = None
 
 
+class IssuedCode(NamedTuple):
+    """A code as it is kept: what is known of it, under the digest of what was issued."""
+
+    digest: bytes
+    code: Code
+
+
 class SpentCode(NamedTuple):
     """The outcome of offering a code: the code when this call won it, and whether it existed already spent."""
 

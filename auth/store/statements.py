@@ -110,6 +110,10 @@ LASTING_FAMILIES = (
     .where(families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None))
     .order_by(families.c.created.desc())
 )
+LASTING_GIVEN = select(families.c.provider, families.c.client, families.c.actor).where(
+    families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None)
+)
+"""Where, for whom and by whom the lasting consents of a person were given that still stand."""
 FAMILIES_OF_ACTOR = select(families).where(families.c.actor == bindparam("actor")).order_by(families.c.created.desc())
 """What came from the consents that a person gave for others."""
 _END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Select
 
 from adapters.dicomweb.archive import ImageArchive
 from auth.clients.lists import CurrentLists
@@ -27,6 +28,7 @@ from auth.login.open import BridgeUnusable, login_of, logout_of
 from auth.login.port import Login
 from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
+from auth.ports import StoreSilent
 from auth.router import AuthApp, build
 from auth.settings import AuthSettings
 from auth.store.rows import utc_now
@@ -70,7 +72,7 @@ from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
-from gateway.store.reader import Reader, open_reader
+from gateway.store.reader import Reader, StoreUnavailable, open_reader
 from gateway.store.rekey import Rekeying
 from gateway.subscriptions.notify import Notifier
 from gateway.usage.keys import YearKeys
@@ -292,6 +294,12 @@ def wire(
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    async def reads(statement: Select[Any], parameters: Mapping[str, Any], /) -> Sequence[tuple[Any, ...]]:
+        try:
+            return await reader.fetch(statement, parameters)
+        except StoreUnavailable as fault:
+            raise StoreSilent from fault
+
     login = _login(section)
     clock = StoreClock(engine, system)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
@@ -307,6 +315,7 @@ def wire(
         fetch=grant,
         clock=clock,
         journal=open_ledger(settings),
+        reads=reads,
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
