@@ -26,6 +26,7 @@ from gateway.cli.context import (
 from gateway.intake.bulk import Bulk
 from gateway.intake.bulk import Progress as Told
 from gateway.intake.outcome import ImportOutcome, numbers
+from gateway.intake.read import SUFFIXES
 from gateway.intake.sender import Door
 from gateway.quality.gate import Gate
 from gateway.settings import Settings
@@ -66,7 +67,9 @@ def import_command(
         intake = open_intake(engine, settings, gate)
         sender = intake.importer(provider, source, Door("operator", operator()))
         with Bulk(intake, sender, open_releases(gate), outcome, progress) as bulk:
-            bulk.read(paths, FhirVersion.of(fhir) if fhir else None)
+            if not bulk.read(paths, FhirVersion.of(fhir) if fhir else None) and not outcome.refused:
+                where = ", ".join(map(str, paths))
+                fail(f"nothing to read here: no resource in a {', '.join(sorted(SUFFIXES))} in {where}")
             bulk.settle(tuple(served(known[provider])))
             _store(bulk, engine, settings, gate)
     if as_json:
