@@ -83,10 +83,12 @@ def import_command(
 def _store(bulk: Bulk, engine: Engine, settings: Settings, gate: Gate) -> None:
     """Store batch after batch; the records and the counts of each are kept before the next."""
     with recording(engine, settings) as trail:
+        # What was loaded until now stays; so do the definitions and plans that the first batch makes. Looking through
+        # them again and again for something to free costs a tenth of the time. A batch itself goes with the next.
+        gc.freeze()
         for number, records in enumerate(bulk.store()):
+            gc.collect()
             if not number:
-                # By now everything that stays has been made (definitions, plans); looking at it again and again for
-                # something to free costs a tenth of the time, and looking once more before costs a second of it.
                 gc.freeze()
             try:
                 trail.write_now(records)

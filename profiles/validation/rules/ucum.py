@@ -98,7 +98,7 @@ def told_once(hits: Hits) -> Hits:
     for hit in hits:
         if hit.key in ("code.unit", "binding.required") and hit.severity == "error":
             kept.setdefault(_measured(hit), []).append(hit)
-    dropped = set()
+    dropped: set[int] = set()
     for same in kept.values():
         lists = sorted((hit for hit in same if hit.key == "binding.required"), key=lambda hit: not _of_code(hit))
         if any(hit.key == "code.unit" for hit in same) or (lists and _of_code(lists[0]) and not _of_code(lists[-1])):
