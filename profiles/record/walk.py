@@ -61,7 +61,7 @@ def links(resource: Resource) -> Iterator[Key]:
 
 def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
     """The `references` and the `links` of a resource, from one walk."""
-    found: list[dict[str, Any]] = []
+    referring: list[dict[str, Any]] = []
     aims: list[Key] = []
     # One loop without generators inside: every resource that comes in is walked several times.
     stack: list[Any] = [resource]
@@ -77,7 +77,7 @@ def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
                 below.append(value)
             elif kind is str:
                 if name == "reference":
-                    found.append(current)
+                    referring.append(current)
                     if (aim := _aim(value)) is not None:
                         aims.append(aim)
                 elif name == "url" and "Binary/" in value and current is not resource:
@@ -87,7 +87,7 @@ def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
         if below:
             below.reverse()
             stack += below
-    return found, aims
+    return referring, aims
 
 
 def _aim(text: str) -> Key | None:
