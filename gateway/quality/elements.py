@@ -8,9 +8,13 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.fhirpath import FhirPathError
+from profiles.standards.must import MustElement, Needed
 from profiles.validation import Finding, Validator
 from profiles.validation.context import Context
 from profiles.validation.rules.discriminators import Discriminator, Discriminators
@@ -172,11 +176,17 @@ class CountPlans:
     """The plans of one validator, made when they are first asked for.
 
     ``named`` are the profiles that standards use: one that has no definition here is counted under its own name all
-    the same, by the elements of its type.
+    the same, by the elements of its type. ``needed`` is what must be there whenever a source has it.
     """
 
-    def __init__(self, validator: Validator, named: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        validator: Validator,
+        named: Container[str] = (),
+        needed: Needed = MappingProxyType({}),
+    ) -> None:
         self._validator = validator
+        self._needed = needed
         self._named = named
         self._tests = Discriminators(validator.merger, validator.terminology)
         self._plans: dict[str, CountPlan] = {}
@@ -199,6 +209,13 @@ class CountPlans:
             if url in self._plans and self._plans[url].type == type_:
                 return self._plans[url]
         return CountPlan(HL7 + type_, "", "", type_, ())
+
+    def musts(self, profiles: Iterable[str], resource: Resource) -> Iterator[tuple[str, str, bool]]:
+        """Profile, element and whether it is filled, for all that must be there by the profiles of a resource."""
+        version = self._validator.version
+        for url in dict.fromkeys(profile.partition("|")[0] for profile in profiles):
+            for element in self._needed.get((version, url), ()):
+                yield url, element.name, _filled(element, resource, version)
 
     def _made(self, url: str, type_: str) -> CountPlan | None:
         try:
@@ -248,6 +265,13 @@ class CountPlans:
             allowed = list(inner.slices.values()) or ([inner] if len(inner.types) < 5 else [])
             codes = {ref.code for one in allowed for ref in one.types}
         return bool(codes & CODED_TYPES)
+
+
+def _filled(element: MustElement, resource: Resource, version: FhirVersion) -> bool:
+    try:
+        return any(has_content(value) for value in element.where.evaluate(resource, version))
+    except FhirPathError:
+        return False  # A resource of another shape: its findings say what is wrong with it.
 
 
 def _step(node: Node) -> Step:

@@ -23,6 +23,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 from profiles.record.rules import Asked, Repairs, load_repairs
 from profiles.standards.load import Catalogue
+from profiles.standards.must import Needed
 from profiles.validation import Finding, Report
 
 REMEMBERED = 100_000
@@ -59,6 +60,8 @@ class Counting:
     verdicts: Verdicts
     named: Container[str] = ()
     """Profiles that the standards use."""
+    needed: Needed = field(default_factory=dict)
+    """What must be there whenever a source has it, by profile."""
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
     _tally: Tally = field(default_factory=Tally)
     _plans: dict[FhirVersion, CountPlans] = field(default_factory=dict)
@@ -97,7 +100,7 @@ class Counting:
 
     def _planned(self, version: FhirVersion) -> CountPlans:
         if version not in self._plans:
-            self._plans[version] = CountPlans(self.verdicts.validator(version), self.named)
+            self._plans[version] = CountPlans(self.verdicts.validator(version), self.named, self.needed)
         return self._plans[version]
 
     def waiting(self) -> bool:

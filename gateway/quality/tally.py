@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from gateway.quality.departments import department_of
 from gateway.quality.elements import CountPlan, CountPlans, Seen, place_of
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.record.bsn import starred
 from profiles.validation import Finding, Report
-from profiles.validation.rules.claims import claimed
 
+MUST = "must:"
+"""Before the name of an element that must be there whenever the source has it: counted apart from those of the zib."""
 SAME = "same"
 """In place of a severity: a fact that two sources tell."""
 TELLS_ALLOWED = frozenset({"binding", "fixed", "pattern"})
@@ -52,6 +53,10 @@ class Numbers(NamedTuple):
             seen + other[0], filled + other[1], codable + other[2], coded + other[3], valid + other[4],
             unchecked + other[5],
         )  # fmt: skip
+
+    def times(self, often: int) -> "Numbers":
+        """The sum of as many as that."""
+        return self if often == 1 else Numbers(*(number * often for number in self))
 
 
 class Defect(NamedTuple):
@@ -106,13 +111,15 @@ class Tally:
 
     def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: CountPlans) -> None:
         """Count one verdict."""
-        plan = plans.of(claimed(resource), subject.type)
+        plan = plans.of(claimed_profiles(resource), subject.type)
         department = department_of(resource)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department)
         errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
         wrong = frozenset(plan.element_of(finding) for finding in errors)
         sight = Sight(plan.look(resource, plans.context(resource)), wrong, report.verdict == "unchecked")
         self._sights(scope, plan)[sight] += 1
+        for profile, name, filled in plans.musts(claimed_profiles(resource), resource):
+            self._count(scope._replace(profile=profile), MUST + name, Numbers(1, int(filled)))
         for finding in report.findings:
             self.rules[scope, plan.element_of(finding), rule_of(finding), finding.severity] += 1
         for key in wrong - plan.keys:
@@ -121,7 +128,7 @@ class Tally:
 
     def same(self, day: date, subject: Subject, resource: Resource, rule: str, plans: CountPlans) -> None:
         """Count a fact that another source told before, by the rule that says so."""
-        plan = plans.of(claimed(resource), subject.type)
+        plan = plans.of(claimed_profiles(resource), subject.type)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department_of(resource))
         self.rules[scope, "", f"{SAME}-{rule}", SAME] += 1
         self.names[plan.profile, ""] = ("", plan.zib_nl, plan.zib_en)

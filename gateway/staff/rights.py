@@ -26,6 +26,10 @@ class Right(StrEnum):
     PERSON = "person"
     TRACE = "trace"
     FIGURES = "figures"
+    WITHHOLD = "withhold"
+    ERASE = "erase"
+    MONTHS = "months"
+    MONTHS_RELEASE = "months-release"
 
 
 class RightsRow(Row, frozen=True):

@@ -6,9 +6,17 @@ from typing import Any
 Resource = dict[str, Any]
 """A FHIR resource as JSON-like data: dict, list, str, bool, int and Decimal. Never a float, never a model."""
 
-
 REMEMBERED = 200
 """References that are longer are not kept in memory."""
+
+
+def copied(value: Any) -> Any:
+    """A copy of plain data that shares no object and no list with it."""
+    if isinstance(value, dict):
+        return {key: copied(held) if isinstance(held, dict | list) else held for key, held in value.items()}
+    if isinstance(value, list):
+        return [copied(held) for held in value]
+    return value
 
 
 def local_reference(text: str) -> tuple[str, str] | None:
@@ -31,3 +39,10 @@ def _split(text: str) -> tuple[str, str] | None:
 
 
 _remembered = lru_cache(maxsize=8192)(_split)
+
+
+def claimed_profiles(resource: Resource) -> list[str]:
+    """The profiles that a resource claims, as they stand in ``meta.profile``; none where that is no list."""
+    meta = resource.get("meta")
+    given = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in given if isinstance(url, str)] if isinstance(given, list) else []

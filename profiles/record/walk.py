@@ -78,20 +78,20 @@ def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
             elif kind is str:
                 if name == "reference":
                     referring.append(current)
-                    if (aim := _aim(value)) is not None:
-                        aims.append(aim)
+                    if (target := aim(value)) is not None:
+                        aims.append(target)
                 elif name == "url" and "Binary/" in value and current is not resource:
-                    aim = _aim(value)
-                    if aim is not None and aim[0] == "Binary":
-                        aims.append(aim)
+                    target = aim(value)
+                    if target is not None and target[0] == "Binary":
+                        aims.append(target)
         if below:
             below.reverse()
             stack += below
     return referring, aims
 
 
-def _aim(text: str) -> Key | None:
-    """The key that a reference names. An address elsewhere names none."""
+def aim(text: str) -> Key | None:
+    """The key that a reference names, in the same record; a whole address names none of it."""
     return None if "://" in text else local_reference(text)
 
 
