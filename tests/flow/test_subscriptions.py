@@ -434,7 +434,7 @@ def test_nothing_is_announced_before_it_is_shown(house: SubscriptionHouse, tmp_p
     assert look(shown - timedelta(seconds=1)) == 0
     assert look(shown + timedelta(minutes=5)) == 1
     assert look(shown + timedelta(minutes=6)) == 0
-    assert house.notifier().look(shown + timedelta(days=40)) == 0
+    assert look(shown + timedelta(days=40)) == 0
 
 
 def policy_kind(policy: ReleasePolicy) -> ResultKind:
