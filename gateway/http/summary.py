@@ -31,7 +31,7 @@ from profiles.summary.selection import sections
 
 PDF = "application/pdf"
 LARGEST = 5 * 1024 * 1024
-"""Bytes of a document (IP-28)."""
+"""Bytes of a document."""
 MOST = 256
 """Documents that are kept: asked again of the same record, the same bytes are given."""
 
@@ -74,7 +74,7 @@ class Summaries:
         return _written(progress, made)
 
     def _once(self, made: Resource) -> Resource:
-        """The document as it was made the first time, when it says the same (IP-06): the id is that of its content."""
+        """The document as it was made the first time, when it says the same: the id is that of its content."""
         ident = str(made["id"])
         document = self.kept.setdefault(ident, made)
         self.kept.move_to_end(ident)
