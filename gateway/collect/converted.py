@@ -34,7 +34,7 @@ from profiles.validation import Report
 
 Reporting = Callable[[FhirVersion, Resource, bytes], Report]
 """The verdict on a resource; its canonical bytes are the third."""
-MOST = 20_000
+MOST = 4_000
 """Resources of R4 that are kept, of all persons together."""
 BESIDE = frozenset({"PractitionerRole"})
 """Types that a conversion asks about when a resource points at them."""
