@@ -8,11 +8,13 @@ from datetime import date
 
 from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
 from auth.ports import AbsenceReason, Available, Person, Provider, ServiceContents
+from gateway.calendar import today_here
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, RecordOwner
 from gateway.dossier.moments import when
 from gateway.dossier.words import text_of
+from gateway.release.shield import ReleasePolicy
 from gateway.store.queries import OF_PERSON
 from gateway.store.reader import Reader
 from profiles.fhir.version import FhirVersion
@@ -47,6 +49,8 @@ class Availabilities:
 
     reader: Reader
     sources: Mapping[str, Sources]
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown: what is withheld is not counted as there."""
 
     async def of(self, provider: Provider, person: Person, services: frozenset[str]) -> Available:
         """The services that some place has data for. Raises AdapterError when nothing was found and a source failed."""
@@ -94,7 +98,8 @@ class Availabilities:
             if patients:
                 relation = True
                 birth_date = birth_date or _date(patients[0][2])
-                record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "")
+                shield = await self.release.shield(self.reader, provider, version, person.pseudonym)
+                record = Record(self.reader, RecordOwner(provider, version, person.pseudonym), "", shield=shield)
                 for id_ in services:
                     held = await _contents(id_, version, record)
                     if held is not None:
@@ -117,7 +122,8 @@ def _why_nothing(answers: Sequence[KnownPerson]) -> AbsenceReason:
 async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
 ) -> tuple[list[KnownPerson], list[AdapterError]]:
-    keys = tuple(ServiceKey(id_, catalogue().service(id_)[0].id) for id_ in sorted(services))
+    offers = catalogue()
+    keys = tuple(ServiceKey(id_, offers.delivering(*offers.service(id_, today_here())).id) for id_ in sorted(services))
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
     async def ask(source: int) -> Availability:
@@ -142,7 +148,7 @@ async def _asked(
 
 def _possible(service_id: str) -> ServiceContents:
     """What a service can hold, without numbers."""
-    standard, service = catalogue().service(service_id)
+    standard, service = catalogue().service(service_id, today_here())
     asked = (rule for rule in standard.rules_of(service) if _gives(rule) and rule.interaction != "read")
     return ServiceContents(tuple((name, 0) for name in dict.fromkeys(rule.name_nl for rule in asked)))
 
@@ -160,12 +166,13 @@ def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str,
 
 async def _contents(service_id: str, version: FhirVersion, record: Record) -> ServiceContents | None:
     """What the rows of a service find in the record (their filters fit, or their profile is claimed); None: nothing."""
-    standard, service = catalogue().service(service_id)
+    offering, service = catalogue().service(service_id, today_here())
+    standard = catalogue().delivering(offering, service)
     if standard.fhir is not version:
         return None
     parts: dict[str, int] = {}
     moments: list[str] = []
-    offered, rules = False, standard.rules_of(service)
+    offered, rules = False, standard.rules_of(service) if standard is offering else standard.rules
     general = all(rule.type in GENERAL for rule in rules)
     for rule in rules:
         if not _gives(rule) or rule.type is None:

@@ -88,7 +88,7 @@ def problem_of(fault: Exception) -> Problem:
         case FormatError():
             return Problem(400, "structure", str(fault), expression=fault.expression)
         case StoreUnavailable() | AuditUnavailable():
-            log.error("store or audit unavailable: %s", type(fault.__cause__).__name__)
+            log.error("store or audit unavailable: %s", str(fault) or type(fault.__cause__).__name__)
             text = "The service is temporarily unavailable. Try again later."
             return Problem(503, "transient", text, headers={"retry-after": "10"})
         case _:

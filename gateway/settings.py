@@ -7,10 +7,11 @@ import logging
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auth.clients.settings import ListSettings
@@ -24,6 +25,7 @@ from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.settings import IntakeSettings
 from gateway.ownrecord.settings import OwnRecordSettings
 from gateway.quality.settings import QualitySettings
+from gateway.release.settings import ReleaseSettings
 from gateway.report.settings import ReportSettings
 from gateway.sections import (
     Listen,
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     validation: QualitySettings = QualitySettings()
     chain_log: ChainLogSettings = ChainLogSettings()
     usage: UsageSettings = UsageSettings()
+    release: ReleaseSettings = ReleaseSettings()
     reports: ReportSettings = ReportSettings()
     own_record: OwnRecordSettings = OwnRecordSettings()
     share: ShareSettings = ShareSettings()
@@ -202,7 +205,21 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         settings = Settings(**_with_former(content))
         return settings.model_copy(update=overrides) if overrides else settings
     except ValidationError as fault:
-        lines = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsError("; ".join(lines)) from None
+        raise SettingsError("; ".join(_told(dict(one)) for one in fault.errors(include_input=False))) from None
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """One fault of pydantic in our words; a name that is no setting with those that are like it."""
+    path = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"{'.'.join(path)}: {error['msg']}"
+    like = get_close_matches(path[-1], _names_beside(path[:-1]), n=2)
+    return f"{'.'.join(path)}: is no setting" + (f" (did you mean {' or '.join(like)}?)" if like else "")
+
+
+def _names_beside(path: list[str]) -> list[str]:
+    model: Any = Settings
+    for part in path:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        model = field.annotation if field else None
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -46,9 +46,14 @@ def free_port() -> int:
             return port
 
 
+PATIENCE = {"audit_seconds": 20, "database_seconds": 20}
+"""A machine that tests run on may stand still for longer than a hospital's may; how long is tested where it matters."""
+
+
 def settings_for(url: str, port: int, **overrides: Any) -> Settings:
-    """Test mode on this database and port."""
+    """Test mode on this database and port, with the patience of a test."""
     settings = load()
+    settings = settings.model_copy(update={"limits": settings.limits.model_copy(update=PATIENCE)})
     listen = settings.listen.model_copy(update={"port": port})
     # A section given as a table changes only the values in it.
     update = {}

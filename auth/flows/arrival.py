@@ -41,8 +41,8 @@ class Arrival(Steps):
             return await self._unavailable(live, known, "ERR-16", AbsenceReason.NO_MANDATE)
         if not verdict.services:
             return await self._unavailable(live, known, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
-        replaces = known.function == "collect" and await parts.run(
-            parts.store.has_lasting, person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
+        replaces = known.function == "collect" and await parts.has_lasting(
+            person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
         )
         offered = tuple(service for service in known.asked if service in verdict.services)
         found = verdict.birth_date.isoformat() if verdict.birth_date else None

@@ -11,7 +11,8 @@ from auth.flows.session import Session
 from auth.flows.steps import SessionLost
 from auth.flows.visit import Visits
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import Bye, MissingPage
+from auth.pages.contexts import MissingPage
+from auth.pages.exit import Exit
 from auth.pages.guard import PageGuard, Turn
 from auth.pages.presenter import Presenter
 from auth.pages.stages import Stages
@@ -52,9 +53,10 @@ class OwnRecordPage(Protocol):
 class OwnRecordDoor(PageGuard):
     """Opens visits that lead to the own record, and says who comes in."""
 
-    def __init__(self, parts: Parts, visits: Visits, presenter: Presenter) -> None:
+    def __init__(self, parts: Parts, visits: Visits, presenter: Presenter, leaving: Exit) -> None:
         super().__init__(parts, visits, presenter)
         self._stages = Stages(visits, presenter)
+        self._exit = leaving
 
     async def open(self, request: Request) -> Response:
         """GET /mijn-gegevens/{provider}: the page before login."""
@@ -86,10 +88,7 @@ class OwnRecordDoor(PageGuard):
 
     async def _leave(self, request: Request, turn: Turn) -> Response:
         live, _ = await self.posted(request, turn)
-        await self.visits.close(live)
-        answer = self.show.page(Bye(), language=live.content.language, content=live.content.but(id="-"))
-        self.show.drop_cookie(answer, live.content.id)
-        return answer
+        return await self._exit.leave(live)
 
     async def _reader(self, request: Request, turn: Turn) -> OwnRecordReader:
         live = await self.live(request, turn)

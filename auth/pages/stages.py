@@ -62,11 +62,17 @@ class Stages:
 
     def _groups(self, content: Session, provider: Provider) -> tuple[ConsentGroup, ...]:
         """What can be delivered, as the page shows it."""
+        known = provider.services
         named = zip(content.offered, self._show.service_names(provider, content.offered), strict=True)
         return grouped(
             (
-                provider.services[id_].group if id_ in provider.services else None,
-                ConsentService(name, held.parts if held else (), held.since if held else None),
+                known[id_].group if id_ in known else None,
+                ConsentService(
+                    name,
+                    held.parts if held else (),
+                    held.since if held else None,
+                    known[id_].about if id_ in known else "",
+                ),
             )
             for id_, name in named
             for held in (content.contents.get(id_),)

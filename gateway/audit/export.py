@@ -96,6 +96,14 @@ def _entities(chain: str, number: int, record: dict[str, Any]) -> Iterator[dict[
     asked = {"action": record.get("action"), "service": record.get("service"), "rule": record.get("rule")}
     told = [{"type": name, "valueString": str(value)} for name, value in asked.items() if value]
     told += [{"type": f"resources:{type_}", "valueString": str(count)} for type_, count in record.get("resources", ())]
+    for one in record.get("objects", ()):
+        uid, _, images = str(one).partition(": ")
+        yield {
+            "what": {"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}},
+            "type": {"system": kinds, "code": "2", "display": "System Object"},
+            "role": {"system": roles, "code": "3", "display": "Report"},
+            **({"detail": [{"type": "images", "valueString": images}]} if images else {}),
+        }
     yield {
         "what": {"identifier": {"system": "urn:audit-chain", "value": f"{chain}/{number}"}},
         "type": {"system": kinds, "code": "2", "display": "System Object"},

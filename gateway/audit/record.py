@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+SEEN = "image-seen"
+"""The interaction of a record that says what was seen of a study that an earlier record says was opened."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
@@ -34,9 +37,13 @@ class AuditRecord:
     resources: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    """Images, by DICOM UID: the study, then for each series its images."""
     request_id: str = ""
     correlation_id: str = ""
     reason: str = ""
+    hidden: tuple[tuple[str, int], ...] = ()
+    """How many resources were not shown, by type, reason and rule (gateway.release)."""
     counted: bool = False
     """Whether an event of use was written beside it, under the same chain and number."""
 

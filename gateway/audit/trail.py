@@ -33,6 +33,9 @@ A commit costs some hundreds of microseconds of processor time, for one record a
 answer to leave of a group of six would bring a commit of its own.
 """
 
+STOOD_STILL = 0.5
+"""Seconds that a timer may be late; a process that wakes later was suspended, or starved of its processor."""
+
 
 class AuditUnavailable(Exception):
     """A record could not be made durable in time: the answer must not be given (503)."""
@@ -93,6 +96,7 @@ class Trail:
         self._took = 0.0
         self._whole = asyncio.Event()
         self._watch: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._task: asyncio.Task[None] | None = None
         self._stater: asyncio.Task[None] | None = None
@@ -131,7 +135,7 @@ class Trail:
         if len(self._waiting) >= self._last:
             self._whole.set()
         if self._watch is None:
-            self._watch = loop.call_later(self._timeout, self._expire, loop)
+            self._look(loop, self._timeout)
         if self._task is None or self._task.done():
             self._start(loop)
         await done
@@ -199,14 +203,24 @@ class Trail:
         await self._whole.wait()
         enough.cancel()
 
+    def _look(self, loop: asyncio.AbstractEventLoop, after: float) -> None:
+        self._due = loop.time() + after
+        self._watch = loop.call_later(after, self._expire, loop)
+
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give up on records that wait too long; one timer for all of them."""
         now, left = loop.time(), [*self._leaving, *self._waiting]
+        if now - self._due > STOOD_STILL:
+            # This process itself was away: that says nothing of the database, which gets a moment to answer.
+            self._look(loop, STOOD_STILL)
+            return
         for _, _, done, end in left:
             if end <= now and not done.done():
                 done.set_exception(AuditUnavailable("the database did not take the record in time"))
         ends = [end for _, _, done, end in left if not done.done()]
-        self._watch = loop.call_later(max(0.01, min(ends) - now), self._expire, loop) if ends else None
+        self._watch = None
+        if ends:
+            self._look(loop, max(0.01, min(ends) - now))
 
     def _commit(self, records: Sequence[tuple[AuditRecord, UseOf]]) -> None:
         rows, used, sequence, mac = [], [], self._sequence, self._mac

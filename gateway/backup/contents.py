@@ -17,6 +17,8 @@ RECORDS = (
     "audit_record",
     "audit_removal",
     "patient_alias",
+    "release_flag",
+    "person_case",
     "usage_event",
     "usage_chain",
     "usage_key",

@@ -83,8 +83,7 @@ def _store(bulk: Bulk, engine: Engine, settings: Settings, gate: Gate) -> None:
         for number, records in enumerate(bulk.store()):
             if not number:
                 # By now everything that stays has been made (definitions, plans); looking at it again and again for
-                # something to free costs a tenth of the time.
-                gc.collect()
+                # something to free costs a tenth of the time, and looking once more before costs a second of it.
                 gc.freeze()
             try:
                 trail.write_now(records)

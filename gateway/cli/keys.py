@@ -8,6 +8,7 @@ from auth.crypto import KeyRing
 from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
 from gateway.exchange.referrals import SEAL as EXCHANGE
 from gateway.settings import Settings
+from gateway.store.cases import person_case
 from gateway.store.counts import usage_key
 from gateway.store.exchanged import exchange_notice, received_referral, received_resource, referral
 from gateway.store.schema import original, patient, quarantine, receipt
@@ -23,6 +24,7 @@ SEALED = (
     (submission.c.sealed_bsn, "bsn"),
     (shared_item.c.sealed, "shared"),
     (subscription.c.sealed_bsn, "bsn"),
+    (person_case.c.sealed_bsn, "bsn"),
     (referral.c.sealed_bsn, "bsn"),
     (referral.c.sealed_task, EXCHANGE),
     (exchange_notice.c.sealed, EXCHANGE),

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from gateway.audit.record import AuditRecord
@@ -22,8 +21,9 @@ from gateway.cli.context import (
     served_provider,
     with_settings,
 )
-from gateway.report.monthly import MonthReport, ReportState, as_csv, deliver, make, overdue, release, versions
-from gateway.report.xmlform import XmlRefused, as_xml
+from gateway.report.forms import NoSchema, formed, leaving_form
+from gateway.report.monthly import MonthReport, ReportState, check, deliver, make, overdue, release, versions
+from gateway.report.xmlform import XmlRefused
 from gateway.settings import Settings
 
 _which = click.argument("text", metavar="YYYY-MM")
@@ -32,7 +32,7 @@ _provider = click.option("--provider", required=True, help="MedMij name of the c
 
 @click.group()
 def month() -> None:
-    """The report of a month for MedMij: make, show, release, deliver; due says what waits."""
+    """The report of a month for MedMij: make, show, check, release, deliver; due says what waits."""
 
 
 @month.command("make")
@@ -69,6 +69,22 @@ def show_command(settings: Settings, text: str, provider: str, version: int, for
         click.echo(_formed(settings, _kept(connection, provider, text, version), form), nl=False)
 
 
+@month.command("check")
+@_which
+@_provider
+@as_json
+@with_settings
+def check_command(settings: Settings, text: str, provider: str, as_json: bool) -> None:
+    """Say that you looked at the last version: somebody else releases it, where the settings ask for a second look."""
+    served_provider(settings, provider)
+    with _store(settings) as (engine, connection):
+        kept = _kept(connection, provider, text, 0)
+        check(connection, kept, operator(), datetime.now(UTC))
+        connection.commit()
+        _recorded(engine, settings, kept, "check")
+        _tell(_kept(connection, provider, text, kept.version), as_json)
+
+
 @month.command("release")
 @_which
 @_provider
@@ -81,7 +97,7 @@ def release_command(settings: Settings, text: str, provider: str, as_json: bool)
         kept = _kept(connection, provider, text, 0)
         if settings.reports.medmij_schema:
             _formed(settings, kept, "xml")
-        release(connection, kept, operator(), datetime.now(UTC))
+        release(connection, kept, operator(), datetime.now(UTC), second_look=settings.reports.second_look)
         connection.commit()
         _recorded(engine, settings, kept, "release")
         _tell(_kept(connection, provider, text, kept.version), as_json)
@@ -98,8 +114,7 @@ def deliver_command(settings: Settings, text: str, provider: str, path: Path, as
     served_provider(settings, provider)
     with _store(settings) as (engine, connection):
         kept = _kept(connection, provider, text, 0)
-        form = "xml" if settings.reports.medmij_schema else "json"
-        content = _formed(settings, kept, form).encode()
+        content = _formed(settings, kept, leaving_form(settings.reports)).encode()
         deliver(connection, kept, path.name, content, datetime.now(UTC))
         path.write_bytes(content)
         connection.commit()
@@ -145,14 +160,10 @@ def _kept(connection: Connection, provider: str, text: str, version: int) -> Mon
 
 
 def _formed(settings: Settings, kept: MonthReport, form: str) -> str:
-    if form == "csv":
-        return as_csv(kept)
-    if form == "json":
-        return msgspec.json.format(msgspec.json.encode(kept.as_data()), indent=1).decode() + "\n"
-    if not settings.reports.medmij_schema:
-        fail("reports.medmij_schema: none configured")
-    figures = {**kept.figures, "made": kept.as_data()["made"], "version": kept.version}
-    return as_xml(figures, Path(settings.reports.medmij_schema), Path(settings.reports.medmij_mapping)).decode()
+    try:
+        return formed(settings.reports, kept, form)
+    except NoSchema as fault:
+        fail(str(fault))
 
 
 def _recorded(engine: Engine, settings: Settings, kept: MonthReport, what: str) -> None:

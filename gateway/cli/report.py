@@ -26,6 +26,7 @@ from gateway.cli.context import (
 )
 from gateway.cli.month import month
 from gateway.cli.proofs import close_command, pack_command, vipp_command
+from gateway.cli.results import results_command
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.figures import Choice, Figures, has_figures
@@ -232,6 +233,7 @@ report.add_command(month)
 report.add_command(vipp_command)
 report.add_command(pack_command)
 report.add_command(close_command)
+report.add_command(results_command)
 
 
 @report.command()

@@ -29,6 +29,8 @@ from gateway.version import SOFTWARE
 from gateway.watch import watching
 from gateway.wiring import wire_intake
 
+log = logging.getLogger(__name__)
+
 LINGER_SECONDS = 1.0
 """How long a worker that is replaced still answers on connections that are idle."""
 
@@ -171,6 +173,9 @@ def prepare(settings: Settings, level: int) -> None:
         except tracing.TracingUnavailable as fault:
             fail(f"cannot start: tracing.endpoint: {fault}")
     if settings.mode == "test":
+        file = store_file(settings.database_url)
+        if file is not None and not file.is_file():
+            log.info("there is no store at %s yet: an empty one is made", file)
         with database(settings, create=True) as engine:
             upgrade(engine)
     else:

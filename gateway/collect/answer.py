@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.collect.held import Held
 from gateway.collect.record import Record
+from gateway.release.shield import Hidden
 from gateway.store.reader import StoreUnavailable
 from profiles.fhir.search.execute import bring, select
 from profiles.fhir.search.search import Search
@@ -22,6 +23,8 @@ class Answer:
 
     matches: Sequence[Held]
     included: Sequence[Held] = field(default=())
+    hidden: Sequence[Hidden] = field(default=())
+    """What would have been in it, and is not shown: each with its reason."""
 
     def counts(self) -> tuple[tuple[str, int], ...]:
         """How many resources of each type leave, for the audit record."""
@@ -35,7 +38,8 @@ async def search(record: Record, wanted: Search) -> Answer:
     """The answer to a search, with bytes. Raises StoreUnavailable, and SearchError for what only shows when run."""
     for _ in range(TRIES):
         found = await _found(record, wanted)
-        if await record.ready((*found.matches, *found.included)):
+        leaving = (*found.matches, *found.included)
+        if await record.ready(leaving) and await record.unnamed(leaving):
             return found
     raise StoreUnavailable from LookupError("the record changes all the time")
 
@@ -46,13 +50,19 @@ async def _found(record: Record, wanted: Search) -> Answer:
         matches = select(wanted, record.candidates(wanted.type, wanted.marks), record.find)
         if not await record.load():
             break
+    missing = record.hidden(wanted.type)
+    # What is hidden counts where it would have matched: who asks for a weight is told nothing of a laboratory result.
+    meant = select(wanted, [held for held, _ in missing], record.find) if missing else ()
+    hidden = record.why((held.type, held.id) for held in meant)
     if not matches or not (wanted.includes or wanted.revincludes):
-        return Answer(matches)
+        return Answer(matches, hidden=hidden)
+    record.touched.clear()
     for _ in range(ROUNDS):
         included = bring(wanted, matches, record.find, record.of_type)
         if not await record.load():
             break
-    return Answer(matches, included)
+    beside = record.why(sorted(record.touched - {(held.type, held.id) for held in meant}))
+    return Answer(matches, included, (*hidden, *beside))
 
 
 async def read(record: Record, type_: str, id_: str) -> Held | None:
@@ -60,4 +70,8 @@ async def read(record: Record, type_: str, id_: str) -> Held | None:
     record.find(type_, id_)
     await record.load()
     held = record.find(type_, id_)
-    return held if held is not None and await record.visible(held) else None
+    if held is None or not await record.visible(held):
+        return None
+    if not await record.unnamed((held,)):
+        raise StoreUnavailable from LookupError("the record changes while it is read")
+    return held

@@ -1,15 +1,16 @@
 """A resource on its way out: ready bytes, keys to match on, and the whole as data only for who asks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.codec.packing import unpack
 from profiles.fhir.search.keys import FINGERPRINT, opened
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, local_reference
 from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
+from profiles.record.walk import Key, references
 
 KEPT = 32 * 1024 * 1024
 """Most bytes of search keys that stay parsed between requests: the searches of one visit ask for the same ones."""
@@ -93,6 +94,17 @@ class Held:
         if repairs:
             self._bodies.clear()
         return repairs
+
+    def without_names_of(self, hidden: Container[Key]) -> None:
+        """Take out what references to hidden resources call these; the reference itself stays. The JSON is loaded."""
+        if not any(local_reference(str(one["reference"])) in hidden for one in references(self.whole)):
+            return
+        copied: Resource = jsonio.load(jsonio.dump(self.whole))
+        for one in references(copied):
+            if local_reference(one["reference"]) in hidden:
+                one.pop("display", None)
+        self._whole = copied
+        self._bodies = {"json": jsonio.dump(copied)}
 
     def lacks(self, format_: str) -> bool:
         """Whether bytes in a format have to be loaded before they can be sent."""

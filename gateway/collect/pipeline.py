@@ -15,8 +15,10 @@ from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
 from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
+from gateway.release.shield import ReleasePolicy
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
+from profiles.conversion import Loss
 from profiles.fhir.interactions import FhirRequest
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -67,6 +69,8 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    losses: Sequence[Loss] = ()
+    """What was lost where the record is a converted one."""
     known: bool = False
     """Whether a live source that was asked knows the person, whatever it has of them."""
 
@@ -88,6 +92,8 @@ class Collector:
     rekey: Rekey | None = None
     leaving: Leaving = field(default_factory=Leaving)
     """What is done to a resource last."""
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    """What may be shown, and from when."""
 
     async def collect(
         self,
@@ -103,7 +109,8 @@ class Collector:
         No standard: it is only asked who the person is, whatever a source serves its Patient for.
         """
         sources = self.providers.get(whose.provider) or Sources(True, FanOut(()))
-        record = Record(self.reader if sources.store else None, whose, request.format, self.rekey)
+        shield = await self.release.shield(self.reader, whose.provider, whose.version, whose.person, whose.patient_id)
+        record = Record(self.reader if sources.store else None, whose, request.format, self.rekey, shield)
         if not sources.live.sources:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)
@@ -126,8 +133,8 @@ class Collector:
             changes += [(batch.source, one.rule, one.expression) for one in made_here]
             _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
-        known = any(batch.patients for batch in gathered.batches)
-        return Collected(record, gaps, nothing, gathered.incidents, changes, known)
+        someone = any(batch.patients for batch in gathered.batches)
+        return Collected(record, gaps, nothing, gathered.incidents, changes, known=someone)
 
     def _query(
         self,

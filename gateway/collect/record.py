@@ -1,14 +1,16 @@
 """The record of one person at one provider, loaded piece by piece as a search needs it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.collect.content import DocumentContent, inline
 from gateway.collect.held import Held
+from gateway.release.shield import Hidden, Shield
 from gateway.store.documents import StoredContent
+from gateway.store.line import Row
 from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
-from gateway.store.reader import Reader, Row, StoreUnavailable
+from gateway.store.reader import Reader, StoreUnavailable
 from profiles.fhir.codec import jsonio
 from profiles.fhir.search.keys import TABLES, KeptKeys, stored
 from profiles.fhir.version import FhirVersion
@@ -43,10 +45,16 @@ class Record:
     A search runs in memory and cannot wait; ``find`` and ``of_type`` answer from what is loaded and note what is not.
     The caller loads that and runs the search again, until nothing new is noted (see :mod:`gateway.collect.answer`).
     Bytes are loaded in ``format_`` (empty: none), of many resources only once they match.
+    What ``shield`` hides is as if it were not there, for every question; `hidden` and `touched` say what that was.
     """
 
     def __init__(
-        self, reader: Reader | None, whose: RecordOwner, format_: str = "json", rekey: Rekey | None = None
+        self,
+        reader: Reader | None,
+        whose: RecordOwner,
+        format_: str = "json",
+        rekey: Rekey | None = None,
+        shield: Shield | None = None,
     ) -> None:
         self._reader = reader
         self._whose = whose
@@ -66,6 +74,18 @@ class Record:
         self._missed_types: dict[str, None] = {}
         self._by_marks: dict[Candidates, list[Held]] = {}
         self._missed_marks: dict[Candidates, None] = {}
+        self._shield = shield
+        self._hidden: dict[Key, tuple[Held, Hidden]] = {}
+        self.touched: set[Key] = set()
+        """Hidden resources that something asked for by their key."""
+
+    def hidden(self, type_: str) -> Sequence[tuple[Held, Hidden]]:
+        """What is loaded of a type and not shown, and why: to be counted, never to be served."""
+        return [pair for (kind, _), pair in self._hidden.items() if kind == type_]
+
+    def why(self, keys: Iterable[Key]) -> Sequence[Hidden]:
+        """Why these are not shown."""
+        return [self._hidden[key][1] for key in keys if key in self._hidden]
 
     def find(self, type_: str, id_: str) -> Held | None:
         """A loaded resource; a key that was never asked of the store is noted as missed."""
@@ -73,6 +93,8 @@ class Record:
         if key not in self._by_key:
             self._missed_keys[key] = None
             return None
+        if key in self._hidden:
+            self.touched.add(key)
         return self._by_key[key]
 
     def of_type(self, type_: str) -> Sequence[Held]:
@@ -94,7 +116,7 @@ class Record:
 
     def add(self, held: Iterable[Held]) -> None:
         """Put resources of a live source into the record, before anything is searched."""
-        for item in held:
+        for item in self._shown(list(held)):
             if self._by_key.get((item.type, item.id)) is None:
                 self._by_key[item.type, item.id] = item
                 self._added.setdefault(item.type, []).append(item)
@@ -129,7 +151,20 @@ class Record:
         self._by_key = {key: held for key, held in self._by_key.items() if held is not None and held.live}
         self._by_type.clear()
         self._by_marks.clear()
+        self._hidden.clear()
         return False
+
+    async def unnamed(self, helds: Sequence[Held]) -> bool:
+        """Take the names of what is hidden out of what will leave; False when the store changed meanwhile."""
+        hidden = self._hidden.keys() | (self._shield.withheld if self._shield else frozenset())
+        if not hidden:
+            return True
+        lacking = [held for held in helds if held.lacks("json")]
+        if lacking and self._reader is not None and not await self._load_bodies(self._reader, lacking, "json"):
+            return False
+        for held in helds:
+            held.without_names_of(hidden)
+        return True
 
     async def patients(self) -> Sequence[str]:
         """The ids of the Patient resources that are this person."""
@@ -171,7 +206,7 @@ class Record:
         known = list(self._added.get(type_, ()))
         found = [self._held(row, type_) for row in rows]
         await self._make_searchable(reader, found)
-        for held in found:
+        for held in self._shown(found):
             before = self._by_key.get((type_, held.id))
             if before is None:
                 self._by_key[type_, held.id] = before = held
@@ -188,8 +223,46 @@ class Record:
             self._by_key.update(dict.fromkeys(some))
             found = [self._held(row, row[7], format_) for row in rows]
             await self._make_searchable(reader, found)
-            for held in found:
+            for held in await self._documents_shown(reader, self._shown(found)):
                 self._by_key[held.type, held.id] = held
+
+    def _shown(self, pieces: Sequence[Held]) -> Sequence[Held]:
+        """Those that may be shown; of the others it is kept why not."""
+        shield = self._shield
+        if shield is None:
+            return pieces
+        shown = []
+        for held in pieces:
+            why = shield.judge(held.type, held.id, lambda held=held: held.data)  # type: ignore[misc]
+            if why is None:
+                shown.append(held)
+            else:
+                self._hide(held, why)
+        return shown
+
+    def _hide(self, held: Held, why: Hidden) -> None:
+        self._hidden[held.type, held.id] = (held, why)
+        self._by_key[held.type, held.id] = None
+
+    async def _documents_shown(self, reader: Reader, pieces: Sequence[Held]) -> Sequence[Held]:
+        """Without the content of a document that is not shown: its bytes say what the document says."""
+        shown = []
+        for held in pieces:
+            why = await self._why_content(reader, held) if held.type == "Binary" and self._shield else None
+            if why is None:
+                shown.append(held)
+            else:
+                self._hide(held, why)
+        return shown
+
+    async def _why_content(self, reader: Reader, binary: Held) -> Hidden | None:
+        asked = {**self._who, "type": "Binary", "id": binary.id}
+        rows = await reader.fetch(self._selects.pointing, asked)
+        pointing = [self._held(row, row[7]) for row in rows]
+        await self._make_searchable(reader, pointing)
+        shown = self._shown(pointing)
+        hidden = {(one.type, one.id) for one in pointing} - {(one.type, one.id) for one in shown}
+        return next((replace(why, type="Binary") for why in self.why(hidden)), None)
 
     async def _make_searchable(self, reader: Reader, pieces: Sequence[Held]) -> None:
         """Make keys for what was stored without any, or for other tables, and hand them over to be kept."""

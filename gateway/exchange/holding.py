@@ -5,6 +5,7 @@ because the receiver has to know who came (SV-06).
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 
 from auth.grants import Grant
 from gateway.collect.answer import read, search
+from gateway.collect.gaps import hidden_gaps, outcome_entry
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collector
 from gateway.collect.record import Record, RecordOwner
@@ -80,12 +82,18 @@ class DataHolder:
             raise outside()
         answer = await search(record, admitted.search)
         asking.counts = answer.counts()
+        gaps = hidden_gaps(answer.hidden)
+        asking.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in gaps)
         parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", answer.matches), ("include", answer.included))
         entries = [
             BundleEntry(f"{request.base}/{held.type}/{held.id}", mode, self._body(held, asking.format, grant))
             for mode, part in parts
             for held in part
         ]
+        if gaps:
+            # Who treats on these data knows that they are not the whole.
+            entry = outcome_entry(gaps, asking.format, VERSION)
+            entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", entry))
         path = f"{request.base}/{request.type}" + (f"/${request.operation}" if request.operation else "")
         query = write_query(admitted.query)
         made = searchset(asking.format, VERSION, f"{path}?{query}" if query else path, entries)

@@ -44,6 +44,8 @@ class Progress:
     counts: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, int], ...] = ()
+    """What is not shown, by type, reason and rule."""
     reason: str = ""
     """What the trail says more of an answer that was given."""
 
@@ -85,15 +87,22 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         provider=progress.provider,
         service=progress.service,
         interaction=interaction,
-        rule=progress.rule,
+        rule=_row(progress),
         resources=progress.counts if status in (200, 201, 206) else (),
         request_id=exchange.request_id,
         correlation_id=exchange.correlation_id,
         reason=reason or progress.reason,
         gaps=progress.gaps,
         incidents=progress.incidents,
+        hidden=progress.hidden,
         **known,
     )
+
+
+def _row(progress: Progress) -> str:
+    """The row that allowed a request, with the version of the service where there are more than one."""
+    service = progress.address.service
+    return f"{progress.rule}.{service.version}" if progress.rule and service and service.version else progress.rule
 
 
 def use_of(progress: Progress) -> UseOf:

@@ -9,13 +9,20 @@ from alembic import context
 from sqlalchemy import Connection
 
 from auth.store.store import metadata as auth_metadata
-from gateway.store import counts, exchanged, shared, staff
+from gateway.store import cases, counts, exchanged, flags, shared, staff
 from gateway.store.schema import metadata
 
 engine = context.config.attributes["engine"]
 
 
-_TABLES = (counts.usage_event, exchanged.referral, shared.submission, staff.staff_session)
+_TABLES = (
+    cases.person_case,
+    counts.usage_event,
+    exchanged.referral,
+    flags.release_flag,
+    shared.submission,
+    staff.staff_session,
+)
 """Tables that stand apart: imported, so that the metadata holds them."""
 
 

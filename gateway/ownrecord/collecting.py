@@ -5,16 +5,18 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from adapters.port import Gap, Reason
 from auth.crypto import KeyRing
 from auth.grants import Grant
+from auth.pages.catalogue import Texts
 from auth.pages.own import OwnRecordReader
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
 from gateway.collect.answer import Answer, read, search
 from gateway.collect.content import DocumentContent
-from gateway.collect.gaps import told
+from gateway.collect.gaps import hidden_counts, hidden_gaps, told
 from gateway.collect.pipeline import Collector
 from gateway.collect.record import RecordOwner
 from gateway.dossier.answer import DossierAnswer
@@ -26,8 +28,8 @@ from profiles.standards.load import catalogue
 CLIENT = "Mijn gegevens"
 """What the audit trail and the page "Mijn toestemmingen" call a person who reads their own record."""
 
-MISSING = "missing"
-"""What an answer says that lacks a part, until `named` says it in words."""
+MISSING, WITHHELD, DELAYED, DELAYED_UNTIL = "missing", "withheld", "delayed", "delayed_until"
+"""What an answer says that lacks something, until `named` says it in words; the last with the day behind it."""
 AT_ONCE = 8
 
 
@@ -107,10 +109,14 @@ class OwnRecords:
             answer = await search(got.record, asked.admitted.search) if asked.admitted.search else Answer(())
             gaps, incidents = tuple(f"{gap.what}:{gap.reason}" for gap in got.gaps), tuple(got.incidents)
             problems = (MISSING,) if told(got.gaps) else ()
+            silent = bool(problems)
+            gaps += tuple(f"{gap.what}:{gap.reason}" for gap in hidden_gaps(answer.hidden))
+            problems += tuple(_lack(gap) for gap in hidden_gaps(answer.hidden))
         except StoreUnavailable:
-            answer, problems = Answer(()), (MISSING,)
-        outcome = 503 if problems and not answer.matches else 200
-        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents)
+            answer, problems, silent = Answer(()), (MISSING,), True
+        outcome = 503 if silent and not answer.matches else 200
+        hidden = hidden_counts(answer.hidden)
+        await self._note(asked, grant, ids, outcome, answer.counts(), gaps, incidents, hidden)
         return DossierAnswer(
             id=f"{asked.service.id}-{asked.rule.id}",
             service=asked.service.id,
@@ -134,6 +140,7 @@ class OwnRecords:
         resources: tuple[tuple[str, int], ...],
         gaps: tuple[str, ...] = (),
         incidents: tuple[str, ...] = (),
+        hidden: tuple[tuple[str, int], ...] = (),
     ) -> None:
         await self.trail.write(
             AuditRecord(
@@ -151,6 +158,7 @@ class OwnRecords:
                 resources=resources,
                 gaps=gaps,
                 incidents=incidents,
+                hidden=hidden,
                 request_id=ids[0],
                 correlation_id=ids[1],
             )
@@ -176,19 +184,31 @@ class OwnRecords:
         )
 
 
-def named(answers: Iterable[DossierAnswer], language: str, missing: str) -> list[DossierAnswer]:
-    """The answers with the names of their rows and services in a language; ``missing`` is said of what lacks a part."""
+def named(answers: Iterable[DossierAnswer], texts: Texts) -> list[DossierAnswer]:
+    """The answers with the names of their rows and services, and what they lack, in the language of the texts."""
     told = []
     for answer in answers:
         standard, service = catalogue().service(answer.service)
         rule = next(one for one in standard.rules_of(service) if answer.id == f"{service.id}-{one.id}")
-        dutch = language == "nl"
+        dutch = texts.language == "nl"
         told.append(
             replace(
                 answer,
                 name=rule.name_nl if dutch else rule.name_en,
                 service_name=service.name if dutch else service.name_en,
-                problems=(missing,) if answer.problems else (),
+                problems=tuple(_words(problem, texts) for problem in answer.problems),
             )
         )
     return told
+
+
+def _words(problem: str, texts: Texts) -> str:
+    key, _, day = problem.partition(" ")
+    return texts(f"own.{key}", day=f"{date.fromisoformat(day):%d-%m-%Y}" if day else "")
+
+
+def _lack(gap: Gap) -> str:
+    """What is not shown, as `named` knows it."""
+    if gap.reason is Reason.WITHHELD:
+        return WITHHELD
+    return f"{DELAYED_UNTIL} {gap.available_from}" if gap.available_from else DELAYED

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import anyio.to_thread
 from jinja2 import PackageLoader
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from auth.ages import ZONE
 from auth.pages.own import OWN_RECORD, OwnRecordDoor, OwnRecordReader
 from gateway.audit.trail import AuditUnavailable
 from gateway.calendar import today_here
@@ -31,7 +31,6 @@ MOST, SECONDS = 50, 300.0
 """Records that stay for the next page of the same visit, and for how long."""
 
 PDF = "application/pdf"
-_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -188,7 +187,7 @@ class OwnRecordPages:
             self._kept[reader.visit] = OwnDossiers(now, datetime.now(UTC), answers)
         kept = self._kept[reader.visit]
         if reader.language not in kept.told:
-            answers = named(kept.answers, reader.language, texts_of(reader)("own.missing"))
+            answers = named(kept.answers, texts_of(reader))
             with speaking(reader.language):
                 dossier = await anyio.to_thread.run_sync(dossier_of, answers, today_here())
             kept.told[reader.language] = answers, dossier
@@ -220,7 +219,7 @@ class OwnRecordPages:
 
 def _written(collected: datetime, language: str) -> str:
     with speaking(language):
-        return moment(collected.astimezone(_AMSTERDAM).isoformat())
+        return moment(collected.astimezone(ZONE).isoformat())
 
 
 def _file(body: bytes, media: str, name: str) -> Response:

@@ -37,6 +37,8 @@ class MonthReport:
     version: int
     made: datetime
     figures: dict[str, Any]
+    checked: datetime | None
+    checked_by: str
     released: datetime | None
     released_by: str
     delivered: datetime | None
@@ -100,6 +102,7 @@ def make(
         "version": len(kept) + 1,
         "made": now,
         "figures": msgspec.json.encode(figures),
+        "checked_by": "",
         "released_by": "",
         "proof": "",
     }
@@ -118,6 +121,8 @@ def versions(connection: Connection, provider: str, text: str) -> list[MonthRepo
             row.version,
             utc(row.made),
             msgspec.json.decode(bytes(row.figures)),
+            row.checked and utc(row.checked),
+            row.checked_by,
             row.released and utc(row.released),
             row.released_by,
             row.delivered and utc(row.delivered),
@@ -127,8 +132,27 @@ def versions(connection: Connection, provider: str, text: str) -> list[MonthRepo
     ]
 
 
-def release(connection: Connection, report: MonthReport, who: str, now: datetime) -> None:
-    """A person says that a version may leave. Raises ReportState when somebody did before."""
+def months(connection: Connection, provider: str) -> list[str]:
+    """The months that have a report, the newest first."""
+    which = (usage_report.c.kind == KIND) & (usage_report.c.provider == provider)
+    rows = connection.execute(select(usage_report.c.month).where(which).distinct())
+    return sorted((str(one) for one in rows.scalars()), reverse=True)
+
+
+def check(connection: Connection, report: MonthReport, who: str, now: datetime) -> None:
+    """A person looked at a version: somebody else may release it. Raises ReportState when somebody did before."""
+    _once(connection, report, {"checked": now, "checked_by": who}, usage_report.c.checked.is_(None), "was looked at")
+
+
+def release(connection: Connection, report: MonthReport, who: str, now: datetime, *, second_look: bool = False) -> None:
+    """A person says that a version may leave. Raises ReportState when somebody did before.
+
+    With ``second_look`` also when nobody else looked at it first.
+    """
+    if second_look and report.checked is None:
+        raise ReportState("nobody looked at it yet")
+    if second_look and report.checked_by == who:
+        raise ReportState("somebody else has to release what you looked at")
     _once(connection, report, {"released": now, "released_by": who}, usage_report.c.released.is_(None), "was released")
 
 

@@ -11,24 +11,29 @@ from auth.login.oidc import OidcLogin
 from auth.store.rows import ConsentEntry
 from gateway.audit.trail import Trail
 from gateway.collect.pipeline import Sources
+from gateway.report.settings import ReportSettings
 from gateway.share.deeds import Targets
 from gateway.share.keep import Keys
 from gateway.staff.corrections import CorrectionsRoom
 from gateway.staff.door import StaffDoor
+from gateway.staff.erasure import ErasureRoom
 from gateway.staff.guard import StaffGuard
 from gateway.staff.helpdesk import PersonRoom, TraceRoom
 from gateway.staff.inbox import InboxRoom
+from gateway.staff.months import MonthsRoom
 from gateway.staff.operations import FilingRoom, QuarantineRoom, SourcesRoom
 from gateway.staff.questionnaires import QuestionnairesRoom
 from gateway.staff.reports import ReportRooms
 from gateway.staff.sessions import StaffSessions
 from gateway.staff.settings import StaffSettings
+from gateway.staff.withhold import WithholdRoom
 from profiles.standards.load import Catalogue, UnknownService
 
 
 @dataclass(frozen=True, slots=True)
 class StaffHouse:
-    """What the pages stand on. ``names``: providers by MedMij name; ``offered``: the standards of each."""
+    """What the pages stand on. ``names``: providers by MedMij name; ``offered``: the standards of each,
+    ``services`` its data services."""
 
     settings: StaffSettings
     base: str
@@ -39,6 +44,8 @@ class StaffHouse:
     sources: Mapping[str, Sources]
     names: Mapping[str, str]
     offered: Mapping[str, Sequence[str]]
+    services: Mapping[str, Sequence[str]]
+    reports: ReportSettings
     consents: Callable[[str], list[ConsentEntry]]
     catalogue: Catalogue
     cache: str
@@ -69,4 +76,7 @@ def staff_routes(house: StaffHouse) -> list[BaseRoute]:
         *ReportRooms(guard, house.catalogue, house.offered, house.cache).routes,
         *PersonRoom(guard, house.keys.pseudonyms, house.consents, service).routes,
         *TraceRoom(guard, service).routes,
+        *WithholdRoom(guard).routes,
+        *ErasureRoom(guard, house.keys).routes,
+        *MonthsRoom(guard, house.reports, house.services).routes,
     ]

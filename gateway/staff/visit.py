@@ -27,6 +27,7 @@ ROOMS: tuple[tuple[str, Right], ...] = (
     ("inbox", Right.INBOX_LIST),
     ("corrections", Right.CORRECTIONS),
     ("questionnaires", Right.QUESTIONNAIRES),
+    ("withhold", Right.WITHHOLD),
     ("filing", Right.FILING),
     ("quarantine", Right.QUARANTINE),
     ("sources", Right.SOURCES),
@@ -34,6 +35,8 @@ ROOMS: tuple[tuple[str, Right], ...] = (
     ("person", Right.PERSON),
     ("trace", Right.TRACE),
     ("figures", Right.FIGURES),
+    ("months", Right.MONTHS),
+    ("erasure", Right.ERASE),
 )
 """The rooms in the order of the menu, and the right that opens each."""
 HEADERS = {

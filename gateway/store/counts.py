@@ -43,6 +43,8 @@ usage_report = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("made", DateTime(timezone=True), nullable=False),
     Column("figures", LargeBinary, nullable=False, comment="JSON: figures and what changed; names nobody"),
+    Column("checked", DateTime(timezone=True)),
+    Column("checked_by", String(120), nullable=False, server_default="", comment="who looked at it before its release"),
     Column("released", DateTime(timezone=True)),
     Column("released_by", String(120), nullable=False, comment="an account; empty: nobody yet"),
     Column("delivered", DateTime(timezone=True)),

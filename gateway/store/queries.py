@@ -53,6 +53,8 @@ class Selects:
     """
     pointed_at: Hot
     """One row when a resource of the record points at ``type`` and ``id``."""
+    pointing: Hot
+    """The person's own resources that point at ``type`` and ``id``, without bytes, with their type."""
     targets: Hot
     """Type and id of everything that the record points at."""
     document: Hot
@@ -129,6 +131,12 @@ def _selects(mine: str) -> Selects:
         Hot.of(
             f"SELECT 1 {own} CROSS JOIN link AS l WHERE {is_own} AND NOT r.deleted AND {at} LIMIT 1",
             f"SELECT 1 FROM patient AS p {rows} AS r {_lateral('1', 'link AS l', at)} AS l WHERE {mine} LIMIT 1",
+        ),
+        Hot.of(
+            f"""SELECT {ROW}, NULL, r.type {own} CROSS JOIN link AS l WHERE {is_own} AND NOT r.deleted AND {at}""",
+            f"""SELECT {ROW}, NULL, r.type FROM patient AS p
+                {_lateral("r.*", "resource AS r", f"{of_patient} AND NOT r.deleted")} AS r
+                {_lateral("1", "link AS l", at)} AS l WHERE {mine}""",
         ),
         Hot.of(
             f"""SELECT DISTINCT l.target_type, l.target_id {own} CROSS JOIN link AS l

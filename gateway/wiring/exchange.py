@@ -5,6 +5,7 @@ from gateway.collect.pipeline import Around, Collector, sources_of
 from gateway.exchange.assertions import AssertionSigner, KeyFault
 from gateway.exchange.referrals import Referrals
 from gateway.exchange.running import ExchangeParts, assembled
+from gateway.release.shield import Audience, ReleasePolicy
 from gateway.settings import Settings, SettingsError
 from gateway.share.keep import Keys
 from gateway.store.engine import open_engine
@@ -44,6 +45,7 @@ def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapte
         deadline=settings.limits.deadline_seconds,
         quality=PullGate(recorder),
         leaving=leaving_of(settings),
+        release=ReleasePolicy(settings.release.rules, Audience.INSTITUTION),
     )
     made = (engine, reader, trail, recorder, sources)
     return assembled(section, settings.connections, open_referrals(settings), signer, collector, keys, *made)

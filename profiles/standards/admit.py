@@ -57,7 +57,8 @@ class Admitted:
     query: tuple[tuple[str, str], ...]
     """The query for the self link: as asked, without what identifies a person."""
     within: tuple["Admitted", ...] = ()
-    """For a read: the searches of which it must be an answer, or be pointed at by one. Empty: any of the person's."""
+    """For a read or an update: the searches of which it must be an answer, or (a read) be pointed at by one. Empty: any
+    of the person's."""
     person: PersonIdentifier | None = None
     """The patient of the query, for standards where the query names the patient; else the token decides."""
 
@@ -72,7 +73,7 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     if request.interaction == "read":
         return _admit_read(standard, service, rules, request)
     if request.interaction not in ("search-type", "operation"):
-        return _admit_write(standard.reads_of(service), rules, request)
+        return _admit_write(standard, service, rules, request)
     offered = [
         rule
         for rule in rules
@@ -84,9 +85,22 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     ]
     if not offered:
         raise _not_offered(standard.reads_of(service), rules, request)
+    if request.operation == "summary":
+        return _admit_summary(offered[0], request)
     if request.id is not None:
         return Admitted(offered[0], None, request.query)
     return _admit_search(standard, offered, request)
+
+
+def _admit_summary(rule: RequestRule, request: FhirRequest) -> Admitted:
+    """A document about the person of the token: no parameter can name another."""
+    _refuse_person(request)
+    names = {one.name for one in rule.parameters} | IGNORED
+    for name, _ in request.query:
+        if name not in names:
+            shown = public_name(name)
+            raise Refused(400, "not-supported", f"Parameter {shown} is not supported on a summary.", shown)
+    return Admitted(rule, None, request.query)
 
 
 def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[str, ...]) -> RequestRule:
@@ -130,7 +144,7 @@ def _admit_read(
     within = tuple(whole_search(standard, rule) for rule in rules if rule.secondary and request.type in rule.types)
     for rule in rules:
         if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
-            return Admitted(rule, None, request.query, within)
+            return Admitted(rule, None, request.query, _within(standard, rule) or within)
     if request.type is not None and request.type in reads:
         rule = _synthetic("read", f"{request.type}/{{id}}", request.type, reads[request.type])
         return Admitted(rule, None, request.query, within)
@@ -138,17 +152,23 @@ def _admit_read(
 
 
 def whole_search(standard: Standard, rule: RequestRule) -> Admitted:
-    """The search of a row as it stands, with what it always brings: the context of what may be read."""
-    query = tuple((one.name, one.value) for one in rule.required if not one.is_include)
+    """The search of a row as it stands, with all that it can bring; what a client would fill in does not narrow it."""
+    query = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
     found = compile_search(standard.fhir, rule.type or "", query, rule.operation)
     return Admitted(rule, bringing(found, ((one.name, one.value) for one in (*rule.includes, *rule.brings))), query)
 
 
-def _admit_write(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+def _within(standard: Standard, rule: RequestRule) -> tuple[Admitted, ...]:
+    return (whole_search(standard, standard.rule(rule.within)),) if rule.within else ()
+
+
+def _admit_write(
+    standard: Standard, service: Service | None, rules: Sequence[RequestRule], request: FhirRequest
+) -> Admitted:
     for rule in rules:
         if rule.interaction == request.interaction and rule.type == request.type and rule.answer != "refused":
-            return Admitted(rule, None, request.query)
-    raise _not_offered(reads, rules, request)
+            return Admitted(rule, None, request.query, _within(standard, rule))
+    raise _not_offered(standard.reads_of(service), rules, request)
 
 
 def _not_offered(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Refused:

@@ -43,7 +43,7 @@ def test_a_person_without_a_pgo_reads_their_own_record(tab: Tab) -> None:
     tab.part("Samenvatting").press("Alles op één pagina, om te printen")
     assert "GOLD 3" in tab.text
     assert "999951750" not in tab.page.content()
-    tab.press("Uitloggen")
+    tab.press("Uitloggen").press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
 
 

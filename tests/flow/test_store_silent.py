@@ -30,13 +30,15 @@ from workbench.statictokens import TOKENS, issue
 
 HOSPITAL, TOKEN = "ziekenhuiszandoord", "silent-store-token-of-joke"
 IN_TIME = 5.0
+PROMPT = {"audit_seconds": 2.0, "database_seconds": 2.0}
+"""As a hospital has it, not with the patience of a test."""
 Ask = Callable[[], httpx.Response]
 
 
 @contextmanager
 def installation(url: str, direct: str) -> Iterator[dict[str, Ask]]:
     """A gateway and its listener for pushes on this database: one request of each kind."""
-    with serving(url, visits=True) as server, start_blocking_portal() as portal:
+    with serving(url, visits=True, limits=PROMPT) as server, start_blocking_portal() as portal:
         engine = open_engine(direct)
         _known(engine, server)
         engine.dispose()
@@ -121,7 +123,7 @@ def test_a_held_write_lock_of_sqlite_is_told_in_time_and_heals(tmp_path: Path) -
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(tmp_path: Path) -> None:
-    with database("sqlite", tmp_path) as url, serving(url) as server:
+    with database("sqlite", tmp_path) as url, serving(url, limits=PROMPT) as server:
         with sqlite3.connect(tmp_path / "gateway.db") as connection:
             connection.execute(
                 "CREATE TRIGGER full BEFORE UPDATE ON alembic_version BEGIN SELECT RAISE(FAIL, 'disk full'); END"

@@ -26,7 +26,7 @@ def providers(everything: bool) -> Mapping[str, ProviderSettings]:
     for provider in load(datetime.now(UTC).date()).providers:
         services = [service.id for name in provider.standards for service in known.standards[name].services]
         if everything and provider.name == ALL_SERVICES:
-            services = [service.id for standard in known.standards.values() for service in standard.services]
+            services = list(known.services)
         offered[provider.name] = ProviderSettings(
             display_name=provider.display,
             services=tuple(dict.fromkeys(services)),

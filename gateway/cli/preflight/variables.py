@@ -17,12 +17,14 @@ BESIDE = {"GATEWAY_CONFIG", "GATEWAY_PACKAGE_REGISTRY", "GATEWAY_DRAFT_URL"}
 def check(settings: Settings) -> Iterator[PreflightLine]:
     """The settings as a whole, then what is not set, then what looks like a setting and is none."""
     wrong = refusals(settings)
-    yield from (PreflightLine("settings", "error", line) for line in wrong)
+    absent = [name for name in NEEDED if settings.mode == "production" and not _set(settings, name)]
+    own = [name.rpartition(".")[2] for name in absent]
+    # What is simply not set has a line of its own, with the variable that sets it.
+    yield from (PreflightLine("settings", "error", line) for line in wrong if not any(name in line for name in own))
     if not wrong:
         yield PreflightLine("settings", "ok", f"mode {settings.mode}, {settings.base_url}")
-    for name in NEEDED if settings.mode == "production" else ():
-        if not _set(settings, name):
-            yield PreflightLine(f"setting {name}", "error", f"not set: neither in the file nor as {variable(name)}")
+    for name in absent:
+        yield PreflightLine(f"setting {name}", "error", f"not set: neither in the file nor as {variable(name)}")
     for name in sorted(os.environ):
         if name.startswith("GATEWAY_") and name not in BESIDE | set(FORMER) and not _known(name):
             yield PreflightLine(f"variable {name}", "warning", "is no setting: nothing reads it")

@@ -20,7 +20,7 @@ from profiles.fhir.search.searchparams import ours, parameters
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
-_FORM = b"2"
+_FORM = b"3"
 """To be changed when this module cuts differently."""
 
 _ALWAYS = ("resourceType", "id")
@@ -38,14 +38,20 @@ _PARTS: Mapping[str, frozenset[str]] = {
 """What the tests of a kind of parameter look at in a complex value (profiles.fhir.search.matching, comparing)."""
 
 _ALSO = {
-    "": ("uri meta.profile", "date meta.lastUpdated"),
+    "": ("uri meta.profile", "date meta.lastUpdated", "token meta.security"),
+    "Composition": ("token status", "token type", "token class | category", "date date"),
+    "DiagnosticReport": ("token status", "token category", "token code", "date issued"),
+    "DocumentReference": ("token status", "token type", "token class | category", "date indexed | created | date"),
     "Observation": (
         "token status",
+        "token category",
+        "token code",
         "string code.text",
         "date effectiveDateTime | effectivePeriod | effectiveInstant | issued",
     ),
 }
-"""What is looked at without a parameter: claimed profiles (availability), and what ``$lastn`` groups and orders by."""
+"""What is looked at without a parameter: claimed profiles (availability), what ``$lastn`` groups and orders by, and
+what decides whether something may be shown (gateway.release)."""
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,10 +24,13 @@ from world.share_house import (
     urn,
 )  # fmt: skip
 
+from gateway.documents.pdfa import check
 from gateway.intake.settings import IntakeSettings
 from gateway.share.inbox import Inbox
 from gateway.share.keep import Keys
 from gateway.share.offers import Offer, Offers
+from gateway.share.readable import pdf_of, readable
+from gateway.share.settings import ShareSettings
 from gateway.share.states import NotAllowed
 from gateway.wiring import keys_of
 
@@ -255,9 +259,7 @@ def test_answers_to_another_questionnaire_are_refused(forms: FormHouse) -> None:
 
 
 def test_the_staff_reads_what_was_answered(forms: FormHouse) -> None:
-    """A readable form, in HTML and as PDF/A: questions as they were put, answers in words."""
-    from gateway.share.readable import html_of, readable
-
+    """A readable form, also as PDF/A: questions as they were put, answers in words."""
     forms.offer()
     task = forms.put(forms.found()[0], status="accepted").json()
     forms.answers(task, [*BAD, given("vrij", valueString="<b>moe</b>")])
@@ -266,4 +268,8 @@ def test_the_staff_reads_what_was_answered(forms: FormHouse) -> None:
         response = next(one.resource for one in opened.items if one.type == "QuestionnaireResponse")
     shown = readable(response, QUESTIONS)
     assert ("Hoeveel uur?", ("4",)) in [(line.text, line.answers) for line in shown.lines]
-    assert "&lt;b&gt;moe&lt;/b&gt;" in html_of(shown)
+    assert ("<b>moe</b>",) in [line.answers for line in shown.lines]
+    font = Path(ShareSettings().font)
+    if font.is_file():
+        paper = pdf_of(shown, "Ziekenhuis Zandoord", now(), font)
+        assert [one.rule for one in check(paper, "Binary") if one.severity == "error"] == []

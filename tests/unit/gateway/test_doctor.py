@@ -132,6 +132,7 @@ def test_what_a_production_needs_and_has_not_is_named_with_its_variable() -> Non
     told = {row["what"]: row["text"] for row in json.loads(done.stdout)}
     for name in ("GATEWAY_AUDIT_KEY", "GATEWAY_AUTH__PSEUDONYM_KEY", "GATEWAY_AUTH__SEAL_KEYS"):
         assert any(name in text for what, text in told.items() if what.startswith("setting "))
+    assert not [row for row in json.loads(done.stdout) if row["what"] == "settings" and "audit_key" in row["text"]]
 
 
 def test_settings_that_cannot_be_read_are_lines_too() -> None:
@@ -163,3 +164,15 @@ def test_the_file_of_the_store_is_for_its_owner_only(tmp_path: Path, monkeypatch
     (tmp_path / "gateway.db").chmod(0o644)
     texts = [line.text for line in looked(load())["database"] if line.level == "error"]
     assert [text for text in texts if "others than its owner may read it" in text]
+
+
+def test_a_name_that_is_no_setting_is_told_with_those_like_it(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("banana = 1\n[limits]\nbody_byte = 3\n")
+    done = CliRunner().invoke(cli, ["doctor", "--json", "--config", str(file)])
+    assert done.exit_code == 1
+    told = [row["text"] for row in json.loads(done.stdout)]
+    assert sorted(told) == [
+        "banana: is no setting",
+        "limits.body_byte: is no setting (did you mean body_bytes or query_bytes?)",
+    ]

@@ -1,6 +1,7 @@
 """The audit trail: durable before the answer, chained, and a change shows (LOG-09, LOG-10)."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +47,28 @@ def test_concurrent_records_are_chained_and_a_change_is_found(kind: str, tmp_pat
         engine.dispose()
         assert "changed" in faults[7]
         assert "missing" in faults[51]
+
+
+def test_a_process_that_was_suspended_does_not_blame_its_database(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/slow.db")
+    metadata.create_all(engine)
+
+    async def write() -> None:
+        trail = Trail(engine, KEY, timeout=0.3)
+        with engine.connect() as other:
+            other.execute(delete(audit_record))
+            writing = asyncio.ensure_future(trail.write(record(1)))
+            await asyncio.sleep(0.05)
+            # Nothing of the process runs: neither the clock that gives up, nor what the database answers in time.
+            time.sleep(1.2)  # noqa: ASYNC251 - that is what is tried
+            other.rollback()
+        await writing
+        await trail.close()
+
+    asyncio.run(write())
+    with engine.connect() as connection:
+        assert list(verify(connection, KEY)) == []
+    engine.dispose()
 
 
 def test_no_store_no_record_no_answer(tmp_path: Path) -> None:
