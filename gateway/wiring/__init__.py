@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from sqlalchemy import Connection, Engine
@@ -75,6 +75,7 @@ from gateway.store.rekey import Rekeying
 from gateway.subscriptions.notify import Notifier
 from gateway.usage.keys import YearKeys
 from gateway.usage.ledger import BesideTrail, Ledger
+from gateway.usage.signing import StepHeads
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
@@ -100,6 +101,11 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
     """The pseudonyms and the key ring that the settings describe; in test mode fixed public keys stand in."""
     section = authorization(settings)
     return Pseudonyms(section.pseudonym_bytes()), KeyRing(*section.seal_ring())
+
+
+def kept_since(settings: Settings) -> datetime:
+    """Since when events of use are kept, with a day of room: what was signed before may be gone."""
+    return datetime.now(UTC) - timedelta(days=settings.usage.retention_days - 1)
 
 
 def open_trail(engine: Engine, settings: Settings) -> Trail:
@@ -232,6 +238,8 @@ class Wiring:
     chain: ChainLog
     rekeying: Rekeying
     clock: StoreClock
+    steps: StepHeads | None
+    """What signs how far the steps of visits are counted; None where no place is configured."""
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -256,6 +264,8 @@ class Wiring:
         for archive in self.archives.values():
             await archive.close()
         await self.trail.close()
+        if self.steps is not None:
+            await asyncio.to_thread(self.steps.state)
         await self.rekeying.close()
         await asyncio.to_thread(self.quality.close)
         await asyncio.to_thread(self.chain.close)
@@ -290,7 +300,8 @@ def wire(
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
-    clock = StoreClock(engine, system)
+    clock, ledger = StoreClock(engine, system), open_ledger(settings)
+    heads = open_heads(settings.audit)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
         section,
@@ -302,7 +313,7 @@ def wire(
         peer_of=peer_of,
         fetch=grant,
         clock=clock,
-        journal=open_ledger(settings),
+        journal=ledger,
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
@@ -323,6 +334,7 @@ def wire(
         chain,
         rekeying,
         clock,
+        StepHeads(engine, ledger.chain, heads) if heads else None,
     )
 
 
