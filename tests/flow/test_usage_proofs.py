@@ -139,7 +139,8 @@ def test_a_citizen_gets_who_opened_their_record(house: UsageHouse) -> None:
     done = house.run("audit", "export", typed=NUMBERS[0] + "\n")
     assert done.exit_code == 0, done.output
     events = [entry["resource"] for entry in json.loads(done.stdout)["entry"]]
-    persons = {one["what"]["identifier"]["value"] for event in events for one in event["entity"] if one["type"]["code"] == "1"}
+    whom = [one for event in events for one in event["entity"] if one["type"]["code"] == "1"]
+    persons = {one["what"]["identifier"]["value"] for one in whom}
     assert persons == {house.pseudonyms.of(NUMBERS[0])}
     assert all(event["resourceType"] == "AuditEvent" and event["recorded"] and event["agent"] for event in events)
     again = house.run("audit", "export", "--form", "citizen", typed=NUMBERS[0] + "\n").stdout
