@@ -69,7 +69,7 @@ class Guard:
         foreign = next((resource for resource, verdict in judged if verdict is Whose.FOREIGN), None)
         if foreign is not None:
             kind = foreign.get("resourceType", "resource")
-            raise WrongPatient("the source answered with data of another patient", cause=f"a {kind}")
+            raise WrongPatient("the source answered with data of another patient", cause=f"type {kind}")
         beside = _beside(judged, vouched)
         kept: list[Resource] = []
         orphans: Counter[str] = Counter()

@@ -134,9 +134,10 @@ class AdapterQuery:
     """One request row of one information standard, for one patient.
 
     ``provider`` is the provider's name in the configuration, ``standard`` and ``rule`` are ids of
-    ``profiles.standards`` (``bgz-3``, ``problem``). ``interaction`` is ``search-type``, ``operation`` (``$lastn``) or
-    ``read``; ``search`` holds the decoded name-value pairs in the order of the request, result parameters such as
-    ``_include`` with them, without any that names the patient. ``id`` is set for a read: an id of the source.
+    ``profiles.standards`` (``bgz-3``, ``problem``), or `WHO_IT_IS`. ``interaction`` is ``search-type``,
+    ``operation`` (``$lastn``) or ``read``; ``search`` holds the decoded name-value pairs in the order of the request,
+    result parameters such as ``_include`` with them, without any that names the patient. ``id`` is set for a read: an
+    id of the source.
     ``profiles`` gives per resource type the canonicals that the standard expects of matches and of what is included.
     ``correlation`` and ``request`` are the MedMij ids; an adapter passes the correlation on where its source takes one.
     """
@@ -206,6 +207,12 @@ class Reason(StrEnum):
     SOURCE_DOWN = "source-down"
     INVALID_BLOCKED = "invalid-blocked"
 
+
+WHO_IT_IS: Final = ("", "patient")
+"""The row, of no standard, that asks who it is that sends something, where a service itself reads nothing.
+
+A source answers it with every Patient of the person that it serves to any row.
+"""
 
 UNKNOWN_PERSON: Final = "the source does not know this person"
 """The words of a gap for somebody of whom the source holds nothing."""

@@ -71,6 +71,10 @@ class OidcSettings(BridgeSection):
     """Proxy for the calls to the login bridge; the environment's proxy variables are not used."""
     jwks_seconds: int = Field(default=300, ge=10, le=86400)
     """How long its keys are kept."""
+    single_logout: Literal["off", "redirect", "post"] = "off"
+    """Who logs out here logs out at the provider too (RP-initiated logout), and its front-channel and back-channel
+    logout end the sessions here. `redirect` names nobody in the address, so the provider may ask the person to
+    confirm; `post` sends the ID token along in a form, with a page between that has one button."""
 
 
 class AttributeNames(ClaimNames):
@@ -89,10 +93,7 @@ class AttributeNames(ClaimNames):
 
 
 class SamlSettings(BridgeSection):
-    """The SAML 2.0 client towards a login bridge (IDN-01, IDN-03). When `bridge` is set it takes the place of `login`.
-
-    The answer comes by artifact: the browser carries a reference, and the assertion is fetched from server to server.
-    """
+    """The SAML 2.0 client towards a login bridge (IDN-01, IDN-03). With `bridge` set it takes the place of `login`."""
 
     bridge: str = ""
     """Entity id of the login bridge; empty: the login is OpenID Connect."""
@@ -110,6 +111,13 @@ class SamlSettings(BridgeSection):
     """Its private key (PEM)."""
     tls_trust: Path | None = None
     """PEM file with what the bridge's server certificate may chain to; None: the authorities of the machine."""
+    request: Literal["redirect", "post"] = "redirect"
+    """How our requests go through the browser; `post` has a page between that has one button."""
+    answers: tuple[Literal["artifact", "post"], ...] = ("artifact",)
+    """How answers may come; the first is asked for. By `artifact` the browser carries a reference only, and the
+    assertion is fetched from server to server; by `post` the browser carries the assertion itself."""
+    single_logout: bool = False
+    """Who logs out here logs out at the bridge too, and a logout that the bridge tells of ends the sessions here."""
     service: int | None = Field(default=None, ge=0, le=65535)
     """AttributeConsumingServiceIndex of a login for oneself."""
     representation_services: dict[Literal["onbehalfof", "onbehalfofchild"], int] = {}
@@ -142,6 +150,8 @@ class SamlSettings(BridgeSection):
         lacking = [name for name in needed if self.bridge and not getattr(self, name)]
         if lacking:
             raise ValueError(f"auth.saml needs {', '.join(lacking)}")
+        if self.bridge and not self.answers:
+            raise ValueError("auth.saml.answers: at least one way")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("auth.saml: tls_certificate and tls_key belong together")
         return self

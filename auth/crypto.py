@@ -50,6 +50,10 @@ class Pseudonyms:
         """The pseudonym, 64 hexadecimal characters."""
         return hmac.new(self._key, b"bsn:" + bsn.encode("ascii"), hashlib.sha256).hexdigest()
 
+    def mark(self, kind: str, text: str) -> str:
+        """What is kept of another name, to find it by: a keyed hash too, which is nobody's pseudonym."""
+        return hmac.new(self._key, f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()
+
 
 class KeyRing:
     """Seals and opens bytes. `current` names the key for new seals; the others only open."""

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from auth.events import Event
 
@@ -150,6 +150,8 @@ class ServiceInfo:
     """Longest subscription in days (`MaximaleDuur`); None: no subscriptions."""
     group: str | None = None
     """Services of one group are one line on the consent page that opens: a key of ``[groups]`` in its texts."""
+    about: str = ""
+    """One sentence in plain Dutch that says what it holds; on the consent page in an opened group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,14 @@ class SentEntry:
     """What stands how: open, accepted, filed, declined, asked, expired or withdrawn, with how many of it."""
     reasons: tuple[str, ...] = ()
     """What the institution wrote to the person."""
+
+
+class Reads(Protocol):
+    """Runs selects of ours on the host's connections for reading, past worker threads and SQLAlchemy's engine."""
+
+    async def __call__(self, statement: Select[Any], parameters: Mapping[str, Any], /) -> Sequence[tuple[Any, ...]]:
+        """All rows, as the driver gives them. Raises StoreSilent."""
+        ...
 
 
 class StoreSilent(Exception):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,15 +17,17 @@ from auth.crypto import KeyRing, Pseudonyms
 from auth.events import EventType
 from auth.flows.endpoint import BackChannel
 from auth.flows.visit import Visits
+from auth.login.leaving import LOGGED_OUT, LOGOUT, LOGOUT_BACK, SingleLogout
 from auth.login.port import Login
 from auth.pages.catalogue import TEXT_VERSION
+from auth.pages.exit import Exit
 from auth.pages.manage import ManageConsents
 from auth.pages.own import OwnRecordDoor
 from auth.pages.presenter import Presenter
 from auth.pages.routes import FrontChannel
 from auth.pages.static import MEDIA_TYPES, static_file
 from auth.parts import Parts
-from auth.ports import Host, Journal, Lists, PeerOf, Providers
+from auth.ports import Host, Journal, Lists, PeerOf, Providers, Reads
 from auth.settings import AuthSettings
 from auth.store.rows import milliseconds, utc_now
 from auth.store.store import Store
@@ -123,18 +126,21 @@ def build(
     providers: Providers,
     host: Host,
     login: Login,
+    logout: SingleLogout | None = None,
     peer_of: PeerOf,
     fetch: Fetch | None = None,
     clock: Callable[[], datetime] = utc_now,
     journal: Journal | None = None,
+    reads: Reads | None = None,
 ) -> AuthApp:
     """Wire the authorization server.
 
     `engine` comes from `auth.store.engine_for(url)` (or any engine on which `prepare_sqlite` was used);
     the tables are `auth.store.metadata`. `login` is normally `OidcLogin(settings.login)`;
+    `logout` is what `auth.login.open.logout_of` gives for it: without one a logout stays here;
     for tests and the demo the workbench has an identity provider with invented persons.
     `journal` counts steps inside the transactions that end them; without one nothing is counted.
-    `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`).
+    `fetch` replaces the bearer look-up (`auth.store.GRANT_SELECT`, answered as `GrantRow`), `reads` runs other selects.
 
     A demo over plain HTTP needs `secure_cookies=False`, `client_authentication="asserted"` and its own callback in
     `local_redirects`; production settings refuse all three.
@@ -147,30 +153,35 @@ def build(
         providers=providers,
         host=host,
         login=login,
+        logout=logout,
         peer_of=peer_of,
         ring=KeyRing(current, keys),
         pseudonyms=Pseudonyms(settings.pseudonym_bytes()),
         clock=clock,
-        threads=anyio.CapacityLimiter(_THREADS),
+        threads=ThreadPoolExecutor(_THREADS, thread_name_prefix="auth"),
         patient_threads=anyio.CapacityLimiter(_PATIENT_THREADS),
         text_version=TEXT_VERSION,
+        reads=reads,
     )
     visits, presenter = Visits(parts), Presenter(parts)
-    manage = ManageConsents(parts, visits, presenter)
+    leaving = Exit(parts, visits, presenter)
+    manage = ManageConsents(parts, visits, presenter, leaving)
     front, back = FrontChannel(parts, visits, presenter, manage), BackChannel(parts)
-    routes = _front_routes(settings, front, manage)
+    routes = _front_routes(settings, front, manage, leaving)
     return AuthApp(
         routes,
         _back_routes(back),
         parts,
         Bearer(parts, fetch),
-        OwnRecordDoor(parts, visits, presenter),
+        OwnRecordDoor(parts, visits, presenter, leaving),
         front.missing,
         front.busy,
     )
 
 
-def _front_routes(settings: AuthSettings, front: FrontChannel, manage: ManageConsents) -> list[BaseRoute]:
+def _front_routes(
+    settings: AuthSettings, front: FrontChannel, manage: ManageConsents, leaving: Exit
+) -> list[BaseRoute]:
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     routes: list[BaseRoute] = [
         Route("/oauth/authorize", front.authorize, methods=every),
@@ -183,7 +194,10 @@ def _front_routes(settings: AuthSettings, front: FrontChannel, manage: ManageCon
         Route("/oauth/visit/{visit}/leave", front.leave),
         Route("/oauth/visit/{visit}/end", manage.end, methods=["POST"]),
         Route("/oauth/visit/{visit}/logout", manage.logout, methods=["POST"]),
-        Route("/login/callback", front.callback),
+        Route("/login/callback", front.callback, methods=["GET", "POST"]),
+        Route(LOGOUT, leaving.told, methods=["GET", "POST"]),
+        Route(LOGOUT_BACK, leaving.told_by_server, methods=["POST"]),
+        Route(LOGGED_OUT, leaving.back_again),
         Route("/consents", manage.open),
     ]
     if settings.legacy_dialect:

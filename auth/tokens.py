@@ -1,4 +1,4 @@
-"""Issuing codes and tokens: random, unique over all that is kept, stored as digests (AUTH-14, AUTH-16)."""
+"""Issuing tokens: random, unique over all that is kept, stored as digests (AUTH-14, AUTH-16)."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,19 +9,13 @@ from auth.crypto import digest, new_token
 from auth.parts import Parts
 from auth.ports import FlowStep, StepEnd
 from auth.scope import Dialect
-from auth.store.rows import Code, Family, Refresh, moment
+from auth.store.rows import Family, Refresh, moment
 
 _DRAWS = 5
 
 
 class DrawError(RuntimeError):
     """Five random values in a row existed already: the random generator is broken."""
-
-
-def issue_code(parts: Parts, code: Code, drawn: str) -> None:
-    """Issue the authorization code that was drawn; it is one that never existed before. Raises DrawError."""
-    if not parts.store.add_code(digest(drawn), code):
-        raise DrawError("an authorization code was drawn twice")
 
 
 def issue_tokens(

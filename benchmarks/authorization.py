@@ -30,6 +30,7 @@ from auth.store.store import engine_for
 from benchmarks.client import Call, run
 from benchmarks.frame import Bench, Figure, cpu_seconds, finish, free_port, machine, options, python, quantile, server
 from benchmarks.static import write
+from gateway.store.reader import open_reader
 
 CLIENT, PROVIDER, BSN = "pgo.example", "ziekenhuis", "999990019"
 REDIRECT = f"https://{CLIENT}/cb"
@@ -193,7 +194,7 @@ def authorization(asked: argparse.Namespace, folder: Path) -> Bench:
     auth = router.build(
         AuthSettings(base_url="https://gateway.example"),
         engine=engine, lists=Lists(), providers=Host(), host=Host(), login=Login(),
-        peer_of=lambda scope: Peer((CLIENT,)), clock=lambda: datetime.now(UTC),
+        peer_of=lambda scope: Peer((CLIENT,)), clock=lambda: datetime.now(UTC), reads=open_reader(url).fetch,
     )  # fmt: skip
     auth.parts.store.create()
     asyncio.run(measure(bench, Starlette(routes=auth.routes), flows, plain(folder, max(600, flows * 6))))

@@ -84,7 +84,11 @@ def measure(bench: Bench, url: str, visitors: int, folder: Path, formats: Sequen
     for format_ in formats:
         port, static_port = free_port(), free_port()
         visits = [[Call(path, token(one), MEDIA[format_]) for path in paths] for one in range(visitors)]
-        environment = {"GATEWAY_MODE": "test", "GATEWAY_DATABASE_URL": url}
+        # One record again and again is what limits per person and client refuse.
+        environment = {
+            "GATEWAY_MODE": "test", "GATEWAY_DATABASE_URL": url,
+            "GATEWAY_OVERLOAD__PERSON_PER_SECOND": "0", "GATEWAY_OVERLOAD__CLIENT_PER_SECOND": "0",
+        }  # fmt: skip
         with server(gateway("serve", "--port", str(port)), port, environment) as pid:
             # What every process does once (tables, compiled searches) is not part of a request.
             run(port, ABREAST, [visits[-1]] * 2)

@@ -23,6 +23,7 @@ from auth.peer.certificates import PeerCheck
 from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
 from gateway.calendar import today_here
+from gateway.collect.converted import ConvertedCollector
 from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Collector
 from gateway.collect.ready import ServiceReadiness, readiness
@@ -44,6 +45,8 @@ from gateway.http.sharing import Sharing
 from gateway.http.signpost import Signpost
 from gateway.http.statements import Statements
 from gateway.http.subscribing import Subscriptions
+from gateway.http.summary import Summaries
+from gateway.http.viewings import Viewings
 from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
@@ -52,6 +55,7 @@ from gateway.pulse import Pulse
 from gateway.quality.verdicts import shared_validator
 from gateway.rates import Rate
 from gateway.release.shield import ReleasePolicy
+from gateway.sections import OverloadSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.keep import Keys
 from gateway.share.retention import housekeeping
@@ -118,8 +122,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             pulse.stop()
             for task in tasks:
                 task.cancel()
-            await outbox.aclose()
-            await wiring.close()
+            for end in (outbox.aclose, endpoint.aclose, wiring.close):
+                await end()
 
     # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
@@ -156,12 +160,14 @@ def _telling(wiring: Wiring) -> list[asyncio.Task[None]]:
 
 
 FRONT = re.compile(
-    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/callback|consents|health/(?:live|ready)|version"
+    r"/(?:|oauth/(?:[^/]+/)?authorize|oauth/(?:visit|static)/.*|login/(?:callback|logged-out|logout(?:/back)?)|consents"
+    r"|health/(?:live|ready)|version"
     r"|\.well-known/oauth-authorization-server|docs(?:/.*)?|openapi\.json|handbook(?:/.*)?|mijn-gegevens(?:/.*)?|static/.*"
     r"|staff(?:/.*)?|staff-idp/.*|demo(?:-pgo|-ehr)?(?:/.*)?|idp/.*)",
     re.DOTALL,
 )
-"""Paths for people and browsers: no client certificate is asked. Everything else is for servers (TLS-07)."""
+"""Paths for people and browsers, and for the login bridge, whose signature says who it is: no client certificate is
+asked. Everything else is for servers (TLS-07)."""
 
 
 def is_back_channel(path: str) -> bool:
@@ -284,7 +290,14 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
     partials = Partials(behaviour.partial, behaviour.partial_of, own)
     persons = Rate(overload.person_per_second, overload.person_burst)
     admissions = Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons)
-    answers = Answers(collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test")
+    pace = Rate(overload.image_per_second, overload.image_burst)
+    converting = ConvertedCollector(collector, known, wiring.quality.gate.counting.verdicts.report, today_here)
+    names = {name: given.display_name for name, given in settings.providers.items()}
+    summaries = Summaries(converting, names, partials, Path(settings.own_record.font))
+    answers = Answers(
+        collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test",
+        converting=converting, summaries=summaries, losses=behaviour.losses,
+    )  # fmt: skip
     return FhirEndpoint(
         addresses=Addresses(known, frozenset(wiring.registry.names()), base),
         admissions=admissions,
@@ -295,7 +308,7 @@ def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
         sharing=sharing_of(wiring, collector),
         wrong_version_status=behaviour.wrong_version_status,
         note=wiring.auth.parts.note if wiring.chain.enabled else None,
-        images=Images(wiring.archives, admissions, answers) if wiring.archives else None,
+        images=Images(wiring.archives, admissions, answers, Viewings(wiring.trail), pace) if wiring.archives else None,
         signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
     )
 
@@ -320,21 +333,36 @@ def sharing_of(wiring: Wiring, collector: Collector) -> Sharing:
     settings = wiring.settings
     _, ring = keys_of(settings)
     receiving = open_receiving(wiring.engine, settings, wiring.quality.gate.counting)
-    room = BodyRoom(settings.share.memory_bytes, settings.share.body_seconds)
-    return Sharing(collector, receiving, room, ring)
+    room = BodyRoom(settings.share.spool_bytes, settings.share.body_seconds)
+    return Sharing(collector, receiving, room, ring, settings.share.spool)
 
 
 def _statements(settings: Settings) -> Statements:
     section, back = authorization(settings), settings.base_url
     said = metadata(section, back)
     urls = OAuthUrls(said["authorization_endpoint"], said["token_endpoint"])
-    return Statements(urls, jsonio.dump(dict(smart_configuration(section, back))))
+    return Statements(urls, jsonio.dump(dict(smart_configuration(section, back))), _pace_in_words(settings.overload))
+
+
+def _pace_in_words(overload: OverloadSettings) -> str:
+    if not overload.image_per_second:
+        return "Images: no limit of their own."
+    return (
+        f"Images: at most {overload.image_burst} at once and {overload.image_per_second:g} a second after that, of one "
+        "person by one client; then 429 with Retry-After."
+    )
 
 
 def _offered(wiring: Wiring, addresses: Addresses) -> list[Address]:
     """Where the providers offer their data services today."""
-    pairs = [(name, service) for name, given in wiring.settings.providers.items() for service in given.services]
-    return [addresses.of({"provider": name, "service": service}, today_here()) for name, service in pairs]
+    day, known = today_here(), addresses.catalogue
+    pairs = [
+        (name, address)
+        for name, given in wiring.settings.providers.items()
+        for service in given.services
+        for address in known.addresses(service, day)
+    ]
+    return [addresses.of({"provider": name, "service": address}, day) for name, address in pairs]
 
 
 def _check(tls: TlsSettings) -> PeerCheck | None:

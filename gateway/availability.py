@@ -8,6 +8,7 @@ from datetime import date
 
 from adapters.port import AdapterError, Availability, AvailabilityQuery, Bsn, PatientKey, ServiceKey
 from auth.ports import AbsenceReason, Available, Person, Provider, ServiceContents
+from gateway.calendar import today_here
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Sources
 from gateway.collect.record import Record, RecordOwner
@@ -121,7 +122,8 @@ def _why_nothing(answers: Sequence[KnownPerson]) -> AbsenceReason:
 async def _asked(
     places: Sources, provider: str, person: Person, services: frozenset[str]
 ) -> tuple[list[KnownPerson], list[AdapterError]]:
-    keys = tuple(ServiceKey(id_, catalogue().service(id_)[0].id) for id_ in sorted(services))
+    offers = catalogue()
+    keys = tuple(ServiceKey(id_, offers.delivering(*offers.service(id_, today_here())).id) for id_ in sorted(services))
     query = AvailabilityQuery(provider, PatientKey(Bsn(person.bsn)), keys, time.monotonic() + SECONDS)
 
     async def ask(source: int) -> Availability:
@@ -146,7 +148,7 @@ async def _asked(
 
 def _possible(service_id: str) -> ServiceContents:
     """What a service can hold, without numbers."""
-    standard, service = catalogue().service(service_id)
+    standard, service = catalogue().service(service_id, today_here())
     asked = (rule for rule in standard.rules_of(service) if _gives(rule) and rule.interaction != "read")
     return ServiceContents(tuple((name, 0) for name in dict.fromkeys(rule.name_nl for rule in asked)))
 
@@ -164,12 +166,13 @@ def _absent(services: frozenset[str], found: Sequence[KnownPerson]) -> dict[str,
 
 async def _contents(service_id: str, version: FhirVersion, record: Record) -> ServiceContents | None:
     """What the rows of a service find in the record (their filters fit, or their profile is claimed); None: nothing."""
-    standard, service = catalogue().service(service_id)
+    offering, service = catalogue().service(service_id, today_here())
+    standard = catalogue().delivering(offering, service)
     if standard.fhir is not version:
         return None
     parts: dict[str, int] = {}
     moments: list[str] = []
-    offered, rules = False, standard.rules_of(service)
+    offered, rules = False, standard.rules_of(service) if standard is offering else standard.rules
     general = all(rule.type in GENERAL for rule in rules)
     for rule in rules:
         if not _gives(rule) or rule.type is None:
@@ -179,8 +182,9 @@ async def _contents(service_id: str, version: FhirVersion, record: Record) -> Se
         mine = [held for held in record.of_type(rule.type) if _answers(rule, version, held)]
         offered = offered or (bool(mine) and (rule.type not in GENERAL or general))
         if mine and rule.interaction != "read":
-            # Of "the latest of each" nobody can say beforehand how many there are: that is told without a number.
-            known = 0 if rule.answer == "last" else len(mine)
+            # Of "the latest of each", and of what comes after a day that the client chooses, nobody can say beforehand
+            # how many there are: that is told without a number.
+            known = 0 if rule.answer == "last" or any(one.is_open for one in rule.required) else len(mine)
             parts[rule.name_nl] = max(parts.get(rule.name_nl, 0), known)
             moments += [moment for held in mine if (moment := when(held.data))]
     if not offered:

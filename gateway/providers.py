@@ -22,7 +22,8 @@ class Registry:
         self._known = known or catalogue()
         self._today = today
         self._providers = {name: _provider(name, given, self._known) for name, given in providers.items()}
-        self._dated = any(self._known.service(id_)[1].dated for given in providers.values() for id_ in given.services)
+        every = [one for given in providers.values() for id_ in given.services for _, one in self._known.versions[id_]]
+        self._dated = any(one.dated for one in every)
 
     def find(self, name: str) -> Provider | None:
         """The provider with this MedMij name (without @medmij) and what it offers today, or None."""
@@ -30,7 +31,7 @@ class Registry:
         if found is None or not self._dated:
             return found
         day = self._today()
-        offered = {id_: one for id_, one in found.services.items() if self._known.service(id_)[1].valid_on(day)}
+        offered = {id_: one for id_, one in found.services.items() if self._known.addressed(id_, day)}
         return replace(found, services=offered)
 
     def names(self) -> tuple[str, ...]:
@@ -43,7 +44,9 @@ def _provider(name: str, given: ProviderSettings, known: Catalogue) -> Provider:
     for id_ in given.services:
         _, service = known.service(id_)
         longest = given.subscriptions.get(id_)
-        services[id_] = ServiceInfo(id_, service.name, Function(service.function), longest, service.group)
+        services[id_] = ServiceInfo(
+            id_, service.name, Function(service.function), longest, service.group, service.about
+        )
     return Provider(
         name=name,
         display_name=given.display_name,

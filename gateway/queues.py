@@ -17,8 +17,10 @@ from gateway.chainlog import ChainLog
 from gateway.metrics import Sample
 from gateway.quality.recorder import Recorder
 from gateway.store.engine import reading
+from gateway.store.exchanged import exchange_notice, referral
 from gateway.store.reader import Reader
 from gateway.store.schema import chain_event, outbox, quarantine
+from gateway.store.shared import filing, notice, shared_item
 
 TEXTS: Mapping[str, str] = {
     "gateway_queue_length": "what waits in the database, counted up to 100,000",
@@ -44,6 +46,19 @@ FRESH = 10.0
 _HELD = quarantine.c.state == "held"
 _WAITING = quarantine.c.state == "waiting"
 _MESSAGE = quarantine.c.what.like("HL7 v2 message%")
+
+
+def _filings(state: str) -> tuple[Select[Any], Select[Any]]:
+    since = select(func.min(shared_item.c.decided)).join(filing, filing.c.item_pk == shared_item.c.pk)
+    return select(filing.c.pk).where(filing.c.state == state), since.where(filing.c.state == state)
+
+
+def _referred(state: str) -> tuple[Select[Any], Select[Any]]:
+    mine = exchange_notice.c.state == state
+    since = select(func.min(referral.c.created)).join(exchange_notice, exchange_notice.c.referral_id == referral.c.id)
+    return select(exchange_notice.c.pk).where(mine), since.where(mine)
+
+
 STORED: Mapping[str, tuple[Select[Any], Select[Any]]] = {
     "outbox": (select(outbox.c.pk), select(outbox.c.at).order_by(outbox.c.pk).limit(1)),
     "chain_events": (select(chain_event.c.pk), select(chain_event.c.at).order_by(chain_event.c.pk).limit(1)),
@@ -59,6 +74,14 @@ STORED: Mapping[str, tuple[Select[Any], Select[Any]]] = {
         select(quarantine.c.pk).where(_WAITING),
         select(func.min(quarantine.c.received)).where(_WAITING),
     ),
+    "filing": _filings("waiting"),
+    "filing_given_up": _filings("dead"),
+    "notifications": (
+        select(notice.c.pk).where(notice.c.state == "waiting"),
+        select(func.min(notice.c.created)).where(notice.c.state == "waiting"),
+    ),
+    "exchange_notifications": _referred("waiting"),
+    "exchange_given_up": _referred("dead"),
 }
 """Queues in the database: what is counted, and how the oldest is found."""
 

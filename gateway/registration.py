@@ -24,10 +24,14 @@ def ourselves(front: str, back: str, providers: Mapping[str, ProviderSettings]) 
     for name, provider in providers.items():
         own = {}
         for id_ in provider.services:
-            _, service = known.service(id_)
             # Before its first and after its last day a service need not be on the list.
-            if not service.test and service.valid_on(day):
-                roles = dict.fromkeys(service.roles, f"{back}/{name}/{id_}/fhir")
+            offers = known.addresses(id_, day)
+            if offers and not known.service(id_)[1].test:
+                roles = {
+                    role: f"{back}/{name}/{address}/fhir"
+                    for address, (_, service) in reversed(list(offers.items()))
+                    for role in service.roles
+                }
                 own[id_] = OwnService(f"{front}/oauth/authorize", f"{back}/oauth/token", roles)
         services[f"{name}@medmij"] = own
     hosts = frozenset(urlsplit(base).hostname or "" for base in (front, back))

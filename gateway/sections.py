@@ -77,6 +77,10 @@ class OverloadSettings(SettingsSection):
     client_burst: int = Field(5_000, ge=1, description="requests of one client at once, after a time of silence")
     person_per_second: float = Field(20.0, ge=0, description="reads of one person's record, likewise; 0: no limit")
     person_burst: int = Field(400, ge=1, description="reads of one person's record at once")
+    image_per_second: float = Field(
+        50.0, ge=0, description="images of one person by one client, per process, beside the reads; 0: no limit"
+    )
+    image_burst: int = Field(1_000, ge=1, description="images of one person by one client at once")
     source_per_second: float = Field(200.0, ge=0, description="pushes of one source; 0: no limit")
     source_burst: int = Field(2_000, ge=1, description="pushes of one source at once")
 
@@ -97,6 +101,9 @@ class ResourceServer(SettingsSection):
         description="an answer that lacks a source: told inside; 503 for what is dangerous; always 503",
     )
     partial_of: dict[str, Partial] = Field({}, description="the same for single information standards, by their id")
+    losses: bool = Field(
+        False, description="an answer of converted data (bgz-2020) has an entry that tells what was lost"
+    )
     source_header: bool = Field(True, description="name the sources of an answer in the header Gateway-Source")
 
 

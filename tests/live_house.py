@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import uvicorn
@@ -60,12 +61,19 @@ def seeded(folder: Path) -> Path:
 
 
 @contextmanager
-def live_demo(database: Path, folder: Path) -> Iterator[Running]:
-    """The demo with fresh sources, breakers and figures, on a copy of the database."""
+def live_demo(
+    database: Path, folder: Path, more: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> Iterator[Running]:
+    """The demo with fresh sources, breakers and figures, on a copy of the database; ``more`` services by provider."""
     own = folder / "demo.db"
     shutil.copyfile(database, own)
     settings = settings_for(f"sqlite:///{own}", free_port())
     settings = with_live_sources(settings, folder, datetime.now(UTC).date())
+    wider = {
+        name: one.model_copy(update={"services": (*one.services, *more.get(name, ()))})
+        for name, one in settings.providers.items()
+    }
+    settings = settings.model_copy(update={"providers": wider})
     with listening(create_app(settings, workbench=workbench, demo=True), settings.listen.port):
         yield Running(settings.base_url, settings)
 

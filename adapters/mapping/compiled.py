@@ -15,7 +15,7 @@ from adapters.mapping.functions import functions
 from adapters.mapping.names import element_faults, row_faults
 from adapters.mapping.template import CHILDREN, Part, RecordError, TemplateCompiler, TemplateError, Watch
 from adapters.mapping.terms import Terms
-from adapters.port import Capabilities, Coverage, CoverageLevel, Gap, Reason, WrongPatient
+from adapters.port import WHO_IT_IS, Capabilities, Coverage, CoverageLevel, Gap, Reason, WrongPatient
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.whose import OWNERS
@@ -122,6 +122,8 @@ class ZibMapping:
 
     def answering(self, standard: str, rule: str, resource_type: str) -> tuple[CompiledSection, ...]:
         """The sections for a request row: those that name it, else those of the type that name no row at all."""
+        if (standard, rule) == WHO_IT_IS:
+            return self.of_type(resource_type)
         named = tuple(one for one in self.sections if (standard, rule) in one.rows and one.type == resource_type)
         return named or tuple(one for one in self.sections if one.type == resource_type and not one.rows)
 
@@ -136,6 +138,8 @@ class ZibMapping:
             level = CoverageLevel.PARTLY if section.partly else CoverageLevel.DELIVERABLE
             for row in section.rows:
                 rows[row] = Coverage(level, section.partly or "")
+        if any(section.rows for section in self.of_type("Patient")):
+            rows[WHO_IT_IS] = Coverage(CoverageLevel.DELIVERABLE)
         types = {(self.version, one.type): Coverage(CoverageLevel.DELIVERABLE) for one in self.sections if not one.rows}
         return Capabilities(rows, types, Coverage(CoverageLevel.NO, "not in the mapping"))
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from adapters.mapping.faults import MappingFault, misconfigured
+from adapters.mapping.faults import MappingFault
 from adapters.mapping.terms import TermMap
 from adapters.port import AdapterMisconfigured
 from profiles.fhir.version import FhirVersion
@@ -185,12 +185,3 @@ def parse_mapping(name: str, text: str, model: type[F]) -> tuple[F | None, list[
         return None, faults
     sections = {key: value for key, value in raw["sections"].items() if key not in broken}
     return model.model_validate({**raw, "sections": sections}), faults
-
-
-def read_mapping(path: Path) -> MappingFile:
-    """Read a mapping file. Raises `AdapterMisconfigured` that names every place."""
-    text = read_text(path)
-    read, faults = parse_mapping(path.name, text, MappingFile)
-    if read is None or faults:
-        raise misconfigured(path.name, text, faults)
-    return read

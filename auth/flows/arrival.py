@@ -3,7 +3,7 @@
 from datetime import date
 
 from auth.events import EventType
-from auth.flows.check import SourceDown, age_refuses, deliverable
+from auth.flows.check import SourceDown, age_refuses, deliverable, same_birth_date
 from auth.flows.session import Live, Session
 from auth.flows.steps import Steps, VisitStopped
 from auth.ports import AbsenceReason, Available, FlowStep, Representation, StepEnd
@@ -37,12 +37,12 @@ class Arrival(Steps):
             raise VisitStopped(known) from error
         self.note(EventType.RECEIVE_AVAILABILITY_RESPONSE, known)
         known = known.but(birth_date=verdict.birth_date.isoformat() if verdict.birth_date else known.birth_date)
-        if acting is not None and not _same_birth_date(known.asked_birth_date, verdict.birth_date):
+        if acting is not None and not same_birth_date(known.asked_birth_date, verdict.birth_date):
             return await self._unavailable(live, known, "ERR-16", AbsenceReason.NO_MANDATE)
         if not verdict.services:
             return await self._unavailable(live, known, "ERR-14", verdict.reason or AbsenceReason.NO_RELATION)
-        replaces = known.function == "collect" and await parts.run(
-            parts.store.has_lasting, person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
+        replaces = known.function == "collect" and await parts.has_lasting(
+            person.pseudonym, provider.name, known.client, actor.pseudonym if actor else None
         )
         offered = tuple(service for service in known.asked if service in verdict.services)
         found = verdict.birth_date.isoformat() if verdict.birth_date else None
@@ -77,7 +77,3 @@ def _told(known: Session, found: Available | None) -> dict[str, object]:
         return {}
     absent = {id_: str(reason) for id_, reason in found.absent.items() if id_ in known.asked}
     return {"name": found.name, "contents": dict(found.contents), "absent": absent}
-
-
-def _same_birth_date(asked: str | None, known: date | None) -> bool:
-    return known is not None and asked == known.isoformat()

@@ -70,3 +70,8 @@ async def _asked(
             return await ask(provider, person, services, actor)
     except Exception as error:
         raise SourceDown("the source did not answer") from error
+
+
+def same_birth_date(asked: str | None, known: date | None) -> bool:
+    """Whether who acts for another knows when that person was born, as the provider does (REP-05)."""
+    return known is not None and asked == known.isoformat()

@@ -15,24 +15,20 @@ from auth.flows.session import Session
 from auth.parts import Parts
 from auth.ports import Client
 from auth.store.rows import Code, Family
-from auth.tokens import issue_code, issue_tokens
+from auth.tokens import issue_tokens
 
 
-def keep_code(parts: Parts, content: Session, family: Family, drawn: str) -> None:
-    """Issue the code that answers an authorization request. The consent must be durable already (CONS-03)."""
-    issue_code(
-        parts,
-        Code(
-            family=family.id,
-            client=content.client,
-            redirect_uri=content.redirect_uri,
-            correlation_id=content.correlation_id,
-            session_id=content.id,
-            challenge=content.challenge,
-            challenge_method="S256" if content.challenge else None,
-            expires=parts.now() + parts.settings.code_seconds * 1000,
-        ),
-        drawn,
+def code_of(parts: Parts, content: Session, family: Family) -> Code:
+    """The code that answers an authorization request; it is kept with the consent that it rests on (CONS-03)."""
+    return Code(
+        family=family.id,
+        client=content.client,
+        redirect_uri=content.redirect_uri,
+        correlation_id=content.correlation_id,
+        session_id=content.id,
+        challenge=content.challenge,
+        challenge_method="S256" if content.challenge else None,
+        expires=parts.now() + parts.settings.code_seconds * 1000,
     )
 
 

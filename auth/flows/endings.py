@@ -6,19 +6,19 @@ import secrets
 from auth.crypto import SealError, digest, new_token
 from auth.errors import REFUSALS
 from auth.events import EventType
-from auth.flows.code import keep_code
+from auth.flows.code import code_of
 from auth.flows.session import FirstAnswer, Live, Session, answered, closed, first_answer
 from auth.flows.steps import SessionLost, Steps, at
 from auth.parts import Parts
 from auth.ports import FlowStep, StepEnd
-from auth.store.rows import ConsentEntry, Family
+from auth.store.rows import ConsentEntry, Family, IssuedCode
 
 
 class Endings(Steps):
     """Every way in which a visit ends."""
 
     async def decide(self, live: Live, *, lasting: bool) -> str:
-        """Consent given: the register first, then the code, then the Location (CONS-03). Raises SessionLost."""
+        """Consent given: register and code in one transaction, then the Location (CONS-03). Raises SessionLost."""
         at(live, "consent")
         parts, content = self.parts, live.content
         lasting = lasting and content.function == "collect"
@@ -31,10 +31,10 @@ class Endings(Steps):
         location = self.location(content, [("code", code)])
         ended = answered(live, parts.ring, parts.now(), FirstAnswer(content.csrf, location, digest(code)))
         given = self.ended(FlowStep.CONSENTED, content)
-        if not await parts.run(parts.store.decide, ended, live.row.version, entry, family, replaces, *given):
+        kept = IssuedCode(digest(code), code_of(parts, content, family))
+        if not await parts.run(parts.store.decide, ended, live.row.version, entry, family, replaces, kept, *given):
             raise SessionLost
         self.note(EventType.RECEIVE_CONSENT, content, consent_id=consent_id)
-        await parts.run(keep_code, parts, content, family, code)
         self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content)
         return location
 
@@ -44,7 +44,7 @@ class Endings(Steps):
         None when there is none to repeat: another browser, another page, too late, or a client that had it already.
         """
         parts = self.parts
-        row = await parts.run(parts.store.find_session, session_id)
+        row = await parts.session(session_id)
         if row is None or cookie is None or not hmac.compare_digest(digest(cookie), bytes(row.cookie)):
             return None
         try:
@@ -76,14 +76,10 @@ class Endings(Steps):
         at(live, "refused")
         return await self._ended(live, live.content.refusal or "ERR-18", "cancelled")
 
-    async def close(self, live: Live) -> None:
-        """End a visit that answers to nobody ("Mijn toestemmingen")."""
-        await self.parts.run(self.parts.store.move_session, closed(live), live.row.version)
-
     async def _ended(self, live: Live, row: str, outcome: str, *steps: StepEnd) -> str:
         parts, content = self.parts, live.content
         entry = self._entry(content, secrets.token_urlsafe(16), outcome, (), None)
-        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, None, False, *steps):
+        if not await parts.run(parts.store.decide, closed(live), live.row.version, entry, None, False, None, *steps):
             raise SessionLost
         refusal = REFUSALS[row]
         self.note(EventType.SEND_AUTHORIZATION_RESPONSE, content, error_code=refusal.code)

@@ -1,6 +1,6 @@
 """A person's visit as one value: everything between the authorization request and the answer, sealed in the store."""
 
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -41,6 +41,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     login_state: str | None = None
     login_kept: dict[str, str] = {}
+    login_posted: dict[str, str] = {}
+    """What the bridge let the browser post, until the browser comes to fetch what follows from it."""
+    at_bridge: bool = False
+    """True when logging out here is to be told to the bridge."""
+    bridge_kept: dict[str, str] = {}
+    """What telling it needs."""
 
     bsn: str | None = None
     birth_date: str | None = None
@@ -80,7 +86,7 @@ class Live:
 
     @property
     def step(self) -> str:
-        """Where the visit is: landing, login, consent, refused, manage or done."""
+        """Where the visit is: landing, login, consent, refused, manage, leaving or done."""
         return self.row.step
 
 
@@ -96,6 +102,14 @@ def moved(live: Live, content: Session, ring: KeyRing, now: int, seconds: int, s
     return live.row._replace(
         step=step, version=live.row.version + 1, expires=now + seconds * 1000, content=_sealed(content, ring)
     )
+
+
+_UNMARKED: dict[str, Any] = {"login_subject": None, "login_session": None, "login_at": None}
+
+
+def marked(live: Live, subject: str | None, session: str | None, at: int | None) -> Live:
+    """The visit with the marks by which a logout at the bridge finds it."""
+    return Live(live.row._replace(login_subject=subject, login_session=session, login_at=at), live.content)
 
 
 class FirstAnswer(msgspec.Struct, frozen=True):
@@ -118,7 +132,7 @@ def answered(live: Live, ring: KeyRing, now: int, first: FirstAnswer) -> Session
     """The row of a visit that is over and that remembers its answer for some seconds."""
     content = ring.seal(_ANSWER, msgspec.json.encode(first))
     return live.row._replace(
-        step="done", version=live.row.version + 1, expires=now + REPEAT_MILLISECONDS, content=content
+        step="done", version=live.row.version + 1, expires=now + REPEAT_MILLISECONDS, content=content, **_UNMARKED
     )
 
 
@@ -131,7 +145,7 @@ def first_answer(row: SessionRow, ring: KeyRing, now: int) -> FirstAnswer | None
 
 def closed(live: Live) -> SessionRow:
     """The row of a visit that is over: its content is gone."""
-    return live.row._replace(step="done", version=live.row.version + 1, content=b"")
+    return live.row._replace(step="done", version=live.row.version + 1, content=b"", **_UNMARKED)
 
 
 def read(row: SessionRow, ring: KeyRing) -> Live:

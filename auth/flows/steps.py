@@ -83,7 +83,7 @@ class Steps:
 
     async def refuse(self, live: Live, row: str, reason: str | None, *steps: StepEnd) -> Live:
         """End the visit in a page that tells the person why (ERR-12 to ERR-16)."""
-        content = live.content.but(refusal=row, reason=reason, login_kept={}, login_state=None)
+        content = live.content.but(refusal=row, reason=reason, login_kept={}, login_state=None, login_posted={})
         return await self.move(live, content, "refused", *steps)
 
     async def move(self, live: Live, content: Session, step: str, *steps: StepEnd) -> Live:

@@ -8,16 +8,18 @@ import hmac
 import logging
 import secrets
 from collections.abc import Mapping
+from datetime import date
 
 from auth.crypto import SealError, digest, new_token
 from auth.events import EventType
 from auth.flows.arrival import Arrival
 from auth.flows.authorize import AuthorizationRequest
 from auth.flows.endings import Endings
-from auth.flows.session import Live, Session, fresh, read
+from auth.flows.session import Live, Session, fresh, marked, read
 from auth.flows.steps import SessionLost, VisitStopped, at
-from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginUnavailable, state_of
+from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable, state_of
 from auth.ports import FlowStep, Level, Representation, StepEnd
+from auth.store.rows import milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Visits(Arrival, Endings):
     async def resume(self, session_id: str, cookie: str | None) -> Live:
         """The visit of this browser (AUTH-17). Raises SessionLost."""
         parts = self.parts
-        row = await parts.run(parts.store.find_session, session_id)
+        row = await parts.session(session_id)
         if row is None or cookie is None or not hmac.compare_digest(digest(cookie), bytes(row.cookie)):
             raise SessionLost
         if row.step not in _OPEN_STEPS:
@@ -102,8 +104,29 @@ class Visits(Arrival, Endings):
         """Change the language of a visit."""
         return await self.move(live, live.content.but(language=language), live.step)
 
-    async def start_login(self, live: Live) -> str:
-        """The URL at the authentication service. Raises VisitStopped when it is down."""
+    def acting_kinds(self, content: Session) -> tuple[Representation, ...]:
+        """For whom else than oneself one may read here: what is switched on for this provider (REP-07)."""
+        if not content.own_record or not self.parts.settings.representation:
+            return ()
+        allowed = self.provider(content).representation
+        return tuple(kind for kind in Representation if kind in allowed)
+
+    async def act(self, live: Live, kind: str | None, born: date | None) -> Live | None:
+        """Read for somebody else, or (no kind) for oneself; None when that is not on offer, or no birth date is given.
+
+        As a client does in its request: the kind and the birth date are said before the login (REP-01).
+        """
+        at(live, "landing", "login")
+        content = live.content
+        if kind is not None and (kind not in self.acting_kinds(content) or born is None):
+            return None
+        asked = born.isoformat() if kind is not None and born is not None else None
+        if (kind, asked) == (content.representation, content.asked_birth_date):
+            return live
+        return await self.move(live, content.but(representation=kind, asked_birth_date=asked), live.step)
+
+    async def start_login(self, live: Live) -> LoginStart:
+        """The way to the authentication service. Raises VisitStopped when it is down."""
         at(live, "landing", "login")
         parts, content = self.parts, live.content
         content = content.but(login_state=f"{content.id}.{secrets.token_urlsafe(24)}")
@@ -112,9 +135,31 @@ class Visits(Arrival, Endings):
         except LoginUnavailable as error:
             await self._login_down(content)
             raise VisitStopped(content) from error
-        await self.move(live, content.but(login_kept=start.kept), "login")
+        await self.move(live, content.but(login_kept=start.kept, login_posted={}), "login")
         self.note(EventType.SEND_AUTHENTICATION_REQUEST, content)
-        return start.url
+        return start
+
+    async def keep_answer(self, state: str, posted: Mapping[str, str]) -> None:
+        """Keep what a bridge let the browser post. Raises SessionLost.
+
+        A post from another site brings no cookie of ours (SameSite=Lax), so nothing is done with it here: the browser
+        is sent on, and what it then shows is looked at like any callback. Whoever does not know the visit's state
+        cannot leave anything; what was left is not replaced.
+        """
+        row = await self.parts.run(self.parts.store.find_session, state.partition(".")[0])
+        if row is None or row.step != "login" or row.expires <= self.parts.now():
+            raise SessionLost
+        try:
+            live = read(row, self.parts.ring)
+        except SealError as error:
+            raise SessionLost from error
+        if not _same(live.content.login_state, state):
+            raise SessionLost
+        if not live.content.login_posted:
+            await self.move(live, live.content.but(login_posted=dict(posted)), "login")
+        elif live.content.login_posted != posted:
+            log.warning("a login was refused: %s", "another-answer")
+            raise SessionLost
 
     async def finish_login(self, live: Live, answer: Mapping[str, str]) -> Live:
         """Read the callback; the visit goes on to consent, to "Mijn toestemmingen", or ends in a refusal."""
@@ -143,18 +188,31 @@ class Visits(Arrival, Endings):
             used_representation=identity.representation,
             level=int(identity.level),
             assertion_id=identity.assertion_id,
+            login_posted={},
+            at_bridge=identity.bridge is not None,
+            bridge_kept=identity.bridge.kept if identity.bridge else {},
         )
-        if content.manage and identity.representation is None:
+        live = self._marked(live, identity)
+        if content.manage and identity.representation == content.representation:
             return await self.move(live, known, "manage")
         return await self.arrived(live, known)
+
+    def _marked(self, live: Live, who: Identity) -> Live:
+        """The visit with what a logout at the bridge will find it by."""
+        at_bridge, mark = who.bridge, self.parts.pseudonyms.mark
+        if at_bridge is None:
+            return live
+        subject = mark("login-subject", at_bridge.subject) if at_bridge.subject else None
+        session = mark("login-session", at_bridge.session) if at_bridge.session else None
+        return marked(live, subject, session, milliseconds(who.authenticated))
 
     async def _identity(self, live: Live, answer: Mapping[str, str]) -> Identity:
         content, state = live.content, state_of(answer)
         if live.step != "login" or content.login_state is None:
             raise LoginFailed("replayed")
-        if not hmac.compare_digest(content.login_state.encode(), state.encode("utf-8", "replace")):
+        if not _same(content.login_state, state):
             raise LoginFailed("another-request")
-        parts = self.parts
+        parts, answer = self.parts, {**answer, **content.login_posted}
         if "SAMLart" in answer:
             self.note(EventType.SEND_ARTIFACT_RESOLUTION_REQUEST, content)
         return await parts.login.finish(answer, content.login_kept, self._ask(content), parts.clock())
@@ -182,3 +240,7 @@ class Visits(Arrival, Endings):
     def _floor(self, content: Session) -> Level:
         provider = self.parts.providers.find(content.provider) if content.provider else None
         return provider.level_floor if provider is not None else Level.MIDDEN
+
+
+def _same(ours: str | None, state: str) -> bool:
+    return ours is not None and hmac.compare_digest(ours.encode(), state.encode("utf-8", "replace"))

@@ -4,6 +4,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from joserfc.errors import JoseError
 from auth.bridges import OidcSettings
 from auth.login.claims import identity
 from auth.login.keys import KEY_TYPES, Key, NoKeySet, ProviderKeys
+from auth.login.leaving import BridgeSession
 from auth.login.port import Identity, LoginAsk, LoginCancelled, LoginFailed, LoginStart, LoginUnavailable
 
 with warnings.catch_warnings():
@@ -44,7 +46,7 @@ class OidcLogin:
     """`Login` over OpenID Connect. One per process; holds only the provider's public metadata."""
 
     def __init__(self, settings: OidcSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         # No connection outlives its request: logins are rare, and nothing is left to close.
         single_use = httpx.Limits(max_connections=50, max_keepalive_connections=0)
         self._transport = _Shared(transport or httpx.AsyncHTTPTransport(proxy=settings.proxy, limits=single_use))
@@ -53,7 +55,7 @@ class OidcLogin:
 
     async def start(self, ask: LoginAsk) -> LoginStart:
         """Build the authentication request. Raises LoginUnavailable."""
-        metadata = await self._discovered()
+        metadata = await self.discovered()
         kept = {"nonce": secrets.token_urlsafe(24), "verifier": secrets.token_urlsafe(48)}
         extra = {"representation": self._representation(ask)} if ask.representation else {}
         async with self._client(ask.callback) as client:
@@ -75,7 +77,12 @@ class OidcLogin:
     ) -> Identity:
         """Exchange the code and verify the ID token. Raises LoginCancelled, LoginFailed or LoginUnavailable."""
         claims, id_token = await self.claims(answer, kept, ask.callback, now)
-        return identity(claims, self._settings, id_token, now)
+        who = identity(claims, self.settings, id_token, now)
+        return replace(who, bridge=self._session(claims, id_token)) if self.settings.single_logout != "off" else who
+
+    def _session(self, claims: Mapping[str, Any], id_token: str) -> BridgeSession:
+        subject, session = (str(claims.get(name) or "") for name in ("sub", "sid"))
+        return BridgeSession(subject, session, {"id_token": id_token} if self.settings.single_logout == "post" else {})
 
     async def claims(
         self, answer: Mapping[str, str], kept: Mapping[str, str], callback: str, now: datetime
@@ -85,7 +92,7 @@ class OidcLogin:
             if error in _DOWN:
                 raise LoginUnavailable(error)
             raise LoginCancelled if error in _CANCELLED else LoginFailed("error-response")
-        if answer.get("iss", self._settings.issuer) != self._settings.issuer:
+        if answer.get("iss", self.settings.issuer) != self.settings.issuer:
             raise LoginFailed("other-issuer")
         if not answer.get("code") or not kept:
             raise LoginFailed("no-code")
@@ -97,21 +104,22 @@ class OidcLogin:
 
     # --- the provider ----------------------------------------------------------------------------------------------
 
-    async def _discovered(self) -> dict[str, Any]:
-        if self._metadata is not None and time.monotonic() - self._metadata[0] < self._settings.jwks_seconds:
+    async def discovered(self) -> dict[str, Any]:
+        """The provider's metadata, kept for some minutes. Raises LoginUnavailable."""
+        if self._metadata is not None and time.monotonic() - self._metadata[0] < self.settings.jwks_seconds:
             return self._metadata[1]
-        found = await self._get(f"{self._settings.issuer}/.well-known/openid-configuration")
+        found = await self._get(f"{self.settings.issuer}/.well-known/openid-configuration")
         needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-        if found.get("issuer") != self._settings.issuer or not all(isinstance(found.get(name), str) for name in needed):
+        if found.get("issuer") != self.settings.issuer or not all(isinstance(found.get(name), str) for name in needed):
             raise LoginUnavailable("the provider's metadata do not fit")
         self._metadata = (time.monotonic(), found)
         return found
 
     async def _key_set(self, *, renewed: bool) -> ProviderKeys:
         now = time.monotonic()
-        if self._keys is not None and now - self._keys[0] < (5 if renewed else self._settings.jwks_seconds):
+        if self._keys is not None and now - self._keys[0] < (5 if renewed else self.settings.jwks_seconds):
             return self._keys[1]
-        metadata = await self._discovered()
+        metadata = await self.discovered()
         try:
             keys = ProviderKeys.read(await self._get(metadata["jwks_uri"]))
         except NoKeySet as error:
@@ -121,7 +129,7 @@ class OidcLogin:
 
     async def _get(self, url: str) -> dict[str, Any]:
         try:
-            async with httpx.AsyncClient(transport=self._transport, timeout=self._settings.timeout_seconds) as client:
+            async with httpx.AsyncClient(transport=self._transport, timeout=self.settings.timeout_seconds) as client:
                 response = await client.get(self._inside(url), headers={"Accept": "application/json"})
                 response.raise_for_status()
                 if len(response.content) > _MAX_METADATA:
@@ -135,13 +143,13 @@ class OidcLogin:
 
     def _inside(self, url: str) -> str:
         """The same URL as this server reaches it."""
-        inner = self._settings.internal_issuer
-        return url if inner is None else url.replace(self._settings.issuer, inner, 1)
+        inner = self.settings.internal_issuer
+        return url if inner is None else url.replace(self.settings.issuer, inner, 1)
 
     # --- code and token --------------------------------------------------------------------------------------------
 
     async def _exchanged(self, code: str, verifier: str, callback: str) -> dict[str, Any]:
-        metadata = await self._discovered()
+        metadata = await self.discovered()
         endpoint = metadata["token_endpoint"]
         try:
             async with self._client(callback, endpoint) as client:
@@ -153,31 +161,34 @@ class OidcLogin:
         return dict(token)
 
     async def _verified(self, id_token: str, nonce: str, access_token: object, now: datetime) -> Mapping[str, Any]:
-        token = await self._signed(id_token)
+        token = await self.signed(id_token)
         claims = CodeIDToken(
             token.claims,
             token.header,
             options={
-                "iss": {"essential": True, "value": self._settings.issuer},
-                "aud": {"essential": True, "value": self._settings.client_id},
+                "iss": {"essential": True, "value": self.settings.issuer},
+                "aud": {"essential": True, "value": self.settings.client_id},
             },
             params={
                 "nonce": nonce,
-                "client_id": self._settings.client_id,
+                "client_id": self.settings.client_id,
                 "access_token": access_token,
-                "max_age": self._settings.max_age_seconds,
+                "max_age": self.settings.max_age_seconds,
             },
         )
         try:
-            claims.validate(now=int(now.timestamp()), leeway=self._settings.clock_leeway_seconds)
+            claims.validate(now=int(now.timestamp()), leeway=self.settings.clock_leeway_seconds)
         except (JoseError, AuthlibBaseError, TypeError) as error:
             raise LoginFailed("id-token-claims") from error
         return dict(claims)
 
-    async def _signed(self, id_token: str) -> Any:
-        """Verify the signature; when no key fits, the keys are fetched once more, at most every five seconds."""
+    async def signed(self, id_token: str) -> Any:
+        """A token with its signature verified. Raises LoginFailed or LoginUnavailable.
+
+        When no key fits, the keys are fetched once more, at most every five seconds.
+        """
         failure: Exception | None = None
-        algorithms = list(self._settings.id_token_algorithms)
+        algorithms = list(self.settings.id_token_algorithms)
         for renewed in (False, True):
             keys = await self._key_set(renewed=renewed)
             for key in keys.may_have_signed(id_token, algorithms):
@@ -188,7 +199,7 @@ class OidcLogin:
         raise LoginFailed("id-token-signature") from failure
 
     def _client(self, callback: str, token_endpoint: str | None = None) -> Any:
-        settings = self._settings
+        settings = self.settings
         method: str = "none"
         secret: Any = None
         if settings.private_key_file is not None:
@@ -214,11 +225,11 @@ class OidcLogin:
 
     def _wanted_levels(self, ask: LoginAsk) -> dict[str, str]:
         """The levels that would do; nothing where the provider knows none."""
-        names = [name for name, level in self._settings.levels.items() if level >= ask.level]
+        names = [name for name, level in self.settings.levels.items() if level >= ask.level]
         return {"acr_values": " ".join(names)} if names else {}
 
     def _representation(self, ask: LoginAsk) -> str:
-        return next((name for name, kind in self._settings.representations.items() if kind == ask.representation), "")
+        return next((name for name, kind in self.settings.representations.items() if kind == ask.representation), "")
 
 
 def _private_key(settings: OidcSettings) -> Key:

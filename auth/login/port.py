@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from auth.login.leaving import BridgeSession
 from auth.ports import Level, Representation
 
 
@@ -27,10 +28,11 @@ def state_of(answer: Mapping[str, str | None]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoginStart:
-    """Where to send the browser, and what the flow keeps (sealed) for `finish`."""
+    """Where to send the browser, what it posts there (nothing: it is sent on), and what is kept sealed for `finish`."""
 
     url: str
     kept: dict[str, str]
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Identity:
     birth_date: date | None = field(default=None, repr=False)
     actor_bsn: str | None = field(default=None, repr=False)
     representation: Representation | None = None
+    bridge: BridgeSession | None = None
+    """The session at the bridge, for single logout; None: it has none that we would end."""
 
 
 class LoginCancelled(Exception):
@@ -68,7 +72,7 @@ class Login(Protocol):
     """Sends a person to an authentication service and reads what comes back."""
 
     async def start(self, ask: LoginAsk) -> LoginStart:
-        """Prepare the redirect. Raises LoginUnavailable."""
+        """Prepare the way to the bridge. Raises LoginUnavailable."""
 
     async def finish(
         self, answer: Mapping[str, str], kept: Mapping[str, str], ask: LoginAsk, now: datetime

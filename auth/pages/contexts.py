@@ -51,6 +51,8 @@ class ConsentService:
     name: str
     parts: tuple[tuple[str, int], ...]
     since: str | None
+    about: str = ""
+    """What it holds, in one Dutch sentence; empty when nobody said."""
 
     @property
     def count(self) -> int:
@@ -66,7 +68,7 @@ class ConsentService:
         for name in names:
             counts = [count for one, count in (*self.parts, *other.parts) if one == name]
             parts.append((name, sum(counts) if all(counts) else 0))
-        return ConsentService(self.name, tuple(parts), since)
+        return ConsentService(self.name, tuple(parts), since, self.about or other.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,10 @@ class ManageLanding:
     csrf: str
     kind: str = "manage"
     """Section of the catalogue."""
+    acting: tuple[str, ...] = ()
+    """Kinds of representation that the provider has switched on: for whom else somebody may read (REP-07)."""
+    wrong: bool = False
+    """Whether the form for somebody else was sent without saying for whom, or with a birth date that is none."""
 
     @property
     def title(self) -> str:
@@ -265,6 +271,36 @@ class Bye:
 
     template: ClassVar[str] = "bye.html"
     title: ClassVar[str] = "manage.bye_title"
+    complete: bool | None = None
+    """Whether the login bridge is logged out too; None: it was not asked."""
 
 
-Context = Landing | Cancel | Consent | RefusedPage | FaultPage | MissingPage | ManageLanding | Manage | EndConsent | Bye
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A message to the login bridge that goes in a form: a button sends it, because our pages have no script."""
+
+    template: ClassVar[str] = "onward.html"
+    what: str
+    """login, logout, or back: from a logout that the bridge told of."""
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def title(self) -> str:
+        """Key of the title."""
+        return f"onward.{self.what}"
+
+
+Context = (
+    Landing
+    | Cancel
+    | Consent
+    | RefusedPage
+    | FaultPage
+    | MissingPage
+    | ManageLanding
+    | Manage
+    | EndConsent
+    | Bye
+    | Onward
+)

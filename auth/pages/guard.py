@@ -72,21 +72,27 @@ class PageGuard:
     async def form(self, request: Request) -> Parameters | None:
         """The posted form, read once; None when it is too large, cannot be read, or says a thing twice."""
         if not hasattr(request.state, "form"):
-            request.state.form = await self._read_form(request)
+            body = await self.body(request, self.parts.settings.max_body)
+            request.state.form = None if body is None else self.read_form(body)
         found: Parameters | None = request.state.form
         return found
 
-    async def _read_form(self, request: Request) -> Parameters | None:
+    async def body(self, request: Request, most: int) -> bytes | None:
+        """What was posted; None when it is too large, or did not come whole."""
         body = b""
         try:
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > self.parts.settings.max_body:
+                if len(body) > most:
                     return None
         except ClientDisconnect:
             return None
+        return body
+
+    def read_form(self, body: bytes) -> Parameters | None:
+        """A form; None when it cannot be read, or says a thing twice."""
         try:
-            form = Parameters.read(body, self.parts.settings.max_body)
+            form = Parameters.read(body, len(body))
         except ParameterError:
             return None
         return None if form.repeated else form

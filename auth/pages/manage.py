@@ -9,11 +9,14 @@ from auth.ages import ZONE
 from auth.events import EventType
 from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost
+from auth.flows.visit import Visits
 from auth.pages.acting import Acting
 from auth.pages.catalogue import choose_language
-from auth.pages.contexts import AccessLine, Bye, ConsentLine, EndConsent, HistoryLine, Manage, ManageLanding, SentLine
+from auth.pages.contexts import AccessLine, ConsentLine, EndConsent, HistoryLine, Manage, ManageLanding, SentLine
+from auth.pages.exit import Exit
 from auth.pages.guard import PageGuard, Turn
-from auth.pages.presenter import VISIT
+from auth.pages.presenter import VISIT, Presenter
+from auth.parts import Parts
 from auth.ports import AccessEntry, SentEntry
 from auth.store.rows import ConsentEntry, Family, moment
 
@@ -27,6 +30,10 @@ _Access = tuple[AccessEntry, str | None]
 
 class ManageConsents(PageGuard):
     """The pages behind /consents. A visit without a client; login first."""
+
+    def __init__(self, parts: Parts, visits: Visits, presenter: Presenter, leaving: Exit) -> None:
+        super().__init__(parts, visits, presenter)
+        self._exit = leaving
 
     async def open(self, request: Request) -> Response:
         """GET /consents[?provider=name]: the page before login."""
@@ -70,10 +77,7 @@ class ManageConsents(PageGuard):
     async def _logout(self, request: Request, turn: Turn) -> Response:
         live, _ = await self.posted(request, turn)
         self._subject(live)
-        await self.visits.close(live)
-        answer = self.show.page(Bye(), language=live.content.language, content=live.content.but(id="-"))
-        self.show.drop_cookie(answer, live.content.id)
-        return answer
+        return await self._exit.leave(live)
 
     async def overview(self, live: Live, ended: str | None) -> Response:
         """The page itself, after login."""

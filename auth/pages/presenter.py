@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from auth.flows.session import Session
 from auth.pages.catalogue import CATALOGUE, Texts
-from auth.pages.contexts import Consent, Context, Frame
+from auth.pages.contexts import Consent, Context, Frame, Onward
 from auth.parts import Parts
 from auth.ports import Provider
 
@@ -70,6 +70,12 @@ class Presenter:
         answer = RedirectResponse("/", status, headers=headers)
         answer.headers["location"] = location
         return answer
+
+    def onward(self, what: str, url: str, fields: Mapping[str, str], content: Session) -> Response:
+        """Send the browser to the login bridge, by a page with one button when it has to post something."""
+        if not fields:
+            return self.redirect(url)
+        return self.page(Onward(what, url, tuple(fields.items())), language=content.language, content=content)
 
     def texts(self, language: str, content: Session | None) -> Texts:
         """The texts of a visit, with the names filled in."""
@@ -156,7 +162,7 @@ def _explanations(kind: str) -> list[str]:
 
 
 def _other(content: Session | None, language: str) -> str | None:
-    if content is None:
+    if content is None or content.id == "-":  # a visit that is over has no page in another language
         return None
     return f"{VISIT}{content.id}?lang={'en' if language == 'nl' else 'nl'}"
 

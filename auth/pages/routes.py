@@ -1,7 +1,10 @@
 """The front channel as HTTP: authorize, the screens of a visit, and the callback of the login."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Protocol
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +24,9 @@ from auth.pages.own import OWN_RECORD
 from auth.pages.presenter import VISIT, Presenter
 from auth.pages.stages import Stages
 from auth.parts import Parts
+
+POSTED = 300_000
+"""Largest form that a login bridge may let the browser post, in bytes."""
 
 
 class Overview(Protocol):
@@ -110,8 +116,14 @@ class FrontChannel(PageGuard):
         return await self.guarded(self._proceed, request)
 
     async def _proceed(self, request: Request, turn: Turn) -> Response:
-        live, _ = await self.posted(request, turn)
-        return self.show.redirect(await self.visits.start_login(live))
+        live, form = await self.posted(request, turn)
+        if live.content.own_record:
+            chosen = await self.visits.act(live, form.value("acting"), _day(form.value("born")))
+            if chosen is None or ("born" in form.as_dict() and form.value("acting") is None):
+                return self._stages.landing(live, wrong=True)
+            live = chosen
+        start = await self.visits.start_login(live)
+        return self.show.onward("login", start.url, start.fields, live.content)
 
     async def cancel(self, request: Request) -> Response:
         """POST /oauth/visit/{id}/cancel: is stopping meant?"""
@@ -174,10 +186,12 @@ class FrontChannel(PageGuard):
         return self.back(live, await self.visits.leave(live))
 
     async def callback(self, request: Request) -> Response:
-        """GET /login/callback: the person comes back from the login."""
+        """GET or POST /login/callback: the person comes back from the login."""
         return await self.guarded(self._callback, request)
 
     async def _callback(self, request: Request, turn: Turn) -> Response:
+        if request.method == "POST":
+            return await self._posted_answer(request)
         try:
             answer = Parameters.read(request.scope["query_string"], self.parts.settings.max_query)
         except ParameterError as error:
@@ -186,6 +200,17 @@ class FrontChannel(PageGuard):
         live = await self.resumed(request, turn, session_id)
         live = await self.visits.finish_login(live, {} if answer.repeated else answer.as_dict())
         return self.show.redirect(VISIT + live.content.id)
+
+    async def _posted_answer(self, request: Request) -> Response:
+        """An answer in a form (SAML): kept, and the browser goes on as by redirect."""
+        body = await self.body(request, POSTED)
+        form = self.read_form(body) if body is not None else None
+        state = form.value("RelayState") if form is not None else None
+        answer = form.value("SAMLResponse") if form is not None else None
+        if "post" not in self.parts.settings.saml.answers or not state or not answer:
+            raise SessionLost
+        await self.visits.keep_answer(state, {"SAMLResponse": answer})
+        return self.show.redirect(f"/login/callback?{urlencode({'RelayState': state})}")
 
     # --- addresses that lead nowhere -------------------------------------------------------------------------------
 
@@ -197,3 +222,12 @@ class FrontChannel(PageGuard):
     def busy(self, request: Request) -> Response:
         """ERR-18, while too much is asked of us: nothing of the request was looked at."""
         return self.fault(request, Turn(), "ERR-18", "_busy")
+
+
+def _day(written: str | None) -> date | None:
+    """A day as people here write it, 31-01-2019; None when it is none."""
+    found = re.fullmatch(r"([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ]([0-9]{4})", (written or "").strip(), re.ASCII)
+    try:
+        return date(*(int(one) for one in reversed(found.groups()))) if found else None
+    except ValueError:
+        return None

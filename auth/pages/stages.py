@@ -29,12 +29,13 @@ class Stages:
             return self._refused(live)
         return self.landing(live)
 
-    def landing(self, live: Live) -> Response:
-        """The page before login (UI-05)."""
+    def landing(self, live: Live, *, wrong: bool = False) -> Response:
+        """The page before login (UI-05); ``wrong``: who acts for another did not say for whom."""
         content = live.content
         page: Landing | ManageLanding
         if content.manage:
-            page = ManageLanding(VISIT + content.id, content.csrf, "own" if content.own_record else "manage")
+            kind = "own" if content.own_record else "manage"
+            page = ManageLanding(VISIT + content.id, content.csrf, kind, self._visits.acting_kinds(content), wrong)
         else:
             page = Landing(VISIT + content.id, content.csrf, content.function, content.representation)
         return self._show.page(page, language=content.language, content=content)
@@ -61,11 +62,17 @@ class Stages:
 
     def _groups(self, content: Session, provider: Provider) -> tuple[ConsentGroup, ...]:
         """What can be delivered, as the page shows it."""
+        known = provider.services
         named = zip(content.offered, self._show.service_names(provider, content.offered), strict=True)
         return grouped(
             (
-                provider.services[id_].group if id_ in provider.services else None,
-                ConsentService(name, held.parts if held else (), held.since if held else None),
+                known[id_].group if id_ in known else None,
+                ConsentService(
+                    name,
+                    held.parts if held else (),
+                    held.since if held else None,
+                    known[id_].about if id_ in known else "",
+                ),
             )
             for id_, name in named
             for held in (content.contents.get(id_),)

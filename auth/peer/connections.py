@@ -19,6 +19,8 @@ from auth.peer.transport import GOODBYE_SECONDS, TlsProtocol
 AT_ONCE = 128
 """Most connections that are accepted in one turn of the loop."""
 
+HOSTLESS = "A request names its host once, in the header Host."
+
 
 GRACE_SECONDS = 0.2
 """How long an address may have more connections than it may have."""
@@ -128,7 +130,7 @@ class LimitedProtocol(TlsProtocol):
         self._received = 0
         self._unread, self._stuck = 0, 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._turned_away = self._leaving = False
+        self._turned_away = self._leaving = self._hostless = False
         self.linger = 0.0
         self.address = ""
 
@@ -179,7 +181,10 @@ class LimitedProtocol(TlsProtocol):
         self._received += len(data)
         super().data_received(data)
         if self._header_since is not None and self._received > self._limits.header_bytes:
-            self._end(b"431 Request Header Fields Too Large")
+            self._end(
+                b"431 Request Header Fields Too Large",
+                f"The headers of a request have {self._limits.header_bytes} bytes together at most.",
+            )
 
     def on_message_begin(self) -> None:
         """The clock of the header runs from its first byte."""
@@ -190,8 +195,12 @@ class LimitedProtocol(TlsProtocol):
         self._received = 0
 
     def on_headers_complete(self) -> None:
-        """From here on the clock of the body."""
+        """From here on the clock of the body. HTTP/1.1 names its host, once (RFC 9112, 3.2)."""
         self._header_since, self._received, self._body_since = None, 0, self.loop.time()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            self._hostless = True
+            raise ValueError(HOSTLESS)  # the parser stops at it, and asks for the answer below
         super().on_headers_complete()
         if self._leaving:
             self.cycle.keep_alive = False
@@ -203,6 +212,10 @@ class LimitedProtocol(TlsProtocol):
             self.loop.call_later(self.linger, super().shutdown)
         else:
             super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP; with the reason, where it is one of ours."""
+        super().send_400_response(HOSTLESS if self._hostless else msg)
 
     def on_message_complete(self) -> None:
         """All is here."""
@@ -223,13 +236,13 @@ class LimitedProtocol(TlsProtocol):
         now = self.loop.time()
         if self._header_since is not None:
             if now - self._header_since > self._limits.header_seconds:
-                self._end(b"408 Request Timeout")
+                self._end(b"408 Request Timeout", "The request took too long to arrive.")
         elif not self._whole:
             if self.flow.read_paused:
                 # It is we who do not read.
                 self._body_since += every
             elif now - self._body_since > self._limits.body_seconds + self._received / self._limits.body_rate:
-                self._end(b"408 Request Timeout")
+                self._end(b"408 Request Timeout", "The request took too long to arrive.")
         self._look_at_answer(now)
 
     def _look_at_answer(self, now: float) -> None:
@@ -240,13 +253,15 @@ class LimitedProtocol(TlsProtocol):
             self.transport.abort()
         self._unread = unread
 
-    def _end(self, status: bytes) -> None:
-        """Tell the peer, tell the application that it is gone, and close."""
+    def _end(self, status: bytes, text: str) -> None:
+        """Tell the peer in one line of text, tell the application that it is gone, and close."""
         if self.transport.is_closing():
             return
         cycle = self._cycle()
         if cycle is None or not cycle.response_started or cycle.response_complete:
-            self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+            body = f"{text}\n".encode()
+            head = b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n" % status
+            self.transport.write(b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body))
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()

@@ -124,6 +124,16 @@ class SessionRow(NamedTuple):
     version: int
     expires: int
     content: bytes
+    login_subject: str | None = None
+    login_session: str | None = None
+    login_at: int | None = None
+
+
+class IssuedCode(NamedTuple):
+    """A code as it is kept: what is known of it, under the digest of what was issued."""
+
+    digest: bytes
+    code: Code
 
 
 class SpentCode(NamedTuple):

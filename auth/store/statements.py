@@ -63,6 +63,31 @@ Not a join of the two: a planner that saw them empty could choose to walk throug
 ADD_SESSION = insert(sessions)
 FIND_SESSION = select(sessions).where(sessions.c.id == bindparam("which"))
 MOVE_SESSION = update(sessions).where(sessions.c.id == bindparam("which"), sessions.c.version == bindparam("expected"))
+_LOGGED_IN = and_(sessions.c.step != "done", sessions.c.login_at <= bindparam("at"))
+_OVER = {
+    "step": "done",
+    "content": b"",
+    "version": sessions.c.version + 1,
+    "login_subject": None,
+    "login_session": None,
+    "login_at": None,
+}
+END_LOGINS_OF_SUBJECT = (
+    update(sessions).where(_LOGGED_IN, sessions.c.login_subject == bindparam("subject")).values(_OVER)
+)
+"""Every session of a person at the login bridge. What began after the bridge said so is another login."""
+END_LOGINS_IN_SESSIONS = (
+    update(sessions)
+    .where(_LOGGED_IN, sessions.c.login_session.in_(bindparam("sessions", expanding=True)))
+    .values(_OVER)
+)
+END_SOME_OF_SUBJECT = END_LOGINS_OF_SUBJECT.where(
+    or_(
+        sessions.c.login_session.in_(bindparam("sessions", expanding=True)),
+        # The bridge gave this login no number: it may well be the one that is meant.
+        sessions.c.login_session.is_(None),
+    )
+)
 
 ADD_CODE = insert(codes)
 SPEND_CODE = (
@@ -85,6 +110,10 @@ LASTING_FAMILIES = (
     .where(families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None))
     .order_by(families.c.created.desc())
 )
+LASTING_GIVEN = select(families.c.provider, families.c.client, families.c.actor).where(
+    families.c.subject == bindparam("subject"), families.c.lasting, families.c.ended.is_(None)
+)
+"""Where, for whom and by whom the lasting consents of a person were given that still stand."""
 FAMILIES_OF_ACTOR = select(families).where(families.c.actor == bindparam("actor")).order_by(families.c.created.desc())
 """What came from the consents that a person gave for others."""
 _END = update(families).values(ended=bindparam("now"), ended_why=bindparam("why")).returning(families)

@@ -20,6 +20,7 @@ from auth.store.rows import (
     ConsentEntry,
     Family,
     GrantRow,
+    IssuedCode,
     Refresh,
     SessionRow,
     SpentCode,
@@ -83,6 +84,24 @@ class Store:
                 self._counted(connection, steps)
             return moved
 
+    def end_logins(self, subject: str | None, bridge_sessions: Sequence[str], at: int) -> int:
+        """End the sessions of a login that is over at the bridge, by their marks; how many those were.
+
+        ``at`` is when the bridge said so: a message that comes again ends no later login.
+        """
+        if subject is None and not bridge_sessions:
+            return 0
+        values: dict[str, Any] = {"at": at, "subject": subject, "sessions": list(bridge_sessions)}
+        statement = sql.END_SOME_OF_SUBJECT
+        if subject is None:
+            statement = sql.END_LOGINS_IN_SESSIONS
+            del values["subject"]
+        elif not bridge_sessions:
+            statement = sql.END_LOGINS_OF_SUBJECT
+            del values["sessions"]
+        with self._single.begin() as connection:
+            return connection.execute(statement, values).rowcount
+
     def _counting(self, steps: Sequence[StepEnd]) -> Engine:
         return self.engine if steps and self._journal is not None else self._single
 
@@ -97,13 +116,15 @@ class Store:
         entry: ConsentEntry,
         family: Family | None,
         replaces: bool,
+        code: IssuedCode | None,
         *steps: StepEnd,
     ) -> bool:
-        """Move the session, append the consent and open its family, in one transaction (CONS-03).
+        """Move the session, append the consent, open its family and keep its code, in one transaction (CONS-03).
 
         With `replaces`, earlier lasting families of the same person, provider, client and function end (LTC-10), those
         that the same giver gave: what a representative chooses never ends what the person chose, nor the reverse.
-        False: another request was first, and nothing was kept.
+        False: another request was first, and nothing was kept. Raises IntegrityError, and keeps nothing, for a code
+        that was issued before (AUTH-14): the random generator is broken.
         """
         with self.engine.begin() as connection:
             if not _move(connection, row, version):
@@ -115,6 +136,8 @@ class Store:
             connection.execute(sql.ADD_CONSENT, consent_values(entry))
             if family is not None:
                 connection.execute(sql.ADD_FAMILY, family_values(family))
+            if code is not None:
+                connection.execute(sql.ADD_CODE, {"digest": code.digest, **fields_of(code.code)})
             self._counted(connection, steps)
         return True
 
@@ -126,7 +149,7 @@ class Store:
             return connection.execute(sql.SPENT_BEFORE, {"which": digest}).first() is not None
 
     def add_code(self, digest: bytes, code: Code) -> bool:
-        """Keep a code; False when this code was issued before (AUTH-14)."""
+        """Keep another code of a consent; False when this code was issued before (AUTH-14)."""
         try:
             with self._single.begin() as connection:
                 connection.execute(sql.ADD_CODE, {"digest": digest, **fields_of(code)})
@@ -160,10 +183,10 @@ class Store:
         with self._single.begin() as connection:
             return [family_of(row) for row in connection.execute(sql.FAMILIES_OF_ACTOR, {"actor": actor}).mappings()]
 
-    def has_lasting(self, subject: str, provider: str, client: str, actor: str | None = None) -> bool:
-        """True when the same giver, the person or `actor` for them, gave a lasting consent that still stands."""
-        wanted = (provider, client, actor)
-        return any((f.provider, f.client, f.actor) == wanted for f in self.lasting_families(subject))
+    def lasting_given(self, subject: str) -> list[tuple[str, str, str | None]]:
+        """Provider, client and representative of every lasting consent of a person that still stands."""
+        with self._single.begin() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(sql.LASTING_GIVEN, {"subject": subject})]
 
     def end_family(self, family_id: str, now: int, why: str, channel: str) -> Family | None:
         """End a family and append the end to the consent register; None when it had ended already."""

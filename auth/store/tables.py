@@ -20,6 +20,9 @@ sessions = Table(
     Column("version", Integer, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
+    Column("login_subject", _Id, index=True, comment="keyed hash of who the login bridge says logged in"),
+    Column("login_session", _Id, index=True, comment="keyed hash of the bridge's own session"),
+    Column("login_at", BigInteger, comment="when the person logged in, by the bridge's clock"),
     comment="Browser sessions; content is sealed and emptied at the end",
 )
 

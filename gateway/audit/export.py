@@ -121,6 +121,14 @@ def _entities(chain: str, number: int, record: dict[str, Any], action: str) -> I
     told = [{"type": name, "valueString": str(value)} for name, value in about.items() if value]
     for name in ("resources", "hidden"):
         told += [{"type": f"{name}:{what}", "valueString": str(count)} for what, count in record.get(name, ())]
+    for one in record.get("objects", ()):
+        uid, _, images = str(one).partition(": ")
+        yield {
+            "what": {"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}},
+            "type": {"system": kinds, "code": "2", "display": "System Object"},
+            "role": {"system": roles, "code": "3", "display": "Report"},
+            **({"detail": [{"type": "images", "valueString": images}]} if images else {}),
+        }
     yield {
         "what": {"identifier": {"system": "urn:audit-chain", "value": f"{chain}/{number}"}},
         "type": {"system": "urn:audit-chain", "code": "record"},

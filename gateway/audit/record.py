@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+SEEN = "image-seen"
+"""The interaction of a record that says what was seen of a study that an earlier record says was opened."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
@@ -34,6 +37,8 @@ class AuditRecord:
     resources: tuple[tuple[str, int], ...] = ()
     gaps: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    """Images, by DICOM UID: the study, then for each series its images."""
     request_id: str = ""
     correlation_id: str = ""
     reason: str = ""

@@ -1,5 +1,6 @@
 """What every command shares: the settings, opened resources, and how a fault ends the process."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -26,8 +27,18 @@ R = TypeVar("R")
 DONE, FINDINGS, USAGE = 0, 1, 2
 """Exit codes: done, something was found, usage or configuration."""
 
-console = Console()
-errors = Console(stderr=True)
+PIPED = 200
+"""Columns of what is not read on a terminal: a table in a file is not cut to a window that is not there."""
+
+
+def reader(*, stderr: bool = False) -> Console:
+    """A console for whoever reads: as wide as the terminal, or wide enough for every column."""
+    made = Console(stderr=stderr)
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=PIPED)
+
+
+console = reader()
+errors = reader(stderr=True)
 
 
 def listing(*columns: str) -> Table:

@@ -13,7 +13,7 @@ from gateway.cli.context import DONE, FINDINGS, as_json, emit, errors, fail, wit
 from gateway.settings import Settings
 from profiles.conversion.convert import Converted, convert
 from profiles.conversion.judge import judge
-from profiles.conversion.losses import Loss, sentence
+from profiles.conversion.losses import Loss, as_outcome, sentence
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -62,6 +62,7 @@ class Sink:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the result, a file each.")
 @click.option("--format", "form", type=click.Choice(["json", "xml"]), default="json", help="Of the files in --out.")
 @click.option("--strict", is_flag=True, help="Leave out what is wrong in R4.")
+@click.option("--outcome", is_flag=True, help="Write what was lost as an OperationOutcome too, after the resources.")
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the losses.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Judge what ended by this day, not by today.")
 @click.option("--package-cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of FHIR packages.")
@@ -74,6 +75,7 @@ def convert_command(
     out: Path | None,
     form: str,
     strict: bool,
+    outcome: bool,
     lang: str,
     day: dt.datetime | None,
     package_cache: Path | None,
@@ -106,6 +108,8 @@ def convert_command(
         if not as_json:
             for loss in result.losses:
                 errors.print(sentence(loss, lang), highlight=False, markup=False, soft_wrap=True)
+    if outcome:
+        sink.put(as_outcome(losses, lang))
     if as_json:
         told = [{**_row(loss), "text": sentence(loss, lang)} for loss in losses]
         emit({"to": target, "written": sink.written, "losses": told, "wrong": wrong})
@@ -129,7 +133,7 @@ def _delivered(
 ) -> list[dict[str, str]]:
     """Write what was converted; returns what is wrong with it in R4."""
     wrong = []
-    for one in judge(result, validator):
+    for one in judge(result, validator.validate):
         faults = [found for found in one.report.findings if found.severity == "error"]
         if ((not strict or not faults) and sink.put(one.resource)) or strict:
             wrong += [{"file": name, "text": f"{found.expression}: {found.text(lang)}"} for found in faults]

@@ -27,5 +27,4 @@ def metadata(settings: Settings) -> None:
         certificate = signing_of(section.saml).certificate
     except (BridgeUnusable, OSError, ValueError) as fault:
         fail(str(fault))
-    callback = f"{section.base_url}/login/callback"
-    click.echo(our_metadata(section.saml.entity_id, certificate, callback).decode())
+    click.echo(our_metadata(section.saml, certificate, section.base_url).decode())

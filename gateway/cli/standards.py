@@ -8,7 +8,7 @@ from gateway.cli.context import DONE, FINDINGS, as_json, console, emit, listing
 from profiles.standards.changes import announced, changes
 from profiles.standards.checks import check
 from profiles.standards.load import Catalogue, StandardError, catalogue, read_standard
-from profiles.standards.model import Standard
+from profiles.standards.model import Service, Standard
 
 
 @click.group()
@@ -80,7 +80,12 @@ def diff_command(old: str | None, new: str | None, as_json: bool) -> None:
     )
     told = [(f"{before.id} -> {after.id}", list(changes(before, after))) for before, after in pairs]
     every = known.standards.values() if old is None else ()
-    dated = [f"{one.id}: service {each.id}{announced(each)}" for one in every for each in one.services if each.dated]
+    dated = [
+        f"{one.id}: service {each.id}{_version(each)}{announced(each)}"
+        for one in every
+        for each in one.services
+        if each.dated
+    ]
     if as_json:
         emit({"changes": [{"standards": title, "lines": lines} for title, lines in told], "dated": dated})
         return
@@ -92,6 +97,10 @@ def diff_command(old: str | None, new: str | None, as_json: bool) -> None:
         console.print(line, highlight=False)
     if not told and not dated:
         console.print("nothing is announced", highlight=False)
+
+
+def _version(service: Service) -> str:
+    return f" version {service.version}" if service.version else ""
 
 
 def _named(known: Catalogue, name: str) -> Standard:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from auth.crypto import SealError
 from gateway.cli.access import deliver, opened
 from gateway.cli.context import FINDINGS, as_json, console, database, emit, fail, needs_provider, with_settings
+from gateway.cli.export import export_command
 from gateway.settings import Settings
 from gateway.store import history, outbox
 from gateway.store.engine import reading
@@ -109,3 +110,6 @@ def _key(reference: str) -> Key:
     if not type_ or not id_ or "/" in id_:
         fail(f"{reference} is not a type and id, such as Observation/7")
     return type_, id_
+
+
+store.add_command(export_command)

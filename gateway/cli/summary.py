@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.access import deliver
 from gateway.cli.context import DONE, FINDINGS, errors, fail, with_settings
 from gateway.cli.convert import read_resources, validator_of
+from gateway.dossier.summarypaper import paper_of
 from gateway.settings import Settings
 from profiles.conversion.convert import Converted, convert
 from profiles.conversion.judge import judge
@@ -26,6 +28,8 @@ from profiles.validation.schema.packages import PackageError, default_cache
 @click.option("--from", "source", type=click.Choice(["stu3", "r4"]), default="stu3", help="Release of the files.")
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of titles and losses.")
 @click.option("--with-bsn", is_flag=True, help="The receiver may have the BSN; without it there is none in it.")
+@click.option("--form", type=click.Choice(["ips", "eps"]), default="ips", help="International, or European (a draft).")
+@click.option("--pdf", type=click.Path(path_type=Path, dir_okay=False), help="Write it on paper (PDF/A) too.")
 @click.option("--package-cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of FHIR packages.")
 @with_settings
 def summary_command(
@@ -36,6 +40,8 @@ def summary_command(
     source: str,
     lang: str,
     with_bsn: bool,
+    form: str,
+    pdf: Path | None,
     package_cache: Path | None,
 ) -> None:
     """Write the summary of the one patient whose FHIR resources are in PATHS (files, folders, or -), as a Bundle.
@@ -56,7 +62,7 @@ def summary_command(
         else:
             given.append(resource)
     result = convert(given, at.date(), language=lang) if source == "stu3" else Converted(given)
-    judged, result.resources = judge(result, validator), []
+    judged, result.resources = judge(result, validator.validate), []
     for verdict in judged:
         wrong = [row for row in verdict.report.findings if row.severity == "error"]
         for row in wrong:
@@ -68,7 +74,8 @@ def summary_command(
     if ura:
         house["identifier"] = [{"system": "http://fhir.nl/fhir/NamingSystem/ura", "value": ura}]
     try:
-        made = summary(result.resources, house, at, Wishes("en" if lang == "en" else "nl", bsn=with_bsn))
+        wishes = Wishes("en" if lang == "en" else "nl", bsn=with_bsn, form="eps" if form == "eps" else "ips")
+        made = summary(result.resources, house, at, wishes)
     except SummaryError as problem:
         fail(str(problem))
     for loss in [*result.losses, *made.losses]:
@@ -77,5 +84,14 @@ def summary_command(
         if row.severity == "error":
             errors.print(f"{row.expression}: {row.text(lang)}", highlight=False, markup=False, soft_wrap=True)
             faults += 1
+    if pdf is not None:
+        _on_paper(made.bundle, institution, Path(settings.own_record.font), pdf)
     click.echo(jsonio.dump(made.bundle).decode())
     raise SystemExit(FINDINGS if faults else DONE)
+
+
+def _on_paper(document: Resource, institution: str, font: Path, output: Path) -> None:
+    try:
+        deliver(paper_of(document, institution, font), output)
+    except OSError as problem:
+        fail(f"no PDF: {problem}")

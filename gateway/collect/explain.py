@@ -36,7 +36,7 @@ class Explanation:
         """The explanation, a statement per line."""
         yield f"row: {self.rule}"
         if not self.known:
-            yield "person: not in the store of this provider"
+            yield "person: known to nothing that was asked here, store or live source"
         for source, live, count in self.held:
             yield f"source: {source} ({'live' if live else 'store'}) has {count} {self.type}"
         if not self.held:
@@ -63,7 +63,7 @@ async def explained(collected: Collected, admitted: Admitted, wanted: Search, an
             break
     held = Counter((one.source, one.live) for one in record.of_type(wanted.type))
     # A person whom only a live source knows is known.
-    known = bool(held) or bool(await record.patients())
+    known = bool(held) or collected.known or bool(await record.patients())
     changes = Counter(collected.changes)
     return Explanation(
         rule=admitted.rule.id,

@@ -157,7 +157,7 @@ class FanOut:
         return Gathered(batches, gaps, incidents)
 
     async def _one(self, source: GuardedSource, query: AdapterQuery, token: bytes) -> Batch:
-        question = (source.adapter.name, token, query.standard, query.rule, query.search, query.id)
+        question = (source.adapter.name, token, query.version, query.standard, query.rule, query.search, query.id)
         kept = self._kept.get(question)
         if kept is not None and self.clock() - kept[0] < self.keep:
             return kept[1]

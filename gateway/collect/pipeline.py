@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.port import Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
+from adapters.port import WHO_IT_IS, Adapter, AdapterMisconfigured, AdapterQuery, Batch, Bsn, Gap, LocalId, PatientKey
 from adapters.registry import build
 from auth.crypto import KeyRing
 from auth.grants import Grant
@@ -15,9 +15,10 @@ from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
 from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
-from gateway.release.shield import ReleasePolicy
+from gateway.release.shield import Hidden, ReleasePolicy
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
+from profiles.conversion import Loss
 from profiles.fhir.interactions import FhirRequest
 from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
@@ -68,6 +69,12 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    hidden: Sequence[Hidden] = ()
+    """What a converted record would have had, and may not be shown; those that may be told of are gaps too."""
+    losses: Sequence[Loss] = ()
+    """What was lost where the record is a converted one."""
+    known: bool = False
+    """Whether a live source that was asked knows the person, whatever it has of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +101,15 @@ class Collector:
         self,
         whose: RecordOwner,
         grant: Grant,
-        standard: Standard,
+        standard: Standard | None,
         request: FhirRequest,
         admitted: Admitted,
         ids: tuple[str, str],
     ) -> Collected:
-        """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable."""
+        """The record for a search or a read; ``ids`` are the request and correlation id. Raises StoreUnavailable.
+
+        No standard: it is only asked who the person is, whatever a source serves its Patient for.
+        """
         sources = self.providers.get(whose.provider) or Sources(True, FanOut(()))
         shield = await self.release.shield(self.reader, whose.provider, whose.version, whose.person, whose.patient_id)
         record = Record(self.reader if sources.store else None, whose, request.format, self.rekey, shield)
@@ -125,24 +135,26 @@ class Collector:
             changes += [(batch.source, one.rule, one.expression) for one in made_here]
             _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
-        return Collected(record, gaps, nothing, gathered.incidents, changes)
+        someone = any(batch.patients for batch in gathered.batches)
+        return Collected(record, gaps, nothing, gathered.incidents, changes, known=someone)
 
     def _query(
         self,
         whose: RecordOwner,
         grant: Grant,
-        standard: Standard,
+        standard: Standard | None,
         request: FhirRequest,
         admitted: Admitted,
         ids: tuple[str, str],
     ) -> AdapterQuery:
         rule = admitted.rule
+        asked = (standard.id, rule.id) if standard else WHO_IT_IS
         profiles = {rule.type: rule.profiles, **rule.included_profiles} if rule.type else dict(rule.included_profiles)
         return AdapterQuery(
             provider=whose.provider,
             patient=patient_key(grant, self.ring),
-            standard=standard.id,
-            rule=rule.id,
+            standard=asked[0],
+            rule=asked[1],
             interaction=request.interaction,
             type=request.type or "",
             version=whose.version,

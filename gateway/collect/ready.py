@@ -10,6 +10,7 @@ from gateway.collect.fanout import GuardedSource
 from gateway.collect.pipeline import Sources
 from gateway.sections import ProviderSettings
 from profiles.standards.load import Catalogue
+from profiles.standards.model import Service, Standard
 
 State = Literal["ready", "partly", "down", "not in force"]
 
@@ -29,24 +30,23 @@ def readiness(
     """Every service on offer. A service that comes from the store is as ready as the store is."""
     for name, given in providers.items():
         for id_ in given.services:
-            _, service = catalogue.service(id_)
             live = {
                 source.adapter.name: source.breaker.closed
                 for source in sources[name].live.sources
-                if _delivers(source, catalogue, id_)
+                if any(_delivers(source, catalogue, *one) for one in catalogue.versions[id_])
             }
             state: State = "not in force"
-            if service.valid_on(today()):
+            if catalogue.addressed(id_, today()):
                 up = sum(live.values()) + sources[name].store
                 state = "ready" if all(live.values()) else "partly" if up else "down"
             shown = {one: "ready" if closed else "down" for one, closed in live.items()}
             yield ServiceReadiness.model_validate({"provider": name, "service": id_, "status": state, "sources": shown})
 
 
-def _delivers(source: GuardedSource, catalogue: Catalogue, id_: str) -> bool:
-    standard, service = catalogue.service(id_)
+def _delivers(source: GuardedSource, catalogue: Catalogue, offering: Standard, service: Service) -> bool:
+    standard = catalogue.delivering(offering, service)
     able = source.adapter.capabilities
     return any(
         able.of(standard.id, rule.id, standard.fhir, rule.type or "").level != "no"
-        for rule in standard.rules_of(service)
+        for rule in (offering.rules_of(service) if standard is offering else standard.rules)
     )

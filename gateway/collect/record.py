@@ -8,8 +8,9 @@ from gateway.collect.content import DocumentContent, inline
 from gateway.collect.held import Held
 from gateway.release.shield import Hidden, Shield
 from gateway.store.documents import StoredContent
+from gateway.store.line import Row
 from gateway.store.queries import BODIES, OF_PATIENT, OF_PERSON, SHARED_TARGETS
-from gateway.store.reader import Reader, Row, StoreUnavailable
+from gateway.store.reader import Reader, StoreUnavailable
 from profiles.fhir.codec import jsonio
 from profiles.fhir.search.keys import TABLES, KeptKeys, stored
 from profiles.fhir.version import FhirVersion

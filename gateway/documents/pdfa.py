@@ -6,8 +6,9 @@ is said by a finding of its own (``pdfa-not-checked``), so that nobody takes a c
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from itertools import islice
+from mmap import mmap
 from typing import Any
 
 import pikepdf
@@ -36,12 +37,39 @@ class Claim:
     present: bool = False
 
 
-def check(content: bytes, expression: str) -> tuple[Finding, ...]:
+class _Mapped(RawIOBase):
+    """A file that is mapped from disk, to be read in pieces."""
+
+    def __init__(self, content: mmap) -> None:
+        self._content, self._at = content, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max(0, offset + (0, self._at, len(self._content))[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._content[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def check(content: bytes | mmap, expression: str) -> tuple[Finding, ...]:
     """The findings on a PDF, at ``expression``. Never raises on what the file holds."""
     if b"%PDF-" not in content[:1024]:
         return (finding("pdf-unreadable", expression),)
     try:
-        with pikepdf.open(BytesIO(content), suppress_warnings=True) as pdf:
+        stream = BytesIO(content) if isinstance(content, bytes) else BufferedReader(_Mapped(content))
+        with stream, pikepdf.open(stream, suppress_warnings=True) as pdf:
             return tuple(finding(rule, expression, detail) for rule, detail in dict.fromkeys(_faults(pdf)))
     except pikepdf.PasswordError:
         return (finding("pdf-encrypted", expression),)

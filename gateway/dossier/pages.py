@@ -8,6 +8,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.plots import trend_plot
 from gateway.dossier.record import DossierPart
+from gateway.dossier.speech import label, said
 
 STYLE = Path(__file__).parent / "static" / "dossier.css"
 """How the parts of ``dossier.html`` look; the page that shows them names the colours."""
@@ -52,5 +53,5 @@ def environment(*own: BaseLoader) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["plot"] = trend_plot
+    made.globals |= {"plot": trend_plot, "say": said, "words": label}
     return made

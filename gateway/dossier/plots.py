@@ -9,16 +9,12 @@ from markupsafe import Markup
 
 from gateway.dossier.moments import day_in
 from gateway.dossier.readings import NormalRange, Reading, Trend
-from gateway.dossier.words import moment, plural
+from gateway.dossier.speech import said
+from gateway.dossier.words import decimal_text, moment
 
 WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 308, 12, 122
 _MARKS = ("dot", "square")
-
-
-def decimal_text(number: Decimal) -> str:
-    """A number as Dutch writes it, with its own digits."""
-    return f"{number:f}".replace(".", ",")
 
 
 def trend_plot(trend: Trend) -> Markup:
@@ -44,7 +40,7 @@ def trend_plot(trend: Trend) -> Markup:
         parts.append(Markup('<line class="grid" x1="{0}" y1="{1}" x2="{2}" y2="{1}"/>').format(LEFT, y(number), RIGHT))
         parts.append(
             Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
-                LEFT - 5, y(number) + 4, decimal_text(number)
+                LEFT - 5, y(number) + 4, decimal_text(f"{number:f}")
             )
         )
     for place, line in enumerate(trend.lines.values()):
@@ -63,12 +59,17 @@ def trend_title(trend: Trend) -> str:
     told = []
     for name, line in trend.lines.items():
         first, last = line[0], line[-1]
-        told.append(
-            f"{name + ': ' if name else ''}van {decimal_text(first.number)} ({moment(first.moment[:10])}) "
-            f"naar {decimal_text(last.number)} ({moment(last.moment[:10])})"
+        line_told = said(
+            "trend_line",
+            first=decimal_text(f"{first.number:f}"),
+            first_day=moment(first.moment[:10]),
+            last=decimal_text(f"{last.number:f}"),
+            last_day=moment(last.moment[:10]),
         )
-    count = plural(len(trend.readings), "meting", "metingen")
-    return f"{trend.what}, {count}. In {trend.unit or 'getallen'}. {'; '.join(told)}."
+        told.append(f"{name + ': ' if name else ''}{line_told}")
+    many = len(trend.readings)
+    count = said("readings_one" if many == 1 else "readings_more", count=many)
+    return said("trend", what=trend.what, count=count, unit=trend.unit or said("numbers"), lines="; ".join(told))
 
 
 def range_plot(number: Decimal, normal: NormalRange, text: str) -> Markup:
@@ -82,13 +83,13 @@ def range_plot(number: Decimal, normal: NormalRange, text: str) -> Markup:
     else:
         share = 0.5 if low is not None and number >= low else -0.4
     place = round(max(4.0, min(width - 4.0, start + (end - start) * share)), 1)
-    where = "onder normaal" if place < start else "boven normaal" if place > end else "normaal"
+    where = "below" if place < start else "above" if place > end else "normal"
     parts = [
         Markup('<rect class="track" x="0" y="6" width="{}" height="4" rx="2"/>').format(width),
         Markup('<rect class="band" x="{}" y="3" width="{}" height="10" rx="2"/>').format(start, end - start),
-        Markup('<circle class="{}" cx="{}" cy="8" r="4"/>').format("here" if where == "normaal" else "here out", place),
+        Markup('<circle class="{}" cx="{}" cy="8" r="4"/>').format("here" if where == "normal" else "here out", place),
     ]
-    return _figure(f"{text}: {where}", width, height, "range", parts)
+    return _figure(f"{text}: {said(where)}", width, height, "range", parts)
 
 
 def _bounds(trend: Trend) -> tuple[Decimal, Decimal]:

@@ -7,14 +7,13 @@ from datetime import date
 from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.moments import in_order
 from gateway.dossier.readings import Trend, trends
+from gateway.dossier.speech import said
 from gateway.dossier.summary import Summary, summary_of
 from gateway.dossier.tables import Origins, RowVerdict, Table, once, tables
 from gateway.dossier.twice import told_once
 from gateway.dossier.validity import check
 from gateway.dossier.words import text_of
 from profiles.fhir.tree import Resource
-
-GENERAL = "Hoort niet bij één zwangerschap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,8 @@ class Shown:
     def brief(self) -> str:
         """The first few titles, for who has not opened it."""
         titles = list(dict.fromkeys(title for title, _ in self.judged))
-        more = f" en nog {len(titles) - 3}" if len(titles) > 3 else ""
-        return ", ".join(titles[:3]) + more
+        first = ", ".join(titles[:3])
+        return said("and_more", names=first, count=len(titles) - 3) if len(titles) > 3 else first
 
     @property
     def wrong(self) -> int:
@@ -150,10 +149,11 @@ def _shown(
 
     if len(pregnancies) < 2 or not any(map(episodes, resources)):
         return Shown(answer, (group("", resources),), len(resources))
-    of_each: dict[str, list[Resource]] = {name: [] for name in [*pregnancies.values(), GENERAL]}
+    general = said("no_pregnancy")
+    of_each: dict[str, list[Resource]] = {name: [] for name in [*pregnancies.values(), general]}
     for one in resources:
         # What names two pregnancies stands under both: under one of them it would be missed.
-        names = [pregnancies[episode] for episode in episodes(one) if episode in pregnancies] or [GENERAL]
+        names = [pregnancies[episode] for episode in episodes(one) if episode in pregnancies] or [general]
         for name in dict.fromkeys(names):
             of_each[name].append(one)
     return Shown(answer, tuple(group(name, mine) for name, mine in of_each.items() if mine), len(resources))
@@ -170,8 +170,9 @@ def _pregnancies(answers: Iterable[DossierAnswer]) -> Iterator[tuple[str, str]]:
     ]
     pregnancies.sort(key=lambda episode: str(episode.get("period", {}).get("start", "")), reverse=True)
     for place, episode in enumerate(pregnancies):
-        since = text_of(episode["period"], {}) if episode.get("period") else f"nummer {len(pregnancies) - place}"
-        yield f"EpisodeOfCare/{episode.get('id')}", f"Zwangerschap, {since}"
+        number = said("number", number=len(pregnancies) - place)
+        since = text_of(episode["period"], {}) if episode.get("period") else number
+        yield f"EpisodeOfCare/{episode.get('id')}", said("pregnancy", when=since)
 
 
 def _episodes_of(answers: Iterable[DossierAnswer]) -> Callable[[Resource], list[str]]:

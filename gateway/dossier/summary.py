@@ -15,6 +15,7 @@ from msgspec import field
 from gateway.dossier.answer import DossierAnswer
 from gateway.dossier.moments import is_past, when
 from gateway.dossier.paths import values
+from gateway.dossier.speech import label, said
 from gateway.dossier.tables import lines
 from gateway.dossier.words import UNKNOWN, moment
 from profiles.fhir.tree import Resource
@@ -135,18 +136,18 @@ def _meant(rule: SubjectRow, resource: Resource) -> bool:
 def _line(rule: SubjectRow, held: list[Resource], answers: Sequence[DossierAnswer], today: date) -> SummaryLine:
     asked = [one for one in answers if one.type in rule.types]
     now = [one for one in held if applies(rule, one, today)]
-    said = {_item(rule, one): None for one in sorted(now, key=when, reverse=True)}
+    told = {_item(rule, one): None for one in sorted(now, key=when, reverse=True)}
     missing = any(one.problems for one in asked)
-    return SummaryLine(rule.id, rule.title, tuple(said), len(held) - len(now), missing, rule.none)
+    return SummaryLine(rule.id, label(rule.title), tuple(told), len(held) - len(now), missing, label(rule.none))
 
 
 def _item(rule: SubjectRow, resource: Resource) -> SummaryItem:
     told = [(before, ", ".join(lines(resource, path))) for before, path in rule.details]
-    return SummaryItem(_title(rule, resource), "; ".join(before + text for before, text in told if text))
+    return SummaryItem(_title(rule, resource), "; ".join(label(before) + text for before, text in told if text))
 
 
 def _title(rule: SubjectRow, resource: Resource) -> str:
-    return ", ".join(lines(resource, rule.shown)) or rule.unnamed
+    return ", ".join(lines(resource, rule.shown)) or label(rule.unnamed)
 
 
 def applies(rule: SubjectRow, resource: Resource, today: date) -> bool:
@@ -188,12 +189,13 @@ def _disagreeing(row: ContradictionRow, rule: SubjectRow, found: list[Resource],
             continue
         # Of what is about whether it applies, what is past counts; of anything else only what applies does.
         judged = group if row.said == rule.status else [one for one in group if applies(rule, one, today)]
-        said: dict[str, str] = {}
+        values_told: dict[str, str] = {}
         for resource in sorted(judged, key=when):
             for value in lines(resource, row.said):
-                said.setdefault(value.casefold(), f"‘{value}’{_dated(resource)}")
-        if len(said) > 1:
-            yield row.text.format(title=f"‘{_title(rule, group[0])}’", values=" en ".join(said.values()))
+                values_told.setdefault(value.casefold(), f"‘{value}’{_dated(resource)}")
+        if len(values_told) > 1:
+            text = said("and").join(values_told.values())
+            yield label(row.text).format(title=f"‘{_title(rule, group[0])}’", values=text)
 
 
 def _denied(row: ContradictionRow, rule: SubjectRow, found: list[Resource]) -> Iterator[str]:
@@ -201,7 +203,7 @@ def _denied(row: ContradictionRow, rule: SubjectRow, found: list[Resource]) -> I
     others = [one for one in found if row.denied not in _codes(one, rule.shown)]
     if others and len(others) < len(found):
         named = dict.fromkeys(f"‘{_title(rule, one)}’" for one in others)
-        yield row.text.format(title="", values=", ".join(named))
+        yield label(row.text).format(title="", values=", ".join(named))
 
 
 def _dated(resource: Resource) -> str:
@@ -222,5 +224,5 @@ def _next_appointment(answers: Iterable[DossierAnswer], today: date) -> NextAppo
     if not coming:
         return None
     first = min(coming, key=lambda appointment: str(appointment["start"]))
-    what = ", ".join(lines(first, "description|appointmentType|serviceType")) or "Afspraak"
+    what = ", ".join(lines(first, "description|appointmentType|serviceType")) or said("appointment")
     return NextAppointment(moment(str(first["start"])), what, ", ".join(lines(first, "participant(PRF).actor")))

@@ -12,6 +12,7 @@ from gateway.dossier.moments import when
 from gateway.dossier.paths import values
 from gateway.dossier.plots import range_plot
 from gateway.dossier.readings import readings
+from gateway.dossier.speech import in_dutch, label, said
 from gateway.dossier.words import UNKNOWN, number, text_of, unit_of
 from profiles.fhir.tree import Resource
 from profiles.fhirpath.quantities import quantity_of, side_by_side
@@ -111,7 +112,7 @@ def _table(shape: RowShape, resources: Sequence[Resource], check: Check, origins
     filled = [place for place in range(len(shape.columns)) if any(row[place] for row in cells)]
     rows = tuple(
         ShownRow(
-            _title(resource, shape) or UNKNOWN,
+            _title(resource, shape) or label(UNKNOWN),
             tuple(row[place] for place in filled),
             check(resource),
             str(next(iter(values(resource, shape.document)), "")) if shape.document else "",
@@ -120,7 +121,7 @@ def _table(shape: RowShape, resources: Sequence[Resource], check: Check, origins
         )
         for resource, row in zip(resources, cells, strict=True)
     )
-    return Table(shape, tuple(shape.columns[place].label for place in filled), rows)
+    return Table(shape, tuple(label(shape.columns[place].label) for place in filled), rows)
 
 
 def _title(resource: Resource, shape: RowShape) -> str:
@@ -131,9 +132,9 @@ def _title(resource: Resource, shape: RowShape) -> str:
     if all(len(one) == 1 and isinstance(one[0], dict) and "value" in one[0] for one in found):
         upper, lower = found[0][0], found[1][0]
         if unit_of(upper) == unit_of(lower) and not {"comparator"} & (upper.keys() | lower.keys()):
-            return f"{number(upper)} over {text_of(lower, {})}"
-    said = zip(shape.alone, (lines(resource, path) for path in (shape.title, shape.over)), strict=True)
-    return ", ".join(f"{name} {', '.join(told)}" for name, told in said if told)
+            return said("one_over_other", upper=number(upper), lower=text_of(lower, {}))
+    pair = zip(shape.alone, (lines(resource, path) for path in (shape.title, shape.over)), strict=True)
+    return ", ".join(f"{label(name)} {', '.join(told)}" for name, told in pair if told)
 
 
 def once(resources: Sequence[Resource]) -> list[Resource]:
@@ -172,4 +173,6 @@ def _plot(resource: Resource) -> Markup | None:
 def lines(resource: Resource, path: str) -> tuple[str, ...]:
     """What a path points at, in words, each text once."""
     _, words = _config()
+    if not in_dutch():
+        words = {code: label(code, "codes") for code in words}
     return tuple(dict.fromkeys(text_of(value, words) for value in values(resource, path)))

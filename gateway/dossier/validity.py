@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from gateway.dossier.speech import language
 from gateway.dossier.tables import RowVerdict
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -19,4 +20,4 @@ def check(version: FhirVersion, resource: Resource) -> RowVerdict:
     report = _validator(version).validate(resource)
     errors = [finding for finding in report.findings if finding.severity in ("error", "fatal")]
     kind = {"ok": "ok", "wrong": "wrong"}.get(report.verdict, "partly")
-    return RowVerdict(kind, tuple(dict.fromkeys(finding.text_nl for finding in errors)))
+    return RowVerdict(kind, tuple(dict.fromkeys(finding.text(language()) for finding in errors)))

@@ -1,4 +1,7 @@
-"""FHIR values in Dutch, for reading: dates, quantities with their units, codes by display, references by display."""
+"""FHIR values for reading: dates, quantities with their units, codes by display, references by display.
+
+In Dutch, or in the language that is spoken now (`gateway.dossier.speech`).
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,14 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gateway.dossier.speech import in_dutch, label, said
 from profiles.rows import read
 
-MONTHS = (
-    *("januari", "februari", "maart", "april", "mei", "juni"),
-    *("juli", "augustus", "september", "oktober", "november", "december"),
-)
 _DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(\d\d)(?:T(\d\d):(\d\d).*)?)?)?")
 UNKNOWN = "niet ingevuld"
+"""A label: `label` says it in the language that is spoken."""
 SPACE = "\u00a0"
 """A space that does not break: a date stays on one line."""
 
@@ -25,26 +26,27 @@ Words = Mapping[str, str]
 def text_of(value: Any, words: Words) -> str:
     """One value as a person reads it. The kind of a complex value is seen from its members."""
     if isinstance(value, bool):
-        return "ja" if value else "nee"
+        return said("yes") if value else said("no")
     if not isinstance(value, dict):
         text = str(value)
         return words.get(text) or moment(text) or text
     for members, write in _KINDS:
         if members & value.keys():
-            return write(value, words) or UNKNOWN
-    return UNKNOWN
+            return write(value, words) or label(UNKNOWN)
+    return label(UNKNOWN)
 
 
 def moment(text: str) -> str:
-    """A FHIR date or instant in Dutch, no more exact than it is; empty when it is none."""
+    """A FHIR date or instant in words, no more exact than it is; empty when it is none."""
     found = _DATE.fullmatch(text)
     if found is None:
         return ""
     year, month, day, hour, minute = found.groups()
     if month is None:
         return year
-    clock = f" om {hour}:{minute}" if hour and (hour, minute) != ("00", "00") else ""
-    return SPACE.join([*([str(int(day))] if day else []), MONTHS[int(month) - 1], year]) + clock
+    written = SPACE.join([*([str(int(day))] if day else []), said("months").split()[int(month) - 1], year])
+    clock = f"{hour}:{minute}" if hour and (hour, minute) != ("00", "00") else ""
+    return said("at", day=written, clock=clock) if clock else written
 
 
 def plural(count: int, one: str, more: str) -> str:
@@ -64,11 +66,11 @@ def unit_of(value: Mapping[str, Any]) -> str:
     words = _units().get(written) or (_units().get(code) if not written or written == code else None)
     if words is None:
         return written or code
-    return words[0] if str(value.get("value")) in ("1", "1.0") else words[-1]
+    return label(words[0] if str(value.get("value")) in ("1", "1.0") else words[-1], "units")
 
 
 def day(when: date) -> str:
-    """A day in Dutch: 3 maart 2026."""
+    """A day in words: 3 maart 2026."""
     return moment(when.isoformat()[:10])
 
 
@@ -83,9 +85,14 @@ def _coding(value: Mapping[str, Any], words: Words) -> str:
 
 
 def number(value: Mapping[str, Any]) -> str:
-    """The number of a Quantity with its digits as they came, in Dutch: 79,0."""
+    """The number of a Quantity with its digits as they came; in Dutch with a comma: 79,0."""
     number = value.get("value", "")
-    return number if isinstance(number, str) else str(number).replace(".", ",")
+    return number if isinstance(number, str) else decimal_text(number)
+
+
+def decimal_text(number: object) -> str:
+    """A number as the language that is spoken writes it, with its own digits."""
+    return str(number).replace(".", ",") if in_dutch() else str(number)
 
 
 def _quantity(value: Mapping[str, Any], _words: Words) -> str:
@@ -95,16 +102,18 @@ def _quantity(value: Mapping[str, Any], _words: Words) -> str:
 def _range(value: Mapping[str, Any], words: Words) -> str:
     low, high = value.get("low"), value.get("high")
     if low and high:
-        return f"{number(low)} tot {_quantity(high, words)}"
-    return f"vanaf {_quantity(low, words)}" if low else f"tot {_quantity(high or {}, words)}"
+        return said("between", start=number(low), end=_quantity(high, words))
+    return said("from_low", low=_quantity(low, words)) if low else said("until", end=_quantity(high or {}, words))
 
 
 def _period(value: Mapping[str, Any], _words: Words) -> str:
     start, end = moment(str(value.get("start", ""))), moment(str(value.get("end", "")))
     if not end or start == end:
-        return start if end else f"sinds {start}"
-    same_day = start.partition(" om ")[0] == end.partition(" om ")[0]
-    return f"{start} tot {end.partition(' om ')[2] if same_day else end}" if start else f"tot {end}"
+        return start if end else said("since", start=start)
+    at = said("at", day="", clock="")
+    same_day = start.partition(at)[0] == end.partition(at)[0]
+    last = end.partition(at)[2] if same_day else end
+    return said("between", start=start, end=last) if start else said("until", end=end)
 
 
 def _name(value: Mapping[str, Any], _words: Words) -> str:

@@ -20,7 +20,6 @@ PERSON_PARAMETER = {"Patient": "identifier", "Coverage": "beneficiary.identifier
 PERSON_PARAMETERS = frozenset({"identifier", "patient", "subject", "subscriber", "beneficiary", "policy-holder"})
 SHAPING = frozenset({"_include", "_revinclude", "date", "_count", "_sort", "_format", "_pretty"})
 """What may be added to a search of a row (SV-04)."""
-READS = frozenset({"DocumentReference", "Binary", "Composition"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,24 +6,26 @@ notification by its identifier, so that a second try makes no second referral.
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import Engine, Row, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select, update
 
 from gateway.audit.record import AuditRecord
-from gateway.audit.trail import AuditUnavailable, Trail
+from gateway.audit.trail import Trail
 from gateway.calendar import utc
-from gateway.exchange.partners import call
+from gateway.exchange.partners import SHORT_BYTES, call
 from gateway.exchange.referrals import SEAL, event
 from gateway.exchange.settings import ExchangeSettings, PartnerSettings
 from gateway.exchange.trust import InstitutionTrust, PartnerFault
 from gateway.exchange.workflow import UUID_SYSTEM
+from gateway.rounds import rounds, told
 from gateway.share.keep import Keys
+from gateway.store.engine import reading
 from gateway.store.exchanged import exchange_notice, referral
 from profiles.fhir.codec import jsonio
 
@@ -32,6 +34,9 @@ log = logging.getLogger("gateway.exchange")
 PAUSES = (60, 300, 900, 3_600)
 """Seconds before the next attempt; the last is repeated."""
 CLAIM = timedelta(minutes=2)
+BUDGET = 30.0
+"""Seconds for one partner in a round."""
+GIVEN_UP = "notification given up (%s); the user who referred has to look"
 SCOPES = {"bgz": "ta-np-notification", "eoverdracht": "eOverdracht-receiver"}
 FHIR_JSON = "application/fhir+json"
 
@@ -48,25 +53,41 @@ class Notices:
     trail: Trail
 
     async def run(self) -> None:
-        """Send until cancelled. A failing round is logged, and tried again."""
-        while True:
-            try:
-                while await self.round(datetime.now(UTC)):
-                    pass
-            except (SQLAlchemyError, AuditUnavailable) as fault:
-                log.warning("notifications: the store does not answer: %s", type(fault).__name__)
-            await asyncio.sleep(self.settings.send_seconds)
+        """Send until cancelled, whatever happens."""
+        await rounds("exchange notifications", self._all_due, self.settings.send_seconds)
+
+    async def _all_due(self) -> None:
+        """What is due, each partner at its own pace and for a while: one that is slow does not hold up the others."""
+
+        async def some(partner: str) -> None:
+            ends = time.monotonic() + BUDGET
+            while time.monotonic() < ends and await self._one(partner, datetime.now(UTC)):
+                pass
+
+        partners = await asyncio.to_thread(self._partners, datetime.now(UTC))
+        done = await asyncio.gather(*(some(name) for name in partners), return_exceptions=True)
+        for fault in done:
+            if isinstance(fault, BaseException):
+                raise fault
 
     async def round(self, now: datetime) -> int:
-        """Try one notification that is due; how many were tried. Raises SQLAlchemyError or AuditUnavailable."""
-        row = await asyncio.to_thread(self._claim, now)
+        """Try one notification of each partner; how many were tried. Raises SQLAlchemyError or AuditUnavailable."""
+        return sum([await self._one(name, now) for name in await asyncio.to_thread(self._partners, now)])
+
+    async def _one(self, partner: str, now: datetime) -> int:
+        row = await asyncio.to_thread(self._claim, partner, now)
         if row is None:
             return 0
         fault: PartnerFault | None = None
+        away = False
         try:
             status = await self._send(row)
-        except PartnerFault as told:
-            fault, status = told, told.status
+        except PartnerFault as refusal:
+            fault, status, away = refusal, refusal.status, refusal.later
+        except Exception as broken:
+            # One that cannot be put together must not hold up the others; its words may hold what it carries.
+            log.error("notifications: one could not be sent: %s", told(broken))
+            fault, status = PartnerFault(f"it could not be sent ({type(broken).__name__})", later=True), 0
         record = AuditRecord(
             action="institution:notification:cancel" if row.cancels else "institution:notification:send",
             at=now,
@@ -79,7 +100,7 @@ class Notices:
             reason=fault.text if fault else "",
         )
         await self.trail.write(record)
-        await asyncio.to_thread(self._note, row, fault, now)
+        await asyncio.to_thread(self._note, row, fault, now, away=away)
         return 1
 
     async def _send(self, row: Row[Any]) -> int:
@@ -92,7 +113,7 @@ class Notices:
         if body is not None:
             headers["content-type"] = FHIR_JSON
         async with self.client() as client:
-            return (await call(client, method, url, headers, body)).status
+            return (await call(client, method, url, headers, body, most=SHORT_BYTES)).status
 
     def _request(self, row: Row[Any], partner: PartnerSettings) -> tuple[str, str, bytes | None]:
         if not row.sealed:
@@ -102,21 +123,29 @@ class Notices:
             return "POST", f"{partner.notification_url}/Task", body
         return "PUT", f"{partner.notification_url}/Task?identifier={UUID_SYSTEM}|urn:uuid:{named_in(body)}", body
 
-    def _claim(self, now: datetime) -> Row[Any] | None:
-        free = or_(exchange_notice.c.claimed.is_(None), exchange_notice.c.claimed < now - CLAIM)
-        due = (exchange_notice.c.state == "waiting", exchange_notice.c.next <= now, free)
+    def _partners(self, now: datetime) -> Sequence[str]:
+        """The partners for whom something is due; who waits longest first."""
+        mine = select(referral.c.partner).join(exchange_notice, exchange_notice.c.referral_id == referral.c.id)
+        first = func.min(exchange_notice.c.next)
+        with reading(self.engine).connect() as store:
+            rows = store.execute(mine.where(*_due(now)).group_by(referral.c.partner).order_by(first))
+            return list(rows.scalars())
+
+    def _claim(self, partner: str, now: datetime) -> Row[Any] | None:
         columns = (referral.c.provider, referral.c.partner, referral.c.flow, referral.c.person, referral.c.group_id)
         wanted = select(exchange_notice, *columns).join(referral, exchange_notice.c.referral_id == referral.c.id)
+        order = (exchange_notice.c.next, exchange_notice.c.pk)
         with self.engine.begin() as store:
-            row = store.execute(wanted.where(*due).order_by(exchange_notice.c.pk).limit(1)).one_or_none()
+            due = wanted.where(*_due(now), referral.c.partner == partner)
+            row = store.execute(due.order_by(*order).limit(1)).one_or_none()
             if row is None:
                 return None
-            claimed = update(exchange_notice).where(exchange_notice.c.pk == row.pk, *due)
+            claimed = update(exchange_notice).where(exchange_notice.c.pk == row.pk, *_due(now))
             if store.execute(claimed.values(claimed=now)).rowcount != 1:
                 return None
         return row
 
-    def _note(self, row: Row[Any], fault: PartnerFault | None, now: datetime) -> None:
+    def _note(self, row: Row[Any], fault: PartnerFault | None, now: datetime, *, away: bool) -> None:
         attempts = row.attempts + 1
         if fault is None:
             state, answer = "sent", "delivered"
@@ -134,8 +163,27 @@ class Notices:
             mine = (exchange_notice.c.pk == row.pk, exchange_notice.c.state == "waiting")
             store.execute(update(exchange_notice).where(*mine).values(**values))
             event(store, row.referral_id, now, "notified" if state == "sent" else "not-notified", "gateway", answer)
+            if away:
+                _put_off(store, row.partner, answer, now, coming)
         if state == "dead":
-            log.error("notification given up (%s); the user who referred has to look", answer)
+            log.error(GIVEN_UP, answer)
+
+
+def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    free = or_(exchange_notice.c.claimed.is_(None), exchange_notice.c.claimed < now - CLAIM)
+    return exchange_notice.c.state == "waiting", exchange_notice.c.next <= now, free
+
+
+def _put_off(store: Connection, partner: str, answer: str, now: datetime, coming: datetime) -> None:
+    """All else that is due for a partner that fails waits as long, an hour at most; what has no time left is dead."""
+    its = select(referral.c.id).where(referral.c.partner == partner)
+    waiting = (*_due(now), exchange_notice.c.referral_id.in_(its))
+    over = update(exchange_notice).where(*waiting, exchange_notice.c.until <= coming)
+    given_up = over.values(state="dead", answer=answer).returning(exchange_notice.c.referral_id)
+    for referral_id in store.execute(given_up).scalars().all():
+        event(store, referral_id, now, "not-notified", "gateway", answer)
+        log.error(GIVEN_UP, answer)
+    store.execute(update(exchange_notice).where(*waiting).values(next=coming))
 
 
 def named_in(body: bytes) -> str:

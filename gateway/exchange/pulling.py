@@ -164,8 +164,8 @@ class ReferralPull:
         accept = "application/pdf, */*;q=0.1" if path.startswith("Binary/") else FHIR_JSON
         headers = {"authorization": f"Bearer {token}", "accept": accept, **(more or {})}
         url = f"{self._partner(row).fhir_url}/{path}"
-        async with self.client() as client, asyncio.timeout(self.settings.request_seconds + 5):
-            return await call(client, method, url, headers, body)
+        async with self.client() as client:
+            return await call(client, method, url, headers, body, seconds=self.settings.request_seconds + 5)
 
     async def _task_token(self, row: Row[Any], user: User) -> str:
         base = self.keys.ring.open(SEAL, bytes(row.sealed_base)).decode()
@@ -292,7 +292,7 @@ def _composition(text: object) -> str:
 def _resource(answered: PartnerAnswer, wanted: str) -> Resource:
     resource = jsonio.parse(answered.body)
     if resource.get("resourceType") != wanted:
-        raise CannotPull(f"the sender does not answer with a {wanted}")
+        raise CannotPull(f"the sender does not answer with type {wanted}")
     return resource
 
 

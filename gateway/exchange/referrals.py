@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from auth.crypto import digest, new_token, valid_bsn
+from auth.crypto import digest, new_token
 from gateway.calendar import utc
 from gateway.exchange.bases import base_of
 from gateway.exchange.grants import OpenGrant, kept, row_ids
@@ -35,6 +35,7 @@ from gateway.store.exchanged import exchange_notice, referral, referral_event
 from gateway.store.schema import patient, resource
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
+from profiles.record.bsn import valid_bsn
 from profiles.record.stamp import moment
 from profiles.standards.model import Standard
 

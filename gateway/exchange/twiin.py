@@ -4,9 +4,11 @@ The client is the system; ``sub`` of the authorization assertion is the URA of t
 URA must be the one of the certificate, where it has one, and a row of the partner table in any case.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -18,6 +20,7 @@ from gateway.exchange.assertions import (
     in_force,
     peek,
 )
+from gateway.exchange.partners import PartnerAnswer, asked
 from gateway.exchange.settings import ExchangeSettings, PartnerSettings
 from gateway.exchange.trust import NOBODY, Connected, PartnerFault, TokenAsked, TokenDenied, User
 
@@ -113,30 +116,29 @@ class TwiinTrust:
             "assertion": self._signer.sign(granted, 300, now),
             "scope": scope,
         }
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
         try:
             async with self._client() as client:
-                response = await client.post(known.token_url, data=form)
-        except httpx.HTTPError as fault:
-            raise PartnerFault(f"its token endpoint cannot be reached ({type(fault).__name__})", later=True) from fault
-        return _token_of(response)
+                answer = await asked(client, "POST", known.token_url, headers, urlencode(form).encode())
+        except PartnerFault as fault:
+            raise PartnerFault(f"its token endpoint: {fault.text}", later=fault.later) from fault
+        return _token_of(answer)
 
 
-def _token_of(response: httpx.Response) -> str:
+def _token_of(answer: PartnerAnswer) -> str:
     try:
-        said = response.json()
+        said = json.loads(answer.body)
     except ValueError:
         said = {}
     said = said if isinstance(said, dict) else {}
-    if response.status_code in LATER:
-        raise PartnerFault(
-            f"its token endpoint answers {response.status_code}", later=True, status=response.status_code
-        )
+    if answer.status in LATER:
+        raise PartnerFault(f"its token endpoint answers {answer.status}", later=True, status=answer.status)
     token = said.get("access_token")
-    if response.status_code != 200 or not isinstance(token, str) or not token:
+    if answer.status != 200 or not isinstance(token, str) or not token:
         error = said.get("error")
         shown = error if isinstance(error, str) and error.isascii() and len(error) < 40 else ""
-        text = f"its token endpoint refuses: {response.status_code} {shown}".rstrip()
-        raise PartnerFault(text, later=False, status=response.status_code)
+        text = f"its token endpoint refuses: {answer.status} {shown}".rstrip()
+        raise PartnerFault(text, later=False, status=answer.status)
     return token
 
 

@@ -15,6 +15,7 @@ class Address:
 
     provider: str
     service_id: str
+    """The id of the service; the address may name one version of it besides (``id.version``)."""
     rest: str
     base: str
     """The FHIR base, as links have it."""
@@ -35,12 +36,12 @@ class Addresses:
 
     def of(self, path: Mapping[str, str], day: date) -> Address:
         """Read the path parameters of a request. A service outside its validity on ``day`` is like one unknown."""
-        provider, id_ = path["provider"], path["service"]
-        standard, service = self.catalogue.services.get(id_) or (None, None)
-        version = standard.fhir if standard else FhirVersion.STU3
-        if service is not None and not service.valid_on(day):
-            standard = service = None
-        base = f"{self.base_url}/{provider}/{id_}/fhir"
+        provider, named = path["provider"], path["service"]
+        id_ = named.partition(".")[0]
+        standard, service = self.catalogue.addressed(named, day) or (None, None)
+        known = standard or (self.catalogue.services.get(id_) or (None, None))[0]
+        version = known.fhir if known else FhirVersion.STU3
+        base = f"{self.base_url}/{provider}/{named}/fhir"
         return Address(
             provider, id_, _rest(path.get("rest", "")), base, version, standard, service, provider in self.providers
         )

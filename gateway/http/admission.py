@@ -3,6 +3,7 @@
 Limits, format, trace ids, bearer token, the service of the token, the request by the rows of the standard.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -95,12 +96,17 @@ class Admissions:
         progress.rule = question.admitted.rule.id
         return Admission(grant, standard, question)
 
-    async def granted(self, progress: Progress, pairs: Pairs) -> tuple[Grant, Standard]:
-        """The grant of the token, and the standard of the address, which it opens. Raises BearerError or Problem."""
+    async def granted(
+        self, progress: Progress, pairs: Pairs, allow: Callable[[Grant], None] | None = None
+    ) -> tuple[Grant, Standard]:
+        """The grant of the token, and the standard of the address, which it opens. Raises BearerError or Problem.
+
+        ``allow`` raises for who asks too often, in place of the allowance for reads of a record.
+        """
         _refuse_stray_tokens(progress.exchange, pairs)
         peer = self.peer_of(progress.exchange.scope)
         progress.grant = grant = await self.bearer.check(progress.exchange.header(b"authorization"), peer)
-        self._allow(grant)
+        (allow or self._allow)(grant)
         address = progress.address
         standard = address.standard
         if standard is None or not grant.covers(address.provider, address.service_id) or grant.function == "subscribe":
@@ -154,9 +160,14 @@ def _read_form(progress: Progress) -> Pairs:
         progress.format = negotiate(exchange.header(b"accept"), asked[0] if asked else None, version)
     except NotAcceptable as fault:
         # A document has a type of its own, that only shows when it was found; until then refusals are JSON.
-        if fault.wrong_version or not progress.address.rest.startswith("Binary/"):
+        if fault.wrong_version or not _has_content(progress.address.rest):
             raise
     return pairs
+
+
+def _has_content(rest: str) -> bool:
+    """Whether what stands there may be had as something else than FHIR: a document, or a summary on paper."""
+    return rest.startswith("Binary/") or rest.endswith("/$summary")
 
 
 def _refuse_stray_tokens(exchange: Exchange, pairs: Pairs) -> None:

@@ -8,6 +8,7 @@ from adapters.port import Gap
 from auth.crypto import Pseudonyms
 from gateway.collect.answer import Answer, read, search
 from gateway.collect.context import leads_to
+from gateway.collect.converted import ConvertedCollector
 from gateway.collect.explain import explained
 from gateway.collect.gaps import hidden_counts, hidden_gaps, outcome_entry, told
 from gateway.collect.held import Held
@@ -19,12 +20,16 @@ from gateway.http.explain import EXPLAIN, header_of
 from gateway.http.origin import origin
 from gateway.http.partial import Partials, unavailable
 from gateway.http.progress import Progress
-from gateway.http.reply import Reply
+from gateway.http.reply import Reply, version_tag
+from gateway.http.summary import Summaries
 from gateway.problems import Problem
-from profiles.fhir.codec import xmlio
+from profiles.conversion import Loss
+from profiles.conversion.losses import as_outcome
+from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.codec.bundle import BundleEntry, Mode, searchset
 from profiles.fhir.codec.mediatypes import Format, content_type, negotiate_content
 from profiles.fhir.search.search import Search
+from profiles.standards.load import is_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +46,23 @@ class Answers:
     partials: Partials = field(default_factory=Partials)
     """What an answer is from which a part is missing."""
     explains: bool = False
+    converting: ConvertedCollector | None = None
+    """Collects for standards that convert what another one collects."""
+    summaries: Summaries | None = None
+    """Makes documents of a whole record."""
+    losses: bool = False
+    """Whether an answer of converted data has an entry that tells what was lost."""
 
     async def reply(self, progress: Progress, admission: Admission) -> Reply:
         """The answer. Raises Problem, SearchError or StoreUnavailable; what was found is noted in ``progress``."""
+        if is_summary(admission.admitted.rule) and self.summaries is not None:
+            return await self.summaries.reply(progress, admission)
         collected = await self.collected(progress, admission)
         record, gaps = collected.record, collected.gaps
         if admission.request.interaction == "read":
-            if not await self._within(progress, admission):
+            if not await self.within(progress, admission):
                 raise Problem(404, "not-found", "There is no such resource.")
+            progress.hidden = hidden_counts(collected.hidden)
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
@@ -56,7 +70,7 @@ class Answers:
         self.partials.check(grant.client, admission.standard.id, rule, gaps)
         answer = await self.search(admission, admission.admitted.search, record)
         progress.counts = answer.counts()
-        progress.hidden = hidden_counts(answer.hidden)
+        progress.hidden = hidden_counts([*collected.hidden, *answer.hidden])
         gaps = [*gaps, *hidden_gaps(answer.hidden)]
         progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in gaps)
         headers = dict(self._origin([*answer.matches, *answer.included]))
@@ -65,7 +79,8 @@ class Answers:
         if self.explains and progress.exchange.header(EXPLAIN) is not None:
             why = await explained(replace(collected, gaps=gaps), admission.admitted, admission.admitted.search, answer)
             headers |= header_of(why)
-        return _ready(progress, _searchset(progress, admission, answer, gaps), headers)
+        losses = collected.losses if self.losses else ()
+        return _ready(progress, _searchset(progress, admission, answer, gaps, losses), headers)
 
     async def collected(self, progress: Progress, admission: Admission) -> Collected:
         """The person's record, with what live sources add to it, and what is missing from it (ERR-48).
@@ -73,7 +88,9 @@ class Answers:
         Raises Problem 503 when no source could answer.
         """
         ids = (progress.exchange.request_id, progress.exchange.correlation_id)
-        collected = await self.collector.collect(
+        converts = admission.standard.converts is not None
+        collector = self.converting if converts and self.converting is not None else self.collector
+        collected = await collector.collect(
             admission.whose, admission.grant, admission.standard, admission.request, admission.admitted, ids
         )
         progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in collected.gaps)
@@ -83,8 +100,8 @@ class Answers:
             raise unavailable(collected.gaps, text)
         return collected
 
-    async def _within(self, progress: Progress, admission: Admission) -> bool:
-        """Whether what is read is within what the service may tell, by the searches of its rows (`collect.context`)."""
+    async def within(self, progress: Progress, admission: Admission) -> bool:
+        """Whether the service may tell of what is read or changed, by the searches of its rows (`collect.context`)."""
         request = admission.request
         target = (request.type or "", request.id or "")
         for one in admission.admitted.within:
@@ -100,12 +117,15 @@ class Answers:
         held = await read(record, request.type or "", request.id or "")
         if held is None:
             # Like what is not there (ERR-44); the trail says that it was asked for and not shown.
-            progress.hidden = hidden_counts(record.why([(request.type or "", request.id or "")]))
+            here = hidden_counts(record.why([(request.type or "", request.id or "")]))
+            progress.hidden = here or progress.hidden
             raise Problem(404, "not-found", "There is no such resource.")
         progress.counts = ((held.type, 1),)
         if held.type == "Binary":
             return await _binary(progress, admission, record, held)
-        return _ready(progress, _document(held, progress.format), self._origin([held]))
+        body = _document(held, progress.format)
+        version = {} if held.live else version_tag(body)
+        return _ready(progress, body, version | dict(self._origin([held])))
 
     async def search(self, admission: Admission, wanted: Search, record: Record) -> Answer:
         """The answer to the search of an admitted request. Raises SearchError or StoreUnavailable."""
@@ -121,7 +141,9 @@ class Answers:
         return origin(resources) if self.named else {}
 
 
-def _searchset(progress: Progress, admission: Admission, found: Answer, gaps: Sequence[Gap]) -> bytes:
+def _searchset(
+    progress: Progress, admission: Admission, found: Answer, gaps: Sequence[Gap], losses: Sequence[Loss]
+) -> bytes:
     request, format_ = admission.request, progress.format
     parts: tuple[tuple[Mode, Sequence[Held]], ...] = (("match", found.matches), ("include", found.included))
     entries = [
@@ -131,6 +153,10 @@ def _searchset(progress: Progress, admission: Admission, found: Answer, gaps: Se
     ]
     if told(gaps):
         body = outcome_entry(gaps, format_, request.version)
+        entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", body))
+    if losses:
+        lost = as_outcome(losses)
+        body = jsonio.dump(lost) if format_ is Format.JSON else xmlio.fragment(lost, request.version)
         entries.append(BundleEntry(f"urn:uuid:{uuid.uuid4()}", "outcome", body))
     return searchset(format_, request.version, admission.question.link, entries)
 

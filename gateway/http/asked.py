@@ -14,7 +14,7 @@ from profiles.fhir.interactions import FhirRequest, Route
 from profiles.fhir.search.search import write_query
 from profiles.standards.admit import Admitted
 
-Key = tuple[str, str, str, str, str | None]
+Key = tuple[str, str, str, str, str | None, str]
 """FHIR base (provider and service), method, path behind it, query as it came, Accept."""
 
 MOST, LONGEST = 1_024, 2_048
@@ -40,7 +40,12 @@ class Question:
 
 def key_of(exchange: Exchange, address: Address) -> Key:
     """All that the meaning of a request depends on."""
-    return address.base, exchange.method, address.rest, exchange.query, exchange.header(b"accept")
+    return address.base, exchange.method, address.rest, exchange.query, exchange.header(b"accept"), _standard(address)
+
+
+def _standard(address: Address) -> str:
+    # One address may lead to another version of a service tomorrow.
+    return address.standard.id if address.standard else ""
 
 
 class AskedQuestions:

@@ -106,6 +106,8 @@ nav summary { cursor: pointer; min-height: 24px; }
   .swagger-ui .opblock-summary-control, .swagger-ui .opblock-summary-path-description-wrapper { min-width: 0; }
   .swagger-ui .opblock .opblock-summary-path { min-width: 0; max-width: 100%; overflow-wrap: anywhere; }
   .swagger-ui .nostyle span { white-space: normal; word-break: break-all; }
+  .swagger-ui .opblock-tag.no-desc span,
+  .swagger-ui .opblock-tag a.nostyle span { word-break: normal; overflow-wrap: anywhere; }
   .swagger-ui .opblock-tag small { flex: 1 1 100%; order: 2; padding: 0; }
 }
 """

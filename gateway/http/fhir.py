@@ -75,6 +75,11 @@ class FhirEndpoint:
         if self.note is not None:
             tell(self.note, progress, method, reply.status)
 
+    async def aclose(self) -> None:
+        """Write what was seen and not recorded yet; while the trail still takes it."""
+        if self.images is not None:
+            await self.images.viewings.aclose()
+
     async def _reply(self, progress: Progress, receive: Receive) -> Reply:
         if progress.address.rest == SMART and progress.exchange.method in ("GET", "HEAD"):
             return self.statements.configuration(progress)
@@ -85,6 +90,8 @@ class FhirEndpoint:
             return self.statements.reply(progress)
         admission = await self.admissions.admit(progress, what, pairs)
         if self.sharing is not None and what.interaction in WRITES:
+            if not await self.answers.within(progress, admission):
+                raise Problem(404, "not-found", "There is no such resource.")
             return await self.sharing.reply(progress, admission, receive)
         return await self.answers.reply(progress, admission)
 

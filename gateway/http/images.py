@@ -6,17 +6,21 @@ when a document of the person names it (IHE WADO-RS retrieve behind ITI-67); not
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from adapters.dicomweb.archive import ImageArchive, OpenedStudy
 from adapters.port import AdapterDown
+from auth.grants import Grant
 from gateway.http.admission import Admission, Admissions
 from gateway.http.answer import Answers
 from gateway.http.asked import Question
-from gateway.http.progress import Progress
-from gateway.http.reply import Reply, Stream
+from gateway.http.progress import Progress, audit_record, use_of
+from gateway.http.reply import Reply, Stream, discard
+from gateway.http.viewings import ImageAt, Viewings
 from gateway.problems import Problem
+from gateway.rates import Rate
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.interactions import FhirRequest, Route
@@ -25,7 +29,8 @@ from profiles.standards.admit import whole_search
 
 ROOT = "wado/"
 _UID = r"[0-9](?:[0-9.]{0,62}[0-9])?"
-_PATH = re.compile(rf"studies/(?P<study>{_UID})/series/{_UID}/instances/{_UID}(?P<rendered>/rendered)?", re.ASCII)
+_INSTANCE = rf"studies/(?P<study>{_UID})/series/(?P<series>{_UID})/instances/(?P<instance>{_UID})"
+_PATH = re.compile(rf"{_INSTANCE}(?P<rendered>/rendered)?", re.ASCII)
 _STUDY = re.compile(r"/studies/([0-9.]{1,64})(?:/|$)", re.ASCII)
 DICOM, JSON, JPEG = "application/dicom", "application/dicom+json", "image/jpeg"
 RETRIEVE_URL = "00081190"
@@ -40,13 +45,16 @@ class Images:
     archives: Mapping[str, ImageArchive]
     admissions: Admissions
     answers: Answers
+    viewings: Viewings
+    pace: Rate = field(default_factory=lambda: Rate(0, 1))
+    """How many images one client may fetch of one person; other reads have their own allowance."""
 
     async def reply(self, progress: Progress) -> Reply:
         """The instance or picture. Raises what `problem_of` knows; the PACS is asked last."""
         address, path = progress.address, progress.address.rest.removeprefix(ROOT)
         if progress.exchange.method not in ("GET", "HEAD"):
             raise Problem(405, "not-supported", "This method is not supported here.", headers={"allow": "GET"})
-        grant, standard = await self.admissions.granted(progress, ())
+        grant, standard = await self.admissions.granted(progress, (), self._allow)
         archive, place = self.archives.get(address.provider), _PATH.fullmatch(path)
         row = address.service.images if address.service else None
         if archive is None or row is None or place is None:
@@ -59,8 +67,18 @@ class Images:
         if not await self._told(progress, Admission(grant, standard, question), place["study"]):
             raise Problem(404, "not-found", "There is no such image.")
         answer = await self._fetched(progress, archive, path, wanted)
-        progress.counts = (("DICOM", 1),)
-        return answer
+        image = ImageAt(place["study"], place["series"], place["instance"])
+        try:
+            await self.viewings.see(audit_record(progress, 200, ""), use_of(progress), image)
+        except BaseException:
+            await discard(answer)
+            raise
+        return replace(answer, audited=False)
+
+    def _allow(self, grant: Grant) -> None:
+        if wait := self.pace.take(f"{grant.client} {grant.subject or grant.patient}"):
+            text = "Images are asked too often. Try again later."
+            raise Problem(429, "throttled", text, headers={"retry-after": str(ceil(wait))})
 
     async def _told(self, progress: Progress, admission: Admission, study: str) -> bool:
         """Whether a document of the person names the study."""

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from auth.ports import Function
 from profiles.standards.load import Catalogue
-from profiles.standards.model import RequestRule, Service, Standard
+from profiles.standards.model import RequestRule, Standard
 
 JsonObject = dict[str, Any]
 
@@ -62,13 +62,14 @@ def document(
         for service in standard.services:
             if services is not None and service.id not in services:
                 continue
-            tag = f"{service.id} {standard.title}"
+            address = catalogue.address_of(service)
+            tag = f"{address} {standard.title}"
             tags.append({"name": tag, "description": f"FHIR {standard.fhir.number}. {service.name}."})
-            prefix = f"/{provider}/{service.id}/fhir"
-            paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, service)}
+            prefix = f"/{provider}/{address}/fhir"
+            paths[f"{prefix}/metadata"] = {"get": _metadata(tag, standard, address)}
             collected = services is None or service.function == Function.COLLECT
             for path, rules in _by_path(standard).items() if collected else ():
-                paths[f"{prefix}{path}"] = {"get": _operation(tag, service, path, rules)}
+                paths[f"{prefix}{path}"] = {"get": _operation(tag, address, path, rules)}
     tags += [{"name": name, "description": text} for name, text in TYPED.items()]
     paths |= described["paths"]
     return {
@@ -98,12 +99,12 @@ def _by_path(standard: Standard) -> Mapping[str, list[RequestRule]]:
     return found
 
 
-def _operation(tag: str, service: Service, path: str, rules: list[RequestRule]) -> JsonObject:
+def _operation(tag: str, address: str, path: str, rules: list[RequestRule]) -> JsonObject:
     rows = "\n".join(f"- **{rule.name_nl}** ({rule.name_en}): `{_query(rule) or 'no parameters'}`" for rule in rules)
     parameters = _path_parameters(path) + _parameters(rules) + TRACE
     return {
         "tags": [tag],
-        "operationId": f"{service.id}{path}".replace("/", "_").replace("$", ""),
+        "operationId": f"{address}{path}".replace("/", "_").replace("$", ""),
         "summary": ", ".join(dict.fromkeys(rule.name_en for rule in rules)),
         "description": f"The requests that the standard knows here:\n\n{rows}",
         "parameters": parameters,
@@ -111,10 +112,10 @@ def _operation(tag: str, service: Service, path: str, rules: list[RequestRule]) 
     }
 
 
-def _metadata(tag: str, standard: Standard, service: Service) -> JsonObject:
+def _metadata(tag: str, standard: Standard, address: str) -> JsonObject:
     return {
         "tags": [tag],
-        "operationId": f"{service.id}_metadata",
+        "operationId": f"{address}_metadata",
         "summary": f"CapabilityStatement (FHIR {standard.fhir.number})",
         "security": [],
         "responses": _responses("what can be asked here"),

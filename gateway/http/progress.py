@@ -87,7 +87,7 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         provider=progress.provider,
         service=progress.service,
         interaction=interaction,
-        rule=progress.rule,
+        rule=_row(progress),
         resources=progress.counts if status in (200, 201, 206) else (),
         request_id=exchange.request_id,
         correlation_id=exchange.correlation_id,
@@ -97,6 +97,12 @@ def audit_record(progress: Progress, status: int, reason: str) -> AuditRecord:
         hidden=progress.hidden,
         **known,
     )
+
+
+def _row(progress: Progress) -> str:
+    """The row that allowed a request, with the version of the service where there are more than one."""
+    service = progress.address.service
+    return f"{progress.rule}.{service.version}" if progress.rule and service and service.version else progress.rule
 
 
 def use_of(progress: Progress) -> UseOf:

@@ -1,11 +1,14 @@
 """An answer of the resource server before it is sent: bytes that are ready, or a stream of known length."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import Send
 
 from gateway.http.exchange import Exchange, send_bytes, send_pieces
+
+_VERSION = re.compile(rb"""(?:"versionId":|<versionId value=)"([A-Za-z0-9.\-]{1,64})\"""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,15 @@ class Reply:
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     audited: bool = True
+
+
+def version_tag(body: bytes) -> dict[str, str]:
+    """The version that a resource of ours states, as a header for who wants to change it (FHIR R4, http.html#versions).
+
+    ``body`` is JSON or XML that was stamped here, so that its own version comes before all else that may look like one.
+    """
+    stated = _VERSION.search(body)
+    return {"etag": f'W/"{stated[1].decode()}"'} if stated else {}
 
 
 async def discard(reply: Reply) -> None:

@@ -25,7 +25,9 @@ class Statements:
 
     oauth: OAuthUrls
     smart: bytes = b"{}"
-    _made: dict[tuple[str, Format], bytes] = field(default_factory=dict)
+    images: str = ""
+    """How often images may be fetched, for services that give them; the standard wants that published."""
+    _made: dict[tuple[str, str, Format], bytes] = field(default_factory=dict)
 
     def prepare(self, addresses: Iterable[Address]) -> None:
         """Make the statements of addresses beforehand, in both formats. Raises AuthoringError.
@@ -54,9 +56,12 @@ class Statements:
     def _body(self, address: Address, format_: Format) -> bytes | None:
         if address.standard is None or address.service is None:
             return None
-        key = (address.base, format_)
+        # One address may lead to another version of a service tomorrow.
+        key = (address.base, address.standard.id, format_)
         if key not in self._made:
             made = statement(address.standard, address.service, address.base, SOFTWARE, RELEASED, self.oauth)
+            if address.service.images and self.images:
+                made["rest"][0]["documentation"] = self.images
             self._made[key] = serialised(authored(made, address.version), format_, address.version)
         return self._made[key]
 

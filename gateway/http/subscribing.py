@@ -131,7 +131,7 @@ class Subscriptions:
                     if not id_:
                         if wish.off:
                             raise SubscriptionRefused(400, "invalid_request", "which subscription ends is not said")
-                        fhir = self.catalogue.services[service][0].fhir.value
+                        fhir = self.catalogue.service(service, today)[0].fhir.value
                         made = register.create(
                             grant, service, fhir, days, wish.end, exchange.request_id, self.settings.per_key
                         )

@@ -145,7 +145,7 @@ class ValidateOperation:
         language = "nl" if request.headers.get("accept-language", "").lower().startswith("nl") else "en"
         report = await asyncio.to_thread(validate_text, resource, self._validators, version, profiles)
         if wanted and report.type and report.type != wanted:
-            raise Problem(400, "invalid", f"The body is not a {wanted[:64]}.")
+            raise Problem(400, "invalid", f"The body is not of type {wanted[:64]}.")
         return await asyncio.to_thread(lambda: authored(as_outcome(report, language), version))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -22,6 +22,7 @@ from gateway.intake.settings import HostLogin, IntakeSettings
 from gateway.intake.work import Intake
 from gateway.intake.worker import Worker
 from gateway.quality.recorder import Recorder
+from gateway.store.clock import StoreClock
 
 log = logging.getLogger("gateway.intake")
 
@@ -40,6 +41,7 @@ class IntakeParts:
     trail: Trail
     worker: Worker
     app: ASGIApp
+    clock: StoreClock
     messages: tuple[MllpListener, ...] = ()
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
@@ -90,11 +92,16 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
     """
     made.recorder.start()
     section = made.settings
+    with suppress(SQLAlchemyError):
+        await asyncio.to_thread(made.clock.ask)
     http = server(
         made.app, section.tls, made.connections, beside=True, host=section.host, port=section.port, log_config=None,
         access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=10,
     )  # fmt: skip
-    tidy = asyncio.create_task(_keep_tidy(made), name="intake receipts")
+    tasks = [
+        asyncio.create_task(_keep_tidy(made), name="intake receipts"),
+        asyncio.create_task(made.clock.run(), name="intake clock"),
+    ]
     opened: list[tuple[MllpListener, asyncio.Server]] = []
     try:
         async with listening(http, "internal listener"):
@@ -107,8 +114,9 @@ async def beside(made: IntakeParts) -> AsyncIterator[None]:
                 http.should_exit = True
                 await asyncio.gather(*(listener.stop(port) for listener, port in opened))
     finally:
-        tidy.cancel()
-        await asyncio.gather(tidy, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await made.close()
 
 

@@ -14,7 +14,7 @@ from gateway.store.known import by_identifier, contents_of, known, merged, point
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource, local_reference
 from profiles.record.repair import CUT, Repair, resolve_urns
-from profiles.record.walk import links, references
+from profiles.record.walk import links, pointing
 from profiles.record.whose import contexts
 
 
@@ -39,11 +39,14 @@ class Lookup:
             persons: set[str] = set()
             for task in self.draft.tasks:
                 if task.resource is not None:
-                    pointing = self.draft.pointing[task.key] = list(references(task.resource))
-                    self._urls(task, pointing)
-                    found = self.draft.links[task.key] = frozenset(links(task.resource))
-                    keys |= found
-                    wanted |= _without_display(pointing, every=task.type == CUT)
+                    nodes, aims = pointing(task.resource)
+                    self.draft.pointing[task.key] = nodes
+                    self._urls(task, nodes)
+                    if self.draft.repairs[task.key]:
+                        aims = list(links(task.resource))
+                    self.draft.links[task.key] = frozenset(aims)
+                    keys.update(aims)
+                    wanted |= _without_display(nodes, every=task.type == CUT)
                     persons |= {sender.pseudonyms.of(bsn) for _, bsn in owners_by_bsn(task.resource)}
                     persons |= {sender.pseudonyms.of(bsn) for bsn in numbers_within(task.resource)}
             self.draft.plan.known = known(self.connection, sender.provider, self.version, keys, persons)

@@ -4,12 +4,12 @@ Many resources fit both STU3 and R4. Those say nothing here; what stands beside 
 (:mod:`gateway.intake.index`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from profiles.fhir.basetypes import facts
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.fhir.version import FhirVersion
 
 EVERY = frozenset(FhirVersion)
@@ -28,18 +28,12 @@ class Releases:
         there = frozenset(version for version in FhirVersion if _is_type(resource.get("resourceType"), version))
         if len(there) < 2:
             return there
-        claimed = {version for url in _claims(resource) for version in self._defining(url)}
+        claimed = {version for url in claimed_profiles(resource) for version in self._defining(url.partition("|")[0])}
         if len(claimed) == 1:
             return frozenset(claimed)
         odd = {version: _unknown_in(resource, str(resource["resourceType"]), version) for version in there}
         least = min(odd.values())
         return frozenset(version for version, count in odd.items() if count == least)
-
-
-def _claims(resource: Resource) -> Iterable[str]:
-    meta = resource.get("meta")
-    claimed = meta.get("profile") if isinstance(meta, dict) else None
-    return (one.partition("|")[0] for one in claimed if isinstance(one, str)) if isinstance(claimed, list) else ()
 
 
 def _is_type(name: Any, version: FhirVersion) -> bool:

@@ -263,7 +263,7 @@ class Settling:
         named = task.type == CUT or any("display" not in reference for reference in self.draft.pointing[task.key])
         filled = fill_display(resource, neighbours) if named else []
         repairs += filled
-        if filled or may_hold_bsn(self.texts[task.key], number):
+        if may_hold_bsn(jsonio.dump(resource) if filled else self.texts[task.key], number):
             about += wrong_numbers(resource)
             repairs += mask_bsn(resource, [number] if number else [])
         changed = bool(repairs)

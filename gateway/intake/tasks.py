@@ -175,7 +175,9 @@ def _task(
         raise refusal(400, "required", "an update or delete names an id, or one identifier", place or None)
     if resource is not None:
         if resource.get("resourceType") != type_:
-            raise refusal(400, "invalid", f"the resource is not a {type_}", f"{place}.resource" if place else type_)
+            raise refusal(
+                400, "invalid", f"the resource is not of type {type_}", f"{place}.resource" if place else type_
+            )
         if method == "PUT" and (given := resource.get("id")) is not None and id_ and given != id_:
             raise refusal(400, "invalid", "the id in the resource is not the one in the address", f"{type_}.id")
     if method == "POST" and any(headers.get(name) for name in HEADERS):

@@ -15,7 +15,7 @@ from gateway.intake.refusal import Refusal, refusal
 from gateway.intake.sender import Sender
 from gateway.intake.tasks import IMPORT, Key, Task
 from gateway.quality.recorded import recorded
-from gateway.store.unit import RecordedVerdict, Unit, Written
+from gateway.store.unit import RecordedVerdict, Unit, Written, outcomes
 from profiles.fhir.outcome import Issue
 
 MISSING = "nothing with this id is here"
@@ -38,6 +38,9 @@ def carry_out(sender: Sender, plan: WritePlan, released: int | None) -> Taken:
         raise _blocked(plan.blocked, numbers)
     for change in plan.changes:
         change.make_ready(sender.ring)
+    label = sender.gate.counting.verdicts.validator(push.version).label
+    verdicts = {change.key: _verdict(change, label) for change in plan.changes}
+    early = None if _open_still(plan) else _answered(sender, plan, outcomes(plan.changes, plan.now))
     with sender.engine.begin() as connection:
         if plan.blocked:
             _quarantine(connection, sender, plan)
@@ -47,13 +50,11 @@ def carry_out(sender: Sender, plan: WritePlan, released: int | None) -> Taken:
         _put_patients(unit, plan)
         persons = unit.persons(change.patient_id for change in plan.changes)
         leaving = _leaving(unit, plan)
-        label = sender.gate.counting.verdicts.validator(push.version).label
         changes = [change for change in plan.changes if change.task.refused is None]
-        written = unit.write(changes, {change.key: _verdict(change, label) for change in changes})
+        written = unit.write(changes, verdicts)
         for patient_id in leaving:
             unit.forget_patient(patient_id)
-        results = _results(plan, written)
-        given = IntakeAnswer(200, {}) if push.bundle == IMPORT else answer(push, results, sender.base)
+        results, given = early or _answered(sender, plan, written)
         taken = Taken(given, _records(sender, plan, written, persons, given.status), results)
         receipts.keep(connection, sender.ring, sender.source, push, taken)
         if released is not None:
@@ -69,6 +70,17 @@ def told(sender: Sender, plan: WritePlan, fault: Refusal) -> Taken:
         request_id=plan.push.request_id[:64], reason=fault.issues[0].code,
     )  # fmt: skip
     return Taken(refused(fault), [record])
+
+
+def _open_still(plan: WritePlan) -> bool:
+    """Whether the transaction itself may refuse a part, so that the answer cannot be made before it begins."""
+    return bool(plan.blocked) or any(change.deleted and change.key[0] == "Patient" for change in plan.changes)
+
+
+def _answered(sender: Sender, plan: WritePlan, written: Mapping[Key, Written]) -> tuple[Sequence[Result], IntakeAnswer]:
+    """What became of each task, and the answer that tells it; of a large push this is a third of all the work."""
+    results = _results(plan, written)
+    return results, IntakeAnswer(200, {}) if plan.push.bundle == IMPORT else answer(plan.push, results, sender.base)
 
 
 def _put_patients(unit: Unit, plan: WritePlan) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 
 from adapters.port import Gap, Reason
 from auth.crypto import KeyRing
 from auth.grants import Grant
-from auth.ports import Person
+from auth.pages.catalogue import Texts
+from auth.pages.own import OwnRecordReader
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import Trail
 from gateway.collect.answer import Answer, read, search
@@ -22,14 +23,13 @@ from gateway.dossier.answer import DossierAnswer
 from gateway.ownrecord.questions import OwnQuestion, question, reading, searchable, waits
 from gateway.store.reader import StoreUnavailable
 from profiles.record.walk import values
+from profiles.standards.load import catalogue
 
 CLIENT = "Mijn gegevens"
 """What the audit trail and the page "Mijn toestemmingen" call a person who reads their own record."""
 
-MISSING = "Een deel ontbreekt: een bronsysteem antwoordt nu niet. Probeer het later opnieuw."
-WITHHELD = "Een deel wordt u hier niet getoond. Vraag uw zorgverlener ernaar."
-DELAYED = "Een uitslag is nog niet vrijgegeven. U ziet die hier later."
-DELAYED_UNTIL = "Een uitslag is nog niet vrijgegeven. U ziet die hier vanaf {day}."
+MISSING, WITHHELD, DELAYED, DELAYED_UNTIL = "missing", "withheld", "delayed", "delayed_until"
+"""What an answer says that lacks something, until `named` says it in words; the last with the day behind it."""
 AT_ONCE = 8
 
 
@@ -50,9 +50,9 @@ class OwnRecords:
     trail: Trail
     base: str
 
-    async def of(self, provider: str, person: Person, services: Iterable[str], visit: str) -> list[DossierAnswer]:
+    async def of(self, reader: OwnRecordReader) -> list[DossierAnswer]:
         """Every answer, in the order of the standards. Raises AuditUnavailable: what is not recorded is not shown."""
-        grant = self._grant(provider, person, frozenset(services), visit)
+        grant, person, provider = self._grant(reader), reader.person, reader.provider.name
         rows = [row for id_ in sorted(grant.services) for row in searchable(id_)]
         base = f"{self.base}/{provider}"
         first = [question(*row, base, person.bsn) for row in rows if not waits(row[2])]
@@ -66,18 +66,16 @@ class OwnRecords:
         order = {f"{service.id}-{rule.id}": place for place, (_, service, rule) in enumerate(rows)}
         return sorted(answers, key=lambda answer: order[answer.id])
 
-    async def document(
-        self, provider: str, person: Person, visit: str, answer: DossierAnswer, id_: str
-    ) -> OwnDocument | None:
+    async def document(self, reader: OwnRecordReader, answer: DossierAnswer, id_: str) -> OwnDocument | None:
         """A document that an answer of this visit points at; None when there is none.
 
         Raises StoreUnavailable when it cannot be read now, and AuditUnavailable: what is not recorded is not shown.
         """
         if f"Binary/{id_}" not in {url for one in answer.matches for url in values(one, "content.attachment.url")}:
             return None
-        grant = self._grant(provider, person, frozenset((answer.service,)), visit)
-        asked = reading(answer.service, id_, f"{self.base}/{provider}")
-        whose = RecordOwner(provider, answer.version, grant.subject)
+        grant = self._grant(replace(reader, services=frozenset((answer.service,))))
+        asked = reading(answer.service, id_, f"{self.base}/{grant.provider}")
+        whose = RecordOwner(grant.provider, answer.version, grant.subject)
         ids = (str(uuid.uuid4()), grant.correlation_id or "")
         got = await self.collector.collect(whose, grant, asked.standard, asked.request, asked.admitted, ids)
         held = await read(got.record, "Binary", id_)
@@ -113,7 +111,7 @@ class OwnRecords:
             problems = (MISSING,) if told(got.gaps) else ()
             silent = bool(problems)
             gaps += tuple(f"{gap.what}:{gap.reason}" for gap in hidden_gaps(answer.hidden))
-            problems += tuple(_said(gap) for gap in hidden_gaps(answer.hidden))
+            problems += tuple(_lack(gap) for gap in hidden_gaps(answer.hidden))
         except StoreUnavailable:
             answer, problems, silent = Answer(()), (MISSING,), True
         outcome = 503 if silent and not answer.matches else 200
@@ -155,6 +153,7 @@ class OwnRecords:
                 rule=asked.rule.id,
                 client=CLIENT,
                 person=grant.subject,
+                actor=grant.actor or "",
                 basis="own-record",
                 resources=resources,
                 gaps=gaps,
@@ -165,17 +164,18 @@ class OwnRecords:
             )
         )
 
-    def _grant(self, provider: str, person: Person, services: frozenset[str], visit: str) -> Grant:
+    def _grant(self, reader: OwnRecordReader) -> Grant:
         now = datetime.now(UTC)
+        provider, person = reader.provider.name, reader.person
         return Grant(
-            digest=hashlib.sha256(f"own-record {visit} {provider}".encode()).digest(),
+            digest=hashlib.sha256(f"own-record {reader.visit} {provider}".encode()).digest(),
             client=CLIENT,
             provider=provider,
-            services=services,
+            services=reader.services,
             subject=person.pseudonym,
             sealed_bsn=self.ring.seal("bsn", person.bsn.encode("ascii")),
             patient=None,
-            actor=None,
+            actor=reader.actor.pseudonym if reader.actor else None,
             issued=now,
             expires=now + timedelta(minutes=15),
             correlation_id=str(uuid.uuid4()),
@@ -184,8 +184,31 @@ class OwnRecords:
         )
 
 
-def _said(gap: Gap) -> str:
-    """What is not shown, in words for the person."""
+def named(answers: Iterable[DossierAnswer], texts: Texts) -> list[DossierAnswer]:
+    """The answers with the names of their rows and services, and what they lack, in the language of the texts."""
+    told = []
+    for answer in answers:
+        standard, service = catalogue().service(answer.service)
+        rule = next(one for one in standard.rules_of(service) if answer.id == f"{service.id}-{one.id}")
+        dutch = texts.language == "nl"
+        told.append(
+            replace(
+                answer,
+                name=rule.name_nl if dutch else rule.name_en,
+                service_name=service.name if dutch else service.name_en,
+                problems=tuple(_words(problem, texts) for problem in answer.problems),
+            )
+        )
+    return told
+
+
+def _words(problem: str, texts: Texts) -> str:
+    key, _, day = problem.partition(" ")
+    return texts(f"own.{key}", day=f"{date.fromisoformat(day):%d-%m-%Y}" if day else "")
+
+
+def _lack(gap: Gap) -> str:
+    """What is not shown, as `named` knows it."""
     if gap.reason is Reason.WITHHELD:
         return WITHHELD
-    return DELAYED_UNTIL.format(day=f"{gap.available_from:%d-%m-%Y}") if gap.available_from else DELAYED
+    return f"{DELAYED_UNTIL} {gap.available_from}" if gap.available_from else DELAYED

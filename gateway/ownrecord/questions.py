@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway.calendar import today_here
 from profiles.fhir.interactions import FhirRequest
 from profiles.standards.admit import Admitted, admit
 from profiles.standards.load import catalogue
@@ -27,7 +28,7 @@ class OwnQuestion:
 
 def searchable(service_id: str) -> Iterator[tuple[Standard, Service, RequestRule]]:
     """The rows of a service that search."""
-    standard, service = catalogue().service(service_id)
+    standard, service = catalogue().service(service_id, today_here())
     for rule in standard.rules_of(service):
         searches = rule.interaction in ("search-type", "operation") and rule.method == "GET"
         if searches and not rule.on_instance and rule.answer in ("all", "last", "one"):
@@ -71,7 +72,7 @@ def question(
 
 def reading(service_id: str, id_: str, base: str) -> OwnQuestion:
     """The read of one Binary by its id, admitted like any other. Raises Refused when the service has no documents."""
-    standard, service = catalogue().service(service_id)
+    standard, service = catalogue().service(service_id, today_here())
     request = FhirRequest(standard.fhir, "read", "Binary", id_, base=f"{base}/{service.id}/fhir")
     admitted = admit(standard, request, service)
     return OwnQuestion(standard, service, admitted.rule, request, admitted)

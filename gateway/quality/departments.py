@@ -28,6 +28,8 @@ def department_of(resource: Resource) -> str:
     """The display of the first reference to an organisation, service, team or place; empty when there is none."""
     kinds, paths = _table()
     for path in paths:
+        if path[0] not in resource:
+            continue
         for node in _at(resource, path):
             name = _name(node, kinds)
             if name:

@@ -5,11 +5,16 @@ is counted under its place in FHIR (``Observation.status``).
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from profiles.fhir.tree import Resource
+from profiles.fhir.version import FhirVersion
+from profiles.fhirpath import FhirPathError
+from profiles.standards.must import MustElement, Needed
 from profiles.validation import Finding, Validator
 from profiles.validation.context import Context
 from profiles.validation.rules.discriminators import Discriminator, Discriminators
@@ -22,6 +27,8 @@ PASSED_OVER = frozenset({"id", "meta", "implicitRules", "language", "text", "con
 CODED_TYPES = frozenset({"CodeableConcept", "Coding", "code"})
 PLACE = re.compile(r"[A-Za-z0-9_.:()/'\[\]-]*")
 INDEX = re.compile(r"\[\d+\]")
+Seen = tuple[tuple[int, bool], ...]
+"""Numbers of elements that are filled, each with whether it holds a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +45,21 @@ class Step:
         chosen = tuple(f"{self.name}{one[:1].upper()}{one[1:]}" for one in self.types)
         object.__setattr__(self, "names", chosen or (self.name,))
 
-    def values(self, item: Any, context: Context) -> Iterator[Any]:
-        """The values below an item."""
-        if not isinstance(item, dict):
-            return
-        for name in self.names:
-            found = item.get(name)
-            for value in found if isinstance(found, list) else (found,):
-                if value is not None and all(test.test(value, context) is True for test in self.tests):
-                    yield value
+    def values(self, items: Iterable[Any], context: Context) -> list[Any]:
+        """The values below items."""
+        below: list[Any] = []
+        for item in items:
+            if not isinstance(item, dict):
+                continue
+            for name in self.names:
+                value = item.get(name)
+                if isinstance(value, list):
+                    below += value
+                elif value is not None:
+                    below.append(value)
+        for test in self.tests:
+            below = [value for value in below if value is not None and test.test(value, context) is True]
+        return below
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +69,14 @@ class ElementPlace:
     steps: tuple[Step, ...]
     code: bool = False
 
-    def values(self, resource: Resource, context: Context) -> Iterator[Any]:
+    def values(self, resource: Resource, context: Context) -> list[Any]:
         """Everything that stands there and says something."""
         items: list[Any] = [resource]
         for step in self.steps:
-            items = [value for item in items for value in step.values(item, context)]
-        return (item for item in items if has_content(item))
+            items = step.values(items, context)
+            if not items:
+                return items
+        return [item for item in items if item is not None and has_content(item)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +91,6 @@ class Element:
     ids: tuple[str, ...]
     places: tuple["ElementPlace", ...]
 
-    def look(self, resource: Resource, context: Context) -> tuple[bool, bool]:
-        """Whether the element is filled in a resource, and whether with a code."""
-        filled = coded = False
-        for place in self.places:
-            if not any(name in resource for name in place.steps[0].names):
-                continue  # As most are: not a step further.
-            for value in place.values(resource, context):
-                filled = True
-                coded = coded or place.code or is_coded(value)
-        return filled, coded and self.codable
-
 
 @dataclass(frozen=True)
 class CountPlan:
@@ -98,10 +102,38 @@ class CountPlan:
     type: str
     elements: tuple[Element, ...]
 
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of the elements."""
+        return frozenset(element.key for element in self.elements)
+
+    @cached_property
+    def _beginning(self) -> Mapping[str, Sequence[tuple[int, bool, ElementPlace]]]:
+        """By the name of a property of the resource: what may stand in it, with the number of its element."""
+        made: dict[str, list[tuple[int, bool, ElementPlace]]] = {}
+        for number, element in enumerate(self.elements):
+            for place in element.places:
+                for name in place.steps[0].names:
+                    made.setdefault(name, []).append((number, element.codable, place))
+        return made
+
+    def look(self, resource: Resource, context: Context) -> Seen:
+        """Which elements are filled in a resource: the number of each, with whether it holds a code.
+
+        Only what may stand in the properties that are there is looked at: most elements of a zib are not filled.
+        """
+        seen: dict[int, bool] = {}
+        for name in resource:
+            for number, codable, place in self._beginning.get(name, ()):
+                if number in seen and (seen[number] or not codable):
+                    continue  # Nothing more to learn.
+                if values := place.values(resource, context):
+                    seen[number] = codable and (place.code or any(map(is_coded, values)))
+        return tuple(sorted(seen.items()))
+
     def element_of(self, finding: Finding) -> str:
         """The key of the element that a finding is about: its concept, what lies in its slice, or its place."""
-        keys = {element.key for element in self.elements}
-        if finding.concept in keys:
+        if finding.concept in self.keys:
             return finding.concept
         above = finding.definition
         while ":" in above:
@@ -122,8 +154,10 @@ def has_content(value: Any) -> bool:
     """Whether a value says something: an object with nothing but a reason why it is absent does not."""
     if not isinstance(value, dict):
         return bool(value != "")
-    own = [name for name in value if name not in ("id", "extension", "url")]
-    return bool(own) or ("url" in value and bool(value.get("extension")))
+    for name in value:
+        if name not in ("id", "extension", "url"):
+            return True
+    return "url" in value and bool(value.get("extension"))
 
 
 def is_coded(value: Any) -> bool:
@@ -142,11 +176,17 @@ class CountPlans:
     """The plans of one validator, made when they are first asked for.
 
     ``named`` are the profiles that standards use: one that has no definition here is counted under its own name all
-    the same, by the elements of its type.
+    the same, by the elements of its type. ``needed`` is what must be there whenever a source has it.
     """
 
-    def __init__(self, validator: Validator, named: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        validator: Validator,
+        named: Container[str] = (),
+        needed: Needed = MappingProxyType({}),
+    ) -> None:
         self._validator = validator
+        self._needed = needed
         self._named = named
         self._tests = Discriminators(validator.merger, validator.terminology)
         self._plans: dict[str, CountPlan] = {}
@@ -169,6 +209,13 @@ class CountPlans:
             if url in self._plans and self._plans[url].type == type_:
                 return self._plans[url]
         return CountPlan(HL7 + type_, "", "", type_, ())
+
+    def musts(self, profiles: Iterable[str], resource: Resource) -> Iterator[tuple[str, str, bool]]:
+        """Profile, element and whether it is filled, for all that must be there by the profiles of a resource."""
+        version = self._validator.version
+        for url in dict.fromkeys(profile.partition("|")[0] for profile in profiles):
+            for element in self._needed.get((version, url), ()):
+                yield url, element.name, _filled(element, resource, version)
 
     def _made(self, url: str, type_: str) -> CountPlan | None:
         try:
@@ -218,6 +265,13 @@ class CountPlans:
             allowed = list(inner.slices.values()) or ([inner] if len(inner.types) < 5 else [])
             codes = {ref.code for one in allowed for ref in one.types}
         return bool(codes & CODED_TYPES)
+
+
+def _filled(element: MustElement, resource: Resource, version: FhirVersion) -> bool:
+    try:
+        return any(has_content(value) for value in element.where.evaluate(resource, version))
+    except FhirPathError:
+        return False  # A resource of another shape: its findings say what is wrong with it.
 
 
 def _step(node: Node) -> Step:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from gateway.quality.elements import CountPlans
 from gateway.quality.serving import Serving
-from gateway.quality.settings import Policy, QualitySettings
+from gateway.quality.settings import STRICTNESS, Policy, QualitySettings
 from gateway.quality.tally import Subject, Tally, reference_of
 from gateway.quality.verdicts import Verdicts
 from profiles.fhir.codec import jsonio
@@ -23,6 +23,7 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 from profiles.record.rules import Asked, Repairs, load_repairs
 from profiles.standards.load import Catalogue
+from profiles.standards.must import Needed
 from profiles.validation import Finding, Report
 
 REMEMBERED = 100_000
@@ -59,17 +60,24 @@ class Counting:
     verdicts: Verdicts
     named: Container[str] = ()
     """Profiles that the standards use."""
+    needed: Needed = field(default_factory=dict)
+    """What must be there whenever a source has it, by profile."""
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
     _tally: Tally = field(default_factory=Tally)
     _plans: dict[FhirVersion, CountPlans] = field(default_factory=dict)
     _counted: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report) -> None:
-        """Count a verdict. The same content of a source counts once a day (and process), however often it is asked."""
+    def note(
+        self, provider: str, source: str, version: FhirVersion, resource: Resource, report: Report, content: bytes
+    ) -> None:
+        """Count a verdict. The same ``content`` of a source counts once a day (and process), however often it is asked.
+
+        It is the resource as JSON.
+        """
         day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
-            if self._first(day, "", subject, resource):
+            if self._first(day, "", subject, content):
                 label = self.verdicts.validator(version).label
                 self._tally.add(day, subject, resource, report, self._planned(version), label)
 
@@ -77,13 +85,13 @@ class Counting:
         """Count a fact that another source tells too, once a day as well."""
         day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
-            if self._first(day, rule, subject, resource):
+            if self._first(day, rule, subject, jsonio.dump(resource)):
                 self._tally.same(day, subject, resource, rule, self._planned(version))
 
-    def _first(self, day: date, rule: str, subject: Subject, resource: Resource) -> bool:
+    def _first(self, day: date, rule: str, subject: Subject, content: bytes) -> bool:
         """Whether this was not counted yet today."""
         parts = (day.isoformat(), rule, *subject)
-        key = hashlib.sha256(b"\0".join([*map(str.encode, parts), jsonio.dump(resource)])).digest()
+        key = hashlib.sha256(b"\0".join([*map(str.encode, parts), content])).digest()
         if key in self._counted:
             return False
         self._counted[key] = None
@@ -93,7 +101,7 @@ class Counting:
 
     def _planned(self, version: FhirVersion) -> CountPlans:
         if version not in self._plans:
-            self._plans[version] = CountPlans(self.verdicts.validator(version), self.named)
+            self._plans[version] = CountPlans(self.verdicts.validator(version), self.named, self.needed)
         return self._plans[version]
 
     def waiting(self) -> bool:
@@ -120,11 +128,20 @@ class Gate:
         self._settings = settings
         self._catalogue = catalogue
         self._serving = Serving(catalogue)
+        self._policies: dict[tuple[str, str], Policy] = {}
         self.counting = counting
 
     def policy(self, provider: str, version: FhirVersion, resource: Resource) -> Policy:
         """The policy for a resource: the strictest of the standards that use what it claims to be."""
-        return self._settings.of(provider, self._serving.of(version, resource))
+        named = [self._policy_of(provider, standard) for standard in self._serving.of(version, resource) or ("",)]
+        return named[0] if len(named) == 1 else max(named, key=STRICTNESS.index)
+
+    def _policy_of(self, provider: str, standard: str) -> Policy:
+        key = (provider, standard)
+        known = self._policies.get(key)
+        if known is None:
+            known = self._policies[key] = self._settings.of(provider, [standard])
+        return known
 
     def judge(
         self, provider: str, source: str, version: FhirVersion, resource: Resource, more: Sequence[Finding] = ()
@@ -136,10 +153,12 @@ class Gate:
         policy = self.policy(provider, version, resource)
         if policy is Policy.OFF or resource.get("resourceType") == "Binary":
             return Decision()
-        report = with_findings(self._report(version, resource), more)
-        self.counting.note(provider, source, version, resource, report)
+        content = jsonio.dump(resource)
+        report = with_findings(self.counting.verdicts.report(version, resource, content), more)
+        self.counting.note(provider, source, version, resource, report, content)
         if policy is Policy.REPAIR and report.findings and (repairs := mend(resource)):
-            return Decision(False, with_findings(self._report(version, resource), more), repairs)
+            mended = self.counting.verdicts.report(version, resource, jsonio.dump(resource))
+            return Decision(False, with_findings(mended, more), repairs)
         return Decision(policy is Policy.BLOCK and not report.valid, report)
 
     def judge_of(self, provider: str, source: str) -> Judge:
@@ -150,9 +169,6 @@ class Gate:
         """Whether no policy of a provider changes or holds back anything, so that verdicts may come afterwards."""
         chosen = {self._settings.of(provider, [standard]) for standard in (*self._catalogue.standards, "")}
         return chosen <= {Policy.OFF, Policy.OBSERVE}
-
-    def _report(self, version: FhirVersion, resource: Resource) -> Report:
-        return self.counting.verdicts.report(version, resource, jsonio.dump(resource))
 
 
 def with_findings(report: Report, more: Sequence[Finding]) -> Report:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import Catalogue
 
@@ -18,7 +18,7 @@ class Serving:
     def profiles(self) -> Mapping[tuple[FhirVersion, str], tuple[str, ...]]:
         """Ids of standards by FHIR release and canonical."""
         found: dict[tuple[FhirVersion, str], dict[str, None]] = {}
-        for standard in self._catalogue.standards.values():
+        for standard in (one for version in FhirVersion for one in self._catalogue.of_version(version)):
             for canonicals in standard.reads.values():
                 for url in canonicals:
                     found.setdefault((standard.fhir, url), {})[standard.id] = None
@@ -26,9 +26,7 @@ class Serving:
 
     def of(self, version: FhirVersion, resource: Resource) -> tuple[str, ...]:
         """Ids of the standards that a resource serves: by the profiles that it claims, without any by its type."""
-        meta = resource.get("meta")
-        claimed = meta.get("profile") if isinstance(meta, dict) else None
-        urls = [one.partition("|")[0] for one in claimed if isinstance(one, str)] if isinstance(claimed, list) else []
+        urls = [one.partition("|")[0] for one in claimed_profiles(resource)]
         if not urls:
             type_ = resource.get("resourceType")
             return tuple(one.id for one in self._catalogue.of_version(version) if type_ in one.types)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, inspect, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, inspect, not_, select
 
-from gateway.quality.tally import Numbers
+from gateway.quality.tally import MUST, Numbers
 from gateway.store.schema import quality_basis, quality_count, quality_defect, quality_finding, quality_name
+
+Counted = Literal["resources", "elements", "musts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,13 @@ class Figures:
     connection: Connection
     choice: Choice
 
-    def sums(self, *by: str, elements: bool = False) -> Sequence[tuple[tuple[Any, ...], Numbers]]:
-        """The numbers by columns, in their order: of resources as a whole, or of elements."""
+    def sums(self, *by: str, of: Counted = "resources") -> Sequence[tuple[tuple[Any, ...], Numbers]]:
+        """The numbers by columns, in their order: of whole resources, of elements, or of those that must be there."""
         columns = [quality_count.c[name] for name in by]
         sums = [func.sum(quality_count.c[name]) for name in Numbers._fields]
-        which = quality_count.c.element != "" if elements else quality_count.c.element == ""
+        element = quality_count.c.element
+        must = element.startswith(MUST)
+        which = {"resources": element == "", "elements": and_(element != "", not_(must)), "musts": must}[of]
         rows = self.connection.execute(
             select(*columns, *sums)
             .where(which, *self.choice.conditions(quality_count))

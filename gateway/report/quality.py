@@ -15,6 +15,7 @@ from gateway.quality.tally import SAME
 from gateway.quality.verdicts import Basis, basis
 from gateway.report.document import Cell, Column, Plot, ReportDocument, ReportSection, Share
 from gateway.report.figures import Choice, Figures
+from gateway.report.must import must_figures
 from gateway.report.perperson import PersonsHaving, persons_having
 from gateway.report.words import rule_text, words
 from profiles.standards.load import Catalogue
@@ -103,6 +104,7 @@ class QualityReport:
             self._trend(),
             self._filled(),
             self._completeness(),
+            self._must(),
             self._top("defects", "error"),
             self._top("hints", "warning"),
             self._top("same", SAME),
@@ -218,6 +220,23 @@ class QualityReport:
         columns = ("provider", "standard", "part", "persons_filled")
         return self._section("filled", columns, rows, population="; ".join(told), brief=30)
 
+    def _must(self) -> ReportSection:
+        """What must be there whenever the source has it: those that are never filled first."""
+        language = self._request.language
+        text = words(language, "must")
+        offered = {str(key[0]): self._standards(str(key[0])) for key, _ in self._figures.sums("provider")}
+        figures = must_figures(self._figures, offered, language)
+        rows: list[list[Cell]] = [
+            [one.provider, one.source, one.standard, one.part, one.element, one.filled, text[one.told]]
+            for one in figures
+        ]
+        never = [row for row, one in zip(rows, figures, strict=True) if one.told == "never"]
+        told = text["population"].format(never=len(never), all=len(rows)) if rows else ""
+        columns = ("provider", "source", "standard", "part", "element", "filled", "told")
+        return self._section(
+            "must", columns, rows, population=told, short=never, brief=25, empty=text["empty"] if not rows else ""
+        )
+
     def _standards(self, provider: str) -> list[Standard]:
         wanted = list(self._offered.get(provider, ()))
         if self._request.standard:
@@ -246,7 +265,7 @@ class QualityReport:
 
     def _elements(self) -> ReportSection:
         rows: list[list[Cell]] = []
-        for (profile, element), one in self._figures.sums("profile", "element", elements=True):
+        for (profile, element), one in self._figures.sums("profile", "element", of="elements"):
             name, concept = self._name(profile, element)
             if concept or one.filled or one.valid < one.seen:
                 zib = self._zib_names.get(profile, profile)

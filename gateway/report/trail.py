@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, select
 
+from gateway.audit.record import SEEN
 from gateway.calendar import utc
 from gateway.store.schema import audit_record
 
@@ -131,6 +132,8 @@ def uses(connection: Connection, period: Period, provider: str = "") -> Use:
     use = Use()
     for row in records(connection, period, provider):
         record = decoded(row.record)
+        if record.get("interaction") == SEEN:
+            continue  # No request: its study was counted when it was opened.
         at = utc(row.at)
         use.first = min(use.first or at, at)
         use.last = max(use.last or at, at)

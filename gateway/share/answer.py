@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.share.lifting import LEAST, Content
 from gateway.share.outcome import EntryOutcome
 from gateway.share.sharer import Sharer
 from profiles.fhir.outcome import Issue, operation_outcome
@@ -33,7 +34,7 @@ class ShareAnswered:
     outcomes: Sequence[EntryOutcome]
     resources: Mapping[Key, Resource] = field(repr=False)
     received: datetime
-    file: Callable[[Key], bytes] = field(repr=False, default=lambda _key: b"")
+    file: Callable[[Key], Content] = field(repr=False, default=lambda _key: b"")
     """The file of a Binary that was kept."""
     repeated: bool = False
 
@@ -52,23 +53,55 @@ class ShareAnswered:
         return self.outcomes[0].status if not self.bundle and self.outcomes else 200
 
 
-def body_of(answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> Resource:
-    """The resource that is the answer; ``whole``: with the resources themselves."""
+def body_of(answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> tuple[Resource, dict[bytes, Content]]:
+    """The resource that is the answer, ``whole``: with the resources themselves; and the files of its Binaries.
+
+    A file stands there by a name that nobody else can write; `woven` puts it in while the answer is sent.
+    """
+    files = _Files()
+    return _body(answered, sharer, files, whole=whole), files.named
+
+
+def woven(document: bytes, files: Mapping[bytes, Content]) -> list[bytes | Content]:
+    """A serialised answer in parts, in order: text, and files that are to be written in base64 between."""
+    parts: list[bytes | Content] = [document]
+    for name, content in files.items():
+        before, _, after = parts.pop().partition(name)  # type: ignore[union-attr]
+        parts += [before, content, after]
+    return parts
+
+
+class _Files:
+    """The files of one answer, in the order in which it names them."""
+
+    def __init__(self) -> None:
+        self._mark = uuid.uuid4().hex
+        self.named: dict[bytes, Content] = {}
+
+    def name(self, content: Content) -> str:
+        name = f"file:{self._mark}:{len(self.named)}:"
+        self.named[name.encode()] = content
+        return name
+
+
+def _body(answered: ShareAnswered, sharer: Sharer, files: _Files, *, whole: bool) -> Resource:
     if not answered.bundle:
-        return _resource(answered.outcomes[0], answered, sharer) or _said("Received.")
-    entries = [_entry(one, answered, sharer, whole=whole) for one in answered.outcomes]
+        return _resource(answered.outcomes[0], answered, sharer, files) or _said("Received.")
+    entries = [_entry(one, answered, sharer, files, whole=whole) for one in answered.outcomes]
     if sharer.receives.acknowledgement:
         entries.append(_acknowledgement(answered, sharer))
     return {"resourceType": "Bundle", "type": f"{answered.bundle}-response", "entry": entries}
 
 
-def _entry(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, *, whole: bool) -> dict[str, Any]:
+def _entry(
+    given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, files: _Files, *, whole: bool
+) -> dict[str, Any]:
     status = STATUS.get(given.status, str(given.status))
     if given.status >= 400:
         outcome = operation_outcome(given.told)
         # A refused entry has no address here; a urn keeps the form that all others have.
         return {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "response": {"status": status, "outcome": outcome}}
-    resource = _resource(given, answered, sharer)
+    resource = _resource(given, answered, sharer, files if whole else None)
     entry: dict[str, Any] = {"fullUrl": f"{sharer.base}/{given.type}/{given.id}"}
     if whole and resource is not None:
         entry["resource"] = resource
@@ -80,13 +113,14 @@ def _entry(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, *, whol
     }
 
 
-def _resource(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer) -> Resource | None:
+def _resource(given: EntryOutcome, answered: ShareAnswered, sharer: Sharer, files: _Files | None) -> Resource | None:
     if given.role == "person":
         return sharer.patient
     resource = answered.resources.get(given.key)
-    if resource is None or given.type != "Binary":
+    if resource is None or given.type != "Binary" or files is None:
         return resource
-    text = base64.b64encode(answered.file(given.key)).decode()
+    content = answered.file(given.key)
+    text = files.name(content) if len(content) >= LEAST else base64.b64encode(content).decode()
     return {**resource, ELEMENT[sharer.version]: text}
 
 

@@ -9,7 +9,7 @@ from gateway.calendar import utc
 from gateway.problems import Problem
 from gateway.share.findings import finding
 from gateway.share.parcel import Item
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.standards.receives import Plausible
 
 AHEAD = timedelta(hours=24)
@@ -37,7 +37,7 @@ def check_claims(item: Item, expected: Sequence[str]) -> None:
     profiles = item.rule.profiles
     if not profiles:
         return
-    claimed = [one.partition("|")[0] for one in claims(item.resource)]
+    claimed = [one.partition("|")[0] for one in claimed_profiles(item.resource)]
     if not claimed:
         fitting = [one for one in expected if one in profiles] or (list(profiles) if len(profiles) == 1 else [])
         if not fitting:
@@ -124,10 +124,3 @@ def codings(concept: object) -> Iterator[str]:
         for coding in one.get("coding", ()) if isinstance(one, dict) else ():
             if isinstance(coding, dict):
                 yield f"{coding.get('system', '')}|{coding.get('code', '')}"
-
-
-def claims(resource: Resource) -> list[str]:
-    """The profiles that a resource claims."""
-    meta = resource.get("meta")
-    given = meta.get("profile") if isinstance(meta, dict) else None
-    return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []

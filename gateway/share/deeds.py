@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from gateway.share.states import FOLLOWS, NotAllowed, State
 from gateway.store.shared import filing, share_deed, shared_content, shared_item, submission
 
 Targets = Callable[[str, str, str], Sequence[str]]
 """The names of the write-backs for a provider, information standard and resource type."""
+WAITING, FILED, DEAD, CLOSED = "waiting", "filed", "dead", "closed"
+"""States of an item's way to one EHR; closed: somebody dealt with it otherwise."""
 LONGEST = 2_000
 """Characters of a reason."""
 
@@ -42,7 +44,7 @@ class Deeds:
             for target in self.targets(provider, standard, type_):
                 self.connection.execute(
                     insert(filing).values(
-                        item_pk=pk, target=target, state="waiting", attempts=0, next=self.now, answer=""
+                        item_pk=pk, target=target, state=WAITING, attempts=0, next=self.now, answer=""
                     )
                 )
 
@@ -61,18 +63,16 @@ class Deeds:
         self._go(submission_id, items, State.INBOX, text)
 
     def withdraw(self, submission_id: str, reason: str, items: Iterable[str] = ()) -> None:
-        """Tell that what was filed was taken back in the EHR. Raises NotAllowed."""
+        """Tell that what was filed was taken back in the EHR; it goes nowhere else any more. Raises NotAllowed."""
         if not reason.strip():
             raise NotAllowed("a reason is needed")
-        self._go(submission_id, items, State.WITHDRAWN, reason)
+        withdrawn = [pk for pk, _, _ in self._go(submission_id, items, State.WITHDRAWN, reason)]
+        self.close(select(shared_item.c.pk).where(shared_item.c.pk.in_(withdrawn)), "withdrawn")
 
-    def refuse(self, submission_id: str, text: str, items: Iterable[str] = ()) -> None:
-        """Shut out what turned out to be harmful; its content goes at once. Raises NotAllowed."""
-        for pk, submission_pk, _ in self._go(submission_id, items, State.REFUSED, text):
-            self.connection.execute(
-                update(filing).where(filing.c.item_pk == pk, filing.c.state == "waiting").values(state="closed")
-            )
-            empty(self.connection, [pk], [submission_pk])
+    def close(self, items: Select[tuple[int]], why: str) -> None:
+        """Send these items to no EHR any more; a process that is sending one finds its row closed."""
+        left = update(filing).where(filing.c.item_pk.in_(items), filing.c.state.in_([WAITING, DEAD]))
+        self.connection.execute(left.values(state=CLOSED, answer=why, claimed=None))
 
     def expire(self, submission_id: str) -> None:
         """Nobody decided in time. Raises NotAllowed when nothing of it is open."""
@@ -94,15 +94,6 @@ class Deeds:
         pk = self._pk(submission_id)
         self.connection.execute(update(submission).where(submission.c.pk == pk).values(assignee=account[:120]))
         self._note(pk, None, "assigned", account)
-
-    def duplicate(self, submission_id: str, of: str) -> None:
-        """Say that a submission repeats another one of the same person. Raises NotAllowed."""
-        pk, first = self._pk(submission_id), self._pk(of)
-        persons = select(submission.c.person, submission.c.provider).where(submission.c.pk.in_([pk, first]))
-        if pk == first or len(set(self.connection.execute(persons).all())) != 1:
-            raise NotAllowed("this is not another submission of the same person")
-        self.connection.execute(update(submission).where(submission.c.pk == pk).values(duplicate_of=of))
-        self._note(pk, None, "duplicate", of)
 
     def viewed(self, submission_id: str) -> None:
         """Note that somebody looked, and when the first did."""

@@ -6,13 +6,13 @@ examples state wrong ones.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping
 
 from gateway.documents.pdfa import check as check_pdf
 from gateway.problems import Problem
 from gateway.share.findings import finding
+from gateway.share.lifting import Content, Lifter
 from gateway.share.location import has_location
 from gateway.share.parcel import Item, Parcel
 from gateway.share.pictures import pixels_of
@@ -33,17 +33,17 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
 """How files of a type begin."""
 REFUSED = frozenset({"pdf-unreadable", "pdf-encrypted", "pdfa-active-content", "pdfa-not-claimed"})
 """What may not be wrong with a PDF from a citizen; all else is told to who judges it."""
-Scan = Callable[[bytes], bool]
+Scan = Callable[[Content], bool]
 """Whether a file is clean. Raises Problem 503 when that cannot be told."""
 
 
-def take_files(parcel: Parcel, version: FhirVersion, pixels: int, scan: Scan | None) -> None:
+def take_files(parcel: Parcel, version: FhirVersion, pixels: int, scan: Scan | None, lifter: Lifter) -> None:
     """Take the content out of every Binary, in place; a file that may not come in gets a fault (422)."""
     files: dict[str, Item] = {}
     for item in parcel.items:
         if item.rule.media and item.fault is None:
             try:
-                item.content = content = _decoded(item, ELEMENT[version])
+                item.content = content = _decoded(item, ELEMENT[version], lifter)
                 _looked_at(item, content, pixels)
                 if scan is not None and not scan(content):
                     raise _refused(item, "security", "The file was recognised as malware.")
@@ -58,25 +58,28 @@ def take_files(parcel: Parcel, version: FhirVersion, pixels: int, scan: Scan | N
                 item.fault = _stated(item, path, node, files)
 
 
-def sniffed(content: bytes) -> str:
+def sniffed(content: Content) -> str:
     """What a file is by its first bytes; empty for what is not taken anywhere."""
     start = content[:1024]
     return next((media for magic, media in MAGIC if start.startswith(magic)), "")
 
 
-def _decoded(item: Item, element: str) -> bytes:
+def _decoded(item: Item, element: str, lifter: Lifter) -> Content:
     text = item.resource.get(element)
     if not isinstance(text, str) or not text:
         raise _refused(item, "required", "The Binary has no content.")
     try:
-        content = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        whole = text in lifter.files
+        content = lifter.content(text) if whole else base64.b64decode("".join(text.split()), validate=True)
+    except OSError as fault:
+        raise no_room() from fault
+    except ValueError:
         raise Problem(400, "structure", "The content is not base64.", expression=f"{item.place}.resource") from None
     del item.resource[element]
     return content
 
 
-def _looked_at(item: Item, content: bytes, pixels: int) -> None:
+def _looked_at(item: Item, content: Content, pixels: int) -> None:
     media = sniffed(content)
     if media not in item.rule.media or media != essence(str(item.resource.get("contentType", ""))):
         raise _refused(item, "value", "The file is not of the type that it says, or of one that is not taken here.")
@@ -94,7 +97,7 @@ def _looked_at(item: Item, content: bytes, pixels: int) -> None:
             item.findings.append(finding("location-in-photo", "Binary"))
 
 
-def _image(item: Item, content: bytes, media: str, pixels: int) -> None:
+def _image(item: Item, content: Content, media: str, pixels: int) -> None:
     """Only the head is read: nothing is unpacked before its size is known."""
     size = pixels_of(content, media)
     if size is None:
@@ -122,6 +125,11 @@ def _stated(item: Item, path: str, attachment: Mapping[str, object], files: Mapp
     if size is not None and size != len(content):
         item.findings.append(finding("size-differs", f"{path}.size"))
     return None
+
+
+def no_room() -> Problem:
+    """There is no place for a file now."""
+    return Problem(503, "transient", "There is no room for this at the moment.", headers={"retry-after": "60"})
 
 
 def _refused(item: Item, code: str, text: str) -> Problem:

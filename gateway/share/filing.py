@@ -1,38 +1,39 @@
 """The way of accepted items to the EHR: an outbox that tries again, gives up aloud, and files each thing once.
 
 A row is written in the transaction that accepts the item. One that a process holds when it dies is free again after a
-while; the adapter knows the item by its id, so that a second try files nothing twice.
+while; the adapter knows the item by its id, so that a second try files nothing twice. What staff did with an item while
+it was being sent stays as they said: the answer of the EHR is then a line in its history, and no more.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, exists, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.filing.port import AcceptedItem, Filed, FiledFile, Filing, Later, Rejected, WriteBack
 from gateway.calendar import utc
-from gateway.share.deeds import Deeds
+from gateway.rounds import rounds, told
+from gateway.share.deeds import CLOSED, DEAD, FILED, WAITING, Deeds
 from gateway.share.keep import GATEWAY, Keys, StoredItem, file_of, stored_items
 from gateway.share.location import without_location
 from gateway.share.pointing import pointers
+from gateway.share.questionnaire import questionnaire_of
 from gateway.share.readable import Readable, pdf_of, readable
 from gateway.share.settings import ShareSettings
 from gateway.share.states import NotAllowed, State
 from gateway.store.engine import reading
-from gateway.store.known import contents_of
 from gateway.store.shared import filing, share_deed, shared_item, submission
-from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 
 log = logging.getLogger("gateway.share")
 
-WAITING, FILED, DEAD, CLOSED = "waiting", "filed", "dead", "closed"
 CLAIM = timedelta(minutes=5)
 """How long an item belongs to the process that is sending it; after that another may try."""
 PAUSES = (60, 300, 900, 1_800, 3_600)
@@ -40,6 +41,21 @@ PAUSES = (60, 300, 900, 1_800, 3_600)
 GIVES_UP = timedelta(hours=24)
 """After so long somebody has to look (DL-03)."""
 READABLE = frozenset({"QuestionnaireResponse", "Communication", "Observation"})
+SENDABLE = frozenset({State.ACCEPTED.value, State.FILED.value})
+"""States of an item that may be sent; filed: with one EHR it is, and another is still to have it."""
+AFTERWARDS = "also-filed"
+"""The deed of an EHR that took an item while staff dealt with it themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRow:
+    """A row of the outbox that is this process's until the claim is old."""
+
+    pk: int
+    item_pk: int
+    attempts: int
+    at: datetime
+    """When it was claimed: an answer counts only while the row still says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +70,21 @@ class Outbox:
     """Names of providers, for people."""
 
     async def run(self, seconds: float = 5.0) -> None:
-        """Send until cancelled. A failing round is logged, and tried again."""
-        while True:
-            try:
-                while await self.round():
-                    pass
-            except SQLAlchemyError as fault:
-                log.warning("filing: the store does not answer: %s", type(fault).__name__)
-            await asyncio.sleep(seconds)
+        """Send until cancelled, whatever happens; each target at its own pace."""
+        ways = [(provider, target) for provider, targets in self.targets.items() for target in targets.values()]
+        await asyncio.gather(*(rounds(f"filing {way[1].name}", partial(self._all_due, *way), seconds) for way in ways))
+
+    async def _all_due(self, provider: str, target: WriteBack) -> None:
+        while await self._try_due(provider, target, datetime.now(UTC)):
+            pass
 
     async def round(self, now: datetime | None = None) -> int:
-        """Try what is due, each target by itself; how many were tried. Raises SQLAlchemyError."""
-        tried = await asyncio.gather(
-            *(
-                self._try_due(provider, target, now or datetime.now(UTC))
-                for provider, targets in self.targets.items()
-                for target in targets.values()
-            )
-        )
-        return sum(tried)
+        """Try one item of each target; how many were tried. Raises SQLAlchemyError."""
+        at, tried = now or datetime.now(UTC), 0
+        for provider, targets in self.targets.items():
+            for target in targets.values():
+                tried += await self._try_due(provider, target, at)
+        return tried
 
     async def aclose(self) -> None:
         """Give back the connections of all write-backs."""
@@ -84,36 +96,47 @@ class Outbox:
         row = await asyncio.to_thread(self._claim, provider, target.name, now)
         if row is None:
             return 0
-        pk, item, attempts, since = row
-        try:
-            said = await target.file(item)
-        except Exception as fault:
-            # An adapter that breaks its word must not hold up the others; what it carried stays out of the log.
-            log.error("filing: %s failed: %s", target.name, type(fault).__name__)
-            said = Later(f"the adapter failed: {type(fault).__name__}")
-        await asyncio.to_thread(self._note, pk, item, said, attempts + 1, since, now)
+        said, since = await self._filed(target, row, now)
+        await asyncio.to_thread(self._note, row, said, since, now)
         return 1
 
-    def _claim(self, provider: str, target: str, now: datetime) -> tuple[int, AcceptedItem, int, datetime] | None:
-        free = or_(filing.c.claimed.is_(None), filing.c.claimed < now - CLAIM)
-        due = (filing.c.state == WAITING, filing.c.target == target, filing.c.next <= now, free)
-        mine = submission.c.provider == provider
-        wanted = (
-            select(filing.c.pk, filing.c.attempts, filing.c.item_pk)
-            .join(shared_item, filing.c.item_pk == shared_item.c.pk)
-            .join(submission, shared_item.c.submission_pk == submission.c.pk)
-        )
-        with self.engine.begin() as connection:
-            row = connection.execute(wanted.where(*due, mine).order_by(filing.c.next).limit(1)).one_or_none()
-            if row is None:
-                return None
-            claimed = update(filing).where(filing.c.pk == row.pk, free, filing.c.state == WAITING)
-            if connection.execute(claimed.values(claimed=now)).rowcount != 1:
-                return None
-            item, since = self._item(connection, row.item_pk)
-        return row.pk, item, row.attempts, since
+    async def _filed(self, target: WriteBack, row: ClaimedRow, now: datetime) -> tuple[Filing, datetime]:
+        """What became of an item, and since when it is on its way. Raises SQLAlchemyError when it cannot be read."""
+        try:
+            item = await asyncio.to_thread(self._item, row.item_pk)
+        except SQLAlchemyError:
+            raise
+        except Exception as fault:
+            return _broken(target, fault), now
+        if not item.resource:
+            return Rejected("content-gone", "its content was removed after its time"), item.accepted
+        try:
+            return await target.file(item), item.accepted
+        except Exception as fault:
+            return _broken(target, fault), item.accepted
 
-    def _item(self, connection: Connection, item_pk: int) -> tuple[AcceptedItem, datetime]:
+    def _claim(self, provider: str, target: str, now: datetime) -> ClaimedRow | None:
+        """The row that waits longest, if its item may be sent, taken in one statement."""
+        free = or_(filing.c.claimed.is_(None), filing.c.claimed < now - CLAIM)
+        may = (
+            select(shared_item.c.pk)
+            .join(submission, shared_item.c.submission_pk == submission.c.pk)
+            .where(submission.c.provider == provider, shared_item.c.state.in_(SENDABLE))
+            .where(shared_item.c.pk == filing.c.item_pk)
+            .correlate(filing)
+        )
+        due = (filing.c.state == WAITING, filing.c.target == target, filing.c.next <= now, free, exists(may))
+        first = select(filing.c.pk).where(*due).order_by(filing.c.next).limit(1).with_for_update(skip_locked=True)
+        claimed = update(filing).where(filing.c.pk == first.scalar_subquery(), *due).values(claimed=now)
+        with self.engine.begin() as connection:
+            row = connection.execute(claimed.returning(filing.c.pk, filing.c.item_pk, filing.c.attempts)).one_or_none()
+        return None if row is None else ClaimedRow(row.pk, row.item_pk, row.attempts, now)
+
+    def _item(self, item_pk: int) -> AcceptedItem:
+        with reading(self.engine).connect() as connection:
+            return self._read(connection, item_pk)
+
+    def _read(self, connection: Connection, item_pk: int) -> AcceptedItem:
         row = connection.execute(
             select(shared_item.c.id, shared_item.c.decided, submission)
             .join(submission, shared_item.c.submission_pk == submission.c.pk)
@@ -124,8 +147,7 @@ class Outbox:
         version = FhirVersion(row.fhir)
         named = set(_pointed_at(item.resource))
         parts = [one for one in held if one.role == "part" and (_of(one) in named or one.type in ("DocumentManifest",))]
-        shown = readable(item.resource, self._questionnaire(connection, row.provider, version, item.resource))
-        accepted = utc(row.decided)
+        shown = readable(item.resource, questionnaire_of(connection, row.provider, version, item.resource))
         return AcceptedItem(
             id=item.id,
             version=version,
@@ -136,11 +158,11 @@ class Outbox:
             patient_id=row.patient_id,
             bsn=self.keys.ring.open("bsn", bytes(row.sealed_bsn)).decode() if row.sealed_bsn else "",
             sent=utc(row.received),
-            accepted=accepted,
+            accepted=utc(row.decided),
             accepted_by=_who(connection, item_pk),
             standard=row.standard,
             title=shown.title,
-        ), accepted
+        )
 
     def _paper(self, shown: Readable, provider: str, sent: datetime) -> bytes:
         try:
@@ -153,41 +175,43 @@ class Outbox:
         kept = without_location(content) if self.settings.strip_location else content
         return FiledFile(item.id, str(item.resource.get("contentType", "")), kept)
 
-    @staticmethod
-    def _questionnaire(
-        connection: Connection, provider: str, version: FhirVersion, resource: Resource
-    ) -> Resource | None:
-        named = resource.get("questionnaire")
-        text = named.get("reference", "") if isinstance(named, dict) else str(named or "")
-        key = local_reference(text) if "://" not in text else None
-        body = dict(contents_of(connection, provider, version, [key])).get(key) if key else None
-        return jsonio.load(bytes(body)) if body else None
-
-    def _note(self, pk: int, item: AcceptedItem, said: Filing, attempts: int, since: datetime, now: datetime) -> None:
+    def _note(self, row: ClaimedRow, said: Filing, since: datetime, now: datetime) -> None:
+        attempts = row.attempts + 1
+        match said:
+            case Filed():
+                state, answer = FILED, said.ehr_id
+            case Rejected():
+                state, answer = DEAD, f"{said.code}: {said.text}"
+                log.error("filing: refused by the EHR (%s); somebody has to look", said.code)
+            case Later():
+                state, answer = WAITING, said.text
+                if now - since > GIVES_UP:
+                    state = DEAD
+                    log.error("filing: given up after %s attempts; somebody has to look", attempts)
+        pause = said.seconds if isinstance(said, Later) and said.seconds else PAUSES[min(attempts, len(PAUSES)) - 1]
+        after = {"state": state, "answer": answer, "attempts": attempts, "claimed": None}
+        mine = (filing.c.pk == row.pk, filing.c.state == WAITING, filing.c.claimed == row.at)
         with self.engine.begin() as connection:
-            match said:
-                case Filed():
-                    values = {"state": FILED, "answer": said.ehr_id}
-                    Deeds(connection, GATEWAY, now).filed(item.id, said.ehr_id)
-                case Rejected():
-                    values = {"state": DEAD, "answer": f"{said.code}: {said.text}"}
-                    log.error("filing: refused by the EHR (%s); somebody has to look", said.code)
-                case Later():
-                    values = {"state": WAITING, "answer": said.text}
-                    if now - since > GIVES_UP:
-                        values["state"] = DEAD
-                        log.error("filing: given up after %s attempts; somebody has to look", attempts)
-            pause = said.seconds if isinstance(said, Later) and said.seconds else PAUSES[min(attempts, len(PAUSES)) - 1]
-            after = {"attempts": attempts, "claimed": None, "next": now + timedelta(seconds=pause)}
-            connection.execute(update(filing).where(filing.c.pk == pk).values(values | after))
+            # First the item, then its rows: deeds of staff take them in this order too.
+            connection.execute(select(shared_item.c.pk).where(shared_item.c.pk == row.item_pk).with_for_update())
+            noted = update(filing).where(*mine).values(**after, next=now + timedelta(seconds=pause))
+            still = connection.execute(noted).rowcount == 1
+            if isinstance(said, Filed):
+                self._arrived(connection, row, said, now, still=still)
 
-    def waiting(self) -> Sequence[tuple[str, str, int]]:
-        """State, target and number of attempts of what is not filed yet, for operators."""
-        with reading(self.engine).connect() as connection:
-            rows = connection.execute(
-                select(filing.c.state, filing.c.target, filing.c.attempts).where(filing.c.state.in_([WAITING, DEAD]))
-            )
-            return [(row.state, row.target, row.attempts) for row in rows]
+    def _arrived(self, connection: Connection, row: ClaimedRow, said: Filed, now: datetime, *, still: bool) -> None:
+        """The EHR has it: the item is filed, unless staff dealt with it meanwhile; then they read that it is there."""
+        deeds = Deeds(connection, GATEWAY, now)
+        item = connection.execute(
+            select(shared_item.c.id, submission.c.id.label("submission"))
+            .join(submission, shared_item.c.submission_pk == submission.c.pk)
+            .where(shared_item.c.pk == row.item_pk)
+        ).one()
+        if still:
+            deeds.filed(item.id, said.ehr_id)
+        elif connection.execute(select(filing.c.state).where(filing.c.pk == row.pk)).scalar() == CLOSED:
+            log.error("filing: the EHR took an item that staff dealt with meanwhile; somebody has to look")
+            deeds.note(item.submission, AFTERWARDS, said.ehr_id)
 
 
 def retry(connection: Connection, item_id: str, now: datetime) -> None:
@@ -200,10 +224,15 @@ def retry(connection: Connection, item_id: str, now: datetime) -> None:
 
 def by_hand(connection: Connection, item_id: str, ehr_id: str, by: str, now: datetime) -> None:
     """Somebody filed an item themselves; the EHR calls it ``ehr_id``. Raises NotAllowed."""
-    Deeds(connection, by, now).filed(item_id, ehr_id)
-    mine = select(shared_item.c.pk).where(shared_item.c.id == item_id)
-    left = update(filing).where(filing.c.item_pk.in_(mine), filing.c.state.in_([WAITING, DEAD]))
-    connection.execute(left.values(state=CLOSED, answer="filed by hand"))
+    deeds = Deeds(connection, by, now)
+    deeds.filed(item_id, ehr_id)
+    deeds.close(select(shared_item.c.pk).where(shared_item.c.id == item_id), "filed by hand")
+
+
+def _broken(target: WriteBack, fault: Exception) -> Later:
+    """One that breaks must not hold up the others; its own words may hold what it carried, and stay out of the log."""
+    log.error("filing: %s failed: %s", target.name, told(fault))
+    return Later(f"it could not be sent: {type(fault).__name__}")
 
 
 def _pointed_at(resource: Resource) -> list[str]:

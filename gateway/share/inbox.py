@@ -145,10 +145,8 @@ class Inbox:
         )
         return [(row.state, row.reason if row.state in TOLD else "") for row in rows]
 
-    def open(self, submission_id: str, *, relation: bool = True) -> Opened:
-        """One submission whole; ``relation``: whoever opens it treats the person (DL-C36). Raises NotAllowed."""
-        if not relation:
-            raise NotAllowed("only who treats the person may open this")
+    def open(self, submission_id: str) -> Opened:
+        """One submission whole. Whether somebody may open it is for the caller to know. Raises NotAllowed."""
         row = self.connection.execute(select(submission).where(submission.c.id == submission_id)).one_or_none()
         if row is None:
             raise NotAllowed("there is no such submission")

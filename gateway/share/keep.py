@@ -115,10 +115,14 @@ def stored_items(connection: Connection, submission_pk: int) -> Iterator[StoredI
 
 def file_of(connection: Connection, item_pk: int) -> bytes:
     """The file of a kept Binary; empty when it has none any more."""
-    rows = connection.execute(
-        select(shared_content.c.data).where(shared_content.c.item_pk == item_pk).order_by(shared_content.c.number)
-    )
-    return b"".join(bytes(row.data) for row in rows)
+    return b"".join(pieces_of(connection, item_pk))
+
+
+def pieces_of(connection: Connection, item_pk: int) -> Iterator[bytes]:
+    """The same, piece by piece."""
+    wanted = select(shared_content.c.data).where(shared_content.c.item_pk == item_pk)
+    rows = connection.execution_options(yield_per=1).execute(wanted.order_by(shared_content.c.number))
+    return (bytes(row.data) for row in rows)
 
 
 def open_items(connection: Connection, provider: str, person: str) -> int:
@@ -253,6 +257,7 @@ def pending_of(resource: Resource, patient_id: str, pseudonyms: Pseudonyms, vers
 
 def restamp(pending: Pending, resource: Resource, number: int, now: datetime, version: Any) -> None:
     """State which version it becomes, in what will be served."""
+    unstamp(resource)
     stamp(resource, number, now)
     pending.json, pending.xml = jsonio.dump(resource), xmlio.fragment(resource, version)
     pending.keys = stored(version, resource)

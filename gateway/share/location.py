@@ -8,6 +8,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from gateway.share.lifting import Content
+
 EXIF = b"Exif\x00\x00"
 XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 GPS = 0x8825
@@ -18,9 +20,34 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes of one value, by TIFF type."""
 
 
-def has_location(content: bytes) -> bool:
-    """Whether a photo says where it was taken."""
-    return without_location(content) != content
+def has_location(content: Content) -> bool:
+    """Whether a photo says where it was taken; the picture itself is not read."""
+    words = _words(content)
+    return without_location(words) != words
+
+
+def _words(content: Content) -> bytes:
+    """A photo without its picture: what stands before it in a JPEG, all but the picture's chunks in a PNG."""
+    try:
+        if content[:2] == b"\xff\xd8":
+            at = 2
+            while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != 0xDA:
+                at += 2 + struct.unpack_from(">H", content, at + 2)[0]
+            return content[: min(at + 4, len(content))]
+        if content[:8] == b"\x89PNG\r\n\x1a\n":
+            return b"".join([content[:8], *_chunks(content)])
+    except (struct.error, IndexError):
+        return b""
+    return b""
+
+
+def _chunks(content: Content) -> Iterator[bytes]:
+    at = 8
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I", content, at)[0], content[at + 4 : at + 8]
+        if kind != b"IDAT":
+            yield content[at : at + 12 + length]
+        at += 12 + length
 
 
 def without_location(content: bytes) -> bytes:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.problems import Problem
+from gateway.share.lifting import LIFTED, Content
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
@@ -40,7 +41,7 @@ class Item:
     original: bytes = b""
     repairs: list[Repair] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    content: bytes | None = None
+    content: Content | None = None
     """The file that a Binary holds."""
     original_digest: bytes = b""
     """SHA-256 of what came, in a form that does not depend on the order of its names."""
@@ -86,7 +87,7 @@ def read_parcel(resource: Resource, receives: Receives, type_: str | None) -> Pa
     if receives.bundles:
         return _bundle(resource, receives)
     if type_ is None or type_ not in receives.rules or resource.get("resourceType") != type_:
-        raise Problem(400, "invalid", f"The resource is not a {type_ or 'Bundle'}.", expression="resourceType")
+        raise Problem(400, "invalid", f"The resource is not of type {type_ or 'Bundle'}.", expression="resourceType")
     return Parcel("", [_item(receives.rules[type_], resource, type_)])
 
 
@@ -137,7 +138,8 @@ def _entry(entry: Any, receives: Receives, place: str) -> Item:
 def _item(rule: EntryRule, resource: Resource, place: str, full_url: str = "") -> Item:
     id_ = str(resource.get("id") or "") if rule.role is Role.TASK else str(uuid.uuid4())
     item = Item(place, rule, id_, resource, full_url, jsonio.dump(_without_file(resource)))
-    item.original_digest = sha256(_URN.sub(b"urn:", jsonio.canonical(resource))).digest()
+    same = LIFTED.sub(b"lifted:", _URN.sub(b"urn:", jsonio.canonical(resource)))
+    item.original_digest = sha256(same).digest()
     return item
 
 

@@ -6,13 +6,15 @@ PNG (ISO 15948, IHDR), GIF89a (logical screen), JPEG (ISO 10918, start of frame)
 import struct
 from collections.abc import Callable, Mapping
 
+from gateway.share.lifting import Content
+
 BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 """JPEG markers without a length."""
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 BOXES = frozenset({b"jp2h", b"ihdr"})
 
 
-def pixels_of(content: bytes, media: str) -> tuple[int, int] | None:
+def pixels_of(content: Content, media: str) -> tuple[int, int] | None:
     """Width and height in pixels; None when the head of such a picture is not there, or says nothing above nought."""
     try:
         width, height = _READERS[media](content)
@@ -21,19 +23,19 @@ def pixels_of(content: bytes, media: str) -> tuple[int, int] | None:
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _png(content: bytes) -> tuple[int, int]:
+def _png(content: Content) -> tuple[int, int]:
     if content[12:16] != b"IHDR":
         raise ValueError("no head")
     width, height = struct.unpack_from(">II", content, 16)
     return width, height
 
 
-def _gif(content: bytes) -> tuple[int, int]:
+def _gif(content: Content) -> tuple[int, int]:
     width, height = struct.unpack_from("<HH", content, 6)
     return width, height
 
 
-def _jpeg(content: bytes) -> tuple[int, int]:
+def _jpeg(content: Content) -> tuple[int, int]:
     at = 2
     while content[at] == 0xFF:
         marker = content[at + 1]
@@ -50,7 +52,7 @@ def _jpeg(content: bytes) -> tuple[int, int]:
     raise ValueError("no frame")
 
 
-def _jp2(content: bytes) -> tuple[int, int]:
+def _jp2(content: Content) -> tuple[int, int]:
     at = 0
     while at < len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -63,7 +65,7 @@ def _jp2(content: bytes) -> tuple[int, int]:
     raise ValueError("no head")
 
 
-_READERS: Mapping[str, Callable[[bytes], tuple[int, int]]] = {
+_READERS: Mapping[str, Callable[[Content], tuple[int, int]]] = {
     "image/png": _png,
     "image/gif": _gif,
     "image/jpeg": _jpeg,

@@ -1,4 +1,4 @@
-"""What a citizen sent, to read: questions with their answers, a measurement, a request; as HTML and as PDF/A.
+"""What a citizen sent, to read: questions with their answers, a measurement, a request; also as PDF/A.
 
 For the dossier of an EHR that takes documents only, and for staff. Texts are Dutch: people read them.
 """
@@ -9,15 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fpdf import FPDF
-from markupsafe import Markup, escape
-
+from gateway.dossier.paper import Paper
 from gateway.dossier.words import moment
 from profiles.fhir.tree import Resource
 from profiles.record.label import concept_text
 
 YES_NO = {True: "Ja", False: "Nee"}
-_FAMILY = "readable"
+DEEPEST = 8
+"""Levels of questions within questions that are still set further in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +56,18 @@ def readable(resource: Resource, questionnaire: Resource | None = None) -> Reada
             return Readable(str(description), ())
 
 
-def html_of(shown: Readable) -> Markup:
-    """A fragment of HTML: a heading and a list of terms. Everything that was sent is escaped."""
-    rows = []
-    for line in shown.lines:
-        if line.answers:
-            answers = Markup("").join(Markup("<dd>{}</dd>").format(one) for one in line.answers)
-            rows.append(Markup("<div><dt>{}</dt>{}</div>").format(line.text, answers))
-        else:
-            rows.append(Markup("<div><dt><strong>{}</strong></dt></div>").format(line.text))
-    return Markup("<h2>{}</h2><dl>{}</dl>").format(shown.title, Markup("").join(rows)) if rows else escape(shown.title)
-
-
 def pdf_of(shown: Readable, provider: str, sent: datetime, font: Path) -> bytes:
     """PDF/A-2u of what was sent. Raises OSError without the font."""
-    paper = FPDF(enforce_compliance="PDF/A-2U")
-    bold = font.with_name(f"{font.stem}-Bold{font.suffix}")
-    paper.add_font(_FAMILY, fname=str(font))
-    paper.add_font(_FAMILY, style="B", fname=str(bold if bold.is_file() else font))
-    paper.set_title(shown.title)
-    paper.set_author(provider)
-    paper.set_lang("nl-NL")
-    paper.set_creation_date(sent)
-    paper.add_page()
-    _say(paper, shown.title, 18, bold=True)
-    _say(paper, f"Door de patiënt zelf gestuurd op {sent:%d-%m-%Y om %H:%M} (UTC), ontvangen door {provider}.", 9)
-    for line in shown.lines:
-        _say(paper, line.text, 11, bold=True, indent=line.depth)
-        for answer in line.answers:
-            _say(paper, answer, 11, indent=line.depth + 1)
-    return bytes(paper.output())
-
-
-def _say(paper: FPDF, text: str, size: int, *, bold: bool = False, indent: int = 0) -> None:
-    paper.set_font(_FAMILY, style="B" if bold else "", size=size)
-    paper.set_x(paper.l_margin + 4 * min(indent, 8))
-    paper.multi_cell(0, size * 0.55, text, new_x="LMARGIN", new_y="NEXT")
+    foot = f"Door de patiënt zelf gestuurd, ontvangen door {provider}"
+    with Paper(font, shown.title, provider, sent, foot) as paper:
+        paper.say(shown.title, 18, bold=True)
+        paper.say(f"Door de patiënt zelf gestuurd op {sent:%d-%m-%Y om %H:%M} (UTC), ontvangen door {provider}.", 9)
+        for line in shown.lines:
+            indent = 4 * min(line.depth, DEEPEST)
+            paper.say(line.text, 11, bold=True, indent=indent)
+            for answer in line.answers:
+                paper.say(answer, 11, indent=indent + 4)
+        return bytes(paper.output())
 
 
 def _answers(element: Resource, asked: dict[str, str], depth: int) -> Iterator[Line]:

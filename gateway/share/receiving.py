@@ -1,6 +1,5 @@
 """Receiving what a citizen sends: read, settled, kept. Whole or not at all before the answer, and once per request."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,17 @@ from gateway.share.answer import ShareAnswered
 from gateway.share.content import codings
 from gateway.share.deeds import Deeds, Targets, nowhere
 from gateway.share.findings import finding
-from gateway.share.keep import KeptSubmission, Keys, ShareKeeping, file_of, find, open_items, sent_before, stored_items
+from gateway.share.keep import (
+    KeptSubmission,
+    Keys,
+    ShareKeeping,
+    find,
+    open_items,
+    pieces_of,
+    sent_before,
+    stored_items,
+)
+from gateway.share.lifting import Content, Lifter, TooLongText, mapped
 from gateway.share.offers import ENDED, Offers
 from gateway.share.outcome import outcome_of
 from gateway.share.parcel import Item, Parcel, read_parcel
@@ -49,14 +58,14 @@ class Receiving:
     makes_tasks: bool = False
     """Whether a test token may make a Task: official scripts do, in test mode only."""
 
-    def take(self, body: bytes, format_: Format, sharer: Sharer) -> ShareAnswered:
-        """Carry out a request. Raises Problem, FormatError and SQLAlchemyError; then nothing of it is stored."""
-        digest = hashlib.sha256(b"\0".join((sharer.service.encode(), sharer.rule.id.encode(), body))).digest()
+    def take(self, lifter: Lifter, format_: Format, sharer: Sharer) -> ShareAnswered:
+        """Carry out a request that is whole. Raises Problem, FormatError, SQLAlchemyError; then nothing is stored."""
+        digest = lifter.digest
         for _ in range(ATTEMPTS):
             if (before := self._before(sharer, digest)) is not None:
                 return before
             try:
-                return self._taken(body, format_, sharer, digest)
+                return self._taken(lifter, format_, sharer, digest)
             except (Stale, IntegrityError):
                 continue
             except DBAPIError as fault:
@@ -78,19 +87,23 @@ class Receiving:
             kept.bundle, kept.id, kept.outcomes, kept.resources, kept.received, self._file(kept), repeated=True
         )
 
-    def _file(self, kept: KeptSubmission) -> Callable[[Key], bytes]:
-        def file(key: Key) -> bytes:
+    def _file(self, kept: KeptSubmission) -> Callable[[Key], Content]:
+        def file(key: Key) -> Content:
             with reading(self.engine).connect() as connection:
                 pks = {(one.type, one.id): one.pk for one in stored_items(connection, kept.pk)}
-                return file_of(connection, pks[key]) if key in pks else b""
+                return mapped(pieces_of(connection, pks[key]), self.settings.spool) if key in pks else b""
 
         return file
 
-    def _taken(self, body: bytes, format_: Format, sharer: Sharer, digest: bytes) -> ShareAnswered:
+    def _taken(self, lifter: Lifter, format_: Format, sharer: Sharer, digest: bytes) -> ShareAnswered:
+        body = lifter.rest()
         resource = jsonio.parse(body) if format_ is Format.JSON else xmlio.parse(body, sharer.version)
+        _whole(lifter, resource)
         parcel = read_parcel(resource, sharer.receives, sharer.rule.type)
+        if sharer.target and any(item.id != sharer.target for item in parcel.items):
+            raise Problem(400, "invalid", "The id of the resource is not that of the address.", expression="id")
         now = now_in_milliseconds()
-        self.settling.settle(parcel, sharer)
+        self.settling.settle(parcel, sharer, lifter)
         tasks = task_changes(parcel, sharer, self.engine, now, makes=self.makes_tasks)
         outcomes = [outcome_of(item, sharer.patient_id) for item in parcel.items]
         shared = list(parcel.of(Role.ITEM))
@@ -143,6 +156,19 @@ def _resources(parcel: Parcel, tasks: list[TaskChange]) -> dict[Key, Resource]:
     return found | {change.item.key: change.after for change in tasks}
 
 
-def _files(parcel: Parcel) -> Callable[[Key], bytes]:
+def _whole(lifter: Lifter, resource: Resource) -> None:
+    """What was lifted and is no file stands where it stood. Raises Problem 422 when it is too long for that."""
+    try:
+        lifter.restore(resource)
+    except TooLongText:
+        raise Problem(422, "too-long", "A value that is no file is longer than a value may be.") from None
+
+
+def start_of(sharer: Sharer) -> bytes:
+    """What the digest of a request begins with: the same bytes to another service are another request."""
+    return b"\0".join((sharer.service.encode(), sharer.rule.id.encode(), b""))
+
+
+def _files(parcel: Parcel) -> Callable[[Key], Content]:
     files = {item.key: item.content or b"" for item in parcel.items}
     return lambda key: files.get(key, b"")

@@ -5,11 +5,12 @@ What cannot be looked at is not taken: the client gets 503 and tries again.
 
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gateway.problems import Problem
+from gateway.share.lifting import Content
 
 CHUNK = 65_536
 LONGEST = 65_536
@@ -23,10 +24,12 @@ class CommandScan:
     command: Sequence[str]
     seconds: float
 
-    def __call__(self, content: bytes) -> bool:
+    def __call__(self, content: Content) -> bool:
         """Whether a file is clean. Raises Problem 503."""
         try:
-            done = subprocess.run(self.command, input=content, capture_output=True, timeout=self.seconds, check=False)
+            done = subprocess.run(
+                self.command, input=memoryview(content), capture_output=True, timeout=self.seconds, check=False
+            )
         except (OSError, subprocess.SubprocessError) as fault:
             raise _unknown() from fault
         if done.returncode not in (0, 1):
@@ -41,13 +44,14 @@ class IcapScan:
     url: str
     seconds: float
 
-    def __call__(self, content: bytes) -> bool:
+    def __call__(self, content: Content) -> bool:
         """Whether a file is clean. Raises Problem 503."""
         parts = urlsplit(self.url)
         try:
             with socket.create_connection((parts.hostname or "", parts.port or 1344), self.seconds) as line:
                 line.settimeout(self.seconds)
-                line.sendall(_asked(self.url, parts.netloc, content))
+                for piece in _asked(self.url, parts.netloc, content):
+                    line.sendall(piece)
                 status = _status(line)
         except (OSError, ValueError) as fault:
             raise _unknown() from fault
@@ -56,16 +60,18 @@ class IcapScan:
         return status == 204
 
 
-def _asked(url: str, host: str, content: bytes) -> bytes:
-    """A RESPMOD request around the file."""
+def _asked(url: str, host: str, content: Content) -> Iterator[bytes]:
+    """A RESPMOD request around the file, in pieces."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
     icap = (
         f"RESPMOD {url} ICAP/1.0\r\nHost: {host}\r\nAllow: 204\r\nConnection: close\r\n"
         f"Encapsulated: res-hdr=0, res-body={len(head)}\r\n\r\n"
     ).encode("ascii")
-    pieces = [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
-    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
-    return icap + head + body + b"0\r\n\r\n"
+    yield icap + head
+    for start in range(0, len(content), CHUNK):
+        piece = content[start : start + CHUNK]
+        yield b"%x\r\n%s\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
 
 
 def _status(line: socket.socket) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -34,9 +35,10 @@ class ShareSettings(SettingsSection):
     )
     policies: dict[str, Policy] = Field({}, description="the same for single information standards, by their id")
     body_seconds: float = Field(60.0, gt=0, le=600, description="time in which a body must have arrived")
-    memory_bytes: int = Field(
-        300_000_000, ge=1_000_000, description="most bytes of bodies in memory at once; who comes later waits"
+    spool_bytes: int = Field(
+        2_000_000_000, ge=1_000_000, description="most bytes of bodies at once, on disk; who comes later waits"
     )
+    spool: Path | None = Field(None, description="folder for what comes in, until it is stored; empty: the system's")
     open_items: int = Field(200, ge=1, description="most items of one person that wait for a decision")
     repeat_hours: int = Field(24, ge=0, le=720, description="how long the same content of a person counts as a repeat")
     strip_location: bool = Field(True, description="where a photo was taken (EXIF) is taken out of what is filed")

@@ -22,6 +22,7 @@ from gateway.share.content import (
 )
 from gateway.share.files import Scan, take_files
 from gateway.share.findings import finding
+from gateway.share.lifting import Lifter
 from gateway.share.parcel import Item, Parcel
 from gateway.share.person import compare
 from gateway.share.pointing import aimed, pointers, resolve
@@ -58,7 +59,7 @@ class ShareSettling:
     scan: Scan | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def settle(self, parcel: Parcel, sharer: Sharer) -> None:
+    def settle(self, parcel: Parcel, sharer: Sharer, lifter: Lifter) -> None:
         """Make every entry what it is kept as, in place. Raises Problem for what refuses the whole.
 
         In a batch an entry that is refused has its ``fault``, and so has what points at it.
@@ -69,7 +70,7 @@ class ShareSettling:
         for item in parcel.items:
             if item.role not in (Role.PERSON, Role.TASK):
                 _own(item, sharer)
-        take_files(parcel, sharer.version, self.pixels, self.scan)
+        take_files(parcel, sharer.version, self.pixels, self.scan, lifter)
         aimed(parcel, sharer, self.engine)
         for item in parcel.items:
             if item.fault is None and item.role not in (Role.PERSON, Role.TASK):

@@ -30,6 +30,10 @@ class Sharer:
     correlation_id: str
     base: str
     """The FHIR base that the client used."""
+    target: str = ""
+    """The id in the address of an update."""
+    if_match: str = ""
+    """The version that an update expects, as the client sent it; empty: whichever there is."""
     live: bool = False
     """Whether the provider has sources that are not the store: an id that the store does not know may be theirs."""
 
@@ -44,6 +48,11 @@ class Sharer:
         if self.rule.receives is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
         return self.rule.receives
+
+    def expects(self, version: int) -> bool:
+        """Whether an update may replace this version (RFC 9110, section 13.1.1; FHIR writes versions as weak tags)."""
+        tags = {tag.strip().removeprefix("W/").strip('"') for tag in self.if_match.split(",")}
+        return not self.if_match or "*" in tags or str(version) in tags
 
     @property
     def patient_id(self) -> str:

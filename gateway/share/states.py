@@ -20,19 +20,16 @@ class State(StrEnum):
     """Nobody decided in time: the content is gone, what happened is not."""
     WITHDRAWN = "withdrawn"
     """Was filed, and taken back by a professional, with a reason."""
-    REFUSED = "refused"
-    """Turned out to be harmful after it was received."""
 
 
 FOLLOWS: dict[State, frozenset[State]] = {
-    State.INBOX: frozenset({State.ACCEPTED, State.DECLINED, State.RETURNED, State.EXPIRED, State.REFUSED}),
-    State.RETURNED: frozenset({State.ACCEPTED, State.DECLINED, State.INBOX, State.EXPIRED, State.REFUSED}),
-    State.ACCEPTED: frozenset({State.FILED, State.REFUSED}),
+    State.INBOX: frozenset({State.ACCEPTED, State.DECLINED, State.RETURNED, State.EXPIRED}),
+    State.RETURNED: frozenset({State.ACCEPTED, State.DECLINED, State.INBOX, State.EXPIRED}),
+    State.ACCEPTED: frozenset({State.FILED}),
     State.FILED: frozenset({State.WITHDRAWN}),
     State.DECLINED: frozenset({State.INBOX}),
     State.EXPIRED: frozenset(),
     State.WITHDRAWN: frozenset(),
-    State.REFUSED: frozenset(),
 }
 OPEN = frozenset({State.INBOX, State.RETURNED})
 """States that wait for a decision."""
@@ -40,8 +37,3 @@ OPEN = frozenset({State.INBOX, State.RETURNED})
 
 class NotAllowed(ValueError):
     """A deed that the state of an item does not allow; the text says so, for staff."""
-
-
-def may_follow(present: State, wanted: State) -> bool:
-    """Whether an item may go from one state to another."""
-    return wanted in FOLLOWS[present]

@@ -14,17 +14,15 @@ from gateway.problems import Problem
 from gateway.share.findings import finding
 from gateway.share.forms import check
 from gateway.share.parcel import Item, Parcel
+from gateway.share.questionnaire import answered, questionnaire_at
 from gateway.share.sharer import Sharer
 from gateway.store.engine import reading
 from gateway.store.known import StoredRow, contents_of, rows_of
 from profiles.fhir.codec import jsonio
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.record.stamp import moment
 from profiles.record.walk import Key
 from profiles.standards.receives import Role
-
-FIXED = ("intent", "code", "owner", "input", "requester", "restriction")
-"""What a client gives back as it got it."""
 
 
 @dataclass(slots=True)
@@ -61,6 +59,9 @@ def _change(
         return TaskChange(item, None, {}, item.resource)
     if row is None or row.deleted or row.patient_id not in sharer.patients:
         raise Problem(404, "not-found", "There is no such Task.")
+    if not sharer.expects(row.version):
+        text = "The Task has changed: If-Match names another version."
+        raise Problem(412, "conflict", text, headers={"etag": f'W/"{row.version}"'})
     contents = dict(contents_of(connection, sharer.provider, sharer.version, [item.key]))
     before: Resource = jsonio.load(bytes(contents[item.key]))
     _same_task(item, before, sharer)
@@ -79,15 +80,11 @@ def _checked(before: Resource, output: Key | None, parcel: Parcel, sharer: Share
     if response is None:
         return
     named = _named(before)
-    key = local_reference(named) if "://" not in named else None
-    body = dict(contents_of(connection, sharer.provider, sharer.version, [key])).get(key) if key else None
-    if body is None:
+    questionnaire = questionnaire_at(connection, sharer.provider, sharer.version, named)
+    if questionnaire is None:
         response.findings.append(finding("questionnaire-unknown", "QuestionnaireResponse.questionnaire"))
         return
-    questionnaire: Resource = jsonio.load(bytes(body))
-    answered = response.resource.get("questionnaire")
-    text = answered.get("reference", "") if isinstance(answered, dict) else str(answered or "")
-    if text.partition("|")[0] not in (questionnaire.get("url"), named):
+    if answered(response.resource).partition("|")[0] not in (questionnaire.get("url"), named):
         wrong = "These are the answers to another questionnaire than the Task asks for."
         raise Problem(422, "business-rule", wrong, expression="QuestionnaireResponse.questionnaire")
     if response.resource.get("status") not in ("completed", "amended"):
@@ -106,7 +103,7 @@ def _named(task: Resource) -> str:
 
 
 def _same_task(item: Item, before: Resource, sharer: Sharer) -> None:
-    for name in FIXED:
+    for name in item.rule.fixed:
         if _plain(item.resource.get(name), sharer) != _plain(before.get(name), sharer):
             text = f"Of a Task only its state may change; {name} is not as it was given."
             raise Problem(422, "business-rule", text, expression=f"{item.place}:Task.{name}")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from auth.crypto import Pseudonyms, valid_bsn
+from auth.crypto import Pseudonyms
 from auth.store.rows import ConsentEntry, moment
 from gateway.staff.guard import StaffGuard
 from gateway.staff.rights import Right
@@ -19,6 +19,7 @@ from gateway.staff.submission import named
 from gateway.staff.views import CellView, FieldView, FormView, RoomView, RowView, TableView, minute, row
 from gateway.staff.visit import ROOT, StaffCall
 from gateway.store.schema import audit_record
+from profiles.record.bsn import valid_bsn
 
 MOST_LINES = 300
 LOOKED_THROUGH = 300_000

@@ -14,7 +14,8 @@ from gateway.collect.pipeline import Sources
 from gateway.intake.quarantine import Kept
 from gateway.intake.quarantine import items as quarantined
 from gateway.queues import STORED
-from gateway.share.filing import DEAD, WAITING, by_hand, retry
+from gateway.share.deeds import DEAD, WAITING
+from gateway.share.filing import by_hand, retry
 from gateway.share.states import NotAllowed
 from gateway.staff.guard import StaffGuard
 from gateway.staff.rights import Right

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
+from gateway.share.questionnaire import answered
 from gateway.share.readable import readable
 from gateway.store.known import contents_of
 from gateway.store.schema import resource
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
-from profiles.fhir.tree import Resource, local_reference
+from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.label import label
 
@@ -71,17 +72,6 @@ def earlier(
     return [_earlier(one, source) for one, source in same[:RECENT]]
 
 
-def questionnaire_of(
-    connection: Connection, provider: str, version: FhirVersion, response: Resource
-) -> Resource | None:
-    """The Questionnaire that was answered, when it is known here."""
-    named = response.get("questionnaire")
-    text = str(named.get("reference", "") if isinstance(named, dict) else named or "")
-    key = local_reference(text) if text and "://" not in text else None
-    bodies = dict(contents_of(connection, provider, version, [key])) if key else {}
-    return jsonio.load(bodies[key]) if key in bodies else None
-
-
 def _earlier(one: Resource, source: str) -> Earlier:
     shown = readable(one)
     return Earlier(shown.title, tuple((line.text, ", ".join(line.answers)) for line in shown.lines[:6]), source)
@@ -90,8 +80,7 @@ def _earlier(one: Resource, source: str) -> Earlier:
 def _marks(one: Resource) -> frozenset[str]:
     """What makes two resources of one kind: their codes, or their questionnaire."""
     if one.get("resourceType") == "QuestionnaireResponse":
-        named = one.get("questionnaire")
-        return frozenset({str(named.get("reference") if isinstance(named, dict) else named)})
+        return frozenset({answered(one)})
     concept = one.get("code") or one.get("type")
     codings = concept.get("coding", ()) if isinstance(concept, dict) else ()
     return frozenset(f"{coding.get('system')}|{coding.get('code')}" for coding in codings if isinstance(coding, dict))

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from auth.ages import ZONE
 from gateway.calendar import today_here
 from gateway.share.keep import Keys
 from gateway.share.offers import OPEN, WAITING, Offer, Offers
@@ -27,7 +27,6 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.label import label
 
 DONE = ("offered", "withdrawn")
-_HERE = ZoneInfo("Europe/Amsterdam")
 _MOST = 200
 
 
@@ -171,4 +170,4 @@ def _end_of(text: str) -> tuple[datetime | None, bool]:
         day = date.fromisoformat(text)
     except ValueError:
         return None, False
-    return datetime.combine(day, time(23, 59, 59), _HERE), day >= today_here()
+    return datetime.combine(day, time(23, 59, 59), ZONE), day >= today_here()

@@ -1,12 +1,12 @@
 """What each role of the staff may do: a table (rights.toml)."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from gateway.staff.settings import StaffRole
+from profiles.rows import Row, RowError, read
 
 
 class Right(StrEnum):
@@ -32,14 +32,19 @@ class Right(StrEnum):
     MONTHS_RELEASE = "months-release"
 
 
+class RightsRow(Row, frozen=True):
+    """A role of rights.toml."""
+
+    rights: frozenset[Right]
+
+
 @cache
 def table() -> Mapping[StaffRole, frozenset[Right]]:
-    """The rights of each role. Raises ValueError when the table names what there is not, or leaves a role out."""
-    rows = tomllib.loads(resources.files("gateway.staff").joinpath("rights.toml").read_text("utf-8"))
-    found = {StaffRole(name): frozenset(Right(one) for one in row["rights"]) for name, row in rows.items()}
-    if found.keys() != set(StaffRole):
-        raise ValueError("rights.toml: each role needs a row")
-    return found
+    """The rights of each role. Raises RowError when the table names what there is not, or leaves a role out."""
+    rows = read(Path(__file__).with_name("rights.toml"), dict[StaffRole, RightsRow])
+    if rows.keys() != set(StaffRole):
+        raise RowError("rights.toml: each role needs a row")
+    return {role: row.rights for role, row in rows.items()}
 
 
 def rights_of(roles: Iterable[StaffRole]) -> frozenset[Right]:

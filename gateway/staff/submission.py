@@ -15,9 +15,10 @@ from gateway.dossier.readings import trends
 from gateway.report.words import rule_text
 from gateway.share.findings import RULES
 from gateway.share.inbox import Opened, SharedItem, WaitingShare
+from gateway.share.questionnaire import questionnaire_of
 from gateway.share.readable import Line, readable
 from gateway.share.states import FOLLOWS, State
-from gateway.staff.people import Earlier, SharingPerson, earlier, persons, questionnaire_of
+from gateway.staff.people import Earlier, SharingPerson, earlier, persons
 from gateway.staff.views import minute
 from gateway.staff.visit import CATALOGUE
 from profiles.fhir.version import FhirVersion

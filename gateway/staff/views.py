@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from auth.ages import ZONE
 from gateway.calendar import utc
-
-_HERE = ZoneInfo("Europe/Amsterdam")
 
 
 def minute(moment: datetime | None) -> str:
     """A moment as the pages write it; empty for none."""
-    return "" if moment is None else utc(moment).astimezone(_HERE).strftime("%d-%m-%Y %H:%M")
+    return "" if moment is None else utc(moment).astimezone(ZONE).strftime("%d-%m-%Y %H:%M")
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def rows_of(
     rows = {}
     # In the order of the keys, so that two that lock the same rows never wait for each other.
     hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
-    for some in _pieces(hashed):
+    for some in pieces(hashed):
         for row in connection.execute(_LOCKED if lock else _ROWS, {"keys": some}):
             rows[row[0], row[1]] = StoredRow(*row[2:])
     return rows
@@ -95,7 +95,7 @@ def contents_of(
 ) -> Iterator[tuple[Key, bytes]]:
     """The JSON of stored resources, for their names."""
     hashed = sorted(key_of(provider, version.value, *key) for key in set(keys))
-    for some in _pieces(hashed):
+    for some in pieces(hashed):
         for row in connection.execute(_CONTENTS, {"keys": some}):
             yield (row.type, row.id), unpack(bytes(row.json))
 
@@ -115,7 +115,7 @@ def ids_of(
 def pointing_at(connection: Connection, pks: Iterable[int], type_: str) -> set[int]:
     """Which of these rows point at something of a type."""
     found: set[int] = set()
-    for some in _pieces(sorted(pks)):
+    for some in pieces(sorted(pks)):
         found.update(connection.execute(_POINTING, {"pks": some, "type": type_}).scalars())
     return found
 
@@ -133,11 +133,11 @@ def known(
     )
     patients: dict[str, StoredPatient] = {}
     for column, values in ((patient.c.patient_id, sorted(wanted)), (patient.c.person, sorted(set(persons)))):
-        for some in _pieces(values):
+        for some in pieces(values):
             for row in connection.execute(base.where(column.in_(some))):
                 patients[row.patient_id] = StoredPatient(*row)
     elsewhere: list[StoredPatient] = []
-    for some in _pieces(sorted({id_ for type_, id_ in asked if type_ == "Patient"})):
+    for some in pieces(sorted({id_ for type_, id_ in asked if type_ == "Patient"})):
         others = select(patient.c.patient_id, patient.c.source, patient.c.person, patient.c.sealed_bsn).where(
             patient.c.provider == provider, patient.c.fhir != version.value, patient.c.patient_id.in_(some)
         )
@@ -146,7 +146,7 @@ def known(
     rows |= rows_of(connection, provider, version, owners)
     binaries = {rows[key].pk: key[1] for key in asked if key[0] == "Binary" and key in rows and not rows[key].deleted}
     documents: dict[str, tuple[int, bytes]] = {}
-    for some_pks in _pieces(list(binaries)):
+    for some_pks in pieces(list(binaries)):
         statement = select(document.c.resource_pk, document.c.size, document.c.sha1).join(resource, current(document))
         for found in connection.execute(statement.where(document.c.resource_pk.in_(some_pks))):
             documents[binaries[found.resource_pk]] = (int(found.size), bytes(found.sha1))
@@ -163,7 +163,7 @@ def merged(
         patient_alias.c.source.in_(list(sources)),
     )
     found: dict[str, str] = {}
-    for some in _pieces(sorted(set(ids))):
+    for some in pieces(sorted(set(ids))):
         for row in connection.execute(base.where(patient_alias.c.patient_id.in_(some))):
             found[str(row.patient_id)] = str(row.survivor)
     return found
@@ -177,13 +177,14 @@ def by_identifier(
     found = list(connection.execute(select(identity.c.resource_pk).where(identity.c.token == token)).scalars())
     wanted = (provider, version.value, source, type_)
     ids: list[str] = []
-    for some in _pieces(found):
+    for some in pieces(found):
         for row in connection.execute(_NAMED.where(resource.c.pk.in_(some))):
             if (row.provider, row.fhir, row.source, row.type) == wanted:
                 ids.append(row.id)
     return sorted(ids)[:2]
 
 
-def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The same, so many at a time as one select takes."""
     for start in range(0, len(values), MOST):
         yield values[start : start + MOST]

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal_column, select, update
 
 from gateway.store.documents import current
 from gateway.store.history import content
-from gateway.store.known import Key, StoredPatient, StoredRow, known, rows_of
+from gateway.store.known import Key, StoredPatient, StoredRow, known, pieces, rows_of
 from gateway.store.schema import document, identity, link, patient, patient_alias, resource, verdict
 from gateway.store.unit import Owner, Pending, RecordedVerdict, Unit, digest_of, local_person
 from profiles.fhir.codec import jsonio, xmlio
@@ -20,6 +21,13 @@ from profiles.fhir.version import FhirVersion
 from profiles.record.repair import Repair
 from profiles.record.stamp import stamp, unstamp
 from profiles.record.walk import links, objects
+
+_NAMED = select(
+    resource.c.pk, resource.c.provider, resource.c.fhir, resource.c.type, resource.c.id, resource.c.deleted,
+    resource.c.json,
+)  # fmt: skip
+_TO_PATIENT = link.c.target_type == literal_column("'Patient'")
+"""As the index has it: a parameter would not be recognised."""
 
 DEPTH = 20
 """Most merges after one another that are followed."""
@@ -76,15 +84,13 @@ class Moving:
 
     def _resources(self, unit: Unit, old: str, survivor: str) -> Counter[str]:
         mine = [resource.c.provider == self.owner.provider, resource.c.fhir == self.version.value]
-        # Also what stands in another record and names the patient (a mother's): a merge is rare, a scan is no harm.
-        pointing = select(link.c.resource_pk).where(link.c.target_type == "Patient", link.c.target_id == old)
-        wanted = select(resource.c.type, resource.c.id, resource.c.pk, resource.c.json).where(
-            *mine,
-            resource.c.deleted.is_(False),
-            resource.c.type != "Patient",
-            or_(resource.c.patient_id == old, resource.c.pk.in_(pointing)),
+        own = _NAMED.where(*mine, resource.c.patient_id == old)
+        # Also what stands in another record and names the patient (a mother's).
+        named = {row.pk: row for row in (*self.connection.execute(own), *self._pointing(old))}
+        held = sorted(
+            (row for row in named.values() if row.type != "Patient" and not row.deleted),
+            key=lambda row: (row.type, row.id),
         )
-        held = self.connection.execute(wanted.order_by(resource.c.type, resource.c.id)).all()
         keys = [(row.type, row.id) for row in held]
         rows = rows_of(self.connection, self.owner.provider, self.version, keys, lock=True)
         changes, verdicts = [], {}
@@ -106,6 +112,15 @@ class Moving:
             .values(patient_id=survivor)
         )
         return Counter(row.type for row in held)
+
+    def _pointing(self, old: str) -> Iterator[Any]:
+        """What names a patient. By number only, in two steps: a condition on the provider could lead past the index."""
+        statement = select(link.c.resource_pk).where(_TO_PATIENT, link.c.target_id == old)
+        mine = (self.owner.provider, self.version.value)
+        for some in pieces(self.connection.execute(statement).scalars().all()):
+            for row in self.connection.execute(_NAMED.where(resource.c.pk.in_(some))):
+                if (row.provider, row.fhir) == mine:
+                    yield row
 
     def _pending(
         self, key: Key, before: StoredRow, body: Resource, whose: str, changed: list[Repair], now: datetime

@@ -1,7 +1,8 @@
 """Reading on the hot path: prepared driver statements, no ORM, no session.
 
 SQLite answers from the page cache in some tens of microseconds, so it is called in the event loop itself;
-PostgreSQL goes through a pool of asynchronous psycopg connections that keep their statements prepared.
+PostgreSQL goes through a few connections that are driven through libpq itself and keep their statements prepared
+(:mod:`gateway.store.line`).
 """
 
 import asyncio
@@ -12,16 +13,15 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Dialect, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.engine import database_url
-from gateway.store.patience import ImpatientAsyncConnection, parameters
+from gateway.store.line import Line, Row
+from gateway.store.patience import ImpatientAsyncConnection
+from gateway.store.patience import parameters as patience
 from gateway.store.queries import Hot
 from gateway.tracing import span
-
-Row = tuple[Any, ...]
 
 DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
@@ -114,58 +114,101 @@ async def prepare_postgres(connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.execute(f"SET {setting}")
 
 
+DEEP = 4
+"""Selects on their way by one connection before another is made: they share packets, and are run in turn."""
+
+
 class PostgresReader:
-    """A pool of autocommitting psycopg connections with prepared statements; a read waits `seconds` at most."""
+    """A few lines to PostgreSQL (`gateway.store.line`), made when they are needed; a read waits `seconds` at most."""
 
     def __init__(self, conninfo: str, size: int = 8, seconds: float = 2.0) -> None:
+        self._conninfo = conninfo
+        self._size = size
         self._seconds = seconds
         self.waited = 0.0
-        self._pool: AsyncConnectionPool[ImpatientAsyncConnection] = AsyncConnectionPool(
-            conninfo,
-            connection_class=ImpatientAsyncConnection,
-            min_size=1,
-            max_size=size,
-            open=False,
-            timeout=seconds,
-            # Given up soon: the next request makes a new one, without the growing pauses between attempts.
-            reconnect_timeout=seconds,
-            configure=prepare_postgres,
-            kwargs={"autocommit": True, "prepare_threshold": 0, **parameters(seconds)},
-        )
-        self._opened = asyncio.Lock()
+        self._lines: list[Line] = []
+        self._opening: asyncio.Task[Line] | None = None
+        self._counted = {"requests_waiting": 0, "requests_queued": 0, "requests_wait_ms": 0, "requests_errors": 0}
 
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """See Reader."""
         begun = time.monotonic()
-        end = begun + self._seconds
+        text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
         try:
-            if self._pool.closed:
-                async with self._opened:
-                    if self._pool.closed:
-                        await self._pool.open()
-            text = statement.postgresql if isinstance(statement, Hot) else _compiled(statement, "postgresql")
             with span("store", **_POSTGRES):
-                connection = await self._pool.getconn()
-                self.waited = time.monotonic() - begun
-                try:
-                    connection.answer_seconds = max(0.2, end - time.monotonic())
-                    cursor = await connection.execute(text, parameters, binary=True)
-                    return await cursor.fetchall()
-                finally:
-                    # Without the transaction that the pool's own context would look after: it commits by itself.
-                    await self._pool.putconn(connection)
-        except (psycopg.Error, PoolTimeout, OSError) as fault:
-            self.waited = time.monotonic() - begun if isinstance(fault, PoolTimeout) else self.waited
+                line = self._free() or await self._opened(begun)
+                left = max(0.2, begun + self._seconds - time.monotonic())
+                return await line.ask(text, parameters, left)
+        except (psycopg.Error, TimeoutError, OSError) as fault:
             raise StoreUnavailable from fault
+
+    def _free(self) -> Line | None:
+        """The line with the least to do; None when another is wanted first, which there is none without."""
+        if any(line.broken for line in self._lines):
+            self._lines = [line for line in self._lines if not line.broken]
+        if not self._lines:
+            return None
+        best = min(self._lines, key=_waiting)
+        if best.waiting >= DEEP and len(self._lines) < self._size and self._opening is None:
+            # Not waited for: this read goes along with the others.
+            self._open()
+        self.waited = 0.0
+        return best
+
+    def _open(self) -> "asyncio.Task[Line]":
+        self._opening = asyncio.get_running_loop().create_task(self._connect(), name="a line to the database")
+        self._opening.add_done_callback(self._made)
+        return self._opening
+
+    def _made(self, done: "asyncio.Task[Line]") -> None:
+        self._opening = None
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            self._lines.append(done.result())
+        else:
+            self._counted["requests_errors"] += 1
+
+    async def _connect(self) -> Line:
+        connection = await ImpatientAsyncConnection.connect(self._conninfo, autocommit=True, **patience(self._seconds))
+        connection.answer_seconds = self._seconds
+        try:
+            await prepare_postgres(connection)
+            return Line(connection)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def _opened(self, begun: float) -> Line:
+        """The first line, for all who wait for it. Raises what the driver raises, and TimeoutError."""
+        counted = self._counted
+        counted["requests_queued"] += 1
+        counted["requests_waiting"] += 1
+        try:
+            # Shielded: who gives up does not take it away from the others.
+            opening = asyncio.shield(self._opening or self._open())
+            return await asyncio.wait_for(opening, self._seconds)
+        finally:
+            counted["requests_waiting"] -= 1
+            self.waited = time.monotonic() - begun
+            counted["requests_wait_ms"] += round(self.waited * 1000)
 
     def figures(self) -> Mapping[str, int]:
         """See Reader."""
-        return {} if self._pool.closed else self._pool.get_stats()
+        idle = sum(not line.waiting for line in self._lines)
+        return {"pool_size": len(self._lines), "pool_available": idle, **self._counted} if self._lines else {}
 
     async def close(self) -> None:
         """See Reader."""
-        if not self._pool.closed:
-            await self._pool.close()
+        if self._opening is not None:
+            self._opening.cancel()
+        for line in self._lines:
+            line.close()
+        self._lines = []
+
+
+def _waiting(line: Line) -> int:
+    return line.waiting
 
 
 def open_reader(url_text: str, seconds: float = 2.0) -> Reader:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -89,12 +90,16 @@ resource = Table(
     Index("ix_resource_record", "provider", "fhir", "patient_id", "type", "id", "marks"),
 )
 
+_TO_PATIENT = text("target_type = 'Patient'")
+
 link = Table(
     "link",
     metadata,
     Column("resource_pk", BigKey, ForeignKey("resource.pk", ondelete="CASCADE"), primary_key=True),
     Column("target_type", String(64), primary_key=True),
     Column("target_id", String(64), primary_key=True),
+    # Which resources name a patient: asked when two patients turn out to be one, and for nothing else.
+    Index("ix_link_patient", "target_id", sqlite_where=_TO_PATIENT, postgresql_where=_TO_PATIENT),
     comment="what a resource points at: how a shared resource is reached from a patient's record",
     sqlite_with_rowid=False,
 )

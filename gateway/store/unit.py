@@ -4,16 +4,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from mmap import mmap
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from auth.crypto import KeyRing, Pseudonyms
-from gateway.store.bulk import insert_rows
+from gateway.store.bulk import insert_rows, update_rows
 from gateway.store.documents import put_content
-from gateway.store.known import Key, StoredRow, rows_of
-from gateway.store.schema import identity, link, original, outbox, patient, patient_alias, repair, resource, verdict
+from gateway.store.known import Key, StoredRow, pieces, rows_of
+from gateway.store.schema import (
+    identity,
+    key_of,
+    link,
+    original,
+    outbox,
+    patient,
+    patient_alias,
+    repair,
+    resource,
+    verdict,
+)
 from profiles.fhir.codec.packing import JSON, XML, pack
 from profiles.fhir.search.keys import KeptKeys
 from profiles.fhir.version import FhirVersion
@@ -23,7 +35,7 @@ GONE = "deleted"
 """The format of the version that a deletion makes: it has no content."""
 
 
-def digest_of(json: bytes, content: bytes | None) -> bytes:
+def digest_of(json: bytes, content: bytes | mmap | None) -> bytes:
     """By which two versions of a resource are told apart; ``content`` is that of a Binary."""
     found = sha256(json)
     if content is not None:
@@ -64,14 +76,14 @@ class Pending:
     tokens: frozenset[str] = frozenset()
     repairs: Sequence[Repair] = ()
     content: bytes | None = None
-    packed: bytes = b""
+    packed: tuple[bytes, bytes] | None = None
     sealed: bytes = b""
-    """XML and original as they are stored: `make_ready`."""
+    """JSON and XML, and the original, as they are stored: `make_ready`."""
 
     def make_ready(self, ring: KeyRing) -> None:
         """What costs time and needs no database, before a transaction begins: others wait for its end."""
         if not self.deleted and not self.same:
-            self.packed = pack(self.xml, XML)
+            self.packed = pack(self.json), pack(self.xml, XML)
         if not self.same:
             self.sealed = seal(self, ring)
 
@@ -107,6 +119,22 @@ class Written:
     updated: datetime
     deed: str
     """create, update, delete, or empty when nothing had to be done."""
+
+
+def outcomes(changes: Sequence[Pending], now: datetime) -> dict[Key, Written]:
+    """What writing these at a moment comes to, without writing. What is not there and is to go is left out."""
+    made: dict[Key, Written] = {}
+    for change in changes:
+        row = change.before
+        if row is None:
+            if not change.deleted:
+                made[change.key] = Written(1, now, "create")
+        elif change.same:
+            made[change.key] = Written(row.version, row.updated, "")
+        else:
+            deed = "delete" if change.deleted else "create" if row.deleted else "update"
+            made[change.key] = Written(change.number, now, deed)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,30 +194,20 @@ class Unit:
 
     def write(self, changes: Sequence[Pending], verdicts: Mapping[Key, RecordedVerdict]) -> dict[Key, Written]:
         """Store the changes; those that change nothing are left alone."""
-        made: dict[Key, Written] = {}
-        kept: list[tuple[int, int, Pending]] = []
+        made = outcomes(changes, self.now)
         new = [change for change in changes if change.before is None and not change.deleted]
-        for change, pk in zip(new, self._insert(new), strict=True):
-            made[change.key] = Written(1, self.now, "create")
-            kept.append((pk, 1, change))
+        kept = [(pk, 1, change) for change, pk in zip(new, self._insert(new), strict=True)]
         old: list[dict[str, Any]] = []
         for change in changes:
             row = change.before
-            if row is None:
+            if row is None or change.same:
                 continue
-            if change.same:
-                made[change.key] = Written(row.version, row.updated, "")
-                continue
-            number = row.version + 1
-            deed = "delete" if change.deleted else "create" if row.deleted else "update"
-            made[change.key] = Written(number, self.now, deed)
-            kept.append((row.pk, number, change))
+            kept.append((row.pk, change.number, change))
             if change.deleted:
-                self._remove(row.pk, number)
+                self._remove(row.pk, change.number)
             else:
-                old.append(self._values(change) | {"which": row.pk, "version": number})
-        if old:
-            self._db.execute(_UPDATE, old)
+                old.append({"pk": row.pk, "version": change.number} | self._values(change))
+        update_rows(self._db, resource, "pk", old)
         self._keep(kept, verdicts)
         self._announce([(change, made[change.key]) for _, _, change in kept])
         return made
@@ -230,11 +248,12 @@ class Unit:
         return {row.patient_id: row.person for row in rows}
 
     def _values(self, change: Pending) -> dict[str, Any]:
+        json, xml = change.packed or (pack(change.json), pack(change.xml, XML))
         return {
             "patient_id": change.patient_id,
             "digest": change.digest,
-            "json": pack(change.json),
-            "xml": change.packed or pack(change.xml, XML),
+            "json": json,
+            "xml": xml,
             "search": change.keys.search if change.keys else None,
             "marks": change.keys.marks if change.keys else None,
             "updated": self.now,
@@ -247,6 +266,7 @@ class Unit:
         rows = [
             self._values(change)
             | {
+                "key": key_of(self._provider, self._version.value, *change.key),
                 "provider": self._provider,
                 "fhir": self._version.value,
                 "type": change.key[0],
@@ -261,7 +281,9 @@ class Unit:
             # wait for the end of this transaction to write their access records.
             last = self._db.execute(select(func.max(resource.c.pk))).scalar_one() or 0
             numbers = range(last + 1, last + 1 + len(rows))
-            self._db.execute(insert(resource), [row | {"pk": pk} for row, pk in zip(rows, numbers, strict=True)])
+            for row, pk in zip(rows, numbers, strict=True):
+                row["pk"] = pk
+            insert_rows(self._db, resource, rows)
             return numbers
         statement = insert(resource).returning(resource.c.pk, sort_by_parameter_order=True)
         return list(self._db.execute(statement, rows).scalars())
@@ -273,10 +295,9 @@ class Unit:
 
     def _keep(self, kept: Sequence[tuple[int, int, Pending]], verdicts: Mapping[Key, RecordedVerdict]) -> None:
         """Beside the resources: originals, links, identifiers, repairs, verdicts, contents."""
-        again = [{"which": pk} for pk, number, change in kept if number > 1 and not change.deleted]
-        if again:
-            self._db.execute(delete(link).where(link.c.resource_pk == bindparam("which")), again)
-            self._db.execute(delete(identity).where(identity.c.resource_pk == bindparam("which")), again)
+        for some in pieces([pk for pk, number, change in kept if number > 1 and not change.deleted]):
+            self._db.execute(delete(link).where(link.c.resource_pk.in_(some)))
+            self._db.execute(delete(identity).where(identity.c.resource_pk.in_(some)))
         originals, links, tokens, repairs, rulings = [], [], [], [], []
         for pk, number, change in kept:
             at = {"resource_pk": pk, "version": number}
@@ -316,15 +337,3 @@ class Unit:
             for change, written in done
         ]
         insert_rows(self._db, outbox, rows)
-
-
-_UPDATE = (
-    update(resource)
-    .where(resource.c.pk == bindparam("which"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("patient_id", "digest", "json", "xml", "search", "marks", "updated", "deleted", "version")
-        }
-    )
-)

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, select, update
 
 from gateway.calendar import utc
 from gateway.release.shield import ReleasePolicy, Shield
-from gateway.store.schema import patient, resource
+from gateway.store.schema import resource
 from gateway.store.shared import notice, shared_item, submission, subscription
-from gateway.subscriptions.register import RESOURCE, Register, active
+from gateway.subscriptions.register import RESOURCE, Register
+from gateway.subscriptions.seen import changed, remembered, unseen
 from gateway.subscriptions.settings import SubscriptionSettings
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.packing import unpack
@@ -26,11 +27,11 @@ from profiles.record.expect import fits, may_fit
 from profiles.standards.load import Catalogue
 from profiles.standards.model import Service, Standard
 
-SETTLED = timedelta(seconds=30)
-"""How old a change must be: what is being written now has an earlier time than its commit, and would be passed over."""
 WAITS_AT_MOST = timedelta(days=35)
 """No result waits longer after it came: the norm in working days, the longest row of holidays, and some."""
 URN = "urn:uuid:"
+SOME = 500
+"""Resources that are read at once."""
 GENERAL = frozenset({"Patient"})
 """Types that every record has, and that say nothing about new data."""
 
@@ -47,53 +48,78 @@ class Look:
     release: ReleasePolicy = field(default_factory=ReleasePolicy)
     """What may be shown, and from when: nothing is announced before."""
 
-    def run(self) -> int:
-        """Put a notification in the outbox for every subscription with something new; how many."""
-        told = 0
-        for row in active(self.connection, self.today):
-            known = self.catalogue.services.get(row.service)
-            if known is not None:
-                told += self._one(row, *known)
-        return told
+    def news(self, row: Row[Any]) -> bool:
+        """Whether something in the record was not looked at yet; a read."""
+        shield = self._shield(row)
+        return bool(self._unseen(self._changed(row, shield), row, shield))
 
-    def _one(self, row: Row[Any], standard: Standard, service: Service) -> bool:
-        since = utc(row.high_water)
-        shield = self.release.shield_now(self.connection, row.provider, row.person, self.now)
-        began: list[datetime] = []
-        for one in self._changed(row, standard, since, shield):
-            held: Resource = jsonio.load(unpack(bytes(one.json)))
-            seen = shield.shown_since(one.type, one.id, held, utc(one.updated))
-            # What waited is new on the day on which it is shown, and what is withheld is not new at all.
-            if seen is None or not since < seen <= self.now - SETTLED:
-                continue
-            if self._counts(one, held, standard, service) and not self._from_client(one, row.client):
-                began.append(seen)
-        if not began:
+    def tell(self, id_: str) -> bool:
+        """Look at what is new for one subscription, and put a notification in the outbox; whether there is one.
+
+        The row is locked: of two processes one looks, and the other finds it seen.
+        """
+        wanted = select(subscription).where(subscription.c.id == id_, subscription.c.status == "active")
+        row = self.connection.execute(wanted.with_for_update()).one_or_none()
+        if row is None or row.service not in self.catalogue.services:
             return False
-        newest = max(began)
-        moved = update(subscription).where(subscription.c.id == row.id).values(high_water=newest)
-        self.connection.execute(moved)
-        self._tell(row)
-        return True
+        known = self.catalogue.service(row.service, self.today)
+        shield = self._shield(row)
+        # What is read here goes back from the old mark, and so what is remembered reaches as far before the new one.
+        rows = self._changed(row, shield)
+        fresh = {one.pk: one for one in self._held(self._unseen(rows, row, shield))}
+        began = {pk: begin for pk, one in fresh.items() if (begin := self._shown_since(one, shield)) is not None}
+        new = [
+            fresh[pk]
+            for pk, begin in began.items()
+            if row.seen is not None or begin > utc(row.high_water)
+            if self._counts(fresh[pk], *known) and not self._from_client(fresh[pk], row.client)
+        ]
+        newest = max([utc(row.high_water), *(utc(fresh[pk].updated) for pk in began)])
+        moved = update(subscription).where(subscription.c.id == id_)
+        # What waits, or is withheld, was not seen: it is new on the day on which it is shown.
+        seen = remembered([one for one in rows if one.pk not in fresh or one.pk in began])
+        self.connection.execute(moved.values(high_water=newest, seen=seen))
+        if new:
+            self.announce(row)
+        return bool(new)
 
-    def _changed(self, row: Row[Any], standard: Standard, since: datetime, shield: Shield) -> Sequence[Any]:
-        """What changed in the person's record after the last look, deletions too; and what may have waited till now."""
-        since -= WAITS_AT_MOST if shield.delays else timedelta()
-        whose = (patient.c.person == row.person, patient.c.provider == row.provider, patient.c.fhir == row.fhir)
-        patients = list(self.connection.execute(select(patient.c.patient_id).where(*whose)).scalars())
-        wanted = select(resource.c.type, resource.c.id, resource.c.updated, resource.c.deleted, resource.c.json).where(
-            resource.c.provider == row.provider,
-            resource.c.fhir == row.fhir,
-            resource.c.patient_id.in_(patients),
-            resource.c.type.in_(sorted(standard.types - GENERAL)),
-            resource.c.updated > since,
-            resource.c.updated <= self.now - SETTLED,
-        )
-        return self.connection.execute(wanted).all()
+    def _shield(self, row: Row[Any]) -> Shield:
+        return self.release.shield_now(self.connection, row.provider, row.person, self.now)
+
+    def _shown_since(self, one: Row[Any], shield: Shield) -> datetime | None:
+        """Since when a resource is shown; None while it is not."""
+        came = utc(one.updated)
+        if one.deleted:
+            return came
+        held: Resource = jsonio.load(unpack(bytes(one.json)))
+        begin = shield.shown_since(one.type, one.id, held, came)
+        return begin if begin is not None and begin <= max(self.now, came) else None
 
     @staticmethod
-    def _counts(one: Row[Any], held: Resource, standard: Standard, service: Service) -> bool:
+    def _unseen(rows: Sequence[Any], row: Row[Any], shield: Shield) -> Sequence[Any]:
+        return unseen(rows, row.seen, utc(row.high_water) - _waits(shield))
+
+    def _changed(self, row: Row[Any], shield: Shield) -> Sequence[Any]:
+        since = utc(row.high_water) - _waits(shield)
+        return changed(self.connection, row.provider, row.fhir, row.person, since)
+
+    def _held(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The same with their content."""
+        columns = (
+            resource.c.pk, resource.c.type, resource.c.id, resource.c.updated, resource.c.deleted, resource.c.json
+        )  # fmt: skip
+        held: list[Any] = []
+        for start in range(0, len(rows), SOME):
+            pks = [row.pk for row in rows[start : start + SOME]]
+            held += self.connection.execute(select(*columns).where(resource.c.pk.in_(pks))).all()
+        return held
+
+    @staticmethod
+    def _counts(one: Row[Any], standard: Standard, service: Service) -> bool:
         """Whether a changed resource is something that the service gives."""
+        if one.type in GENERAL:
+            return False
+        held: Resource = jsonio.load(unpack(bytes(one.json)))
         version: FhirVersion = standard.fhir
         rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == one.type]
         return any(fits(rule, version, held) or may_fit(rule, version, held) for rule in rules)
@@ -114,7 +140,7 @@ class Look:
         mine = sent.where(shared_item.c.type == row.type, shared_item.c.id.in_(ids), submission.c.client == client)
         return self.connection.execute(mine.limit(1)).scalar() is not None
 
-    def _tell(self, row: Row[Any]) -> None:
+    def announce(self, row: Row[Any]) -> None:
         """One notification that leaves after the last change; one that waits covers this change too."""
         waiting = select(notice.c.pk).where(
             notice.c.subscription_id == row.id, notice.c.kind == RESOURCE, notice.c.state == "waiting",
@@ -134,3 +160,8 @@ class Look:
         # When something came in says something about care: the moment is blurred, within the hour (AB-51).
         delay = secrets.randbelow(self.settings.jitter_seconds + 1)
         Register(self.connection, self.now, self.today).tell(row.id, RESOURCE, earliest + timedelta(seconds=delay))
+
+
+def _waits(shield: Shield) -> timedelta:
+    """How long before now something may have come that is new now."""
+    return WAITS_AT_MOST if shield.delays else timedelta()

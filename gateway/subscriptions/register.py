@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from auth.grants import Grant
 from auth.store.tables import consents
 from gateway.store.shared import notice, subscription
+from gateway.subscriptions.seen import changed, remembered
 
 
 class EndedBy(StrEnum):
@@ -86,6 +87,7 @@ class Register:
             "person": grant.subject, "sealed_bsn": grant.sealed_bsn, "consent_id": grant.consent_id or "",
             "request_id": request_id, "created": self.now, "end_date": end, "status": "active", "ended_by": "",
             "high_water": self.now, "refusals": 0,
+            "seen": remembered(changed(self.connection, grant.provider, fhir, grant.subject, self.now)),
         }  # fmt: skip
         self.connection.execute(insert(subscription).values(values))
         return Subscription(id_, end, active=True)

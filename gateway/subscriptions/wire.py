@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+
+from auth.ages import ZONE
 
 LARGEST = 8_192
 """Bytes of a body."""
@@ -17,7 +18,6 @@ OLD = frozenset({"id", "end", "status"})
 KNOWN = OLD | {"subscription_id", "end_date"}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-HERE = ZoneInfo("Europe/Amsterdam")
 Form = Literal["2.x", "1.1"]
 
 
@@ -63,12 +63,12 @@ def _end(told: dict[str, str]) -> date | None:
         if "end" in told:
             if _MOMENT.fullmatch(told["end"]) is None:
                 raise Malformed("end is a moment with seconds and a time zone")
-            return datetime.fromisoformat(told["end"]).astimezone(HERE).date()
+            return datetime.fromisoformat(told["end"]).astimezone(ZONE).date()
         if "end_date" in told:
             text = told["end_date"]
             if _DAY.fullmatch(text) is None and _MOMENT.fullmatch(text) is None:
                 raise Malformed("end_date is a day")
-            return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text).astimezone(HERE).date()
+            return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text).astimezone(ZONE).date()
     except (ValueError, OverflowError) as fault:
         if isinstance(fault, Malformed):
             raise
@@ -79,7 +79,7 @@ def _end(told: dict[str, str]) -> date | None:
 def answer(id_: str, end: date, form: Form, *, active: bool = True) -> dict[str, str]:
     """What a subscription is, for the PGO."""
     if form == "1.1":
-        moment = datetime.combine(end, time(23, 59, 59), HERE)
+        moment = datetime.combine(end, time(23, 59, 59), ZONE)
         return {"id": id_, "end": moment.isoformat()} | ({} if active else {"status": "off"})
     return {"subscription_id": id_, "end_date": end.isoformat()}
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Select
 
 from adapters.dicomweb.archive import ImageArchive
 from auth.clients.lists import CurrentLists
@@ -23,10 +24,11 @@ from auth.clients.pull import Puller
 from auth.clients.selfcheck import Ourselves
 from auth.crypto import KeyRing, Pseudonyms
 from auth.events import EventType
-from auth.login.open import BridgeUnusable, login_of
+from auth.login.open import BridgeUnusable, login_of, logout_of
 from auth.login.port import Login
 from auth.peer.tls import client_context
 from auth.peer.transport import peer_of
+from auth.ports import StoreSilent
 from auth.router import AuthApp, build
 from auth.settings import AuthSettings
 from auth.store.rows import utc_now
@@ -70,7 +72,7 @@ from gateway.settings import Settings, SettingsError, authorization
 from gateway.store.clock import StoreClock
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
-from gateway.store.reader import Reader, open_reader
+from gateway.store.reader import Reader, StoreUnavailable, open_reader
 from gateway.store.rekey import Rekeying
 from gateway.subscriptions.notify import Notifier
 from gateway.usage.keys import YearKeys
@@ -79,6 +81,7 @@ from gateway.usage.signing import StepHeads
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
+from profiles.standards.must import needed_by
 
 log = logging.getLogger("gateway")
 
@@ -92,7 +95,7 @@ def offered(settings: Settings) -> dict[str, list[str]]:
     """The standards that each provider offers, by its services."""
     known = catalogue()
     return {
-        name: list(dict.fromkeys(known.service(service)[0].id for service in given.services))
+        name: list(dict.fromkeys(one.id for service in given.services for one, _ in known.versions[service]))
         for name, given in settings.providers.items()
     }
 
@@ -130,7 +133,7 @@ def open_gate(settings: Settings) -> Gate:
     verdicts = Verdicts(
         settings.package_cache, settings.validation.terminology_url, settings.validation.terminology_store
     )
-    return Gate(settings.validation, catalogue(), Counting(verdicts, named))
+    return Gate(settings.validation, catalogue(), Counting(verdicts, named, needed_by(catalogue().standards.values())))
 
 
 def open_recorder(engine: Engine, settings: Settings) -> Recorder:
@@ -198,7 +201,8 @@ def open_releases(gate: Gate) -> Releases:
 
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
     """The releases that the services of a provider use."""
-    return frozenset(catalogue().service(id_)[0].fhir for id_ in provider.services)
+    known = catalogue()
+    return frozenset(known.delivering(*one).fhir for id_ in provider.services for one in known.versions[id_])
 
 
 def kept(settings: Settings) -> Sequence[Keeping]:
@@ -300,6 +304,13 @@ def wire(
         rows = await reader.fetch(GRANT_SELECT, {"digest": digest})
         return GrantRow(*rows[0]) if rows else None
 
+    async def reads(statement: Select[Any], parameters: Mapping[str, Any], /) -> Sequence[tuple[Any, ...]]:
+        try:
+            return await reader.fetch(statement, parameters)
+        except StoreUnavailable as fault:
+            raise StoreSilent from fault
+
+    login = _login(section)
     clock, ledger = StoreClock(engine, system), open_ledger(settings)
     heads = open_heads(settings.audit)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
@@ -309,11 +320,13 @@ def wire(
         lists=lists,
         providers=registry,
         host=GatewayHost(engine, Availabilities(reader, sources, ReleasePolicy(settings.release.rules)), chain),
-        login=_login(section),
+        login=login,
+        logout=logout_of(section, login),
         peer_of=peer_of,
         fetch=grant,
         clock=clock,
         journal=ledger,
+        reads=reads,
     )
     quality = open_recorder(engine, settings)
     rekeying = Rekeying(engine)
@@ -338,10 +351,11 @@ def wire(
     )
 
 
-def wire_intake(settings: Settings) -> IntakeParts:
+def wire_intake(settings: Settings, *, system: Callable[[], datetime] = utc_now) -> IntakeParts:
     """Make the internal listener and the HL7 v2 listeners.
 
-    Raises LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
+    ``system`` is the clock of this machine; how long tokens of sources live is for the store's to say. Raises
+    LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
     """
     section = settings.intake
     engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
@@ -351,7 +365,8 @@ def wire_intake(settings: Settings) -> IntakeParts:
     intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
     # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
     worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    logins = Logins(engine, section)
+    clock = StoreClock(engine, system)
+    logins = Logins(engine, section, lambda: clock().timestamp())
     messages = tuple(
         MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
         for name, one in section.sources.items()
@@ -365,7 +380,7 @@ def wire_intake(settings: Settings) -> IntakeParts:
     app = application(listener, health.application(store_probe(engine)), admin(desk))
     measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
     return IntakeParts(
-        section, engine, intake, logins, recorder, trail, worker, measured, messages, settings.connections
+        section, engine, intake, logins, recorder, trail, worker, measured, clock, messages, settings.connections
     )
 
 

@@ -4,13 +4,15 @@ A pure function: no clock but the day that is given, no network, no store; the s
 the tables do not know goes along as far as R4 has it, without a claim, and is told.
 """
 
-import copy
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
+from profiles.conversion.beside import Beside, beside
 from profiles.conversion.datatypes import translated
 from profiles.conversion.fit import fitted
 from profiles.conversion.losses import Loss, sentence, texts
@@ -18,8 +20,9 @@ from profiles.conversion.paths import holds, listed
 from profiles.conversion.special import SPECIAL
 from profiles.conversion.steps import run
 from profiles.conversion.tables import ZibRow, by_profile, tables
-from profiles.conversion.work import NICTIZ, Work
+from profiles.conversion.work import NICTIZ, Work, named, part_id
 from profiles.fhir.basetypes import facts
+from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.walk import Key, key_of
@@ -45,9 +48,14 @@ def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl"
     result = Converted()
     made: dict[Key, Resource] = {}
     given = [one for resource in resources for one in _entries(resource)]
-    roles = _roles(given)
+    record = beside(given)
+    bases = Counter[str]()
     for one in given:
-        work = converted(one, day, roles)
+        base = _base(one)
+        bases[base] += 1
+        if bases[base] > 1 and "id" not in one:
+            base = part_id(base, str(bases[base]))
+        work = converted(one, day, record, base)
         if work is None:
             result.losses.append(Loss("unmapped", "", _named(one), str(one.get("resourceType", "?"))))
             continue
@@ -68,38 +76,33 @@ def _entries(resource: Resource) -> list[Resource]:
     return [one for one in held if isinstance(one, dict)]
 
 
-def _roles(resources: Iterable[Resource]) -> dict[str, frozenset[str]]:
-    """What each PractitionerRole names, by the reference to it."""
-    return {
-        f"PractitionerRole/{one['id']}": frozenset(
-            str(held["reference"])
-            for held in (one.get("practitioner"), one.get("organization"))
-            if isinstance(held, dict) and "reference" in held
-        )
-        for one in resources
-        if one.get("resourceType") == "PractitionerRole" and isinstance(one.get("id"), str)
-    }
-
-
 def _named(resource: Resource) -> str:
     return "/".join(str(resource[key]) for key in ("resourceType", "id") if key in resource) or "?"
 
 
-def converted(resource: Resource, day: dt.date, roles: Mapping[str, frozenset[str]]) -> Work | None:
-    """One resource of STU3, converted; None when it is none."""
+def _base(resource: Resource) -> str:
+    """What the ids of its parts begin with: its id, else a name made of all it says."""
+    ident = resource.get("id")
+    if isinstance(ident, str) and ident:
+        return ident
+    return named(hashlib.sha256(jsonio.canonical(resource)).hexdigest())
+
+
+def converted(resource: Resource, day: dt.date, record: Beside, base: str) -> Work | None:
+    """One resource of STU3, converted; None when it is none. ``base``: what the ids of its parts begin with."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not facts(FhirVersion.STU3).is_resource(kind):
         return None
     zib = zib_of(resource)
-    copied = copy.deepcopy(resource)
-    work = Work({}, day, _named(resource), roles)
-    work.resource = translated(copied, str(kind), work, str(kind))
-    for step in [*(zib.steps if zib else ()), *tables().type.get(str(kind), ())]:
-        run(work, step, SPECIAL)
+    work = Work({}, day, _named(resource), record, base=base)
+    work.resource = translated(resource, kind, work, kind)
     _claim(work, zib)
-    work.resource["contained"] = _contained(work)
-    if not work.resource["contained"]:
-        del work.resource["contained"]
+    for step in [*(zib.steps if zib else ()), *tables().type.get(kind, ())]:
+        run(work, step, SPECIAL)
+    contained = _contained(work, record)
+    work.resource.pop("contained", None)
+    if contained:
+        work.resource["contained"] = contained
     return work
 
 
@@ -122,6 +125,7 @@ def zib_of(resource: Resource) -> ZibRow | None:
 
 
 def _claim(work: Work, zib: ZibRow | None) -> None:
+    """The claim of the zib, before all steps: those that split a resource copy it, or put another in its place."""
     meta = work.resource.get("meta")
     given = listed(meta.get("profile")) if isinstance(meta, dict) else []
     if isinstance(meta, dict):
@@ -133,20 +137,12 @@ def _claim(work: Work, zib: ZibRow | None) -> None:
         work.lose("unmapped", "", f"{work.kind}.meta.profile", given)
     if not work.resource.get("meta"):
         work.resource.pop("meta", None)
-    claimed = (work.resource.get("meta") or {}).get("profile", [])
-    if claimed and claimed[0].endswith("InsuranceCompany") and "Patient" in _payor(work.resource):
-        work.resource["meta"]["profile"] = [NICTIZ + "nl-core-Payer.PayerPerson"]
 
 
-def _payor(resource: Resource) -> str:
-    payors = [one for one in listed(resource.get("payor")) if isinstance(one, dict)]
-    return str(payors[0].get("reference", "")) if payors else ""
-
-
-def _contained(work: Work) -> list[Resource]:
+def _contained(work: Work, record: Beside) -> list[Resource]:
     kept = []
     for one in listed(work.resource.get("contained")):
-        inner = converted(one, work.day, work.roles) if isinstance(one, dict) else None
+        inner = converted(one, work.day, record, part_id(work.base, _base(one))) if isinstance(one, dict) else None
         if inner is None:
             work.lose("unmapped", "", f"{work.kind}.contained", one)
             continue

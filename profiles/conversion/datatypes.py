@@ -162,7 +162,7 @@ def unwrapped(holder: Node, named: Any, otherwise: Node, work: Work, path: str) 
     role = extension_value(rows[0]) if rows else None
     if not isinstance(role, dict):
         return otherwise
-    if named is not None and str(named) not in work.roles.get(str(role.get("reference")), ()):
+    if named is not None and str(named) not in work.beside.roles.get(str(role.get("reference")), ()):
         work.assume(path, " ".join(str(one) for one in (named, otherwise.get("display")) if one))
     return role
 

@@ -1,11 +1,12 @@
 """The verdict on what was converted: a profile that a resource does not meet is not claimed, and that is told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from profiles.conversion.convert import Converted
 from profiles.conversion.losses import Loss
 from profiles.fhir.tree import Resource
-from profiles.validation import Report, Validator
+from profiles.validation import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,18 @@ class Judged:
     report: Report
 
 
-def judge(result: Converted, validator: Validator) -> list[Judged]:
+def judge(result: Converted, report: Callable[[Resource], Report]) -> list[Judged]:
     """Hold each resource against the profile it claims; drop the claim, in place, where it does not hold.
 
+    ``report``: gives the verdict, as `Validator.validate` does, by packages of R4.
     Codes outside a list that 2020 requires are told as ``code-outside`` (LL-19), all else as ``profile-outside``. What
     is wrong without any claim stays wrong in the verdict.
     """
-    return [_judged(resource, result, validator) for resource in result.resources]
+    return [_judged(resource, result, report) for resource in result.resources]
 
 
-def _judged(resource: Resource, result: Converted, validator: Validator) -> Judged:
-    report = validator.validate(resource)
+def _judged(resource: Resource, result: Converted, verdict: Callable[[Resource], Report]) -> Judged:
+    report = verdict(resource)
     meta = resource.get("meta")
     if report.verdict != "wrong" or not isinstance(meta, dict) or "profile" not in meta:
         return Judged(resource, report)
@@ -39,4 +41,4 @@ def _judged(resource: Resource, result: Converted, validator: Validator) -> Judg
             result.losses.append(Loss("code-outside", "LL-19", name, one.expression, one.found))
         elif one.severity == "error":
             result.losses.append(Loss("profile-outside", "", name, one.expression, one.text("en")))
-    return Judged(resource, validator.validate(resource))
+    return Judged(resource, verdict(resource))

@@ -2,10 +2,10 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from profiles.conversion.beside import Beside
 from profiles.conversion.losses import Kind, Loss, told
 from profiles.fhir.tree import Resource
 
@@ -21,10 +21,11 @@ class Work:
     day: dt.date
     source: str
     """Type and id of the source, for the list."""
-    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Of each PractitionerRole that is converted along: the practitioner and organisation it names."""
+    beside: Beside = field(default_factory=Beside)
     losses: list[Loss] = field(default_factory=list)
     made: list[Resource] = field(default_factory=list)
+    base: str = ""
+    """What the ids of parts begin with: the id of the source, of one without an id a name made of its content."""
 
     def lose(self, kind: Kind, loss: str, path: str, value: Any = None) -> None:
         """Tell that something was not kept as it was."""
@@ -36,6 +37,11 @@ class Work:
         """Tell that something was added that the source does not say."""
         self.lose("assumed", "", path, value)
 
+    def part(self, suffix: str, kind: str = "") -> str:
+        """The id of a resource that is split off this one; ``kind``: its type, where that is another."""
+        ident = part_id(self.base, suffix)
+        return named(ident) if (kind or self.kind, ident) in self.beside.keys else ident
+
     @property
     def kind(self) -> str:
         """The type of the resource, as it is now."""
@@ -45,4 +51,9 @@ class Work:
 def part_id(base: str, suffix: str) -> str:
     """The id of a resource that is split off another; a long one becomes a name-based uuid of the same two."""
     joined = f"{base}.{suffix}"
-    return joined if len(joined) <= LONGEST_ID else str(uuid.uuid5(uuid.NAMESPACE_URL, joined))
+    return joined if len(joined) <= LONGEST_ID else named(joined)
+
+
+def named(text: str) -> str:
+    """The uuid of a text: always the same."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, text))

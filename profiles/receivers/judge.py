@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.fhir.version import FhirVersion
 from profiles.receivers.load import Receiver
 from profiles.record.walk import values
@@ -39,9 +39,7 @@ class Fate:
 def judge(receiver: Receiver, resource: Resource, version: FhirVersion) -> Fate:
     """The fate of a resource, by its claims and by the elements that would make its title."""
     known = receiver.known[version]
-    meta = resource.get("meta")
-    given = meta.get("profile") if isinstance(meta, dict) else None
-    claims = [claim for claim in given if isinstance(claim, str)] if isinstance(given, list) else []
+    claims = claimed_profiles(resource)
     compared = claims if receiver.exact else [claim.partition("|")[0] for claim in claims]
     if found := _first(compared, known.shown):
         return _titled(receiver, resource, found)

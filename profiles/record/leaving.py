@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
 from profiles.record.claims import claim_parents
-from profiles.record.narrative import clean
-from profiles.record.readable import add_words
+from profiles.record.narrative import clean, holds_narrative
+from profiles.record.readable import add_words, lacks_words
 from profiles.record.repair import Repair
+from profiles.record.walk import objects
 from profiles.record.written import write
 from profiles.zibs.load import code_names
 
@@ -25,5 +26,14 @@ class Leaving:
 
     def __call__(self, resource: Resource, version: FhirVersion) -> list[Repair]:
         """Change a resource in place; returns what was done."""
-        repairs = [*claim_parents(resource, version, copied=self.copied), *clean(resource), *add_words(resource)]
+        repairs = claim_parents(resource, version, copied=self.copied)
+        # One quick walk for both: most resources have no narrative and lack no words.
+        narrated = lacking = False
+        for node in objects(resource):
+            narrated = narrated or holds_narrative(node)
+            lacking = lacking or lacks_words(node)
+        if narrated:
+            repairs += clean(resource)
+        if lacking:
+            repairs += add_words(resource)
         return repairs + write(resource, version) if self.narrative else repairs

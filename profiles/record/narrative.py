@@ -5,7 +5,7 @@ frames, no event attributes. Apps show it as HTML, so what a source wrote is cle
 verdict says of it. The received bytes are kept as they came; only what is served is clean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from profiles.fhir.codec.xhtml import XHTML, checked_div
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
-from profiles.record.walk import nodes
+from profiles.record.walk import nodes, objects
 from profiles.rows import Row, read
 
 
@@ -47,9 +47,9 @@ def clean(resource: Resource) -> list[Repair]:
     """
     repairs = []
     for place, node in list(nodes(resource)):
-        text = node.get("text")
-        if not isinstance(text, dict) or not isinstance(text.get("div"), str):
+        if not holds_narrative(node):
             continue
+        text = node["text"]
         try:
             root = etree.fromstring(checked_div(text["div"]), etree.XMLParser(resolve_entities=False, no_network=True))
         except (FormatError, etree.XMLSyntaxError, ValueError):
@@ -62,6 +62,12 @@ def clean(resource: Resource) -> list[Repair]:
             del node["text"]
             repairs.append(Repair("narrative-empty", f"{place}.text"))
     return repairs
+
+
+def holds_narrative(node: Mapping[str, Any]) -> bool:
+    """Whether an object of a resource has a narrative."""
+    text = node.get("text")
+    return type(text) is dict and isinstance(text.get("div"), str)
 
 
 def _allowed(element: Any) -> bool:
@@ -111,7 +117,5 @@ def _cleaned(div: str) -> str:
 
 def texts(resource: Resource) -> Iterator[str]:
     """The narratives of a resource, as they stand."""
-    for _, node in nodes(resource):
-        text = node.get("text")
-        if isinstance(text, dict) and isinstance(text.get("div"), str):
-            yield text["div"]
+    for node in filter(holds_narrative, objects(resource)):
+        yield node["text"]["div"]

@@ -32,6 +32,13 @@ def add_words(resource: Resource) -> list[Repair]:
     return added
 
 
+def lacks_words(node: Mapping[str, Any]) -> bool:
+    """Whether something may be added to an object of a resource."""
+    if "family" in node or "given" in node:
+        return "text" not in node
+    return "code" in node and "system" in node and _display(node) is not None
+
+
 def _display(node: Mapping[str, Any]) -> str | None:
     system, code = node.get("system"), node.get("code")
     if not isinstance(system, str) or not isinstance(code, str) or not node.keys().isdisjoint(NOT_CODINGS):

@@ -4,7 +4,6 @@ Only what different sources say of one person is compared; what one source says 
 is never changed, and whoever cannot be told to be the same person is another.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from profiles.fhir.tree import Resource
+from profiles.rows import Row, read
 
 TABLE = Path(__file__).with_name("same.toml")
 
 
-@dataclass(frozen=True, slots=True)
-class SameRule:
-    """When two resources of a type tell the same fact."""
+class SameRule(Row, frozen=True):
+    """``[[rule]]`` of same.toml: when two resources of a type tell the same fact."""
 
     id: str
     type: str
@@ -27,6 +28,19 @@ class SameRule:
     named: str
     told: tuple[str, ...]
     aside: frozenset[str]
+
+
+class AlwaysRow(Row, frozen=True):
+    """``[always]``: elements that no rule compares."""
+
+    aside: frozenset[str]
+
+
+class SameRows(Row, frozen=True):
+    """same.toml."""
+
+    always: AlwaysRow
+    rule: tuple[SameRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +67,9 @@ class Fact:
 
 @lru_cache(maxsize=1)
 def same_rules() -> Mapping[str, SameRule]:
-    """The rules, by type."""
-    content = tomllib.loads(TABLE.read_text("utf-8"))
-    always = content["always"]["aside"]
-    made = [
-        SameRule(
-            one["id"], one["type"], one["about"], one["named"], tuple(one["told"]), frozenset([*always, *one["aside"]])
-        )
-        for one in content["rule"]
-    ]
-    return {one.type: one for one in made}
+    """The rules, by type. Raises RowError when the table has not the shape of its rows."""
+    table = read(TABLE, SameRows)
+    return {row.type: replace(row, aside=row.aside | table.always.aside) for row in table.rule}
 
 
 def facts_of(told: Iterable[Told]) -> list[Fact]:

@@ -5,6 +5,7 @@ our version, since when, so that ``_lastUpdated`` finds what came in since.
 """
 
 from datetime import datetime
+from functools import lru_cache
 
 from profiles.fhir.tree import Resource
 from profiles.record.repair import Repair
@@ -12,6 +13,7 @@ from profiles.record.repair import Repair
 SERVER_OWNED = ("versionId", "lastUpdated")
 
 
+@lru_cache(maxsize=64)
 def moment(at: datetime) -> str:
     """A moment in UTC as a FHIR instant, in milliseconds."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -1,15 +1,12 @@
 """The walks through a resource: every object with its path, every reference, every key that it points at."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from profiles.fhir.tree import Resource, local_reference
 
 Key = tuple[str, str]
 """Type and id of a resource."""
-REMEMBERED = 200
-"""References that are longer are not kept in memory."""
 
 
 def nodes(node: Any, path: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -38,11 +35,15 @@ def objects(node: Any) -> Iterator[dict[str, Any]]:
     stack = [node]
     while stack:
         current = stack.pop()
-        if isinstance(current, dict):
+        if type(current) is dict:
             yield current
-            stack += [value for value in reversed(current.values()) if isinstance(value, dict | list)]
-        elif isinstance(current, list):
-            stack += reversed(current)
+            below = [value for value in current.values() if type(value) is dict or type(value) is list]
+        elif type(current) is list:
+            below = [value for value in current if type(value) is dict or type(value) is list]
+        else:
+            continue
+        below.reverse()
+        stack += below
 
 
 def references(node: Any) -> Iterator[dict[str, Any]]:
@@ -55,6 +56,13 @@ def links(resource: Resource) -> Iterator[Key]:
 
     A whole address is none of them: another server gives out the same ids to others.
     """
+    return iter(pointing(resource)[1])
+
+
+def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
+    """The `references` and the `links` of a resource, from one walk."""
+    found: list[dict[str, Any]] = []
+    aims: list[Key] = []
     # One loop without generators inside: every resource that comes in is walked several times.
     stack: list[Any] = [resource]
     while stack:
@@ -69,24 +77,22 @@ def links(resource: Resource) -> Iterator[Key]:
                 below.append(value)
             elif kind is str:
                 if name == "reference":
-                    if (found := _aim(value)) is not None:
-                        yield found
+                    found.append(current)
+                    if (one := aim(value)) is not None:
+                        aims.append(one)
                 elif name == "url" and "Binary/" in value and current is not resource:
-                    found = _aim(value)
-                    if found is not None and found[0] == "Binary":
-                        yield found
-        below.reverse()
-        stack += below
+                    one = aim(value)
+                    if one is not None and one[0] == "Binary":
+                        aims.append(one)
+        if below:
+            below.reverse()
+            stack += below
+    return found, aims
 
 
-def _aim(text: str) -> Key | None:
-    """The key that a reference names: a record names the same few again and again. An address elsewhere names none."""
-    if "://" in text:
-        return None
-    return _remembered(text) if len(text) < REMEMBERED else local_reference(text)
-
-
-_remembered = lru_cache(maxsize=4096)(local_reference)
+def aim(text: str) -> Key | None:
+    """The key that a reference names, in the same record; a whole address names none of it."""
+    return None if "://" in text else local_reference(text)
 
 
 def values(node: Any, path: str) -> Iterator[Any]:

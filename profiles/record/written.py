@@ -1,7 +1,8 @@
 """A narrative of our own, for a resource that has none: its elements in order, with Dutch names, as a small table.
 
 The names are those of the zib tables; where no table names an element, those of wording.toml. Values keep their digits,
-codes without a word are shown as codes. Identifiers are not shown, nor extensions that wording.toml does not name.
+codes without a word are shown as codes. Identifiers and addresses of resources are not shown, nor extensions that
+wording.toml does not name.
 
 What modifies the meaning comes first, and is never left out: a treatment directive says whether in a modifierExtension.
 Where such a part cannot be said in words there is no narrative at all.
@@ -80,7 +81,7 @@ def _extended(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _rows(node: Mapping[str, Any], path: str, names: Mapping[str, str], depth: int) -> Iterator[tuple[str, str]]:
     for key, value in node.items():
-        if key in LEFT_OUT or key.startswith("_"):
+        if key in LEFT_OUT or key.startswith("_") or (key == "reference" and isinstance(value, str)):
             continue
         chosen = _CHOICE.match(key)
         element = chosen[1] if chosen else key

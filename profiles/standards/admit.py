@@ -57,7 +57,8 @@ class Admitted:
     query: tuple[tuple[str, str], ...]
     """The query for the self link: as asked, without what identifies a person."""
     within: tuple["Admitted", ...] = ()
-    """For a read: the searches of which it must be an answer, or be pointed at by one. Empty: any of the person's."""
+    """For a read or an update: the searches of which it must be an answer, or (a read) be pointed at by one. Empty: any
+    of the person's."""
     person: PersonIdentifier | None = None
     """The patient of the query, for standards where the query names the patient; else the token decides."""
 
@@ -72,7 +73,7 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     if request.interaction == "read":
         return _admit_read(standard, service, rules, request)
     if request.interaction not in ("search-type", "operation"):
-        return _admit_write(standard.reads_of(service), rules, request)
+        return _admit_write(standard, service, rules, request)
     offered = [
         rule
         for rule in rules
@@ -84,9 +85,22 @@ def admit(standard: Standard, request: FhirRequest, service: Service | None = No
     ]
     if not offered:
         raise _not_offered(standard.reads_of(service), rules, request)
+    if request.operation == "summary":
+        return _admit_summary(offered[0], request)
     if request.id is not None:
         return Admitted(offered[0], None, request.query)
     return _admit_search(standard, offered, request)
+
+
+def _admit_summary(rule: RequestRule, request: FhirRequest) -> Admitted:
+    """A document about the person of the token: no parameter can name another."""
+    _refuse_person(request)
+    names = {one.name for one in rule.parameters} | IGNORED
+    for name, _ in request.query:
+        if name not in names:
+            shown = public_name(name)
+            raise Refused(400, "not-supported", f"Parameter {shown} is not supported on a summary.", shown)
+    return Admitted(rule, None, request.query)
 
 
 def _synthetic(name: str, path: str, resource_type: str | None, profiles: tuple[str, ...]) -> RequestRule:
@@ -130,7 +144,7 @@ def _admit_read(
     within = tuple(whole_search(standard, rule) for rule in rules if rule.secondary and request.type in rule.types)
     for rule in rules:
         if rule.interaction == "read" and rule.type == request.type and rule.answer != "refused":
-            return Admitted(rule, None, request.query, within)
+            return Admitted(rule, None, request.query, _within(standard, rule) or within)
     if request.type is not None and request.type in reads:
         rule = _synthetic("read", f"{request.type}/{{id}}", request.type, reads[request.type])
         return Admitted(rule, None, request.query, within)
@@ -138,17 +152,23 @@ def _admit_read(
 
 
 def whole_search(standard: Standard, rule: RequestRule) -> Admitted:
-    """The search of a row as it stands, with what it always brings: the context of what may be read."""
-    query = tuple((one.name, one.value) for one in rule.required if not one.is_include)
+    """The search of a row as it stands, with all that it can bring; what a client would fill in does not narrow it."""
+    query = tuple((one.name, one.value) for one in rule.required if not one.is_include and not one.is_open)
     found = compile_search(standard.fhir, rule.type or "", query, rule.operation)
     return Admitted(rule, bringing(found, ((one.name, one.value) for one in (*rule.includes, *rule.brings))), query)
 
 
-def _admit_write(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Admitted:
+def _within(standard: Standard, rule: RequestRule) -> tuple[Admitted, ...]:
+    return (whole_search(standard, standard.rule(rule.within)),) if rule.within else ()
+
+
+def _admit_write(
+    standard: Standard, service: Service | None, rules: Sequence[RequestRule], request: FhirRequest
+) -> Admitted:
     for rule in rules:
         if rule.interaction == request.interaction and rule.type == request.type and rule.answer != "refused":
-            return Admitted(rule, None, request.query)
-    raise _not_offered(reads, rules, request)
+            return Admitted(rule, None, request.query, _within(standard, rule))
+    raise _not_offered(standard.reads_of(service), rules, request)
 
 
 def _not_offered(reads: Container[str], rules: Sequence[RequestRule], request: FhirRequest) -> Refused:
@@ -197,6 +217,8 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
     asked_names = {name for name, _ in query}
     kept += tuple(pair for pair in rule.fixed if pair[0] not in asked_names)
     counts = any(one.name == "_count" for one in rule.parameters)
+    if not counts:
+        _page_sizes(query)
     try:
         pairs = [pair for pair in kept if pair[0] not in IGNORED and (counts or pair[0] != "_count")]
         search = compile_search(request.version, rule.type or "", pairs, rule.operation)
@@ -204,6 +226,12 @@ def _admit_search(standard: Standard, offered: Sequence[RequestRule], request: F
         raise Refused(400, error.issue_code, error.text, error.parameter) from error
     search = bringing(search, ((one.name, one.value) for one in rule.brings))
     return Admitted(rule, search, kept, person=_person(query, person_names))
+
+
+def _page_sizes(query: Sequence[tuple[str, str]]) -> None:
+    """Refuse a page size that is no number: it changes nothing here, and what cannot be meant is told all the same."""
+    if any(name == "_count" and not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) for name, value in query):
+        raise Refused(400, "value", "Parameter _count is a whole number, 0 or more.", "_count")
 
 
 def _refuse_person(request: FhirRequest) -> None:

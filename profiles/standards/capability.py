@@ -12,6 +12,7 @@ from profiles.standards.model import Parameter, RequestRule, Service, Standard
 _OPERATIONS = {
     "lastn": "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
     "document": "http://hl7.org/fhir/OperationDefinition/Composition-document",
+    "summary": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
 }
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY = {

@@ -1,6 +1,7 @@
 """What one version of a standard changes against another: rows, profiles, packages, services and their days."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from profiles.standards.model import RequestRule, Service, Standard
 
@@ -26,8 +27,21 @@ def _services(old: Standard, new: Standard) -> Iterator[str]:
         if announced(before[id_]) != announced(after[id_]):
             days = [announced(one).strip() or "for ever" for one in (before[id_], after[id_])]
             yield f"service {id_} is in force {days[1]}, was {days[0]}"
+        if before[id_].version != after[id_].version:
+            yield f"service {id_}: version {after[id_].version or 'none'}, was {before[id_].version or 'none'}"
+            yield from _together(before[id_], after[id_])
         if before[id_].roles != after[id_].roles:
             yield f"service {id_}: roles {', '.join(after[id_].roles)}, were {', '.join(before[id_].roles)}"
+
+
+def _together(before: Service, after: Service) -> Iterator[str]:
+    """In which days both versions of a service are offered."""
+    first, last = after.valid_from, before.valid_until
+    if first is not None and last is not None and last < first:
+        yield f"service {after.id}: no day on which both versions are in force"
+    else:
+        days = announced(replace(after, valid_from=first, valid_until=last)) or " for ever"
+        yield f"service {after.id}: both versions are in force{days}; the new one is at {after.id}.{after.version}"
 
 
 def _packages(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

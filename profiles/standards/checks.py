@@ -13,6 +13,7 @@ from profiles.standards.admit import Refused, admit
 from profiles.standards.capability import statement
 from profiles.standards.load import Catalogue
 from profiles.standards.model import PLACEHOLDERS, Parameter, RequestRule, Service, Standard
+from profiles.standards.must import must_elements
 
 EXAMPLES = {
     "{date}": "2026-01-05",
@@ -57,7 +58,7 @@ def check_standard(standard: Standard) -> list[str]:
 def _of_standard(standard: Standard) -> Iterator[str]:
     if not standard.services and not standard.uses:
         yield "offers no service"
-    if not standard.packages and not standard.missing_packages:
+    if not standard.packages and not standard.missing_packages and standard.converts is None:
         yield "names no FHIR package"
     if not standard.divergences:
         yield "has no divergences.md"
@@ -80,7 +81,9 @@ def _of_service(standard: Standard, service: Service) -> Iterator[str]:
 def _of_rule(standard: Standard, rule: RequestRule) -> Iterator[str]:
     if rule.answer == "refused":
         return
-    if rule.type is not None and rule.interaction == "search-type" and not rule.profiles and rule.answer == "all":
+    unnamed = rule.interaction == "search-type" and not rule.profiles and rule.answer == "all"
+    # What is converted by its type alone follows no profile of the other release.
+    if rule.type is not None and unnamed and standard.converts is None:
         similar = [one for one in standard.rules if one.type == rule.type and one.profiles]
         if not similar:
             yield "names no profile"
@@ -89,6 +92,10 @@ def _of_rule(standard: Standard, rule: RequestRule) -> Iterator[str]:
     for profile in (*rule.profiles, *(one for group in rule.included_profiles.values() for one in group)):
         if "://" not in profile:
             yield f"profile {profile} is not a canonical"
+    if unknown := {name for names in rule.must.values() for name in names} - must_elements().keys():
+        yield f"must names {', '.join(sorted(unknown))}, which elements.toml does not have"
+    if strange := rule.must.keys() - {*rule.profiles, *(one for group in standard.reads.values() for one in group)}:
+        yield f"must is about {', '.join(sorted(strange))}, which neither the row nor a read claims"
     if rule.interaction == "search-type" or rule.operation == "lastn":
         yield from _searchable(standard, rule)
 

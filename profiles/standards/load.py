@@ -5,6 +5,7 @@ Everything is checked while reading; an error names the file, the row and what i
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -20,6 +21,10 @@ __all__ = ["Catalogue", "StandardError", "UnknownService", "catalogue", "read_st
 DATA = Path(__file__).parent / "data"
 
 
+Offer = tuple[Standard, Service]
+"""A data service, and the standard whose rows it has."""
+
+
 class UnknownService(LookupError):
     """No standard offers this service."""
 
@@ -31,26 +36,62 @@ class Catalogue:
     standards: Mapping[str, Standard]
 
     @cached_property
-    def services(self) -> Mapping[str, tuple[Standard, Service]]:
-        """Standard and service by service id."""
-        return {
-            service.id: (standard, service) for standard in self.standards.values() for service in standard.services
-        }
+    def versions(self) -> Mapping[str, tuple[Offer, ...]]:
+        """Standard and service of each version by service id, the earliest first; nearly always there is one."""
+        offers: dict[str, list[Offer]] = {}
+        for standard in self.standards.values():
+            for service in standard.services:
+                offers.setdefault(service.id, []).append((standard, service))
+        return {id_: tuple(sorted(given, key=_begins)) for id_, given in offers.items()}
 
-    def service(self, service_id: str) -> tuple[Standard, Service]:
-        """The standard and service of a service id; UnknownService when nobody offers it."""
+    @cached_property
+    def services(self) -> Mapping[str, Offer]:
+        """Standard and service by service id; of more versions the earliest."""
+        return {id_: given[0] for id_, given in self.versions.items()}
+
+    def service(self, service_id: str, day: date | None = None) -> Offer:
+        """The standard and service of a service id; of more versions the earliest that is in force on ``day``.
+
+        UnknownService when nobody offers it.
+        """
         try:
-            return self.services[service_id]
+            given = self.versions[service_id]
         except KeyError:
             raise UnknownService("no standard offers this service") from None
+        return next((one for one in given if day is not None and one[1].valid_on(day)), given[0])
+
+    def addressed(self, address: str, day: date) -> Offer | None:
+        """What an address names on a day: ``id`` the earliest version in force, ``id.version`` that one alone."""
+        id_, _, version = address.partition(".")
+        for standard, service in self.versions.get(id_, ()):
+            if service.valid_on(day) and version in ("", service.version):
+                return standard, service
+        return None
+
+    def addresses(self, service_id: str, day: date) -> Mapping[str, Offer]:
+        """Where the versions of a service that are in force have their addresses: the earliest at its id alone."""
+        return {self.address_of(one[1]): one for one in self.versions.get(service_id, ()) if one[1].valid_on(day)}
+
+    def address_of(self, service: Service) -> str:
+        """The address of a version: the id for the earliest (or only) one, ``id.version`` for what came later."""
+        first = self.versions[service.id][0][1]
+        return service.id if service.version == first.version else f"{service.id}.{service.version}"
 
     def without(self, resource_type: str) -> "Catalogue":
         """The standards as a provider offers them that has no resources of a type (a variant of the agreement)."""
         return Catalogue({name: standard.without(resource_type) for name, standard in self.standards.items()})
 
     def of_version(self, version: FhirVersion) -> tuple[Standard, ...]:
-        """The standards of one FHIR version."""
-        return tuple(standard for standard in self.standards.values() if standard.fhir is version)
+        """The standards that data of one FHIR version come in for; one that converts has none of its own."""
+        return tuple(one for one in self.standards.values() if one.fhir is version and one.converts is None)
+
+    def delivering(self, standard: Standard, service: Service | None = None) -> Standard:
+        """The standard that says what is collected: the one that this one converts, with the same rows, or itself."""
+        if standard.converts is None:
+            return standard
+        rules = standard.rules_of(service)
+        source = self.standards[standard.converts]
+        return source if any(map(is_summary, rules)) else source.only({rule.id for rule in rules})
 
 
 def catalogue(extra: Iterable[Path | str] = ()) -> Catalogue:
@@ -65,17 +106,50 @@ def catalogue(extra: Iterable[Path | str] = ()) -> Catalogue:
 def _catalogue(extra: tuple[str, ...]) -> Catalogue:
     folders = sorted(path for path in DATA.iterdir() if (path / "standard.toml").is_file())
     standards: dict[str, Standard] = {}
-    owners: dict[str, str] = {}
     for folder in [*folders, *map(Path, extra)]:
         standard = read_standard(folder)
         if standard.id in standards:
             raise StandardError(f"{folder}: standard {standard.id} exists already")
-        for service in standard.services:
-            if service.id in owners:
-                raise StandardError(f"{folder}: service {service.id} is offered by {owners[service.id]} already")
-            owners[service.id] = standard.id
+        for other in standards.values():
+            _side_by_side(folder, standard, other)
         standards[standard.id] = standard
+    for standard in standards.values():
+        _check_conversion(standard, standards)
     return Catalogue(standards)
+
+
+def _check_conversion(standard: Standard, standards: Mapping[str, Standard]) -> None:
+    if standard.converts is None:
+        return
+    source = standards.get(standard.converts)
+    if source is None or source.fhir is standard.fhir or source.converts is not None:
+        raise StandardError(f"{standard.id}: converts names no standard of another release: {standard.converts}")
+    known = {rule.id for rule in source.rules if rule.method == "GET"}
+    for rule in standard.rules:
+        if rule.method != "GET" or (rule.id not in known and not is_summary(rule)):
+            raise StandardError(f"{standard.id}: row {rule.id} has no row of this id in {source.id} to convert")
+
+
+def is_summary(rule: RequestRule) -> bool:
+    """Whether a row gives one document made of all rows of the standard that is converted."""
+    return rule.operation == "summary"
+
+
+def _side_by_side(folder: Path, standard: Standard, other: Standard) -> None:
+    """Two standards may offer one service as two versions of it, never as two things. Raises StandardError."""
+    known = {service.id: service for service in other.services}
+    for service in standard.services:
+        if (one := known.get(service.id)) is None:
+            continue
+        told = f"{folder}: service {service.id} is offered by {other.id} already"
+        if not (service.version and one.version) or service.version == one.version:
+            raise StandardError(f"{told}; versions side by side each have a version of their own")
+        if (service.function, service.test, standard.draft) != (one.function, one.test, other.draft):
+            raise StandardError(f"{told}, with another function, or as a draft: that takes a service id of its own")
+
+
+def _begins(offer: Offer) -> tuple[date, str]:
+    return offer[1].valid_from or date.min, offer[1].version
 
 
 def read_standard(folder: Path) -> Standard:
@@ -109,6 +183,7 @@ def read_standard(folder: Path) -> Standard:
         variants=row.variants,
         draft=row.draft,
         replaces=row.replaces,
+        converts=row.converts,
         uses=row.uses,
         folder=folder,
     )
@@ -129,6 +204,7 @@ def _service(where: str, table: object, usecases: Container[str], rows: Containe
         roles=row.roles,
         usecases=row.usecases,
         rows=row.rows,
+        version=row.version or "",
         group=row.group,
         images=row.images,
         test=row.test,

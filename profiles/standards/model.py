@@ -1,7 +1,7 @@
 """What an information standard is: services, and one row per request that a client may make. All of it is data."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -79,8 +79,12 @@ class RequestRule:
     """Types that a match may point at. With any, reading by id gives what the row finds and what that points at."""
     brings: tuple[Parameter, ...] = ()
     """Includes that every answer gets without being asked."""
+    within: str = ""
+    """The row of which the resource that is read or written must be an answer; empty: any of the person's."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent; what the gateway does not know does nothing."""
+    must: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Elements that must be there whenever the source has them, by profile (profiles.standards.must)."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """Required by the standard, yet answered when a client leaves it out: the name, and why. A fixed value then holds
     as if it had been sent; an open one (a first day) does not narrow."""
@@ -130,6 +134,8 @@ class Service:
     """The rows of a service for one building block; empty: all rows of its use cases."""
     images: str | None = None
     """The row whose documents lead to images, which the service gives by WADO-RS."""
+    version: str = ""
+    """Tells versions of one service apart; empty where there is one."""
     group: str | None = None
     """Services of one group are one line on the consent page."""
     test: bool = False
@@ -177,6 +183,8 @@ class Standard:
     """Whether the standard is not settled yet."""
     replaces: str | None = None
     """The standard that this one is a later version of."""
+    converts: str | None = None
+    """The standard whose data this one gives in another release."""
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Rows or use cases of other standards that belong to this set."""
     folder: Path | None = field(default=None, compare=False)
@@ -210,7 +218,7 @@ class Standard:
         rules = self.rules_of(service)
         if not any(rule.method == "GET" for rule in rules):
             return {}
-        if not any(rule.secondary for rule in rules):
+        if not any(rule.secondary or rule.within for rule in rules):
             return self.reads
         types = frozenset(name for rule in rules for name in rule.types)
         return {name: profiles for name, profiles in self.reads.items() if name in types}
@@ -218,6 +226,10 @@ class Standard:
     def used(self) -> tuple[tuple[str, str], ...]:
         """Standard, and row or use case, of everything that the set takes from others."""
         return tuple((name, row) for name, rows in self.uses.items() for row in rows)
+
+    def only(self, ids: Container[str]) -> "Standard":
+        """The standard with some of its rows."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.id in ids))
 
     def without(self, resource_type: str) -> "Standard":
         """The standard at a provider that has no such resources: neither its rows nor reads of it remain."""

@@ -48,6 +48,7 @@ class EntryTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     media: Texts = ()
     transitions: dict[str, Texts] = {}
     output: str = ""
+    fixed: Texts = ("intent", "code", "owner", "input", "requester", "restriction")
     points: dict[str, Annotated[int, Meta(ge=1)]] = {}
 
 
@@ -94,6 +95,8 @@ class EntryRule:
     """From which state to which: empty when the entry is no task."""
     output: str = ""
     """The type of the entry that a task must point at as its output."""
+    fixed: tuple[str, ...] = ()
+    """What a client gives back of a task as it got it."""
     points: Mapping[str, int] = field(default_factory=dict)
     """Most references to a type (a List with at most three Media)."""
 
@@ -143,6 +146,7 @@ def read_receives(table: ReceivesTable, names: Mapping[str, str]) -> Receives:
             row.media,
             row.transitions,
             row.output,
+            row.fixed,
             row.points,
         )
     plausible = tuple(_plausible(row, names) for row in table.plausible)

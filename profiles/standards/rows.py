@@ -34,6 +34,10 @@ def read_rules(
             raise StandardError(f"{path}: request {number}: id {rule.id} exists already")
         seen.add(rule.id)
         rules.append(rule)
+    for rule in rules:
+        searches = {one.id for one in rules if one.interaction == "search-type" and one.type == rule.type}
+        if rule.within and not (rule.on_instance and rule.within in searches):
+            raise StandardError(f"{path}: {rule.id}: within names no search of the type of a read or an update")
     return tuple(rules)
 
 
@@ -80,7 +84,9 @@ def _rule(where: str, row: RequestTable, version: FhirVersion, names: Mapping[st
         zibs=row.zibs,
         secondary=row.secondary,
         brings=brings,
+        within=row.within or "",
         tolerant=row.tolerant,
+        must={full_profile(profile, names): elements for profile, elements in row.must.items()},
         expected=row.expected,
         receives=receives,
     )

@@ -39,6 +39,8 @@ class ServiceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usecases: Texts = ()
     rows: Texts = ()
     """The rows of a service for one building block, by id; in place of ``usecases``."""
+    version: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.\-]{0,18}$")] | None = None
+    """Tells versions of one service apart that are offered side by side, each by a standard of its own."""
     group: Text | None = None
     """Services of one group stand on the consent page as one line that opens (`auth/pages/messages`, ``[groups]``)."""
     images: Text | None = None
@@ -76,6 +78,8 @@ class StandardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Not settled yet: production refuses its services unless the provider says ``drafts = true``."""
     replaces: Text | None = None
     """The standard that this one is a later version of."""
+    converts: Text | None = None
+    """The standard whose data this one gives in another release: its rows, by their ids, say what is collected."""
     uses: dict[str, Texts] = {}
     """Rows or use cases of another standard that belong to this set, with the services that they have there."""
     testsets: Texts = ()
@@ -104,8 +108,12 @@ class RequestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Types that a match may point at: readable by id as far as a match does, and nothing else is."""
     brings: Texts = ()
     """Includes that every answer gets without being asked."""
+    within: Text | None = None
+    """A row of a search: what is read or written by id must be among what that finds."""
     tolerant: bool = False
     """Whether other search parameters of FHIR itself may be sent: what the gateway knows narrows, the rest is left."""
+    must: dict[str, Texts] = {}
+    """By profile, the elements (elements.toml) that must be there whenever the source has them."""
     answer: Answer | None = None
     zibs: Texts = ()
     receives: ReceivesTable | None = None

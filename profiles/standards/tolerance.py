@@ -5,7 +5,6 @@ it. What the gateway knows narrows the answer, what it does not know is left out
 client sees what was done. What is no parameter of FHIR is refused, as everywhere.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,9 +12,24 @@ from pathlib import Path
 from profiles.fhir.interactions import FhirRequest
 from profiles.fhir.search.search import IGNORED, SearchError, compile_search
 from profiles.fhir.version import FhirVersion
+from profiles.rows import Row, read
 from profiles.standards.model import INCLUDES, RequestRule
 
 TABLE = Path(__file__).parents[1] / "fhir" / "data" / "baseparams.toml"
+
+
+class EveryTypeRow(Row, frozen=True):
+    """``[every]``: parameters that every type has."""
+
+    names: tuple[str, ...]
+
+
+class BaseParameterRows(Row, frozen=True):
+    """baseparams.toml: names of search parameters, by release and type."""
+
+    every: EveryTypeRow
+    STU3: Mapping[str, tuple[str, ...]]
+    R4: Mapping[str, tuple[str, ...]]
 
 
 def kept_by(offered: Sequence[RequestRule], request: FhirRequest) -> tuple[tuple[str, str], ...]:
@@ -42,5 +56,11 @@ def _idle(request: FhirRequest, name: str, value: str) -> bool:
 @cache
 def _known(version: FhirVersion, type_: str) -> frozenset[str]:
     """The search parameters that FHIR itself has for a type, and for every type."""
-    table: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(TABLE.read_text("utf-8"))
-    return frozenset((*table["every"]["names"], *table[version.name].get(type_, ())))
+    table = _table()
+    names = {FhirVersion.STU3: table.STU3, FhirVersion.R4: table.R4}[version].get(type_, ())
+    return frozenset((*table.every.names, *names))
+
+
+@cache
+def _table() -> BaseParameterRows:
+    return read(TABLE, BaseParameterRows)

@@ -1,5 +1,5 @@
-"""The patient summary: one person's R4 resources as a document (IPS, International Patient PatientSummary)."""
+"""The patient summary: one person's R4 resources as a document (IPS, International Patient Summary)."""
 
-from profiles.summary.document import PatientSummary, SummaryError, Wishes, summary
+from profiles.summary.document import PROFILES, PatientSummary, SummaryError, Wishes, summary
 
-__all__ = ["PatientSummary", "SummaryError", "Wishes", "summary"]
+__all__ = ["PROFILES", "PatientSummary", "SummaryError", "Wishes", "summary"]

@@ -3,23 +3,30 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from profiles.conversion.paths import Node, holds, listed
+from profiles.conversion.paths import Node, codings, holds, listed
 from profiles.conversion.special.status import absent
 from profiles.fhir.tree import Resource
 from profiles.record.bsn import is_bsn_system
 from profiles.record.walk import objects
+from profiles.record.written import said
 
 SNOMED: Final = "http://snomed.info/sct"
 LOINC: Final = "http://loinc.org"
+ALCOHOL: Final = "228273003"
 HL7: Final = "http://terminology.hl7.org/CodeSystem/"
 
 
-def suited(resource: Resource, institution: Node) -> Resource:
-    """A resource as the summary wants it; changes the one given. ``institution``: a Reference, for who measured."""
+def suited(resource: Resource, institution: Node, form: str = "ips") -> bool:
+    """Make a resource what the summary wants, in place; False when it stands in it outside its profile.
+
+    ``institution``: a Reference, for who measured. ``form``: ips or eps.
+    """
     change = CHANGES.get(str(resource.get("resourceType")))
     if change is not None:
         change(resource, institution)
-    return resource
+    if form == "eps" and resource.get("resourceType") == "Consent":
+        _directive(resource)
+    return "valueQuantity" in resource or not holds(resource.get("code"), SNOMED, ALCOHOL)
 
 
 def without_bsn(resource: Resource) -> None:
@@ -61,6 +68,30 @@ def _observation(resource: Resource, institution: Node) -> None:
         resource["performer"] = [dict(institution)]
     if holds(resource.get("code"), SNOMED, "365980008"):
         _tobacco(resource)
+    elif holds(resource.get("code"), SNOMED, ALCOHOL):
+        _alcohol(resource)
+
+
+def _directive(resource: Resource) -> None:
+    """The European form knows directives by the scope of an advance directive; that of the zib stands behind it."""
+    adr = {"system": HL7 + "consentscope", "code": "adr"}
+    scope = resource.get("scope") or {}
+    resource["scope"] = {**scope, "coding": [adr, *(one for one in codings(scope) if one.get("code") != "adr")]}
+
+
+def _alcohol(resource: Resource) -> None:
+    """An amount is the value, with the LOINC code beside that of the zib; without one it stays what it is."""
+    rows = listed(resource.get("component"))
+    amounts = [row["valueQuantity"] for row in rows if isinstance(row.get("valueQuantity"), dict)]
+    if len(amounts) != 1:
+        return
+    resource["code"]["coding"] = [{"system": LOINC, "code": "74013-4"}, *resource["code"]["coding"]]
+    del resource["component"]
+    status = resource.pop("valueCodeableConcept", None)
+    texts = [_said(row) for row in rows if row.get("valueQuantity") is not amounts[0]]
+    texts += [word for word in [_word(status)] if word]
+    resource["valueQuantity"] = amounts[0]
+    _noted(resource, texts)
 
 
 def _tobacco(resource: Resource) -> None:
@@ -75,23 +106,29 @@ def _tobacco(resource: Resource) -> None:
         moment = resource.get("issued") or period.get("end") or period.get("start")
         if moment:
             resource["effectiveDateTime"] = moment
+    _noted(resource, texts)
+
+
+def _noted(resource: Resource, texts: list[str]) -> None:
+    """Words behind what the note says: the profiles of the zibs have one note."""
     if texts:
         before = [str(row["text"]) for row in listed(resource.get("note")) if "text" in row]
         resource["note"] = [{"text": "\n\n".join([*before, "; ".join(texts)])}]
 
 
 def _said(component: Node) -> str:
-    def word(concept: Any) -> str:
-        rows = listed((concept or {}).get("coding"))
-        first = rows[0] if rows else {}
-        return str((concept or {}).get("text") or first.get("display") or first.get("code") or "")
-
     value = component.get("valueQuantity")
     if isinstance(value, dict):
-        told = f"{value.get('value', '')} {value.get('unit') or value.get('code') or ''}".strip()
+        told = said(value) or ""
     else:
-        told = word(component.get("valueCodeableConcept")) or str(component.get("valueInteger", ""))
-    return f"{word(component.get('code'))}: {told}"
+        told = _word(component.get("valueCodeableConcept")) or str(component.get("valueInteger", ""))
+    return f"{_word(component.get('code'))}: {told}"
+
+
+def _word(concept: Any) -> str:
+    rows = codings(concept)
+    first = rows[0] if rows else {}
+    return str((concept or {}).get("text") or first.get("display") or first.get("code") or "")
 
 
 CHANGES: Final[Mapping[str, Callable[[Resource, Node], None]]] = {

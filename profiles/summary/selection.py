@@ -36,7 +36,10 @@ class Take(Row, frozen=True):
 
 
 class Section(Row, frozen=True):
-    """A section: its code, its names, what it takes; of one with ``narrative`` only the text stands there."""
+    """A section: its code, its names, what it takes; of one with ``narrative`` only the text stands there.
+
+    ``eps_``: where the European form differs.
+    """
 
     id: str
     loinc: str
@@ -45,6 +48,8 @@ class Section(Row, frozen=True):
     take: list[Take]
     required: bool = False
     narrative: bool = False
+    eps_required: bool = False
+    eps_loinc: str = ""
 
 
 class Sections(Row, frozen=True):

@@ -1,8 +1,9 @@
 """Make the tables anew from definition packages: ``python -m profiles.zibs.extract PACKAGE... [--into FOLDER]``.
 
 PACKAGE is a ``.tgz`` file or the folder of an unpacked package; earlier ones win. Which structures are taken is told
-by ``release.yaml`` in the folder: all of the packages named there, and single ones of the core package that these
-refer to. What was corrected by hand (names of concepts, words for invariants) is in that file too, and survives.
+by ``release.yaml`` in the folder: all of the packages named there, or those of its ``profiles``, and single ones of the
+core package; with all that these refer to. What was corrected by hand (names of concepts, words for invariants) is in
+that file too, and survives.
 """
 
 import argparse
@@ -48,13 +49,17 @@ class FactSource:
         missing = wanted - {package.label for package in packages}
         if missing:
             raise PackageError(f"release.yaml takes its facts from {', '.join(sorted(missing))}: give that package")
+        chosen = about.get("profiles")
         self.urls = [
             entry.url
             for package in packages
             if package.label in wanted
             for entry in package.entries()
-            if entry.type == "StructureDefinition"
+            if entry.type == "StructureDefinition" and (chosen is None or entry.url.rpartition("/")[2] in chosen)
         ]
+        if chosen is not None and len(self.urls) < len(chosen):
+            absent = set(chosen) - {url.rpartition("/")[2] for url in self.urls}
+            raise PackageError(f"release.yaml names profiles that no package holds: {', '.join(sorted(absent))}")
         self.urls += [HL7 + name for name in about.get("core", ())]
 
     def structures(self) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from profiles.validation.schema.differential import dataset
 from profiles.zibs.names import ZibNames, concept_of, model
-from profiles.zibs.notation import BAR
+from profiles.zibs.notation import BAR, PROFILED
 
 Name = Callable[[str], str]
 """The name under which a canonical URL is written in the tables."""
@@ -31,11 +31,20 @@ def table(data: Mapping[str, Any], names: ZibNames, name: Name, words: Mapping[s
     if zib:
         facts["zib"] = zib
     if data.get("context"):
-        facts["context"] = {str(data.get("contextType", "resource")): list(data["context"])}
+        facts["context"] = _context(data)
     if kind in rows and not rows[kind]:
         del rows[kind]
     facts["elements"] = rows
     return facts
+
+
+def _context(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Where an extension may stand, by kind: STU3 has one kind for all places, R4 one for each."""
+    places: dict[str, list[str]] = {}
+    for one in data["context"]:
+        kind, place = (one["type"], one["expression"]) if isinstance(one, dict) else (data.get("contextType"), one)
+        places.setdefault(str(kind or "resource"), []).append(str(place))
+    return places
 
 
 def element_id(element: Mapping[str, Any]) -> str:
@@ -44,7 +53,9 @@ def element_id(element: Mapping[str, Any]) -> str:
     ident = head.partition(":")[0] + dot + rest
     if not dot:
         return ident
-    if element.get("sliceName") and ":" not in ident.rpartition(".")[2]:
+    last = ident.rpartition(".")[2]
+    # A slice name beside another element than the id names is a fault of the publication.
+    if element.get("sliceName") and ":" not in last and str(element["path"]).endswith(last):
         ident += f":{element['sliceName']}"
     return ident
 
@@ -65,8 +76,8 @@ def row(
         facts["binding"] = _binding(element["binding"], name)
     if element.get("isModifier"):
         facts["modifier"] = True
-    if element.get("constraint"):
-        facts["invariants"] = {one["key"]: _invariant(one, words) for one in element["constraint"]}
+    if stated := [one for one in element.get("constraint") or () if one.get("expression")]:
+        facts["invariants"] = {one["key"]: _invariant(one, words) for one in stated}
     return facts | _concepts(element, names, own)
 
 
@@ -110,13 +121,12 @@ def _types(rows: Iterable[Mapping[str, Any]], name: Name) -> str:
         code = str(type_.get("code") or ("string" if "_code" in type_ else ""))
         if not code:
             continue
-        key = "targetProfile" if code == "Reference" else "profile"
-        urls = merged.setdefault(code, [])
-        urls.extend(url for url in _listed(type_.get(key)) if url not in urls)
-    texts = []
-    for code, urls in merged.items():
-        texts.append(f"{code}({', '.join(map(name, urls))})" if urls else code)
-    return ", ".join(texts)
+        told = [name(url) for url in _listed(type_.get("targetProfile" if code == "Reference" else "profile"))]
+        if code == "Reference":
+            told += [PROFILED + name(url) for url in _listed(type_.get("profile"))]
+        texts = merged.setdefault(code, [])
+        texts.extend(one for one in told if one not in texts)
+    return ", ".join(f"{code}({', '.join(texts)})" if texts else code for code, texts in merged.items())
 
 
 def _slicing(data: Mapping[str, Any]) -> dict[str, Any]:

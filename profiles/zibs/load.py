@@ -24,7 +24,7 @@ from profiles.zibs.structures import structure
 from profiles.zibs.valuesets import code_system, value_set
 
 ROOT: Final = Path(__file__).parent
-RELEASES: Final = {FhirVersion.STU3: "2017"}
+RELEASES: Final = {FhirVersion.STU3: "2017", FhirVersion.R4: "2020"}
 """The release of the zibs that we have tables of, by FHIR release."""
 KINDS: Final = {"structure": "StructureDefinition", "valueset": "ValueSet", "codesystem": "CodeSystem"}
 ABOUT: Final = "release.yaml"

@@ -9,6 +9,8 @@ from profiles.zibs.notation import BAR
 
 CONCEPT: Final = re.compile(r"NL-CM:\s?(\d+(?:\.\d+)+)")
 WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9ëïüé_+/'-]{0,59}")
+MODEL: Final = re.compile(r"(?:.*\bHCIM\b|zib )")
+"""How the name of a mapping to a zib begins, before and since release 2020."""
 RELEASE: Final = re.compile(r"-(\d{4})EN$")
 
 
@@ -58,7 +60,7 @@ def _rows(element: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _rank(identity: str) -> tuple[bool, bool, int]:
-    return identity.startswith("hcim"), "basicelements" not in identity, _year(identity)
+    return identity.startswith(("hcim", "zib-")), "basicelements" not in identity, _year(identity)
 
 
 def _year(identity: str) -> int:
@@ -92,7 +94,7 @@ def _dutch(element: Mapping[str, Any]) -> str:
 def model(data: Mapping[str, Any]) -> tuple[str, str]:
     """The zib that a profile is made for: of its own name, and of the 2017 release where there is a choice."""
     stem = str(data["url"]).rpartition("/")[2].removeprefix("zib-").removeprefix("nl-core-").partition("-")[0].lower()
-    rows = [row for row in data.get("mapping", ()) if "HCIM" in str(row.get("name"))]
+    rows = [row for row in data.get("mapping", ()) if MODEL.match(str(row.get("name")))]
     rows.sort(key=lambda row: ("2017" not in row["name"], f"hcim-{stem}-" not in row["identity"].lower()))
     rows.sort(key=lambda row: "BasicElements" in row["name"])
-    return (str(rows[0]["identity"]), str(rows[0]["name"]).replace("HCIM", "").strip()) if rows else ("", "")
+    return (str(rows[0]["identity"]), MODEL.sub("", str(rows[0]["name"])).strip()) if rows else ("", "")

@@ -12,6 +12,8 @@ import yaml
 
 TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*(?:\(([^()]*)\))?\s*(?:,|$)")
 CARDINALITY = re.compile(r"(\d*)\.\.(\d+|\*)?")
+PROFILED: Final = "profile "
+"""Before the name of a profile on a Reference itself; without it a name is one of a target."""
 BAR: Final = " | "
 STRENGTHS: Final = ("required", "extensible", "preferred", "example")
 

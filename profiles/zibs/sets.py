@@ -33,7 +33,11 @@ def collect(structures: Iterable[Mapping[str, Any]], definitions: Definitions) -
 def bound(element: Mapping[str, Any]) -> list[str | None]:
     """The value sets that an element is bound to by name."""
     binding = element.get("binding") or {}
-    return [(binding.get("valueSetReference") or {}).get("reference"), binding.get("valueSetUri")]
+    return [
+        (binding.get("valueSetReference") or {}).get("reference"),
+        binding.get("valueSetUri"),
+        binding.get("valueSet"),
+    ]
 
 
 def _listed(value: Any) -> list[str]:

@@ -24,7 +24,7 @@ modifier, content, invariants {key: {severity, expression, human}}, dataset (the
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from profiles.zibs.notation import BAR, STRENGTHS, TableError, cardinality, types
+from profiles.zibs.notation import BAR, PROFILED, STRENGTHS, TableError, cardinality, types
 
 Resolve = Callable[[str], "str | None"]
 """The canonical URL for a name in a table (``zib-Problem``, ``Patient``, or a URL), or None."""
@@ -36,6 +36,8 @@ ELEMENT: Final = frozenset(
         "length", "modifier", "content",
     }
 )  # fmt: skip
+R4_CONTEXTS: Final = frozenset({"element", "fhirpath"})
+"""Kinds of context that only R4 has."""
 RULES: Final = frozenset({"open", "closed", "openAtEnd"})
 DISCRIMINATORS: Final = frozenset({"value", "exists", "pattern", "type", "profile"})
 
@@ -92,8 +94,13 @@ class _Structure:
         }
         if "model" in table:
             made["mapping"] = [{"identity": "hcim", "name": f"HCIM {table['model']}"}]
-        for kind_of_context, places in self._mapping(table.get("context", {}), "context").items():
-            made["contextType"] = kind_of_context
+        contexts = self._mapping(table.get("context", {}), "context")
+        if contexts.keys() & R4_CONTEXTS or len(contexts) > 1:
+            made["context"] = [
+                {"type": kind, "expression": str(one)} for kind, rows in contexts.items() for one in rows
+            ]
+        elif contexts:
+            ((made["contextType"], places),) = contexts.items()
             made["context"] = [str(place) for place in places]
         return made
 
@@ -147,9 +154,12 @@ class _Structure:
             raise self.fail(str(problem)) from None
         element["type"] = []
         for code, names in rows:
-            urls = [self._named(name, self._profile) for name in names]
             key = "targetProfile" if code == "Reference" else "profile"
-            element["type"].append({"code": code, key: urls} if urls else {"code": code})
+            made: dict[str, Any] = {"code": code}
+            for name in names:
+                url = self._named(name.removeprefix(PROFILED), self._profile)
+                made.setdefault("profile" if name.startswith(PROFILED) else key, []).append(url)
+            element["type"].append(made)
 
     def _binding(self, element: dict[str, Any], value: Any) -> None:
         strength, _, name = str(value).partition(" ")

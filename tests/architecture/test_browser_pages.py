@@ -20,6 +20,7 @@ STORIES = {
     "auth/pages/templates/manage.html": "manage.test_a_person_sees_who_collected_what_and_ends_it_at_once",
     "auth/pages/templates/manage_landing.html": "manage.test_the_pages_in_english",
     "auth/pages/templates/missing.html": "accessible.test_an_address_that_there_is_not",
+    "auth/pages/templates/onward.html": "manage.test_a_person_sees_who_collected_what_and_ends_it_at_once",
     "auth/pages/templates/refused.html": "accessible.test_refusals",
     "workbench/idp/templates/login.html": "accessible.test_landing_cancel_and_login",
     "workbench/idp/templates/for.html": "for_another.test_a_mother_collects_for_her_child",

@@ -11,8 +11,9 @@ from workbench.cli.visit import started
 
 @pytest.fixture(scope="session")
 def base() -> Iterator[str]:
-    """The address of a demo gateway in a process of its own, on a store that is thrown away."""
-    with started() as address:
+    """The address of a demo gateway in a process of its own, on a store that is thrown away. Its login wants to be told
+    of a logout, in a form."""
+    with started(settings={"GATEWAY_AUTH__LOGIN__SINGLE_LOGOUT": "post"}) as address:
         yield address
 
 

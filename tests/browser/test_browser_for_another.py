@@ -143,7 +143,7 @@ def test_without_javascript(open_tab: Open, width: int) -> None:
     assert tab.heading == ISA
     tab.open("/consents").press("Inloggen met DigiD").log_in(SANNE)
     assert "Voor uw kind, geboren op" in tab.text
-    tab.press("Uitloggen")
+    tab.press("Uitloggen").press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
 
 

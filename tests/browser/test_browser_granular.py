@@ -27,6 +27,9 @@ def test_services_of_a_kind_are_one_line_that_opens(open_tab: Callable[..., Tab]
     measurements.click()
     expect(pressure).to_be_visible()
     expect(pressure).to_contain_text("2 gegevens")
+    about = pressure.locator(".told")
+    expect(about).to_be_visible()
+    assert about.inner_text().endswith("."), "what it is, in a sentence"
     tab.other_language()
     expect(tab.page.locator("summary", has_text="Measurements 7 kinds of data")).to_be_visible()
 

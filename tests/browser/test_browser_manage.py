@@ -80,7 +80,11 @@ def test_a_person_sees_who_collected_what_and_ends_it_at_once(base: str, tab: Ta
     assert (renewed.status_code, renewed.json()["error"]) == (400, "invalid_grant")
 
     tab.press("Uitloggen")
+    assert tab.heading == "Bijna uitgelogd"
+    assert tab.faults() == []
+    tab.press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
+    assert "U bent ook uitgelogd bij DigiD." in tab.text
     assert tab.faults() == []
     tab.page.goto(overview)
     assert tab.heading == "Deze pagina is verlopen"

@@ -7,12 +7,18 @@ from collections.abc import Callable
 import pikepdf
 import pytest
 from browser.browsing import Tab
+from browser.test_browser_accessible import accessible
+from browser.test_browser_for_another import ISA, OMAR, SANNE, person, written
+from browser.test_browser_for_another import JOKE as LONG
 from lxml import etree
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Tab]
 JOKE = "Joke van Veldhuizen"
+DUTCH = ("Samenvatting", "Toon de", "zorgverleners", "Niets vastgelegd", "Uitloggen", "Gemeten", "Vastgelegd", "Sinds")
+"""Words of ours that an English page does not have."""
 
 
 def enter(tab: Tab, person: str) -> Tab:
@@ -37,7 +43,7 @@ def test_a_person_without_a_pgo_reads_their_own_record(tab: Tab) -> None:
     tab.part("Samenvatting").press("Alles op één pagina, om te printen")
     assert "GOLD 3" in tab.text
     assert "999951750" not in tab.page.content()
-    tab.press("Uitloggen")
+    tab.press("Uitloggen").press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
 
 
@@ -54,7 +60,10 @@ def test_the_record_can_be_taken_along(tab: Tab) -> None:
 
     with pikepdf.open(io.BytesIO(fetched("gegevens.pdf", "application/pdf"))) as paper:
         with paper.open_metadata() as told:
-            assert (told["pdfaid:part"], told["pdfaid:conformance"]) == ("2", "U")
+            assert (told["pdfaid:part"], told["pdfaid:conformance"]) == ("2", "A")
+            assert JOKE in str(told["dc:title"])
+        assert (str(paper.Root.Lang), bool(paper.Root.MarkInfo.Marked)) == ("nl-NL", True)
+        assert paper.Root.ViewerPreferences.DisplayDocTitle
         assert "/OutputIntents" in paper.Root
         fonts = [font for page in paper.pages for font in page.Resources.Font.values()]
         assert all("/FontFile2" in font.DescendantFonts[0].FontDescriptor for font in fonts)
@@ -122,3 +131,86 @@ def test_without_javascript(open_tab: Open) -> None:
     """UI-14."""
     tab = enter(open_tab(javascript=False), JOKE)
     assert JOKE in tab.part("Documenten").heading
+
+
+def another(tab: Tab, kind: str, born: str, actor: str, whom: str) -> Tab:
+    """Through the form for somebody else and the login, to the record or to what is said instead."""
+    ask(tab, kind, born)
+    return tab.log_in(actor).choose(whom)
+
+
+def ask(tab: Tab, kind: str, born: str) -> Tab:
+    """Fill in the form for somebody else, and send it whatever the browser thinks of it."""
+    tab.open("/mijn-gegevens/ziekenhuiszandoord").unfold()
+    tab.page.get_by_label(kind).check()
+    tab.page.get_by_label("Geboortedatum van die persoon").fill(born)
+    tab.page.locator("form").last.evaluate("form => form.noValidate = true")
+    return tab.press("Inloggen voor iemand anders")
+
+
+def test_a_mother_reads_the_record_of_her_child(tab: Tab) -> None:
+    """REP-01 to REP-06: whose it is stands on each page and on paper."""
+    another(tab, "Voor mijn kind", written(person(ISA)), SANNE, ISA)
+    whose = f"Dit zijn de gegevens van uw kind, {ISA}"
+    assert tab.heading == ISA
+    assert whose in tab.page.locator(".whose").inner_text()
+    accessible(tab)
+    root = tab.page.url
+    for path in ("/alles", "/deel/48", "/deel/9999"):
+        assert whose in tab.context.request.get(f"{root}{path}").text()
+    paper = io.BytesIO(tab.context.request.get(f"{root}/gegevens.pdf").body())
+    with pikepdf.open(paper) as opened, opened.open_metadata() as told:
+        assert ISA in str(told["dc:title"])
+    assert person(ISA).bsn not in tab.context.request.get(f"{root}/gegevens-stu3.json").text()
+    tab.press("Uitloggen")
+    assert tab.heading == "U bent uitgelogd"
+
+
+def test_who_was_authorised_reads_the_record_and_its_person_sees_that(tab: Tab) -> None:
+    """REP-03, REP-06, LOG-09: the record is that of who gave the authorisation, not of who logged in."""
+    another(tab, "Voor iemand die mij een machtiging gaf", written(person(LONG)), OMAR, LONG)
+    assert "met een machtiging" in tab.page.locator(".whose").inner_text()
+    assert JOKE in tab.heading
+    tab.open("/consents").press("Inloggen met DigiD").log_in(JOKE)
+    log = tab.page.get_by_role("region", name="Wie heeft wat opgehaald?")
+    expect(log).to_contain_text("Mijn gegevens haalde op bij Ziekenhuis Zandoord:")
+    expect(log).to_contain_text("Dit deed iemand anders voor u.")
+
+
+@pytest.mark.parametrize(
+    ("born", "whom", "reason"),
+    [("29-02-2020", ISA, "of de geboortedatum klopt"), ("", "Voor mijzelf", "De machtiging is niet (meer) geldig")],
+)
+def test_who_may_not_act_reads_nothing(tab: Tab, born: str, whom: str, reason: str) -> None:
+    """REP-02, REP-04, REP-05, CT-98: by another birth date; without a mandate."""
+    another(tab, "Voor mijn kind", born or written(person(ISA)), SANNE, whom)
+    assert reason in tab.text
+    assert "Samenvatting" not in tab.text
+    assert tab.faults() == []
+
+
+@pytest.mark.parametrize("born", ["", "31-02-2020", "2020"])
+def test_a_birth_date_that_is_none(tab: Tab, born: str) -> None:
+    """UI-14: the same page again, open, with what is wrong."""
+    ask(tab, "Voor mijn kind", born)
+    assert tab.heading == "Mijn gegevens"
+    expect(tab.page.get_by_role("alert")).to_contain_text("vul de geboortedatum in als dag-maand-jaar")
+    accessible(tab)
+
+
+def test_in_english(tab: Tab) -> None:
+    """UI-14: every text and label of ours; what the care provider wrote stays as it is."""
+    tab.open("/mijn-gegevens/ziekenhuiszandoord?lang=en")
+    assert tab.heading == "My data"
+    tab.press("Log in with DigiD").page.get_by_role("radio", name=JOKE).check()
+    tab.press("Log in")
+    root = tab.page.url
+    assert "Your next appointment" in tab.text
+    accessible(tab)
+    tab.page.goto(f"{root}/alles")
+    assert "Blood pressure" in tab.text
+    assert [word for word in DUTCH if word in tab.text] == []
+    assert tab.page.locator("html").get_attribute("lang") == "en"
+    with pikepdf.open(io.BytesIO(tab.context.request.get(f"{root}/gegevens.pdf").body())) as paper:
+        assert str(paper.Root.Lang) == "en-GB"
+    assert "Samenvatting" in tab.other_language().text

@@ -86,7 +86,7 @@ def test_without_javascript(open_tab: Open) -> None:
     assert tab.heading == "Bram Oudejans"
     tab.open("/consents").press("Inloggen met DigiD").log_in("Bram Oudejans")
     assert "Demo PGO" in tab.text
-    tab.press("Uitloggen")
+    tab.press("Uitloggen").press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
 
 

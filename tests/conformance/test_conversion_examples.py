@@ -48,7 +48,7 @@ def wrong(result: Converted) -> list[tuple[str, str]]:
     """What is wrong with the resources as they would be delivered."""
     return [
         (str(one.resource["id"]), found.text("en"))
-        for one in judge(result, r4())
+        for one in judge(result, r4().validate)
         for found in one.report.findings
         if found.severity == "error"
     ]

@@ -8,27 +8,34 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
-from conformance.test_new_sets import BLAAK, GRAAFF, House, housed, token
+from conformance.test_new_sets import AANSLUITTEST, BLAAK, GRAAFF, House, housed, token
 from databases import database
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage, SecondaryCaptureImageStorage
 from servers import free_port
+from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from timing import until
 
+from gateway.store.engine import open_engine
+from gateway.store.schema import audit_record
+
 STUDY, SERIES, INSTANCE = "2.16.528.1.1007.3.1.20250212.123456", "2.25.11", "2.25.12"
 MANIFEST = "2.25.13"
 INTERNAL = "http://pacs.binnen.example:8042/wado-rs"
 PROVIDER = "ziekenhuiszandoord"
 PIECES = 40
+BURST = 60
+"""Images that one client may fetch of one person in this module."""
 
 
 def written(dataset: Dataset, storage: str) -> bytes:
@@ -128,7 +135,7 @@ def pacs() -> Iterator[tuple[Pacs, str]]:
 def house(pacs: tuple[Pacs, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with (
         database("sqlite", tmp_path_factory.mktemp("store")) as url,
-        housed(url, ("image-availability", "dental-care"), pacs=pacs[1]) as made,
+        housed(url, ("image-availability", "dental-care"), pacs=pacs[1], images=BURST) as made,
     ):
         yield made
 
@@ -208,3 +215,37 @@ def test_a_report_is_read_by_who_it_is_about(house: House) -> None:
     assert get(house, GRAAFF, report, "application/pdf").status_code == 404
     pdfs = house.ask(BLAAK, "9021", "DocumentReference?status=current&contenttype=application/pdf").json()
     assert pdfs["total"] == 1
+
+
+def kept(house: House) -> list[dict[str, Any]]:
+    """The access trail."""
+    engine = open_engine(house.running.settings.database_url)
+    with engine.connect() as connection:
+        records = [json.loads(row.record) for row in connection.execute(select(audit_record))]
+    engine.dispose()
+    return records
+
+
+def test_who_fetches_too_many_images_waits(house: House, pacs: tuple[Pacs, str]) -> None:
+    """429 and when to try again, per client and person; other reads of the person go on, and how much is published."""
+    answers = [get(house, AANSLUITTEST, path(), "application/dicom") for _ in range(BURST + 1)]
+    assert {one.status_code for one in answers[:-1]} == {404}, "a study of somebody else; it counts all the same"
+    assert answers[-1].status_code == 429
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 100
+    assert house.ask(AANSLUITTEST, "9021", "DocumentReference?status=current").status_code == 200
+    assert get(house, BLAAK, path(), "application/dicom").status_code == 200, "somebody else is not held up"
+    statement = house.client.get(f"{house.running.base}/{PROVIDER}/9021/fhir/metadata").json()
+    assert f"at most {BURST} at once" in statement["rest"][0]["documentation"]
+
+
+def test_a_study_that_is_opened_is_recorded_once(house: House) -> None:
+    """NEN 7513: the study is in the trail before its first image leaves; no image gets a record of its own."""
+    for _ in range(3):
+        assert get(house, BLAAK, path(), "application/dicom").status_code == 200
+    trail = kept(house)
+    opened = [one for one in trail if one.get("interaction") == "image" and one["outcome"] == 200]
+    assert [one["objects"] for one in opened] == [[STUDY]]
+    assert opened[0]["resources"] == [["ImagingStudy", 1]]
+    assert opened[0]["rule"] == "timeline"
+    get(house, GRAAFF, path(), "application/dicom")
+    assert len(kept(house)) == len(trail) + 1, "what is refused has a record each"

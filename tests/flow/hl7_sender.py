@@ -81,6 +81,17 @@ class Sender:
         await writer.wait_closed()
         return answers
 
+    async def raw(self, frame: str) -> str:
+        """One frame, and the text of the frame that comes back."""
+        reader, writer = await open_hl7_connection("127.0.0.1", self.port)
+        writer.writeblock(frame.encode())
+        await writer.drain()
+        async with asyncio.timeout(20):
+            answer = (await reader.readblock()).decode()
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
 
 def listening(
     kind: str, folder: Path, made: Any, options: dict[str, Any] | None = None, **change: Any

@@ -1,14 +1,19 @@
 """A node whose clock is wrong: on PostgreSQL the time of the database decides how long tokens and codes live."""
 
 import asyncio
+import json
 import logging
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from databases import KINDS, database
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
 from servers import settings_for
-from sqlalchemy import update
+from sqlalchemy import select, update
+from world.intake_house import source
 
 from auth.errors import BearerError
 from auth.grants import Grant
@@ -18,8 +23,12 @@ from auth.store.tables import access_tokens
 from benchmarks.population import Population
 from benchmarks.reads import prepare, token
 from gateway.cli.context import as_served
+from gateway.cli.db import upgrade
+from gateway.intake.login import ASSERTION_TYPE
+from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import wire
+from gateway.store.schema import intake_token
+from gateway.wiring import wire, wire_intake
 
 SLOW = timedelta(minutes=10)
 
@@ -74,3 +83,35 @@ def test_codes_and_sessions_go_by_the_same_clock(tmp_path: Path) -> None:
         wiring.clock.ask()
         assert wiring.auth.parts.clock() >= utc_now() - timedelta(seconds=1)
         asyncio.run(wiring.close())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tokens_of_sources_go_by_the_same_clock(kind: str, tmp_path: Path) -> None:
+    """A node of the intake whose clock is ten minutes slow takes no token for longer, and gives none for longer."""
+    key = ECKey.generate_key("P-256", {"kid": "k"})
+    file = tmp_path / "epd.json"
+    file.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
+    with database(kind, tmp_path) as url:
+        engine = open_engine(url)
+        upgrade(engine)
+        section = IntakeSettings(sources={"epd": source(auth={"kind": "private_key_jwt", "keys": str(file)})})
+        made = wire_intake(settings_for(url, 8080).model_copy(update={"intake": section}), system=slow)
+        made.clock.ask()
+        now = int(time.time() if kind == "postgresql" else slow().timestamp())
+        claims = {"iss": "epd", "sub": "epd", "aud": made.logins.token_url, "exp": now + 240, "iat": now, "jti": "1"}
+        signed = jwt.encode({"alg": "ES256", "kid": "k"}, claims, key)
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": signed,
+        }
+        given = str(made.logins.token(form)["access_token"])
+        assert made.logins.is_source("epd", Peer(None), f"Bearer {given}")
+        with engine.begin() as connection:
+            kept = connection.execute(select(intake_token.c.expires)).scalar_one()
+            assert abs(kept - now - section.token_seconds) < 60
+            connection.execute(update(intake_token).values(expires=int(time.time()) - 2))
+        late = made.logins.is_source("epd", Peer(None), f"Bearer {given}")
+        asyncio.run(made.close())
+        engine.dispose()
+    assert late is (kind == "sqlite"), "a file has no time of its own: one process, one clock"

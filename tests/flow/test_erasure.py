@@ -97,6 +97,8 @@ def test_show_and_export(house: ReleaseHouse) -> None:
     assert base64.b64decode(kept["Binary/b1-pdf"]["content"]).decode() == SECRET
     assert BSN not in out.read_text()
     assert any(one["what"] == "operator:person:export" for one in told["accesses"])
+    # That something was decided about an item may be what the person may not know.
+    assert not any("release" in one["what"] for one in told["accesses"])
     number = house.decide("withhold", "DocumentReference/b1")
     house.run("person", "export", "--provider", PROVIDER, "--output", str(out), typed=BSN)
     kinds = {one["resourceType"] for one in json.loads(out.read_bytes())["record"]["stu3"]}

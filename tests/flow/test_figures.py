@@ -139,6 +139,11 @@ def test_what_waits_is_a_figure(visited: Visited) -> None:
         "held_messages",
         "waiting_messages",
         "chain_events",
+        "filing",
+        "filing_given_up",
+        "notifications",
+        "exchange_notifications",
+        "exchange_given_up",
     }
     assert found["gateway_store_up"] == [({}, 1.0)]
     for name in (

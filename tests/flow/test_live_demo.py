@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from live_house import authorised, figures, live_demo, pgo, seeded, visited
 from servers import Running
 from sqlalchemy import select
 
-from gateway.store.engine import open_engine
+from gateway.cli.main import cli
+from gateway.share.inbox import Inbox
+from gateway.store.engine import open_engine, reading
 from gateway.store.schema import audit_record
 from profiles.standards.load import safety_relevant
 from workbench.cli.visit import visit
@@ -213,6 +216,26 @@ def test_the_page_has_a_button_per_switch_and_no_script(demo: Running) -> None:
     assert "<script" not in page.text
     assert httpx.post(f"{demo.base}/demo-ehr/epd/switch/broken", trust_env=False).status_code == 404
     assert httpx.post(f"{demo.base}/demo-ehr/nobody/switch/down", trust_env=False).status_code == 404
+
+
+def test_who_is_known_to_a_live_source_alone_can_send(database: Path, tmp_path: Path) -> None:
+    """DL-C11, SHR-01: the mapping gives its Patient to the BgZ, and to no standard that sends; both are known still.
+
+    In STU3 as the source speaks it, and in R4 (a request to correct); nothing of it is in the record of the other.
+    """
+    with live_demo(database, tmp_path, {HOSPITAL: ("9008", "9009")}) as demo:
+        for person in ("Joke van Veldhuizen", "Bram Oudejans"):
+            for example in ("weights", "document", "correction"):
+                command = ["pgo", "share", "--gateway", demo.base, "--provider", HOSPITAL, "--example", example]
+                done = CliRunner().invoke(cli, [*command, "--login", person])
+                assert done.exit_code == 0, (person, example, done.output)
+                assert "201 Created" in done.output
+        engine = open_engine(demo.settings.database_url)
+        with reading(engine).connect() as connection:
+            senders = Counter(line.person for line in Inbox(connection).lines(HOSPITAL))
+        engine.dispose()
+        assert len(senders) == 2
+        assert len(set(senders.values())) == 1
 
 
 def test_the_command_shows_sources_and_what_a_fault_costs(demo: Running) -> None:

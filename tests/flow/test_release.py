@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from world.intake_house import BSN, OTHER_BSN, PROVIDER, condition
 from world.release_house import LAB_SEARCH, ReleaseHouse, lab, letter, moment, release_house
 
+from auth.pages.own import OwnRecordReader
 from auth.ports import Person
 from gateway.app import collector_of
-from gateway.ownrecord.collecting import DELAYED_UNTIL, WITHHELD, OwnRecords
+from gateway.ownrecord.collecting import OwnRecords, named
+from gateway.ownrecord.texts import texts_of
 from gateway.release.rules import rules
 from gateway.testmode import completed
 from gateway.wiring import keys_of, wire
@@ -105,14 +107,18 @@ def test_mijn_gegevens_says_it_in_dutch(house: ReleaseHouse) -> None:
     pseudonyms, ring = keys_of(house.settings)
     records = OwnRecords(collector_of(wiring), ring, wiring.trail, house.settings.base_url)
     try:
-        answers = house.portal.call(records.of, PROVIDER, Person(pseudonyms.of(BSN), BSN), ["48"], "visit")
+        provider = wiring.registry.find(PROVIDER)
+        assert provider is not None
+        me = Person(pseudonyms.of(BSN), BSN)
+        reader = OwnRecordReader("visit", "csrf", provider, me, frozenset({"48"}), None)
+        answers = named(house.portal.call(records.of, reader), texts_of(reader))
     finally:
         house.portal.call(wiring.close)
     served = {f"{one['resourceType']}/{one['id']}" for answer in answers for one in answer.matches}
     assert not served & {"Condition/c1", "Condition/sad", "Observation/new"}
     said = {problem for answer in answers for problem in answer.problems}
-    assert WITHHELD in said
-    assert any(one.startswith(DELAYED_UNTIL.partition("{")[0]) for one in said)
+    assert "Een deel wordt u hier niet getoond. Vraag uw zorgverlener ernaar." in said
+    assert any(one.startswith("Een uitslag is nog niet vrijgegeven. U ziet die hier vanaf ") for one in said)
 
 
 def test_what_cannot_be_decided(house: ReleaseHouse) -> None:

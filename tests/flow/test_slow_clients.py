@@ -106,6 +106,24 @@ def test_half_a_header_half_a_body_and_silence_have_an_end() -> None:
         assert until(lambda: not len(made.guests))
 
 
+def test_what_is_refused_at_the_door_says_why() -> None:
+    """A request that names no host, or two, is none (RFC 9112, 3.2); too long a header hears the limit."""
+    with listening(Door()) as made:
+        for hosts in (b"", b"Host: x\r\nHost: y\r\n"):
+            answer = rest(line(made, b"GET / HTTP/1.1\r\n" + hosts + b"\r\n"))
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"names its host once" in answer
+        assert rest(line(made, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        again = line(made, head() + b"0123456789")
+        assert again.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        again.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(0.1)
+        again.sendall(b"".join(b"X%d: %s\r\n" % (place, b"x" * 4_000) for place in range(18)))
+        answer = rest(again)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"65536 bytes together at most" in answer
+
+
 def test_a_slow_line_that_keeps_the_rate_is_waited_for() -> None:
     with listening(Door()) as made:
         found = line(made, head(length=4_000))

@@ -26,6 +26,7 @@ from auth.bridges import OidcSettings
 from auth.crypto import digest
 from auth.events import Event
 from auth.login.oidc import OidcLogin
+from auth.login.open import logout_of
 from auth.login.port import Login
 from auth.ports import (
     AbsenceReason,
@@ -245,6 +246,7 @@ class House:
         self.mounts: dict[str, httpx.AsyncBaseTransport] = {}
         """Further places that a browser can reach."""
         self.login = login or self._oidc_login(oidc)
+        self.logout = logout_of(self.settings, self.login)
         self.auth = self.build()
         self.auth.parts.store.create()
         self.app = Starlette(routes=self.auth.routes)
@@ -258,6 +260,7 @@ class House:
             providers=self.providers,
             host=self.host,
             login=self.login,
+            logout=self.logout,
             peer_of=self._peer_of,
             clock=self.clock,
         )

@@ -1,4 +1,5 @@
-"""A login bridge that speaks SAML 2.0, made in the test: metadata, redirect login, artifact resolution.
+"""A login bridge that speaks SAML 2.0, made in the test: metadata, login by redirect and post, answers by artifact and
+post, single logout by redirect, post and SOAP.
 
 It checks the signatures of what it gets with cryptography and signxml, and lets a test bend every answer: values before
 signing (`values`), the XML before signing (`before`), and the bytes after it (`after`).
@@ -8,9 +9,10 @@ import base64
 import hashlib
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -27,12 +29,13 @@ from signxml.signer import XMLSigner
 from signxml.verifier import XMLVerifier
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from auth.bridges import SamlSettings
 
 BASE = "https://digid.example"
+OUT = "https://medmij.zandoord.example/login/logout"
 BRIDGE, US = "urn:example:bridge", "urn:example:gateway"
 CALLBACK = "https://medmij.zandoord.example/login/callback"
 MIDDEN = "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract"
@@ -99,6 +102,34 @@ def signed(xml: str, pair: Pair | None = KEYS, *, comments: bool = False) -> str
     return etree.tostring(done, encoding="unicode")
 
 
+def from_us(message: etree._Element) -> etree._Element:
+    """The message as we signed it."""
+    seen: Any = XMLVerifier().verify(etree.tostring(message), x509_cert=OURS.certificate, id_attribute="ID")
+    verified: etree._Element = seen.signed_xml
+    return verified
+
+
+def redirected(address: str, kind: str) -> tuple[etree._Element, dict[str, str]]:
+    """The message in an address of ours, with its signature checked, and the other parameters."""
+    query = urlsplit(address).query
+    fields = {name: values[0] for name, values in parse_qs(query, strict_parsing=True).items()}
+    told = query.rpartition("&Signature=")[0].encode()
+    signature = base64.b64decode(fields["Signature"])
+    OURS.certificate.public_key().verify(signature, told, padding.PKCS1v15(), hashes.SHA256())  # type: ignore[call-arg, union-attr]
+    return etree.fromstring(zlib.decompress(base64.b64decode(fields[kind]), -15)), fields
+
+
+def in_soap(xml: str) -> str:
+    """A SOAP envelope around a message."""
+    return f'<soap:Envelope xmlns:soap="{NS["soap"]}"><soap:Body>{xml}</soap:Body></soap:Envelope>'
+
+
+def page(action: str, fields: dict[str, str]) -> Response:
+    """A page of the bridge with a form that goes back to us."""
+    hidden = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in fields.items())
+    return HTMLResponse(f'<form id="back" method="post" action="{escape(action)}">{hidden}</form>')
+
+
 def text_of(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -120,9 +151,22 @@ class SamlBridge:
     resolved: list[etree._Element] = field(default_factory=list)
     handed: dict[str, str] = field(default_factory=dict)
     """Request id by artifact; an artifact works once."""
+    logout_ways: tuple[str, ...] = ("SOAP", "HTTP-POST", "HTTP-Redirect")
+    logout_status: str = OK
+    logouts: list[etree._Element] = field(default_factory=list)
+    """The LogoutRequests that came."""
+    answers: list[etree._Element] = field(default_factory=list)
+    """The LogoutResponses that came through the browser."""
+    during_logout: Callable[[], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
-        routes = [Route("/sso", self.sso), Route("/resolve", self.resolve, methods=["POST"])]
+        routes = [
+            Route("/sso", self.sso),
+            Route("/post", self.sso_posted, methods=["POST"]),
+            Route("/resolve", self.resolve, methods=["POST"]),
+            Route("/slo", self.slo, methods=["GET", "POST"]),
+            Route("/slo-soap", self.slo_soap, methods=["POST"]),
+        ]
         self.app = Starlette(routes=routes)
         self.transport = httpx.ASGITransport(self.app)
 
@@ -155,7 +199,12 @@ class SamlBridge:
             f'<md:EntityDescriptor entityID="{BRIDGE}"><md:IDPSSODescriptor '
             f'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">{keys}'
             f'<md:ArtifactResolutionService index="0" Binding="{binding}SOAP" Location="{BASE}/resolve"/>'
-            f'<md:SingleSignOnService Binding="{binding}HTTP-POST" Location="{BASE}/post"/>'
+            + "".join(
+                f'<md:SingleLogoutService Binding="{binding}{way}" '
+                f'Location="{BASE}/slo{"-soap" if way == "SOAP" else ""}"/>'
+                for way in self.logout_ways
+            )
+            + f'<md:SingleSignOnService Binding="{binding}HTTP-POST" Location="{BASE}/post"/>'
             f'<md:SingleSignOnService Binding="{binding}HTTP-Redirect" Location="{BASE}/sso"/>'
             "</md:IDPSSODescriptor></md:EntityDescriptor></md:EntitiesDescriptor>"
         )
@@ -166,14 +215,22 @@ class SamlBridge:
         """The login: the person is who they are, and the browser goes back with an artifact."""
         return RedirectResponse(self.login(str(request.url)), 302)
 
+    async def sso_posted(self, request: Request) -> Response:
+        """A request in a form, and a page with the answer in a form."""
+        fields = {name: str(value) for name, value in (await request.form()).items()}
+        asked = from_us(etree.fromstring(base64.b64decode(fields["SAMLRequest"])))
+        assert asked.get("Destination") == f"{BASE}/post"
+        self.asked.append(asked)
+        return page(asked.get("AssertionConsumerServiceURL", ""), self.posted(asked, fields["RelayState"]))
+
+    def posted(self, asked: etree._Element, state: str) -> dict[str, str]:
+        """The form with the answer to a request."""
+        response = self.whole(signed(self.response(asked.get("ID", "")), self.sign_answer))
+        return {"SAMLResponse": base64.b64encode(response.encode()).decode(), "RelayState": state}
+
     def login(self, address: str) -> str:
         """Read a redirect request, check its signature, and give the callback with an artifact."""
-        query = urlsplit(address).query
-        found = {name: values[0] for name, values in parse_qs(query, strict_parsing=True).items()}
-        signature = base64.b64decode(found["Signature"])
-        told = query.rpartition("&Signature=")[0].encode()
-        OURS.certificate.public_key().verify(signature, told, padding.PKCS1v15(), hashes.SHA256())  # type: ignore[call-arg, union-attr]
-        asked = etree.fromstring(zlib.decompress(base64.b64decode(found["SAMLRequest"]), -15))
+        asked, found = redirected(address, "SAMLRequest")
         self.asked.append(asked)
         artifact = self.artifact(asked.get("ID", ""))
         back = asked.get("AssertionConsumerServiceURL")
@@ -200,6 +257,68 @@ class SamlBridge:
         response = "" if request_id is None else self.response(request_id)
         answer = self.envelope(seen.signed_xml.get("ID"), response)
         return Response(self.whole(answer), self.http_status, media_type="text/xml")
+
+    # --- single logout ---------------------------------------------------------------------------------------------
+
+    async def slo(self, request: Request) -> Response:
+        """A logout of ours, or the answer to one of the bridge, through the browser."""
+        if request.method == "GET":
+            kind = "SAMLRequest" if "SAMLRequest" in request.query_params else "SAMLResponse"
+            message, fields = redirected(str(request.url), kind)
+        else:
+            fields = {name: str(value) for name, value in (await request.form()).items()}
+            kind = "SAMLRequest" if "SAMLRequest" in fields else "SAMLResponse"
+            message = from_us(etree.fromstring(base64.b64decode(fields[kind])))
+        if kind == "SAMLResponse":
+            self.answers.append(message)
+            return Response("logged out everywhere")
+        self.logouts.append(message)
+        answer = self.logout_response(message.get("ID", ""), OUT)
+        return RedirectResponse(self.redirect("SAMLResponse", answer, OUT, fields["RelayState"]), 302)
+
+    async def slo_soap(self, request: Request) -> Response:
+        """A logout of ours, from server to server."""
+        message = etree.fromstring(await request.body()).find("soap:Body/samlp:LogoutRequest", NS)
+        assert message is not None
+        self.logouts.append(from_us(message))
+        if self.during_logout is not None:
+            await self.during_logout()
+        return Response(in_soap(signed(self.logout_response(message.get("ID", ""), ""))), media_type="text/xml")
+
+    def logout_request(self, name: str, *indexes: str, **changes: str) -> str:
+        """A LogoutRequest of the bridge, not signed yet."""
+        given = {
+            "id": "_logout",
+            "issuer": BRIDGE,
+            "instant": text_of(datetime.now(UTC)),
+            "destination": OUT,
+            "name": f"<saml:NameID>{name}</saml:NameID>",
+            **changes,
+        }
+        inside = "".join(f"<samlp:SessionIndex>{index}</samlp:SessionIndex>" for index in indexes)
+        return (
+            f'<samlp:LogoutRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="{given["id"]}" '
+            f'Version="2.0" IssueInstant="{given["instant"]}" Destination="{given["destination"]}">'
+            f"<saml:Issuer>{given['issuer']}</saml:Issuer>{given['name']}{inside}</samlp:LogoutRequest>"
+        )
+
+    def logout_response(self, answers: str, destination: str) -> str:
+        """The answer to a LogoutRequest of ours, not signed yet."""
+        return (
+            f'<samlp:LogoutResponse xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="_out" Version="2.0" '
+            f'InResponseTo="{self.values.get("logout_to", answers)}" IssueInstant="{text_of(datetime.now(UTC))}" '
+            f'Destination="{destination}"><saml:Issuer>{BRIDGE}</saml:Issuer><samlp:Status>'
+            f'<samlp:StatusCode Value="{self.logout_status}"/></samlp:Status></samlp:LogoutResponse>'
+        )
+
+    def redirect(self, kind: str, xml: str, address: str, state: str = "", pair: Pair = KEYS) -> str:
+        """An address with a signed message in it."""
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        packed = base64.b64encode(packer.compress(xml.encode()) + packer.flush()).decode()
+        method = {"SigAlg": "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"}
+        query = urlencode({kind: packed, **({"RelayState": state} if state else {}), **method})
+        signature = base64.b64encode(pair.key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
+        return f"{address}?{query}&{urlencode({'Signature': signature})}"
 
     def envelope(self, resolve_id: str, response: str) -> str:
         """The SOAP envelope with an ArtifactResponse."""
@@ -244,6 +363,7 @@ class SamlBridge:
             "audience": US,
             "instant": text_of(now),
             "session": soon,
+            "index": "",
             "level": MIDDEN,
             "attributes": "",
             **self.values,
@@ -257,7 +377,7 @@ ASSERTION = """<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion
  InResponseTo="{in_response_to}" NotOnOrAfter="{confirmed_until}"/></saml:SubjectConfirmation></saml:Subject>
 <saml:Conditions NotBefore="{not_before}" NotOnOrAfter="{until}"><saml:AudienceRestriction>
 <saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>
-<saml:AuthnStatement AuthnInstant="{instant}" SessionNotOnOrAfter="{session}"><saml:AuthnContext>
+<saml:AuthnStatement AuthnInstant="{instant}" {index} SessionNotOnOrAfter="{session}"><saml:AuthnContext>
 <saml:AuthnContextClassRef>{level}</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>{attributes}
 </saml:Assertion>"""
 

@@ -44,7 +44,7 @@ def serve_command(settings: Settings, host: str | None, port: int | None) -> Non
     console.print(
         f"\nThe gateway is starting. Open:\n\n"
         f"  {base}/            start page\n"
-        f"  {base}/demo-pgo/   demo PGO: a visit as a patient\n"
+        f"  {base}/demo-pgo/   Demo PGO: a visit as a patient\n"
         f"  {base}/demo-ehr/   switches: make a source slow, fail or answer wrongly\n"
         f"  {base}/docs        API, to try out\n\n"
         f"Stop with Ctrl+C.\n",

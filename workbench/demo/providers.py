@@ -26,14 +26,16 @@ def providers(everything: bool) -> Mapping[str, ProviderSettings]:
     for provider in load(datetime.now(UTC).date()).providers:
         services = [service.id for name in provider.standards for service in known.standards[name].services]
         if everything and provider.name == ALL_SERVICES:
-            services = [service.id for standard in known.standards.values() for service in standard.services]
+            services = list(known.services)
         offered[provider.name] = ProviderSettings(
             display_name=provider.display,
             services=tuple(dict.fromkeys(services)),
             privacy_url=provider.privacy,
             phone=provider.phone,
             logo=f"/static/{provider.name}/logo.svg",
-            subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
+            subscriptions=dict.fromkeys(
+                (id_ for id_ in services if known.service(id_)[0].converts is None), SUBSCRIPTION_DAYS
+            ),
             representation=tuple(kind.value for kind in provider.representation),
         )
     return offered

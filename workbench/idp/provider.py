@@ -76,6 +76,10 @@ class TestProvider:
         self._key = key or ECKey.generate_key("P-256", {"kid": secrets.token_hex(8), "use": "sig", "alg": "ES256"})
         self._pending: dict[str, _Pending] = {}
         self._codes: dict[str, _Code] = {}
+        self.sessions: list[tuple[str, str]] = []
+        """Subject and session number of each login, the last thousand."""
+        self.logouts: list[dict[str, str]] = []
+        """What came to the end of a session, the last thousand."""
         self._pages = Environment(
             loader=PackageLoader("workbench.idp"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -86,6 +90,7 @@ class TestProvider:
                 Route("/authorize", self.authorize),
                 Route("/login", self.login, methods=["POST"]),
                 Route("/token", self.token, methods=["POST"]),
+                Route("/logout", self.end_session, methods=["GET", "POST"]),
                 Route("/style.css", self.style),
             ]
         )
@@ -99,6 +104,9 @@ class TestProvider:
                 "authorization_endpoint": f"{issuer}/authorize",
                 "token_endpoint": f"{issuer}/token",
                 "jwks_uri": f"{issuer}/jwks",
+                "end_session_endpoint": f"{issuer}/logout",
+                "backchannel_logout_supported": True,
+                "backchannel_logout_session_supported": True,
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["pairwise"],
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -146,6 +154,26 @@ class TestProvider:
         self._codes[code] = _Code(claims, query["redirect_uri"], query.get("code_challenge", ""))
         return self._back(query, {"code": code})
 
+    async def end_session(self, request: Request) -> Response:
+        """RP-initiated logout: back to who asked, as long as that is us."""
+        asked = request.query_params if request.method == "GET" else await request.form()
+        query = {name: str(value) for name, value in asked.items()}
+        back = query.get("post_logout_redirect_uri", "")
+        ours = {callback.removesuffix("/callback") + "/logged-out" for callback in self._callbacks}
+        if back not in ours or query.get("client_id") != self._settings.client_id:
+            return self._stop(request, "idp.unknown")
+        self.logouts = [*self.logouts[-999:], query]
+        return RedirectResponse(f"{back}?{urlencode({'state': query.get('state', '')})}", 303)
+
+    def logout_token(self, **claims: Any) -> str:
+        """A logout token as the provider's server would send it; None leaves a claim out."""
+        now = int(time.time())
+        event: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
+        std = {"iss": self._settings.issuer, "aud": self._settings.client_id, "iat": now, "exp": now + 120}
+        said = {**std, "jti": secrets.token_urlsafe(12), "events": event, **claims}
+        header = {"alg": "ES256", "kid": self._key.kid, "typ": "logout+jwt"}
+        return jwt.encode(header, {name: value for name, value in said.items() if value is not None}, self._key)
+
     async def style(self, _request: Request) -> Response:
         """The same style sheet as the gateway's own pages."""
         return Response(static_file("style.css"), media_type="text/css")
@@ -188,10 +216,11 @@ class TestProvider:
             claims[names.representation] = query.get("representation") or "voluntary"
         return claims
 
-    @staticmethod
-    def _protocol(query: dict[str, str]) -> dict[str, Any]:
+    def _protocol(self, query: dict[str, str]) -> dict[str, Any]:
         """What every login says."""
-        return {"sub": secrets.token_hex(16), "auth_time": int(time.time()), "nonce": query.get("nonce", "")}
+        drawn = {"sub": secrets.token_hex(16), "sid": secrets.token_hex(16)}
+        self.sessions = [*self.sessions[-999:], (drawn["sub"], drawn["sid"])]
+        return {**drawn, "auth_time": int(time.time()), "nonce": query.get("nonce", "")}
 
     def _again(self, pending: _Pending) -> str:
         ticket = secrets.token_urlsafe(24)

@@ -1,31 +1,26 @@
-"""What a resolved artifact says: signature first, then a table of checks, then the claims (SAML core, profiles 4.1.4).
+"""What an answer to a login says: signature first, then a table of checks, then the claims (SAML core, profiles 4.1.4).
 
 Only what the signature covers is read: the verifier hands back the signed element, and nothing else of the message is
 looked at for who the person is. So an element that was wrapped, moved or added beside it says nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
-from signxml.algorithms import DigestAlgorithm, SignatureMethod
-from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from auth.login.port import LoginCancelled, LoginFailed
 from auth.login.saml.opening import opened
 from auth.login.saml.reading import PROTOCOL, SAML, SIGNATURE, SOAP, NotReadable, moment, only, parsed, text
+from auth.login.saml.signatures import verified
 
-_STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
+STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 _BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
-_CANCELLED = {_STATUS + "AuthnFailed", _STATUS + "RequestDenied"}
-_METHODS = frozenset(
-    method for method in SignatureMethod if "SHA1" not in method.name and not method.name.startswith(("HMAC", "DSA"))
-)
-_DIGESTS = frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512})
+_CANCELLED = {STATUS + "AuthnFailed", STATUS + "RequestDenied"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +34,39 @@ class Expected:
     callback: str
     request_id: str
     """Of the AuthnRequest of this visit: an assertion of another visit, or one asked by nobody, never fits."""
-    resolve_id: str
+    resolve_id: str | None
+    """Of the ArtifactResolve; None: the answer was posted through the browser."""
     now: datetime
     leeway: timedelta
 
 
-def claims_of(
-    answer: bytes, expected: Expected, signing: tuple[x509.Certificate, ...], key: RSAPrivateKey
-) -> tuple[dict[str, Any], str]:
-    """The claims in the answer to an ArtifactResolve, and the assertion's text. Raises LoginFailed, LoginCancelled."""
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What an assertion says, once it was believed."""
+
+    claims: dict[str, Any] = field(repr=False)
+    text: str = field(repr=False)
+    """The assertion itself."""
+    name: str = field(repr=False)
+    """The NameID as XML, for a LogoutRequest; empty when there is none."""
+    session: str
+    """The bridge's number of the session; empty when it gives none."""
+
+
+def asserted(answer: bytes, expected: Expected, signing: tuple[x509.Certificate, ...], key: RSAPrivateKey) -> Asserted:
+    """What the answer to an ArtifactResolve, or a posted Response, says. Raises LoginFailed, LoginCancelled."""
     try:
-        response = _response(answer, expected, signing)
-        assertion = _verified(_assertion(response, key), signing, expected.now)
+        whole = parsed(answer)
+        response = (
+            _posted(whole, expected, signing)
+            if expected.resolve_id is None
+            else _resolved(whole, expected.resolve_id, expected, signing)
+        )
+        assertion = verified(_assertion(_answering(response, expected), key), signing, expected.now)
         for why, check in CHECKS:
             if not check(assertion, expected):
                 raise LoginFailed(f"saml-{why}")
-        return _claims(assertion, key), etree.tostring(assertion, encoding="unicode")
+        return _read(assertion, key)
     except NotReadable as error:
         raise LoginFailed("saml-unreadable") from error
 
@@ -62,23 +74,42 @@ def claims_of(
 # --- around the assertion ------------------------------------------------------------------------------------------
 
 
-def _response(answer: bytes, expected: Expected, signing: tuple[x509.Certificate, ...]) -> etree._Element:
-    resolved = only(parsed(answer), SOAP + "Body", PROTOCOL + "ArtifactResponse")
+def _resolved(
+    envelope: etree._Element, resolve_id: str, expected: Expected, signing: tuple[x509.Certificate, ...]
+) -> etree._Element:
+    """The Response in an ArtifactResponse, which is the answer to our ArtifactResolve."""
+    resolved = only(envelope, SOAP + "Body", PROTOCOL + "ArtifactResponse")
     if resolved is None:
         raise LoginFailed("saml-soap")
     if resolved.find(SIGNATURE + "Signature") is not None:
-        resolved = _verified(resolved, signing, expected.now)
-    _fits(resolved, expected.resolve_id, expected)
-    if _status(resolved)[:1] != [_STATUS + "Success"]:
+        resolved = verified(resolved, signing, expected.now)
+    _fits(resolved, resolve_id, expected)
+    if statuses(resolved)[:1] != [STATUS + "Success"]:
         raise LoginFailed("saml-artifact-refused")
     response = only(resolved, PROTOCOL + "Response")
     if response is None:
         raise LoginFailed("saml-no-response")
+    return response
+
+
+def _posted(response: etree._Element, expected: Expected, signing: tuple[x509.Certificate, ...]) -> etree._Element:
+    """A Response that came through the browser: it names us as its destination (SAML bindings 3.5.5.2)."""
+    if response.tag != PROTOCOL + "Response":
+        raise LoginFailed("saml-no-response")
+    if response.find(SIGNATURE + "Signature") is not None:
+        response = verified(response, signing, expected.now)
+    if response.get("Destination") != expected.callback:
+        raise LoginFailed("saml-destination")
+    return response
+
+
+def _answering(response: etree._Element, expected: Expected) -> etree._Element:
+    """The Response, when it answers our request and says that the login succeeded."""
     _fits(response, expected.request_id, expected)
     if response.get("Destination", expected.callback) != expected.callback:
         raise LoginFailed("saml-destination")
-    status = _status(response)
-    if status[:1] != [_STATUS + "Success"]:
+    status = statuses(response)
+    if status[:1] != [STATUS + "Success"]:
         raise LoginCancelled if _CANCELLED & set(status) else LoginFailed("saml-status")
     return response
 
@@ -90,7 +121,7 @@ def _fits(message: etree._Element, answers: str, expected: Expected) -> None:
         raise LoginFailed("saml-issuer")
 
 
-def _status(message: etree._Element) -> list[str]:
+def statuses(message: etree._Element) -> list[str]:
     """The status codes, outermost first."""
     found: list[str] = []
     code = only(message, PROTOCOL + "Status", PROTOCOL + "StatusCode")
@@ -105,35 +136,6 @@ def _assertion(response: etree._Element, key: RSAPrivateKey) -> etree._Element:
     if len(plain) + len(sealed) != 1:
         raise LoginFailed("saml-assertions")
     return plain[0] if plain else opened(sealed[0], key, authenticated=True)
-
-
-def _verified(element: etree._Element, signing: tuple[x509.Certificate, ...], now: datetime) -> etree._Element:
-    """The element as it was signed by one of these certificates. Raises LoginFailed.
-
-    The signature stands directly in the element, has one reference, and that is the element itself.
-    """
-    config = SignatureConfiguration(
-        location="./",
-        expect_references=1,
-        signature_methods=_METHODS,
-        digest_algorithms=_DIGESTS,
-        ignore_ambiguous_key_info=True,
-        verification_time=now,
-    )
-    if element.find(SIGNATURE + "Signature") is None:
-        raise LoginFailed("saml-unsigned")
-    data, failure = etree.tostring(element), None
-    for certificate in signing:
-        try:
-            found: Any = XMLVerifier().verify(data, x509_cert=certificate, id_attribute="ID", expect_config=config)
-        except Exception as error:  # the libraries' exceptions have no common base; whatever it is, it is not verified
-            failure = error
-            continue
-        signed = found.signed_xml
-        if signed is None or signed.tag != element.tag or signed.get("ID") != element.get("ID"):
-            raise LoginFailed("saml-signature-of-something-else")
-        return parsed(etree.tostring(signed))
-    raise LoginFailed("saml-signature") from failure
 
 
 # --- what an assertion must say ------------------------------------------------------------------------------------
@@ -190,16 +192,24 @@ CHECKS: tuple[tuple[str, Callable[[etree._Element, Expected], bool]], ...] = (
 # --- the claims ----------------------------------------------------------------------------------------------------
 
 
-def _claims(assertion: etree._Element, key: RSAPrivateKey) -> dict[str, Any]:
+def _read(assertion: etree._Element, key: RSAPrivateKey) -> Asserted:
     statement = only(assertion, SAML + "AuthnStatement")
     instant = None if statement is None else moment(statement.get("AuthnInstant"))
     level = only(assertion, SAML + "AuthnStatement", SAML + "AuthnContext", SAML + "AuthnContextClassRef")
-    found: dict[str, Any] = dict(_attributes(assertion, key))
     subject = only(assertion, SAML + "Subject")
-    found["NameID"] = None if subject is None else _identifier(subject, key)
-    found["AuthnContextClassRef"] = text(level)
-    found["auth_time"] = None if instant is None else instant.timestamp()
-    return found
+    name = None if subject is None else name_of(subject, key)
+    claims: dict[str, Any] = {
+        **_attributes(assertion, key),
+        "NameID": text(name),
+        "AuthnContextClassRef": text(level),
+        "auth_time": None if instant is None else instant.timestamp(),
+    }
+    return Asserted(
+        claims,
+        etree.tostring(assertion, encoding="unicode"),
+        "" if name is None else etree.tostring(name, encoding="unicode", with_tail=False),
+        "" if statement is None else statement.get("SessionIndex", ""),
+    )
 
 
 def _attributes(assertion: etree._Element, key: RSAPrivateKey) -> Mapping[str, Any]:
@@ -215,10 +225,14 @@ def _attributes(assertion: etree._Element, key: RSAPrivateKey) -> Mapping[str, A
 
 
 def _identifier(parent: etree._Element, key: RSAPrivateKey) -> str | None:
-    """A NameID, plain or encrypted for us."""
+    return text(name_of(parent, key))
+
+
+def name_of(parent: etree._Element, key: RSAPrivateKey) -> etree._Element | None:
+    """A NameID, plain or encrypted for us; None when there is none, or both. Raises NotReadable."""
     sealed = only(parent, SAML + "EncryptedID")
     plain = only(parent, SAML + "NameID")
     if sealed is None:
-        return text(plain)
+        return plain
     name = opened(sealed, key, authenticated=False)
-    return text(name) if plain is None and name.tag == SAML + "NameID" else None
+    return name if plain is None and name.tag == SAML + "NameID" else None

@@ -1,4 +1,4 @@
-"""What we send to a login bridge: the AuthnRequest by redirect, and the ArtifactResolve over SOAP; both signed."""
+"""What we send to a login bridge, always signed: through the browser by redirect or form, to its server over SOAP."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ from signxml.signer import XMLSigner
 
 from auth.bridges import SamlSettings
 from auth.login.port import LoginAsk, LoginFailed, LoginUnavailable
-from auth.login.saml.metadata import ARTIFACT, BridgeMetadata
+from auth.login.saml.metadata import BINDINGS, BridgeMetadata
 from auth.login.saml.reading import PREFIXES, PROTOCOL, SAML, SOAP
 
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
@@ -38,8 +38,8 @@ def new_id() -> str:
     return "_" + secrets.token_hex(20)
 
 
-def authn_request(ask: LoginAsk, request_id: str, settings: SamlSettings, bridge: BridgeMetadata) -> bytes:
-    """The AuthnRequest (SAML core 3.4.1): a fresh login, the level as a minimum, the answer by artifact.
+def authn_request(ask: LoginAsk, request_id: str, settings: SamlSettings, address: str) -> etree._Element:
+    """The AuthnRequest (SAML core 3.4.1): a fresh login, the level as a minimum, the way of the answer.
 
     Raises LoginUnavailable when the settings know no such level or kind of representation.
     """
@@ -51,24 +51,34 @@ def authn_request(ask: LoginAsk, request_id: str, settings: SamlSettings, bridge
         service = settings.representation_services.get(ask.representation.value)
         if service is None:
             raise LoginUnavailable("the bridge knows no such representation")
-    request = _message("AuthnRequest", request_id, settings, bridge.login)
+    request = message_of("AuthnRequest", request_id, settings, address)
     request.set("ForceAuthn", "true")
-    request.set("ProtocolBinding", ARTIFACT)
+    request.set("ProtocolBinding", BINDINGS[settings.answers[0]])
     request.set("AssertionConsumerServiceURL", ask.callback)
     if service is not None:
         request.set("AttributeConsumingServiceIndex", str(service))
     context = etree.SubElement(request, PROTOCOL + "RequestedAuthnContext", Comparison="minimum")
     etree.SubElement(context, SAML + "AuthnContextClassRef").text = level
-    return etree.tostring(request)
+    return request
 
 
-def redirect(request: bytes, relay_state: str, signing: Signing, address: str) -> str:
-    """The address with the request in it (SAML bindings 3.4.4.1): deflated, base64, signed over the query."""
+def through_browser(
+    binding: str, message: etree._Element, relay_state: str, signing: Signing, address: str
+) -> tuple[str, dict[str, str]]:
+    """Where the browser goes with a message, and what it posts there: nothing when it goes by redirect."""
+    name = "SAMLResponse" if message.tag == PROTOCOL + "LogoutResponse" else "SAMLRequest"
+    if binding == "redirect":
+        return _redirect(name, etree.tostring(message), relay_state, signing, address), {}
+    state = {"RelayState": relay_state} if relay_state else {}
+    return address, {name: base64.b64encode(etree.tostring(signed(message, signing))).decode(), **state}
+
+
+def _redirect(name: str, message: bytes, relay_state: str, signing: Signing, address: str) -> str:
+    """The address with the message in it (SAML bindings 3.4.4.1): deflated, base64, signed over the query."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = packer.compress(request) + packer.flush()
-    query = urlencode(
-        {"SAMLRequest": base64.b64encode(packed).decode(), "RelayState": relay_state, "SigAlg": RSA_SHA256}
-    )
+    packed = packer.compress(message) + packer.flush()
+    state = {"RelayState": relay_state} if relay_state else {}
+    query = urlencode({name: base64.b64encode(packed).decode(), **state, "SigAlg": RSA_SHA256})
     signature = signing.key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())
     joint = "&" if "?" in address else "?"
     return f"{address}{joint}{query}&{urlencode({'Signature': base64.b64encode(signature).decode()})}"
@@ -92,8 +102,13 @@ def resolution_address(artifact: str, bridge: BridgeMetadata) -> str:
 
 def artifact_resolve(artifact: str, request_id: str, address: str, settings: SamlSettings, signing: Signing) -> bytes:
     """The ArtifactResolve in a SOAP envelope (SAML core 3.5.1, bindings 3.2)."""
-    message = _message("ArtifactResolve", request_id, settings, address)
+    message = message_of("ArtifactResolve", request_id, settings, address)
     etree.SubElement(message, PROTOCOL + "Artifact").text = artifact
+    return in_envelope(message, signing)
+
+
+def in_envelope(message: etree._Element, signing: Signing) -> bytes:
+    """A signed message in a SOAP envelope (SAML bindings 3.2)."""
     envelope = etree.Element(SOAP + "Envelope", nsmap=PREFIXES)
     etree.SubElement(envelope, SOAP + "Body").append(signed(message, signing))
     return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
@@ -110,7 +125,8 @@ def signed(message: etree._Element, signing: Signing) -> etree._Element:
     return signer.sign(message, key=signing.key, cert=[signing.certificate], reference_uri=message.get("ID"))
 
 
-def _message(name: str, request_id: str, settings: SamlSettings, address: str) -> etree._Element:
+def message_of(name: str, request_id: str, settings: SamlSettings, address: str) -> etree._Element:
+    """A message without its signature: id, moment, destination and issuer."""
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     message = etree.Element(
         PROTOCOL + name,

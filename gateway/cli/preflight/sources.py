@@ -31,7 +31,7 @@ def providers(settings: Settings) -> Iterator[PreflightLine]:
         else:
             yield PreflightLine(f"provider {name}", "ok", counted(len(provider.services), "service"))
         for id_ in provider.services:
-            if id_ in services and not services[id_][1].valid_on(today_here()):
+            if id_ in services and not catalogue().addressed(id_, today_here()):
                 text = f"service {id_} is not in force today: it is neither offered nor served"
                 yield PreflightLine(f"provider {name}", "warning", text)
 

@@ -3,7 +3,6 @@
 Source: HL7 Clinical Document Architecture, release 2, 4.2 (header). Every refusal names the element.
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from zoneinfo import ZoneInfo
 from gateway.intake.hl7v2.times import moment
 from gateway.intake.refusal import Refusal, refusal
 from profiles.record.bsn import BSN_SYSTEM, valid_bsn
+from profiles.rows import read
 
 BSN_ROOT = "2.16.840.1.113883.2.4.6.3"
-_SYSTEMS: dict[str, str] = tomllib.loads(Path(__file__).with_name("systems.toml").read_text("utf-8"))["systems"]
+_SYSTEMS = read(Path(__file__).with_name("systems.toml"), dict[str, dict[str, str]])["systems"]
 _SEX = {"M": "male", "F": "female", "UN": "other"}
 RELATIONS = {"RPLC": "replaces", "APND": "appends", "XFRM": "transforms"}
 """ActRelationshipType of relatedDocument, as relatesTo calls it."""

@@ -29,7 +29,7 @@ def paper_of(header: CdaHeader, lines: list[PaperLine], made: datetime, font: Pa
         if absent:
             codes = ", ".join(f"U+{ord(char):04X}" for char in sorted(absent)[:5])
             raise wrong(f"the font of this source cannot show {codes}; set cda.font to one that can", "component")
-        paper.say(title, 20, bold=True)
+        paper.begin(title)
         for label, value in told:
             paper.say(f"{label}: {value}")
         highest = 0
@@ -39,7 +39,7 @@ def paper_of(header: CdaHeader, lines: list[PaperLine], made: datetime, font: Pa
                 paper.head(line.text, highest)
             else:
                 paper.say(line.text, bold=line.bold, indent=5 * line.indent)
-        return bytes(paper.output())
+        return paper.written()
 
 
 def _day(made: str) -> str:

@@ -2,17 +2,20 @@
 
 ``taking`` holds what is being taken (moved there at once, so that nobody takes it twice), ``done`` what was taken, and
 ``refused`` what could not be read as a whole. A file is looked at only when its size and time stood still between two
-looks; names of files that are still being written are left alone.
+looks; names of files that are still being written are left alone. What the disk does not let us do (it is full, say) is
+tried again at the next look, file by file.
 """
 
 import fcntl
 import hashlib
 import logging
 import os
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gateway.intake.flat.answer import AnswerFile, AnswerLine
@@ -25,6 +28,8 @@ UNFINISHED = frozenset({".tmp", ".temp", ".part", ".partial", ".filepart", ".crd
 TAKING, DONE, REFUSED = "taking", "done", "refused"
 _TAKEN = ".taken"
 _OURS = (".progress", ".seen", ".new", ".answer.csv")
+_LONGEST = 200
+"""Most bytes of a name of ours: an answer's name is longer, and 255 is what file systems take."""
 
 Take = Callable[[Path, str, Path, Path], bool]
 """Takes in a file: where it is, how it was called, where its answer and its progress go. False: nothing was taken.
@@ -47,6 +52,8 @@ class DropFolder:
         self._order = order
         self._keep = keep_days * 86_400
         self._before: dict[str, tuple[int, int]] = {}
+        self.stuck: dict[str, str] = {}
+        """Files that the disk kept us from taking at the last look, and what it said."""
         for name in (TAKING, DONE, REFUSED):
             (path / name).mkdir(mode=0o700, exist_ok=True)
 
@@ -65,21 +72,33 @@ class DropFolder:
 
         Raises what taking raises when the store does not answer: the file stays where it is and is taken up again.
         """
-        taken = 0
+        taken, told, self.stuck = 0, self.stuck, {}
         for left in sorted(self._files(self.path / TAKING), key=self._rank):
             if not left.name.endswith(_OURS):
-                self._one(left, resumed=True)
-                taken += 1
+                taken += self._tried(left, told, partial(self._one, left, resumed=True))
         for name in self._still():
-            claimed = _free(self.path / TAKING, name)
-            try:
-                (self.path / name).rename(claimed)
-            except FileNotFoundError:
-                continue
-            self._one(claimed)
-            taken += 1
+            taken += self._tried(self.path / name, told, partial(self._claimed, name))
         self._forget()
         return taken
+
+    def _tried(self, path: Path, told: Mapping[str, str], do: Callable[[], None]) -> bool:
+        """Whether a file was taken; when the disk stands in the way that is said once, and the others go on."""
+        try:
+            do()
+        except FileNotFoundError:
+            return False  # Its sender took it away.
+        except (OSError, sqlite3.Error) as fault:
+            text = (fault.strerror if isinstance(fault, OSError) else str(fault)) or type(fault).__name__
+            self.stuck[path.name] = text
+            if told.get(path.name) != text:
+                log.error("%s: %s; it is tried again", starred(plain(path.name)), text)
+            return False
+        return True
+
+    def _claimed(self, name: str) -> None:
+        claimed = _free(self.path / TAKING, name)
+        (self.path / name).rename(claimed)
+        self._one(claimed)
 
     def _rank(self, path: Path) -> tuple[int, str]:
         return self._order(path.name), path.name
@@ -102,7 +121,11 @@ class DropFolder:
     def _one(self, path: Path, *, resumed: bool = False) -> None:
         """Take one file that is ours now, and put it away."""
         answer, progress = path.with_name(f"{path.name}.answer.csv"), path.with_name(f"{path.name}.progress")
-        digest = _digest(path)
+        try:
+            digest = _digest(path)
+        except PermissionError:
+            self._refuse(path, answer, progress, FlatFault(0, "it may not be read (its permissions)"))
+            return
         before = self._taken().get(digest)
         if resumed and before is not None and not answer.exists():
             path.replace(_free(self.path / DONE, path.name))  # Broken off when only the answer had been moved.
@@ -115,14 +138,17 @@ class DropFolder:
         try:
             whole = self._take(path, path.name, answer, progress)
         except FlatFault as fault:
-            text = f"nothing of this file was taken: {fault.text}"
-            _answered(answer, AnswerLine(fault.line, "error", text, column=fault.column))
-            log.warning("%s: %s", starred(path.name), text)
-            self._away(path, answer, progress, REFUSED)
+            self._refuse(path, answer, progress, fault)
             return
         if whole:
             self._note(digest, path.name)
         self._away(path, answer, progress, DONE if whole else REFUSED)
+
+    def _refuse(self, path: Path, answer: Path, progress: Path, fault: FlatFault) -> None:
+        text = f"nothing of this file was taken: {fault.text}"
+        _answered(answer, AnswerLine(fault.line, "error", text, column=fault.column))
+        log.warning("%s: %s", starred(plain(path.name)), text)
+        self._away(path, answer, progress, REFUSED)
 
     def _away(self, path: Path, answer: Path, progress: Path, where: str) -> None:
         """Answer first: who sees the file in its new place finds the answer beside it."""
@@ -130,7 +156,7 @@ class DropFolder:
         answer.replace(target.with_name(f"{target.name}.answer.csv"))
         path.replace(target)
         progress.unlink(missing_ok=True)
-        log.info("%s: %s", starred(target.name), where)
+        log.info("%s: %s", starred(plain(target.name)), where)
 
     def _taken(self) -> dict[str, str]:
         """What was taken before, by its hash."""
@@ -144,7 +170,7 @@ class DropFolder:
         if digest in self._taken():
             return
         with (self.path / DONE / _TAKEN).open("a", encoding="utf-8") as file:
-            file.write(f"{digest} {name}, taken at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+            file.write(f"{digest} {plain(name)}, taken at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -159,12 +185,20 @@ class DropFolder:
 
 
 def _free(folder: Path, name: str) -> Path:
-    """A name in a folder that nothing has yet."""
+    """A name in a folder that nothing has yet; one that leaves no room for an answer beside it is cut."""
+    if (over := len(os.fsencode(name)) - _LONGEST) > 0:
+        suffix = Path(name).suffix if len(Path(name).suffix) < 20 else ""
+        name = name.removesuffix(suffix)[:-over] + suffix
     path, number = folder / name, 1
     while path.exists():
         number += 1
         path = folder / f"{Path(name).stem}.{number}{Path(name).suffix}"
     return path
+
+
+def plain(name: str) -> str:
+    """A name as it can be written on a line: those of other systems hold bytes that are no UTF-8, and line ends."""
+    return "".join(one if one.isprintable() else "?" for one in name)
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ What makes the file as a whole unreadable (its encoding, a column that is missin
 is a FlatFault with the line: of such a file nothing is taken.
 """
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import IO
 from gateway.intake.flat.mapping import FlatFormat
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+ONE_BYTE = frozenset({"windows-1252", "iso-8859-1"})
+_BLOCK = 1 << 16
 MOST = 131_072
 """Most characters of a line of fixed width, and of a field."""
 
@@ -49,6 +52,7 @@ def opened(path: Path, form: FlatFormat) -> Iterator[IO[str]]:
 
 def rows(path: Path, form: FlatFormat) -> Iterator[FlatRow]:
     """The rows of a file. Raises FlatFault."""
+    _not_in_utf8(path, form)
     with opened(path, form) as file:
         counted = _Counted(file, form.trailer)
         try:
@@ -59,6 +63,31 @@ def rows(path: Path, form: FlatFormat) -> Iterator[FlatRow]:
             raise FlatFault(counted.number, f"not a line of a CSV: {fault}") from None
         if form.trailer and not counted.ended:
             raise FlatFault(counted.number, "the file is not whole: its last line is missing")
+
+
+def _not_in_utf8(path: Path, form: FlatFormat) -> None:
+    """Refuse UTF-8 where the mapping says an encoding of one byte per character.
+
+    There nothing is wrong to see, and every letter with an accent becomes two others. Text of such an encoding is never
+    UTF-8 from beginning to end by chance. Raises FlatFault.
+    """
+    if form.encoding not in ONE_BYTE:
+        return
+    decoder, line, first = codecs.getincrementaldecoder("utf-8")(), 1, 0
+    with path.open("rb") as file:
+        while data := file.read(_BLOCK):
+            if line == 1 and data.startswith(tuple(mark for mark, _ in _BOMS)):
+                return
+            try:
+                decoder.decode(data)
+            except UnicodeDecodeError:
+                return
+            if not first and not data.isascii():
+                at = next(place for place, byte in enumerate(data) if byte > 127)
+                first = line + data.count(b"\n", 0, at)
+            line += data.count(b"\n")
+    if first and not decoder.getstate()[0]:
+        raise FlatFault(first, f"not in the encoding {form.encoding}: this is UTF-8")
 
 
 class _Counted:

@@ -93,7 +93,9 @@ class FlatTaker:
             if not checked:
                 wanted = [name for part in parts for name in sorted(part.made.columns) if name not in row.columns]
                 if wanted:
-                    raise FlatFault(row.line, "there is no such column", form.columns.get(wanted[0], wanted[0]))
+                    single = " (the whole line is one column: another delimiter?)" if len(row.columns) == 1 else ""
+                    text = f"there is no such column{single}"
+                    raise FlatFault(row.line, text, form.columns.get(wanted[0], wanted[0]))
                 checked = True
             for part, resource, id_ in self._made(row, parts).asked:
                 seen.note(f"{part.made.type}/{id_}", row.line, resource)

@@ -100,4 +100,4 @@ def watch(intake: Intake, names: Sequence[str], note: Note, *, once: bool = Fals
             looks += 1
             if not (once and looks == 2):
                 time.sleep(min(folder.seconds for folder in folders))
-    return all(folder.whole for folder in folders)
+    return all(folder.whole and not folder.drop.stuck for folder in folders)

@@ -145,7 +145,11 @@ def batched(opening: Sequence[bytes], answers: Sequence[bytes]) -> bytes:
     """The acknowledgements of a batch as a batch, with the names and control id of what was sent."""
     at = datetime.now(UTC)
     made: list[bytes] = []
+    first: dict[bytes, bytes] = {}
     for line in opening:
+        first.setdefault(line[:3], line)
+    # All answers go in one batch, also when several came in the file.
+    for line in first.values():
         sent = Header(b"MSH" + line[3:])
         names = "|".join(_again(sent, number) for number in (5, 6, 3, 4))
         made.append(f"{line[:3].decode('ascii')}|^~\\&|{names}|{at:%Y%m%d%H%M%S}+0000||||{_again(sent, 11)}".encode())

@@ -15,7 +15,8 @@ Found = dict[str, Any]
 Value = tuple[str, Any] | None
 """The type of a value as FHIR names it behind ``value``, and the value."""
 
-_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
+"""NM (v2.5, 2.A.47): zeros before the point and behind it are not significant, so they may be missing."""
 _MEASURED = re.compile(rf"(<=|>=|<|>)?\s*({_NUMBER})", re.ASCII)
 _BETWEEN = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})", re.ASCII)
 _SPACES = re.compile(r"\s+")
@@ -24,7 +25,7 @@ _SPACES = re.compile(r"\s+")
 def number(text: str) -> Decimal:
     """A number with the digits that it has. Raises ValueError."""
     try:
-        found = Decimal(text.strip().removeprefix("+"))
+        found = Decimal(text.strip().removeprefix("+").removesuffix("."))
     except InvalidOperation:
         raise ValueError("not a number") from None
     if not re.fullmatch(_NUMBER, text.strip(), re.ASCII) or len(text) > 40:

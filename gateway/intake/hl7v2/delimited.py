@@ -13,6 +13,8 @@ CHARACTER_SETS = {
 """HL7 table 0211, and what senders write for the same. The first repetition of MSH-18 is that of the message."""
 
 _ESCAPE = re.compile(r"\\([A-Za-z.][^\\\r\n]{0,2000}|[A-Za-z])\\")
+_BYTES = re.compile(r"\\X[0-9A-Fa-f]+(?:\\\\X[0-9A-Fa-f]+)+\\")
+"""A character of several bytes, each of them in an escape of its own."""
 _LAYOUT = re.compile(r"\.(br|sp|sk|fi|nf|in|ti|ce)([+-]?\d{0,3})", re.IGNORECASE)
 _LINES = frozenset({"br", "sp", "ce"})
 MOST_LINES = 50
@@ -47,8 +49,9 @@ class Separators:
             return text
         if self.escape != "\\":
             text = text.replace("\\", "\0").replace(self.escape, "\\")
-        found = _ESCAPE.sub(lambda matched: self._meant(matched[1], matched[0]), text)
-        return found if self.escape == "\\" else found.replace("\\", self.escape).replace("\0", "\\")
+        text = _BYTES.sub(lambda matched: matched[0].replace("\\\\X", ""), text)
+        meant = _ESCAPE.sub(lambda matched: self._meant(matched[1], matched[0]), text)
+        return meant if self.escape == "\\" else meant.replace("\\", self.escape).replace("\0", "\\")
 
     def _meant(self, code: str, whole: str) -> str:
         marks = {"F": self.field, "S": self.component, "R": self.repetition, "E": "\\", "T": self.part or "&",

@@ -52,15 +52,23 @@ def framed(message: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class MessageBatch:
-    """The messages of a frame. ``opening`` holds FHS and BHS, ``counts`` what BTS and FTS say about how many."""
+    """The messages of a frame. ``opening`` holds FHS and BHS, ``counts`` how many messages each BTS says, ``batches``
+    how many batches FTS says."""
 
     messages: Sequence[bytes]
     opening: Sequence[bytes] = ()
     counts: Sequence[bytes] = ()
+    batches: bytes = b""
 
     @property
     def complete(self) -> bool:
-        """Whether as many messages came as BTS says; without a number there is nothing to compare."""
+        """Whether as much came as BTS and FTS say; without a number there is nothing to compare.
+
+        Some senders count messages in FTS-1: that is taken too, for what it guards against is a part that is missing.
+        """
+        began = sum(line[:3] == b"BHS" for line in self.opening) or 1
+        if self.batches.isdigit() and int(self.batches) not in (began, len(self.messages)):
+            return False
         stated = [int(count) for count in self.counts if count.isdigit()]
         return not stated or sum(stated) == len(self.messages)
 
@@ -74,17 +82,24 @@ def messages_of(frame: bytes) -> MessageBatch:
     if sum(line.startswith(b"MSH") for line in lines) < 2 and not (lines and lines[0][:3] in (b"FHS", b"BHS")):
         return MessageBatch([frame])
     messages: list[list[bytes]] = []
-    opening, counts = [], []
+    opening, counts, batches = [], [], b""
     for line in lines:
         name = line[:3]
         if name in (b"FHS", b"BHS"):
             opening.append(line)
         elif name == b"BTS":
-            counts.append([*line.split(line[3:4]), b""][1] if len(line) > 3 else b"")
+            counts.append(_count(line))
         elif name == b"MSH":
             messages.append([line])
-        elif name != b"FTS" and messages:
+        elif name == b"FTS":
+            batches = _count(line)
+        elif messages:
             messages[-1].append(line)
-        elif name != b"FTS":
+        else:
             messages.append([line])
-    return MessageBatch([b"\r".join(one) + b"\r" for one in messages], opening, counts)
+    return MessageBatch([b"\r".join(one) + b"\r" for one in messages], opening, counts, batches)
+
+
+def _count(line: bytes) -> bytes:
+    """The first field of BTS or FTS."""
+    return [*line.split(line[3:4]), b""][1].strip() if len(line) > 3 else b""

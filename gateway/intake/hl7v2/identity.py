@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from adapters.mapping.functions import key
 from gateway.intake.hl7v2.mapping import MessageMapping
 from gateway.intake.hl7v2.message import Message, MessageFault, SegmentLine
-from gateway.intake.hl7v2.special import numbers
+from gateway.intake.hl7v2.special import all_numbers, numbers
 from gateway.intake.merge import IdentityStep
 
 
@@ -25,8 +25,11 @@ def who_is_who(message: Message, mapping: MessageMapping) -> Sequence[IdentitySt
         prior = [other for other in message.around(one).patient if other.name == "MRG"]
         survivor = _number(mapping, message, one, "PID", 3)
         for merged in prior:
-            old = _number(mapping, message, merged, "MRG", 1)
-            steps.append(IdentityStep(kind, old[0], survivor[0], old[1], survivor[1]))
+            olds, bsn = all_numbers(mapping.row(message, merged), "MRG", 1)
+            if not olds:
+                raise MessageFault("101", "MRG-1: no number of the sender", where=("MRG", merged.turn, 1))
+            # A prior list of identifiers (v2.5, 3.4.10.1): each number in it ends.
+            steps += [IdentityStep(kind, key(old) or "", survivor[0], bsn, survivor[1]) for old in olds]
     if not steps:
         raise MessageFault("101", "MRG-1: the number that ends is not there", where=("MRG", 1, 1))
     return steps

@@ -167,6 +167,8 @@ class MessageMapping:
         mapped = Mapped(Push(self.version, [], "transaction", request_id, digest))
         made: dict[Key, Task] = {}
         told: set[int] = set()
+        by: dict[Key, SegmentLine] = {}
+        otherwise: list[Untaken] = []
         for segment in message.segments:
             sections = self._for(message, segment)
             if not sections:
@@ -179,7 +181,11 @@ class MessageMapping:
                 mapped.refused.append(fault)
                 told.add(segment.number)
                 continue
+            otherwise += [
+                _otherwise(by[key], segment) for key, task in tasks.items() if key in made and _differ(made[key], task)
+            ]
             made |= tasks
+            by |= dict.fromkeys(tasks, segment)
             message.used |= used
         for task in self._ended(message, snapshots, earlier, told):
             made.setdefault(task.key, task)
@@ -191,7 +197,7 @@ class MessageMapping:
                 "101", "there is nothing in it that can be taken in: no PID, or nothing about the patient"
             )
         mapped.push.tasks.extend(made.values())
-        mapped.untaken = untaken(message, self.file.quiet, told)
+        mapped.untaken = [*otherwise, *untaken(message, self.file.quiet, told)]
         return mapped
 
     def _for(self, message: Message, segment: SegmentLine) -> Sequence[_Compiled]:
@@ -268,6 +274,16 @@ class MessageMapping:
             "PUT", kind, id_, resource, jsonio.dump(resource), only_new=compiled.section.once, place=f"{kind}/{id_}",
             received=(raw, "hl7v2") if len(raw) <= KEEP_WHOLE else None, only_if=only_if,
         )  # fmt: skip
+
+
+def _differ(before: Task, after: Task) -> bool:
+    """Whether two segments of a message say different things of one resource: the last counts, and that is told."""
+    return before.type != "Patient" and (before.method, before.original) != (after.method, after.original)
+
+
+def _otherwise(before: SegmentLine, after: SegmentLine) -> Untaken:
+    where, last = (before.name, before.turn, 0), f"{after.name} {after.turn}"
+    return Untaken(f"{before.name} {before.turn}", 1, where, f": {last} says otherwise of the same")
 
 
 def load_mapping(path: Path) -> MessageMapping:

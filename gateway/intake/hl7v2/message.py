@@ -12,6 +12,7 @@ from gateway.intake.hl7v2.delimited import Separators, decoded, header_of
 from gateway.intake.hl7v2.times import zone_of
 
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 NULL = '""'
 """A field that holds this is deleted; an empty one says nothing (v2.5, 2.5.3)."""
 MOST_SEGMENTS = 20_000
@@ -58,6 +59,15 @@ class SegmentLine:
             return [text]
         return text.split(self.marks.repetition)
 
+    def field(self, number: int) -> str:
+        """A field as it was sent; empty when it is not there."""
+        return self.fields[number] if number < len(self.fields) else ""
+
+    def first(self, number: int, *others: int) -> str:
+        """The first component of a field that holds something, of the first and ``others``; as it was sent."""
+        parts = self.field(number).split(self.marks.component)
+        return next((parts[at - 1] for at in (1, *others) if at <= len(parts) and parts[at - 1].strip()), "")
+
     def component(self, repetition: str, component: int, part: int) -> str:
         """A component (and sub-component; 0: all of it) of a repetition, without escapes."""
         components = repetition.split(self.marks.component)
@@ -65,7 +75,14 @@ class SegmentLine:
         if part and self.marks.part:
             parts = text.split(self.marks.part)
             text = parts[part - 1] if part <= len(parts) else ""
-        return self.marks.plain(text)
+        return self.plain(text)
+
+    def plain(self, text: str) -> str:
+        """A text without its escapes. Raises ValueError for one that FHIR cannot hold: that costs its segment."""
+        plain = self.marks.plain(text)
+        if NO_TEXT.search(plain):
+            raise ValueError("a character that no text has (a control character)")
+        return plain
 
     def valued(self) -> Iterator[Place]:
         """Every sub-component that holds something; null is something."""
@@ -215,6 +232,27 @@ class Message:
             )
             for number, (patient, order) in belongs.items()
         }
+
+    @cached_property
+    def namesakes(self) -> Mapping[int, int]:
+        """Which of the results with one name each OBX is, from 0: of one patient, order number, code and sub-id.
+
+        Laboratories give the number of a sample to several OBR, and the same test may stand in each of them.
+        """
+        counted: dict[tuple[object, ...], int] = {}
+        places: dict[int, int] = {}
+        for line in self.named("OBX"):
+            around = self.around(line)
+            heads = [one for name in ("OBR", "ORC") for one in around.order if one.name == name]
+            if not heads or heads[0].name != "OBR":
+                continue
+            patient = around.patient[0].number if around.patient else -1
+            numbers = (head.first(number) for head in heads for number in (3, 2))
+            order = next(filter(None, numbers), heads[0].number)
+            name = (patient, order, line.first(3, 4) or line.field(3), line.field(4))
+            places[line.number] = counted.get(name, 0)
+            counted[name] = places[line.number] + 1
+        return places
 
     @staticmethod
     def _begins(segment: SegmentLine, group: Sequence[SegmentLine]) -> bool:

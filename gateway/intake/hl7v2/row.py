@@ -85,7 +85,7 @@ class SegmentRow(dict[str, Any]):
         if ending in self.language.endings:
             return self.language.endings[ending](self, segment, number)
         self.reads.add((line.number, number, turn, 0, 0))
-        return sha256(text.encode()).hexdigest()[:12] if ending == "digest" else line.marks.plain(text).strip() or None
+        return sha256(text.encode()).hexdigest()[:12] if ending == "digest" else line.plain(text).strip() or None
 
     def segment(self, name: str) -> SegmentLine | None:
         """The segment that a column of this name reads: the nearest."""
@@ -103,6 +103,8 @@ class SegmentRow(dict[str, Any]):
         turn = self.turns.get((segment, number), 0)
         repetitions = line.repetitions(number) if line else []
         if line is None or turn >= len(repetitions) or repetitions[turn] in ("", NULL):
+            if line is not None and turn < len(repetitions):
+                self.reads.add((line.number, number, turn, 0, 0))  # Null is read too: it deletes.
             return None
         return line, turn, repetitions[turn]
 
@@ -123,7 +125,7 @@ class SegmentRow(dict[str, Any]):
             return []
         repetitions = line.repetitions(number)
         self.reads.update((line.number, number, turn, 0, 0) for turn in range(len(repetitions)))
-        return [line.marks.plain(one).strip() for one in repetitions if one != NULL]
+        return [line.plain(one).strip() for one in repetitions if one != NULL]
 
     def sent(self, segment: str, number: int) -> bool:
         """Whether a field was sent, null included: it then replaces what was known."""

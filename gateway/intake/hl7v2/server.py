@@ -160,7 +160,7 @@ class MllpListener:
                     for said in (await self._said(raw),)]  # fmt: skip
         log.warning("%s: a batch without all its messages is refused", self._name)
         line = ErrorSegment(
-            "E", "102", "BTS-1: the batch does not hold as many messages as it says; nothing was stored"
+            "E", "102", "BTS-1 or FTS-1: the batch does not hold as much as it says; nothing was stored"
         )
         return [acknowledgement(Header(raw), "AE", (line,)) for raw in batch.messages]
 

@@ -18,10 +18,13 @@ LOCAL_TYPES = ("PI", "MR", "PT", "")
 """Types of identifier (CX.5) that are the sender's own patient number, the first that is there counts."""
 
 
-def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, str | None]:
-    """The sender's own number of a patient and the BSN, from a field of identifiers (CX). Raises MessageFault."""
+def all_numbers(row: SegmentRow, segment: str, field: int) -> tuple[list[str], str | None]:
+    """Every number of a patient of one kind and authority, the sender's where it is told, and the BSN.
+
+    Raises MessageFault.
+    """
     bsn: str | None = None
-    local: dict[str, str] = {}
+    local: dict[str, list[tuple[str, frozenset[str]]]] = {}
     for child in row.child(f"{segment}_{field}"):
         value = child.text(segment, field, 1, 1)
         kind = (child.text(segment, field, 5, 1) or "").upper()
@@ -33,8 +36,18 @@ def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, 
                 raise MessageFault("204", f"{segment}-{field}: two BSNs", where=(segment, 1, field))
             bsn = value.strip()
         elif value:
-            local.setdefault(kind, value.strip())
-    own = next((local[kind] for kind in LOCAL_TYPES if kind in local), None)
+            local.setdefault(kind, []).append((value.strip(), frozenset(filter(None, authority))))
+    usual = next((local[kind] for kind in LOCAL_TYPES if kind in local), [])
+    house = {row.message.header(4, component).upper() for component in (1, 2)}
+    # A number of another institution may stand beside that of the sender, and may be somebody else's number there.
+    theirs = next((authority for _, authority in usual if authority & house), usual[0][1] if usual else frozenset())
+    return list(dict.fromkeys(value for value, authority in usual if authority == theirs)), bsn
+
+
+def numbers(row: SegmentRow, segment: str = "PID", field: int = 3) -> dict[str, str | None]:
+    """The sender's own number of a patient and the BSN, from a field of identifiers (CX). Raises MessageFault."""
+    every, bsn = all_numbers(row, segment, field)
+    own = every[0] if every else None
     return {"patient_id": row.message.resolve(own) if own else None, "sent_id": own, "bsn": bsn}
 
 
@@ -55,21 +68,19 @@ def _all_notes(row: SegmentRow) -> str | None:
 
 def _twins(row: SegmentRow) -> list[SegmentLine]:
     """The OBX of the same order with the same code and sub-id."""
-    own = [_field(row.anchor, number) for number in (3, 4)]
-    return [one for one in _order(row) if [_field(one, number) for number in (3, 4)] == own]
+    own = [row.anchor.field(number) for number in (3, 4)]
+    return [one for one in _order(row) if [one.field(number) for number in (3, 4)] == own]
 
 
 def _order(row: SegmentRow) -> list[SegmentLine]:
     return [one for one in row.message.around(row.anchor).order if one.name == "OBX"]
 
 
-def _field(line: SegmentLine, number: int) -> str:
-    return line.fields[number] if number < len(line.fields) else ""
-
-
 def _turn(row: SegmentRow) -> str | None:
     """Behind the id of a result: which of several with the same code and sub-id it is; nothing for the first."""
-    place = [one.number for one in _twins(row)].index(row.anchor.number)
+    place = row.message.namesakes.get(row.anchor.number)
+    if place is None:
+        raise MessageFault("101", "no OBR stands above it")
     return f"-{place + 1}" if place else None
 
 
@@ -105,9 +116,9 @@ def _values(row: SegmentRow) -> list[SegmentRow]:
 
 def _members(row: SegmentRow) -> list[SegmentRow]:
     """The results that go with this one: of the same sub-id (OBX-4) under its first, or sent again with its code."""
-    own = _field(row.anchor, 4)
+    own = row.anchor.field(4)
     if own:
-        group = [one for one in _order(row) if _field(one, 4) == own]
+        group = [one for one in _order(row) if one.field(4) == own]
         first = not any(one.number < row.anchor.number for one in group)
         return [row.beside(one) for one in group if first and one.number != row.anchor.number]
     twins = _twins(row)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?(\.\d{1,9})?)?([+-]\d{4})?", re.ASCII)
-_CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)?(\.\d{1,9})?([+-]\d{4})?", re.ASCII)
+_CLOCK = re.compile(r"(\d\d)(\d\d)?(\d\d)?(\.\d{1,9})?([+-]\d{4})?", re.ASCII)
 
 
 def moment(text: str, zone: tzinfo) -> str:
@@ -29,12 +29,12 @@ def moment(text: str, zone: tzinfo) -> str:
 
 
 def clock(text: str) -> str | None:
-    """A time of day as FHIR writes it; None when it has a zone, which FHIR cannot say. Raises ValueError."""
+    """A time of day as FHIR writes it; None for what FHIR cannot say: a zone, an hour alone. Raises ValueError."""
     matched = _CLOCK.fullmatch(text.strip())
-    if matched is None or int(matched[1]) > 23 or int(matched[2]) > 59 or int(matched[3] or 0) > 59:
+    if matched is None or int(matched[1]) > 23 or int(matched[2] or 0) > 59 or int(matched[3] or 0) > 59:
         raise ValueError("not a time of day")
     hour, minute, second, fraction, offset = matched.groups()
-    return None if offset else f"{hour}:{minute}:{second or '00'}{fraction or ''}"
+    return None if offset or minute is None else f"{hour}:{minute}:{second or '00'}{fraction or ''}"
 
 
 def fixed(offset: str) -> tzinfo:

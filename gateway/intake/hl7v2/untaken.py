@@ -14,9 +14,10 @@ class Untaken:
     name: str
     times: int
     where: tuple[str, int, int]
+    why: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} not taken" + (f" ({self.times} times)" if self.times > 1 else "")
+        return f"{self.name} not taken" + (f" ({self.times} times)" if self.times > 1 else "") + self.why
 
 
 def untaken(message: Message, quiet: Mapping[str, str], told: Collection[int]) -> list[Untaken]:

@@ -15,7 +15,7 @@ from profiles.conversion.paths import (
 )  # fmt: skip
 from profiles.conversion.special import status
 from profiles.conversion.special.linked import EPISODE, kind_of, with_location
-from profiles.conversion.work import NICTIZ, Work, part_id
+from profiles.conversion.work import NICTIZ, Work
 
 ORDER_STATUS: Final = ("zib-ProcedureRequest-OrderStatus", "zib-MedicalDeviceRequest-OrderStatus", "OrderStatus")
 V2_0443: Final = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -186,8 +186,7 @@ def recommendation(work: Work) -> None:
         _made_on(work)
     work.resource["recommendation"] = rows[:1]
     for number, row in enumerate(rows[1:], 2):
-        ident = part_id(str(work.resource.get("id", "")), str(number))
-        work.made.append({**work.resource, "id": ident, "recommendation": [row]})
+        work.made.append({**work.resource, "id": work.part(str(number)), "recommendation": [row]})
 
 
 def _made_on(work: Work) -> None:
@@ -242,17 +241,17 @@ def coverage(work: Work) -> None:
         work.lose("unmapped", "", "Coverage.grouping", resource.pop("grouping"))
     if "sequence" in resource:
         work.lose("unmapped", "", "Coverage.sequence", resource.pop("sequence"))
-    made = [_covered(resource, one, number) for number, one in enumerate(payors, 1)]
+    made = [_covered(work, one, number) for number, one in enumerate(payors, 1)]
     if made:
         resource.clear()
         resource.update(made[0])
         work.made += made[1:]
 
 
-def _covered(resource: Node, payor: Node, number: int) -> Node:
-    made = {**resource, "payor": [payor]}
+def _covered(work: Work, payor: Node, number: int) -> Node:
+    made = {**work.resource, "payor": [payor]}
     if number > 1:
-        made["id"] = part_id(str(resource.get("id", "")), str(number))
+        made["id"] = work.part(str(number))
     if kind_of(payor) in ("Patient", "RelatedPerson"):
         pay = {"system": "http://terminology.hl7.org/CodeSystem/coverage-selfpay", "code": "pay"}
         made["type"] = {"coding": [pay]}

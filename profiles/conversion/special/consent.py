@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from profiles.conversion.beside import content_of
 from profiles.conversion.paths import (
     Node,
     add_extension,
@@ -14,6 +15,7 @@ from profiles.conversion.paths import (
     take_extensions,
 )  # fmt: skip
 from profiles.conversion.work import NICTIZ, Work
+from profiles.record.walk import aim
 
 SNOMED: Final = "http://snomed.info/sct"
 OTHER: Final = NICTIZ + "ext-TreatmentDirective2.SpecificationOther"
@@ -117,6 +119,22 @@ def advance_directive(work: Work) -> None:
         provision["period"] = period
     if provision:
         resource["provision"] = provision
+    _inline(work)
+
+
+def _inline(work: Work) -> None:
+    """The document of a living will stands in it; one that did not come along keeps its address, and that is told."""
+    attachment = work.resource.get("sourceAttachment")
+    url = attachment.get("url") if isinstance(attachment, dict) else None
+    if not isinstance(attachment, dict) or not isinstance(url, str) or "data" in attachment:
+        return
+    target = aim(url)
+    binary = work.beside.binaries.get(target) if target is not None else None
+    if binary is not None:
+        del attachment["url"]
+        attachment.update({**content_of(binary), **attachment})
+    else:
+        work.lose("unmapped", "", "Consent.sourceAttachment.url", url)
 
 
 def policy(work: Work) -> None:

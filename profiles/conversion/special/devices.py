@@ -6,6 +6,7 @@ from typing import Final
 from profiles.conversion.paths import extension_value, extensions, holds, listed, take_extensions
 from profiles.conversion.special.linked import with_location, with_role
 from profiles.conversion.work import NICTIZ, Work
+from profiles.record.walk import aim
 
 PROFESSIONAL: Final = NICTIZ + "ext-MedicalDevice.HealthProfessional"
 LOCATION: Final = NICTIZ + "ext-MedicalDevice.Location"
@@ -20,12 +21,22 @@ def device_use(work: Work) -> None:
             work.resource["reasonReference"] = [*listed(work.resource.get("reasonReference")), *values]
         if row:
             work.resource["reasonCode"] = [*listed(work.resource.get("reasonCode")), row]
+    _treated(work)
     for one in extensions(work.resource, LOCATION):
         if isinstance(one.get("valueReference"), dict):
             one["valueReference"] = with_location(one["valueReference"], work)
     for one in extensions(work.resource, PROFESSIONAL):
         if isinstance(one.get("valueReference"), dict):
             one["valueReference"] = with_role(one["valueReference"], work)
+
+
+def _treated(work: Work) -> None:
+    """The procedures that name the device: in R4 its use points at them, no longer only they at it."""
+    named = work.resource.get("device")
+    target = aim(str(named.get("reference", ""))) if isinstance(named, dict) else None
+    rows = work.beside.treated.get(target, []) if target is not None else []
+    if rows:
+        work.resource["derivedFrom"] = [*listed(work.resource.get("derivedFrom")), *map(dict, rows)]
 
 
 def device(work: Work) -> None:

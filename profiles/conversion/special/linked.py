@@ -5,6 +5,7 @@ from typing import Any, Final
 from profiles.conversion.paths import Node
 from profiles.conversion.work import NICTIZ, Work, part_id
 from profiles.fhir.tree import local_reference
+from profiles.record.walk import aim
 
 EPISODE: Final = NICTIZ + "ext-Context-EpisodeOfCare"
 
@@ -18,8 +19,7 @@ def kind_of(reference: Any) -> str:
 
 def with_role(reference: Node, work: Work) -> Node:
     """A reference to the role of a practitioner, or of an organisation, which is made; any other stays as it is."""
-    text = str(reference.get("reference", ""))
-    target = local_reference(text)
+    target = aim(str(reference.get("reference", "")))
     name = {"Practitioner": "practitioner", "Organization": "organization"}.get(target[0] if target else "")
     if target is None or name is None:
         return reference
@@ -34,7 +34,7 @@ def with_role(reference: Node, work: Work) -> Node:
 
 def with_location(reference: Node, work: Work) -> Node:
     """A reference to a location of an organisation, which is made; any other stays as it is."""
-    target = local_reference(str(reference.get("reference", "")))
+    target = aim(str(reference.get("reference", "")))
     if target is None or target[0] != "Organization":
         return reference
     location = {

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from profiles.conversion.paths import Node, add_extension, codings, holds, listed
-from profiles.conversion.work import NICTIZ, Work, part_id
+from profiles.conversion.work import NICTIZ, Work
 
 SNOMED: Final = "http://snomed.info/sct"
 LOINC: Final = "http://loinc.org"
@@ -52,7 +52,7 @@ def living_situation(work: Work) -> None:
     kept: Node = {key: work.resource[key] for key in KEPT if key in work.resource}
     house: Node = {
         "resourceType": "Observation",
-        "id": part_id(str(work.resource.get("id", "")), "house"),
+        "id": work.part("house"),
         "meta": {"profile": [NICTIZ + "nl-core-LivingSituation.HouseType"]},
         **kept,
         "code": {"coding": [{"system": SNOMED, "code": "272497004"}], "text": "Soort woning"},
@@ -189,7 +189,7 @@ def _panel(work: Work) -> None:
     }
     members = []
     for number, row in enumerate(rows, 1):
-        ident = part_id(str(resource.get("id", "")), f"c{number}")
+        ident = work.part(f"c{number}")
         result = {"resourceType": "Observation", "id": ident, **shared, **row}
         interpretation = result.get("interpretation")
         if isinstance(interpretation, dict):

@@ -60,21 +60,19 @@ class Writer:
     def _children(self, node: dict[str, Any], plan: TypePlan, depth: int) -> None:
         if depth > XML_DEPTH - 2:  # the reader counts this element and its children too
             raise FormatError(f"nested deeper than {XML_DEPTH}")
-        for slot, value, extras in _ordered(node, plan):
-            if (
-                slot.kind is _TEXT
-                and type(value) is str
-                and extras is None
-                and not slot.many
-                and not _SPECIAL_IN(value)
-            ):
-                self._out.append(f'{slot.open}{value}"/>')  # the common case, without a call
-                continue
+        out = self._out
+        for slot, value, extras in _plain(node, plan) or _ordered(node, plan):
             try:
                 if slot.many:
                     self._list(slot, value, extras, depth)
-                else:
+                elif extras is not None:
                     self._element(slot, value, extras, depth)
+                elif slot.kind is _TEXT and type(value) is str and not _SPECIAL_IN(value):
+                    out.append(f'{slot.open}{value}"/>')  # the common case, without a call
+                elif slot.kind is _COMPLEX:
+                    self._complex(slot, value, depth)
+                else:
+                    self._element(slot, value, None, depth)
             except FormatError as error:
                 raise error.at(slot.name) from None
 
@@ -84,12 +82,22 @@ class Writer:
                 raise FormatError("must be an array that is not empty")
         if values is None and extras is None:
             raise FormatError("must not be null")
+        if extras is None and slot.kind is _COMPLEX:
+            self._many(slot, values, depth)
+            return
         length = max(len(values or ()), len(extras or ()))
         for index in range(length):
             value = values[index] if values and index < len(values) else None
             extra = extras[index] if extras and index < len(extras) else None
             try:
                 self._element(slot, value, extra, depth)
+            except FormatError as error:
+                raise error.at(f"[{index}]") from None
+
+    def _many(self, slot: Slot, values: list[Any], depth: int) -> None:
+        for index, value in enumerate(values):
+            try:
+                self._complex(slot, value, depth)
             except FormatError as error:
                 raise error.at(f"[{index}]") from None
 
@@ -148,6 +156,25 @@ class Writer:
         self._out.append(head + ">")
         self._list(self._plans.extension, extras["extension"], None, depth + 1)
         self._out.append(slot.close)
+
+
+def _plain(node: dict[str, Any], plan: TypePlan) -> list[tuple[Slot, Any, Any]] | None:
+    """The child elements of what is in order and has nothing beside its primitives, as most is; None of what is not."""
+    slots, last = plan.write, -1
+    written: list[tuple[Slot, Any, Any]] = []
+    for key, value in node.items():
+        slot = slots.get(key)
+        if slot is None:
+            if key == "resourceType" and plan.is_resource and plan.name == value:
+                continue
+            return None
+        if slot.kind is _ATTRIBUTE:
+            continue
+        if slot.order <= last:
+            return None
+        last = slot.order
+        written.append((slot, value, None))
+    return written
 
 
 def _ordered(node: dict[str, Any], plan: TypePlan) -> list[tuple[Slot, Any, Any]]:

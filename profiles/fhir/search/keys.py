@@ -50,8 +50,8 @@ _ALSO = {
         "date effectiveDateTime | effectivePeriod | effectiveInstant | issued",
     ),
 }
-"""What is looked at without a parameter: claimed profiles (availability), what ``$lastn`` groups and orders by, and what
-decides whether something may be shown (gateway.release)."""
+"""What is looked at without a parameter: claimed profiles (availability), what ``$lastn`` groups and orders by, and
+what decides whether something may be shown (gateway.release)."""
 
 
 @dataclass(slots=True)

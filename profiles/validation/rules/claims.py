@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from profiles.fhir.tree import claimed_profiles
 from profiles.validation.hits import Check, Hit, Hits, Segment
 from profiles.validation.schema.definitions import plain
 from profiles.validation.schema.nodes import Node
@@ -10,13 +11,6 @@ from profiles.validation.shapes import Shape
 
 Lookup = Callable[[str], "tuple[Shape, tuple[str, ...], str] | str"]
 """A profile by URL: its shape, its chain (itself first) and its type; or the reason why it cannot be used."""
-
-
-def claimed(resource: dict[str, Any]) -> list[str]:
-    """The profiles in meta.profile."""
-    meta = resource.get("meta")
-    rows = meta.get("profile") if isinstance(meta, dict) else None
-    return [row for row in rows if isinstance(row, str)] if isinstance(rows, list) else []
 
 
 def chosen(
@@ -31,7 +25,7 @@ def chosen(
     hits: Hits = []
     asked = [*asked, *always]
     shapes: dict[str, tuple[Shape, tuple[str, ...]]] = {}
-    claims = claimed(resource)
+    claims = claimed_profiles(resource)
     for url in dict.fromkeys([*map(plain, asked), *map(plain, claims)]):
         wanted = url in map(plain, asked)
         answer = lookup(url)

@@ -5,6 +5,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from profiles.validation.hits import Check, Hit, Hits
@@ -27,6 +28,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*").fullmatch
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 
 MAX_CODE: Final = 4_000
+REMEMBERED: Final = 200
+"""Addresses that are longer are not kept in memory; resources name the same few again and again."""
 MAX_STRING: Final = 1_048_576
 """https://hl7.org/fhir/R4/datatypes.html#string: strings SHALL NOT exceed 1 MB."""
 
@@ -55,11 +58,20 @@ def is_code(value: Any) -> bool:
 
 def is_uri(value: Any) -> bool:
     """A URI, as loosely as the standard has it: text without white space; a urn:oid or urn:uuid must be well-formed."""
-    if type(value) is not str or not value or " " in value or not value.isprintable():
+    if type(value) is not str:
+        return False
+    return _remembered(value) if len(value) < REMEMBERED else _uri(value)
+
+
+def _uri(value: str) -> bool:
+    if not value or " " in value or not value.isprintable():
         return False
     if value.startswith("urn:oid:"):
         return _OID(value) is not None
     return not value.startswith("urn:uuid:") or _UUID(value) is not None
+
+
+_remembered = lru_cache(maxsize=8192)(_uri)
 
 
 def is_date(value: Any) -> bool:

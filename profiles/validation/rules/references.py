@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from profiles.fhir.tree import local_reference
+from profiles.fhir.tree import claimed_profiles, local_reference
 from profiles.validation.hits import Check, Hit, Hits
-from profiles.validation.rules.claims import claimed
 from profiles.validation.schema.nodes import HL7, Node
 
 ANY: Final = frozenset({"Resource", "DomainResource", "Any"})
@@ -51,7 +50,7 @@ def reference_check(
         profiles = types.get(str(kind))
         if profiles is None:
             return [Hit("reference.type", node, {"allowed": allowed, "value": str(kind)})]
-        if "" in profiles or set(claimed(resource)) & set(profiles):
+        if "" in profiles or set(claimed_profiles(resource)) & set(profiles):
             return None  # what a resource claims, it is held against where it stands
         if any(context.conforms(resource, profile) for profile in profiles):
             return None

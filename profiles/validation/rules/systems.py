@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +69,7 @@ def systems(kind: str) -> Mapping[str, System]:
     return known
 
 
+@lru_cache(maxsize=8192)
 def verhoeff(digits: str) -> bool:
     """Whether a number ends in its check digit by Verhoeff: a walk through the symmetries of a pentagon."""
     state = 0

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
-from profiles.fhir.tree import Resource
+from profiles.fhir.tree import Resource, claimed_profiles
 from profiles.fhir.version import FhirVersion
 from profiles.validation.hits import Hit
-from profiles.validation.rules.claims import claimed
 from profiles.validation.run.evaluate import Validator
 from profiles.validation.run.findings import Report, finding_of
 from profiles.validation.run.positions import located
@@ -32,7 +31,7 @@ def parse(data: bytes, version: FhirVersion) -> Resource:
 
 def release_of(resource: Resource, validators: Validators) -> FhirVersion:
     """The release whose profiles the resource claims; STU3 when that does not tell."""
-    for profile in claimed(resource):
+    for profile in claimed_profiles(resource):
         for version in FhirVersion:
             if validators(version).knows(profile):
                 return version

@@ -15,8 +15,8 @@ from conformance.ehr_of_fixtures.paths import Source, key_of, walk
 from conformance.ehr_of_fixtures.persons import PERSONS
 from conformance.ehr_of_fixtures.problems import PROBLEMS
 from conformance.ehr_of_fixtures.rule import Rule
+from world.mapping_files import read_mapping
 
-from adapters.mapping.file import read_mapping
 from adapters.sql import sample
 from profiles.fhir.tree import Resource
 from profiles.record.walk import references

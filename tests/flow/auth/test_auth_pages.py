@@ -142,6 +142,6 @@ async def test_what_a_representative_chooses_once_leaves_the_own_consent_alone(
         row = store.find_session(str(consent.url).rsplit("/", 1)[-1])
         assert row is not None
         told = replace(entry, entry=family.id, consent_id=family.id)
-        assert store.decide(row._replace(version=row.version + 1), row.version, told, family, True)
+        assert store.decide(row._replace(version=row.version + 1), row.version, told, family, True, None)
         kept = [one.id for one in store.lasting_families(own.subject)]
         assert kept == ([own.id] if family is acting else [])

@@ -281,3 +281,46 @@ def test_what_was_collected_goes_and_what_was_done_stays(world: ExchangeWorld) -
     (after,) = [one for one in world.ggz.inbox() if one.line.id == came.line.id]
     assert after.items == ()
     assert [one.deed for one in after.deeds] == ["notified", "accepted", "completed"]
+
+
+def test_a_partner_that_is_away_stands_before_nobody(world: ExchangeWorld) -> None:
+    """NPN-13: five notifications of one that is away, one of another: it arrives in the first round.
+
+    Of the first one is tried, and all wait as long; when the time of one is over behind it, somebody is told.
+    """
+    ids = [world.hospital.refer(STRANGER) for _ in range(5)]
+    other = world.hospital.refer(GGZ)
+    start = datetime.now(UTC) + timedelta(seconds=1)
+    mine = exchange_notice.c.referral_id.in_(ids)
+    with world.hospital.engine.begin() as store:
+        over = exchange_notice.c.referral_id == ids[-1]
+        store.execute(update(exchange_notice).where(over).values(until=start + timedelta(seconds=30)))
+    partners = world.hospital.settings.exchange.partners
+    there = partners[STRANGER]
+    partners[STRANGER] = there.model_copy(update={"token_url": "https://localhost:1/token"})
+    try:
+        assert world.hospital.portal.call(world.hospital.running.notices.round, start) == 2
+    finally:
+        partners[STRANGER] = there
+    with world.hospital.engine.connect() as store:
+        told = select(exchange_notice.c.state).where(exchange_notice.c.referral_id == other)
+        assert store.execute(told).scalar_one() == "sent"
+        columns = (exchange_notice.c.state, exchange_notice.c.attempts, exchange_notice.c.next)
+        rows = store.execute(select(*columns).where(mine).order_by(exchange_notice.c.pk)).all()
+    assert [(row.state, row.attempts) for row in rows] == [("waiting", 1), *[("waiting", 0)] * 3, ("dead", 0)]
+    latest = max(row.next if row.next.tzinfo else row.next.replace(tzinfo=UTC) for row in rows[:4])
+    assert start < latest <= start + timedelta(hours=1)
+    assert world.hospital.portal.call(world.hospital.running.notices.round, start) == 0
+
+
+def test_one_that_cannot_be_put_together_does_not_hold_up_the_next(world: ExchangeWorld) -> None:
+    """A notification that nobody can open any more is told of, and tried later; the worker goes on."""
+    broken, whole = world.hospital.refer(GGZ), world.hospital.refer(GGZ)
+    with world.hospital.engine.begin() as store:
+        mine = exchange_notice.c.referral_id == broken
+        store.execute(update(exchange_notice).where(mine).values(sealed=b"no seal"))
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    world.hospital.deliver(now)
+    with world.hospital.engine.connect() as store:
+        state = dict(store.execute(select(exchange_notice.c.referral_id, exchange_notice.c.state)).tuples().all())
+    assert (state[broken], state[whole]) == ("waiting", "sent")

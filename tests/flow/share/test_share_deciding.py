@@ -3,18 +3,14 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from databases import KINDS
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from world.share_desk import NURSE, Ehr, Staff, fhir_way
 from world.share_house import (
     ANNA,
     CORRECT,
@@ -31,107 +27,14 @@ from world.share_house import (
 )  # fmt: skip
 
 from adapters.filing.build import write_back
-from adapters.filing.fhir import FhirWriteBack
 from adapters.filing.hl7v2 import BEGIN, END
-from adapters.filing.port import Filed, Filing, Later, Rejected, WriteBack
-from adapters.filing.settings import FhirFiling
+from adapters.filing.port import Filed, Filing, Later, Rejected
 from adapters.port import AdapterMisconfigured
-from gateway.share.deeds import Deeds
-from gateway.share.filing import Outbox, by_hand, retry
-from gateway.share.inbox import Inbox, Opened, view_record
-from gateway.share.keep import Keys
+from gateway.share.filing import by_hand, retry
+from gateway.share.inbox import Inbox
 from gateway.share.retention import one_round
 from gateway.share.settings import AcceptRule, ShareSettings
 from gateway.share.states import NotAllowed
-from gateway.store.engine import reading
-from gateway.wiring import keys_of
-from gateway.wiring.sharing import targets_of
-
-NURSE = "jansen@zandoord.example"
-
-
-class Ehr:
-    """A FHIR server that files once by identifier. ``down``: how often it does not answer; ``refuses``: never takes."""
-
-    def __init__(self) -> None:
-        self.patients = {ANNA: "ehr-7"}
-        self.filed: dict[str, dict[str, Any]] = {}
-        self.down = 0
-        self.refuses = False
-        self.asked = 0
-        self.app = Starlette(
-            routes=[
-                Route("/fhir/Patient/_search", self.search, methods=["POST"]),
-                Route("/fhir/{type}", self.create, methods=["POST"]),
-                Route("/fhir", self.transaction, methods=["POST"]),
-            ]
-        )
-
-    async def search(self, request: Request) -> Response:
-        number = str((await request.form())["identifier"]).rpartition("|")[2]
-        found = [
-            {"resource": {"resourceType": "Patient", "id": id_}} for bsn, id_ in self.patients.items() if bsn == number
-        ]
-        return JSONResponse({"resourceType": "Bundle", "type": "searchset", "entry": found})
-
-    async def create(self, request: Request) -> Response:
-        self.asked += 1
-        if self.down:
-            self.down -= 1
-            return JSONResponse({}, 503)
-        if self.refuses:
-            return JSONResponse({}, 422)
-        resource = json.loads(await request.body())
-        name = request.headers["if-none-exist"]
-        new = name not in self.filed
-        self.filed.setdefault(name, resource)
-        number = list(self.filed).index(name) + 1
-        return JSONResponse({}, 201 if new else 200, {"location": f"/fhir/{resource['resourceType']}/{number}"})
-
-    async def transaction(self, request: Request) -> Response:
-        body = json.loads(await request.body())
-        entries = []
-        for number, one in enumerate(body["entry"], 1):
-            kind = one["resource"]["resourceType"]
-            self.filed[one["request"].get("ifNoneExist", f"{kind}-{number}")] = one["resource"]
-            entries.append({"response": {"status": "201", "location": f"{kind}/{number}"}})
-        return JSONResponse({"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
-
-
-class Staff:
-    """Somebody at work in the hospital."""
-
-    def __init__(self, house: ShareHouse, *ways: WriteBack) -> None:
-        self.house = house
-        self.ways = {PROVIDER: {one.name: one for one in ways}}
-        self.outbox = Outbox(house.engine, house.settings.share, Keys(*keys_of(house.settings)), self.ways)
-
-    def do(self, deed: Callable[[Deeds], object], at: Any = None) -> None:
-        """One deed, in a transaction."""
-        with self.house.engine.begin() as connection:
-            deed(Deeds(connection, NURSE, at or now(), targets_of(self.ways)))
-
-    def open(self, id_: str) -> Opened:
-        """A submission whole."""
-        with reading(self.house.engine).connect() as connection:
-            return Inbox(connection).open(id_)
-
-    def file(self, at: Any = None) -> int:
-        """One round of the outbox."""
-
-        async def go() -> int:
-            return await self.outbox.round(at or now())
-
-        return asyncio.run(go())
-
-    def only(self) -> str:
-        """The one submission in the inbox."""
-        (line,) = self.house.lines(open_only=False)
-        return line.id
-
-    def states(self) -> dict[str, int]:
-        """What became of its items."""
-        return dict(self.house.lines(open_only=False)[0].states)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -144,12 +47,6 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def house(hospital: ShareHouse) -> ShareHouse:
     hospital.forget()
     return hospital
-
-
-def fhir_way(ehr: Ehr, **more: Any) -> FhirWriteBack:
-    """The write-back to the FHIR server."""
-    settings = FhirFiling.model_validate({"type": "fhir", "name": "ehr", "url": "https://ehr.example/fhir"} | more)
-    return FhirWriteBack(settings, httpx.ASGITransport(app=ehr.app))
 
 
 def test_what_is_accepted_is_filed_once(house: ShareHouse) -> None:
@@ -188,7 +85,7 @@ def test_what_was_sent_twice_by_the_outbox_is_there_once(house: ShareHouse) -> N
     start = now()
     claimed = staff.outbox._claim(PROVIDER, "ehr", start)
     assert claimed is not None
-    asyncio.run(staff.ways[PROVIDER]["ehr"].file(claimed[1]))
+    asyncio.run(staff.ways[PROVIDER]["ehr"].file(staff.outbox._item(claimed.item_pk)))
     assert staff.file(start) == 0
     assert staff.file(start + timedelta(minutes=6)) == 1
     assert (len(ehr.filed), ehr.asked) == (1, 2)
@@ -203,7 +100,7 @@ def test_what_the_ehr_refuses_waits_for_somebody(house: ShareHouse) -> None:
     staff.do(lambda deeds: deeds.accept(staff.only()))
     staff.file()
     assert staff.file(now() + timedelta(days=2)) == 0
-    assert [row[0] for row in staff.outbox.waiting()] == ["dead"]
+    assert staff.rows() == ["dead"]
     item = staff.open(staff.only()).items[0].id
     with house.engine.begin() as connection:
         retry(connection, item, now())
@@ -211,7 +108,7 @@ def test_what_the_ehr_refuses_waits_for_somebody(house: ShareHouse) -> None:
     with house.engine.begin() as connection:
         by_hand(connection, item, "map 12", NURSE, now())
     assert staff.states() == {"filed": 1}
-    assert staff.outbox.waiting() == []
+    assert "dead" not in staff.rows()
 
 
 def test_the_outbox_gives_up_aloud(house: ShareHouse, caplog: pytest.LogCaptureFixture) -> None:
@@ -224,7 +121,7 @@ def test_the_outbox_gives_up_aloud(house: ShareHouse, caplog: pytest.LogCaptureF
     start = now()
     for hour in range(30):
         staff.file(start + timedelta(hours=hour))
-    assert [row[0] for row in staff.outbox.waiting()] == ["dead"]
+    assert staff.rows() == ["dead"]
     assert "given up" in caplog.text
     assert "70.625" not in caplog.text
 
@@ -260,15 +157,6 @@ def test_some_of_a_submission_is_accepted(house: ShareHouse) -> None:
     assert [line.assignee for line in house.lines(department="Cardiologie")] == [NURSE]
     with pytest.raises(NotAllowed):
         staff.do(lambda deeds: deeds.accept(id_, ["iets anders"]))
-
-
-def test_only_who_treats_the_person_opens_it(house: ShareHouse) -> None:
-    """DL-C36, DL-90: refused, and the trail knows who tried."""
-    house.send(measurements(70))
-    with house.engine.connect() as connection, pytest.raises(NotAllowed):
-        Inbox(connection).open(house.lines()[0].id, relation=False)
-    record = view_record(house.lines()[0], NURSE, now(), 403, "no treatment relation")
-    assert (record.outcome, record.client, bool(record.person)) == (403, NURSE, True)
 
 
 def test_what_nobody_decides_expires(house: ShareHouse) -> None:
@@ -394,7 +282,7 @@ def test_over_hl7(house: ShareHouse, code: str, expected: type[Filing]) -> None:
         claimed = await asyncio.to_thread(staff.outbox._claim, PROVIDER, "hl7", now())
         assert claimed is not None
         async with server:
-            return await way.file(claimed[1])
+            return await way.file(staff.outbox._item(claimed.item_pk))
 
     house.send(measurements(70.5))
     id_ = house.lines()[0].id

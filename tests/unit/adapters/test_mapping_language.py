@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from world.mapping_files import read_mapping
 
 from adapters.mapping import formula
 from adapters.mapping.compiled import CompiledSection, UnmappedTally, compile_mapping
 from adapters.mapping.faults import MappingFaults
-from adapters.mapping.file import MappingFile, read_mapping
+from adapters.mapping.file import MappingFile
 from adapters.mapping.formula import FormulaError
 from adapters.mapping.functions import functions
 from adapters.mapping.template import RecordError, TemplateCompiler, TemplateError

@@ -36,7 +36,7 @@ def test_the_same_building_block_in_two_releases_is_one_for_a_person() -> None:
 
 def test_twenty_four_services_are_four_lines() -> None:
     every = [
-        (one.group, service(one.name)) for made in catalogue().standards.values() for one in made.services if one.rows
+        (one.group, service(one.name)) for made in catalogue().standards.values() for one in made.services if one.group
     ]
     assert len(every) == 24
     lines = grouped(every)

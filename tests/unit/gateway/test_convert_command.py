@@ -78,3 +78,12 @@ def test_what_is_wrong_in_r4_is_left_out_when_that_is_asked(tmp_path: Path) -> N
 def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert run(tmp_path, str(tmp_path / "nowhere.json")).exit_code == 2
     assert run(tmp_path, "--format", "xml", file(tmp_path, "c.json", PROBLEM)).exit_code == 2
+
+
+def test_an_operation_outcome_is_written_only_when_asked_for(tmp_path: Path) -> None:
+    """ZC-03"""
+    source = file(tmp_path, "c.json", PROBLEM)
+    assert "OperationOutcome" not in run(tmp_path, source).stdout
+    *_, last = run(tmp_path, "--outcome", "--lang", "en", source).stdout.splitlines()
+    told = [(issue["diagnostics"], issue["expression"]) for issue in json.loads(last)["issue"]]
+    assert told[0] == ("partial LL-06", ["Condition.bodySite"])

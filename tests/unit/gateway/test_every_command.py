@@ -102,6 +102,7 @@ ARGUMENTS = {
         "{folder}/pack.zip",
     ),
     "report vipp": ("--provider", "ziekenhuiszandoord", "--list", "{folder}/tokens.json"),
+    "store export": ("--provider", "ziekenhuiszandoord", "--out", "{folder}/out"),
     "store history": ("Flag/1", "--provider", "ziekenhuiszandoord"),
     "summary": ("{folder}", "--institution", "x"),
     "tokens load": ("{folder}/tokens.json",),

@@ -169,7 +169,7 @@ def test_markup_of_a_source_is_text() -> None:
 def test_what_is_not_in_the_document_is_not_pointed_at() -> None:
     """IP-01"""
     contact = {"reference": "Encounter/e", "display": "opname"}
-    document = made(thing("Condition", "c", code={"text": "pijn"}, encounter=contact))
+    document = made(thing("Condition", "c", code={"text": "pijn"}, encounter=contact), thing("Encounter", "e"))
     (problem,) = shown(document, "Condition")
     assert problem["encounter"] == {"display": "opname"}
     urls = {row["fullUrl"] for row in document.bundle["entry"]}
@@ -186,3 +186,89 @@ def test_nobody_and_two_persons_have_no_summary() -> None:
 def test_digits_of_a_result_stay() -> None:
     source = thing("Observation", "o", **LABORATORY, code=coded("1"), valueQuantity={"value": Decimal("1.50")})
     assert b"1.50" in jsonio.dump(made(source).bundle)
+
+
+def test_less_than_is_said_with_what_it_is_less_than() -> None:
+    """IP-07: the words of a section are those of its entries."""
+    low = {"comparator": "<", "value": 5, "unit": "mg/L"}
+    result = thing("Observation", "o", **LABORATORY, code={"text": "CRP"}, valueQuantity=low)
+    part = {"code": {"text": "sigaretten"}, "valueQuantity": {**low, "unit": "per dag"}}
+    smoking = thing("Observation", "t", code=coded("365980008"), component=[part])
+    document = made(result, smoking)
+    assert "CRP, &lt; 5 mg/L" in parts(document)["30954-2"]["text"]["div"]
+    assert shown(document, "Observation")[1]["note"][0]["text"] == "sigaretten: < 5 per dag"
+
+
+def test_words_only_have_no_bsn_either() -> None:
+    """IP-C19"""
+    advice = thing("ServiceRequest", "s", status="active", code={"text": f"bel {BSN}"})
+    assert BSN not in jsonio.dump(made(advice).bundle).decode()
+
+
+ELSEWHERE = "https://elsewhere.example/fhir/"
+
+
+def test_an_address_elsewhere_is_not_one_of_this_record() -> None:
+    """IP-01: the same id on another server is of somebody else; it is not followed, and it is told."""
+    product = {"resourceType": "Medication", "id": "m", "code": {"text": "paracetamol"}}
+    use = thing(
+        "MedicationStatement", "s", status="active", medicationReference={"reference": f"{ELSEWHERE}Medication/m"}
+    )
+    document = made(product, use)
+    assert shown(document, "Medication") == []
+    assert shown(document, "MedicationStatement")[0]["medicationReference"] == {"display": "-"}
+    assert ELSEWHERE not in jsonio.dump(document.bundle).decode()
+
+
+def test_what_is_about_somebody_elsewhere_is_left_out_and_told() -> None:
+    """IP-01"""
+    stranger = {**thing("Condition", "c", code={"text": "pijn"}), "subject": {"reference": f"{ELSEWHERE}Patient/p"}}
+    document = made(stranger)
+    assert "pijn" not in jsonio.dump(document.bundle).decode()
+    assert [(loss.kind, loss.resource) for loss in document.losses] == [("not-selected", "Condition/c")]
+
+
+def test_nothing_is_said_of_what_was_withheld() -> None:
+    """IP-C18: not in entries, not in words, not beside a reference."""
+    reason = {"reference": "Condition/hidden", "display": "verslaving"}
+    author = {"reference": "Practitioner/gone", "display": "Dr. Jansen"}
+    use = thing("MedicationStatement", "s", status="active", reasonReference=[reason], informationSource=author)
+    document = made(use)
+    assert "verslaving" not in jsonio.dump(document.bundle).decode()
+    (statement,) = shown(document, "MedicationStatement")
+    assert statement["reasonReference"] == [{"display": "Condition"}]
+    assert statement["informationSource"] == {"display": "Dr. Jansen"}, "who it is of is no secret"
+
+
+def test_the_european_form_has_sections_of_its_own() -> None:
+    """IP-C02, IP-C07"""
+    resolved = thing("Condition", "c", clinicalStatus=coded("resolved"), code={"text": "griep"})
+    sections = parts(made(resolved, form="eps"))
+    assert {"47519-4", "46264-8"} <= set(sections)
+    assert "griep" in sections["11329-0"]["text"]["div"]
+    assert PAST not in sections
+    assert made(form="eps").bundle["meta"]["profile"] == ["http://hl7.eu/fhir/eps/StructureDefinition/bundle-eu-eps"]
+
+
+def test_a_directive_has_the_scope_of_the_european_form_before_its_own() -> None:
+    """IP-C14"""
+    scope = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "treatment"}]}
+    source = thing("Consent", "d", status="active", scope=scope)
+    assert [row["code"] for row in shown(made(source, form="eps"), "Consent")[0]["scope"]["coding"]] == [
+        "adr",
+        "treatment",
+    ]
+    assert shown(made(source), "Consent")[0]["scope"] == scope
+
+
+def test_alcohol_use_with_an_amount_has_a_value_and_without_one_stays_outside_its_profile() -> None:
+    """IP-C13"""
+    status = {"coding": [{"system": "http://snomed.info/sct", "code": "219006", "display": "drinkt"}]}
+    amount = {"value": 2, "unit": "glazen", "code": "{wine glasses}"}
+    use = thing("Observation", "a", code=coded("228273003"), valueCodeableConcept=status)
+    document = made({**use, "component": [{"code": {"text": "per dag"}, "valueQuantity": amount}]}, {**use, "id": "b"})
+    without, with_amount = shown(document, "Observation")
+    assert (with_amount["valueQuantity"], with_amount["code"]["coding"][0]["code"]) == (amount, "74013-4")
+    assert with_amount["note"] == [{"text": "drinkt"}]
+    assert without["valueCodeableConcept"] == status
+    assert [(loss.kind, loss.resource) for loss in document.losses] == [("profile-outside", "Observation/b")]

@@ -39,8 +39,8 @@ PRESSURE: dict[str, Any] = {
 def looked(resource: dict[str, Any]) -> dict[str, tuple[bool, bool]]:
     """Filled and coded by name of the element."""
     plan = PLANS.of(resource["meta"]["profile"], resource["resourceType"])
-    context = PLANS.context(resource)
-    return {element.name_nl: element.look(resource, context) for element in plan.elements}
+    seen = dict(plan.look(resource, PLANS.context(resource)))
+    return {one.name_nl: (number in seen, seen.get(number, False)) for number, one in enumerate(plan.elements)}
 
 
 def test_a_measurement_is_found_in_the_slice_that_its_code_says() -> None:

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles.fhir.version import FhirVersion
@@ -101,3 +101,32 @@ def test_the_profile_that_a_copy_was_made_from_is_not_judged() -> None:
     assert seen[0]["resource"]["meta"]["profile"] == [f"{N}imm-Vaccination-event"]
     assert seen[1:] == bundle["entry"][1:]
     assert len(both["meta"]["profile"]) == 2
+
+
+LOOKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": st.builds(
+            lambda code: {"coding": [{"system": "http://loinc.org", "code": code}]},
+            st.sampled_from(["85354-9", "29463-7", "8302-2", "2823-3", "72166-2"]),
+        ),
+        "category": st.lists(
+            st.sampled_from(["49581000146104", "275711006", "vital-signs", "imaging"]).map(
+                lambda code: {"coding": [{"system": "http://snomed.info/sct", "code": code}]}
+            ),
+            max_size=2,
+        ),
+        "status": st.sampled_from(["final", "booked", "current", "active"]),
+        "valueString": st.text(max_size=3),
+    },
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(LOOKS, st.sampled_from(["Observation", "MedicationRequest", "Appointment"]), st.sampled_from([STU3, R4]))
+def test_what_is_remembered_is_what_the_rows_say(look: dict[str, Any], type_: str, version: FhirVersion) -> None:
+    """Of thousands that look alike only the first is held against the rows: each gets what it would get alone."""
+    resource = {"resourceType": type_, **look}
+    alone = Expectations(catalogue())
+    assert EXPECTED(resource, version) == alone(resource, version)
+    assert EXPECTED({**resource, "id": "other"}, version) == alone({**resource, "id": "other"}, version)

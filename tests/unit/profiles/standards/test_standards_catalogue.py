@@ -16,6 +16,8 @@ from profiles.standards.load import StandardError, UnknownService, catalogue, re
 from profiles.standards.model import RequestRule, Standard
 
 CATALOGUE = catalogue()
+AGREED = [one for one in CATALOGUE.standards.values() if one.converts is None]
+"""Those that are agreed between institutions and PGOs; the others give the same data in another release."""
 
 
 def as_fact(rule: RequestRule) -> tuple[object, ...]:
@@ -43,10 +45,10 @@ BESIDE = {("selfmeasurements-2", "sendMeasurement"), ("images-2", "sendImagesAsB
 
 
 def test_every_agreed_standard_is_a_folder_and_no_other() -> None:
-    assert set(CATALOGUE.standards) == set(agreed())
+    assert {one.id for one in AGREED} == set(agreed())
 
 
-@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+@pytest.mark.parametrize("standard", AGREED, ids=lambda standard: standard.id)
 def test_every_agreed_request_is_a_row_with_the_same_facts(standard: Standard) -> None:
     """RES-14."""
     known = agreed()[standard.id]
@@ -67,7 +69,7 @@ def test_every_agreed_request_is_a_row_with_the_same_facts(standard: Standard) -
     assert {(rule.usecase, rule.id): as_fact(rule) for rule in ours} == expected
 
 
-@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+@pytest.mark.parametrize("standard", AGREED, ids=lambda standard: standard.id)
 def test_packages_and_service_numbers_are_the_agreed_ones(standard: Standard) -> None:
     known = agreed()[standard.id]
     assert known.services <= {service.id for service in standard.services if not service.test}
@@ -148,7 +150,7 @@ def _same(described: dict[str, Any], known: AgreedRequest) -> None:
     assert sets(described.get("secondary", {})) == known.leads
 
 
-@pytest.mark.parametrize("standard", CATALOGUE.standards.values(), ids=lambda standard: standard.id)
+@pytest.mark.parametrize("standard", AGREED, ids=lambda standard: standard.id)
 def test_what_a_match_points_at_can_be_read(standard: Standard) -> None:
     for one in agreed()[standard.id].requests:
         assert one.leads.keys() <= set(standard.rule(one.id).secondary)
@@ -288,3 +290,30 @@ def test_the_checks_find_what_loads_but_does_not_work(tmp_path: Path, requests: 
 def test_two_standards_cannot_have_the_same_service(tmp_path: Path) -> None:
     with pytest.raises(StandardError, match="service 48 is offered by bgz-3 already"):
         catalogue(extra=[folder(tmp_path, STANDARD.replace("9901", "48"))])
+
+
+CONVERTING = STANDARD.replace("dental-1", "other-1").replace("9901", "9902").replace('fhir = "STU3"', 'fhir = "R4"')
+
+
+@pytest.mark.parametrize(
+    ("converts", "row", "message"),
+    [
+        ("nothing-1", "problem", "converts names no standard of another release: nothing-1"),
+        ("mp9-3", "problem", "converts names no standard of another release: mp9-3"),
+        ("bgz-2020", "problem", "converts names no standard of another release: bgz-2020"),
+        ("bgz-3", "colour", "row colour has no row of this id in bgz-3 to convert"),
+    ],
+)
+def test_what_converts_names_rows_of_another_release(tmp_path: Path, converts: str, row: str, message: str) -> None:
+    path = folder(tmp_path, f'converts = "{converts}"\n' + CONVERTING, ROW.replace('"problem"', f'"{row}"'))
+    path = path.rename(tmp_path / "other-1")
+    with pytest.raises(StandardError, match=message):
+        catalogue(extra=[path])
+
+
+def test_what_converts_expects_nothing_of_data_that_come_in_and_collects_by_the_rows_it_converts() -> None:
+    bgz, ips = CATALOGUE.standards["bgz-2020"], CATALOGUE.standards["ips-2"]
+    assert not {"bgz-2020", "ips-2"} & {one.id for one in CATALOGUE.of_version(FhirVersion.R4)}
+    assert CATALOGUE.delivering(bgz).fhir is FhirVersion.STU3
+    assert {rule.id for rule in CATALOGUE.delivering(bgz).rules} == {rule.id for rule in bgz.rules}
+    assert CATALOGUE.delivering(ips) is CATALOGUE.standards["bgz-3"], "a summary is made of all rows"
