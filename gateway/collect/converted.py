@@ -16,6 +16,7 @@ from auth.grants import Grant
 from gateway.calendar import Today
 from gateway.collect.answer import read, search
 from gateway.collect.content import DocumentContent
+from gateway.collect.gaps import hidden_gaps
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collected, Collector
 from gateway.collect.record import Key, Record, RecordOwner
@@ -171,6 +172,8 @@ class SourceQuestion:
         if whole.search is None:
             return collected
         found = await search(collected.record, whole.search)
+        gaps = [*collected.gaps, *hidden_gaps(found.hidden)]
+        collected = replace(collected, gaps=gaps, hidden=found.hidden)
         return await self._converted(collected, [*found.matches, *found.included])
 
     async def one(self, type_: str, id_: str) -> Collected:
@@ -186,6 +189,9 @@ class SourceQuestion:
             held = await read(collected.record, kind, id_)
             if held is not None:
                 return await self._converted(collected, [held])
+            hidden = collected.record.why([(kind, id_)])
+            if hidden:
+                return replace(collected, record=ConvertedRecord(self.whose, self.request.format), hidden=hidden)
         for rule in _searches(self.source) if _is_part(id_) or type_ in BESIDE else ():
             collected = await self.row(rule)
             if collected.record.find(type_, id_) is not None:

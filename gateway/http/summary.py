@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.collect.converted import ConvertedCollector, ConvertedRecord
-from gateway.collect.gaps import told
+from gateway.collect.gaps import hidden_counts, told
 from gateway.collect.pipeline import Collected
 from gateway.dossier.summarypaper import paper_of
 from gateway.http.admission import Admission
@@ -55,6 +55,7 @@ class Summaries:
         rows = await self.converting.everything(admission.whose, grant, admission.standard, request, ids)
         gaps = [gap for _, collected in rows for gap in collected.gaps]
         progress.gaps = tuple(dict.fromkeys(f"{gap.what}:{gap.reason}" for gap in gaps))
+        progress.hidden = hidden_counts(one for _, collected in rows for one in collected.hidden)
         progress.incidents = tuple(incident for _, collected in rows for incident in collected.incidents)
         self.partials.check(grant.client, admission.standard.id, admission.admitted.rule, gaps)
         if all(collected.nothing for _, collected in rows):

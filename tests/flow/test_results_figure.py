@@ -35,7 +35,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             lab("today", moment()),
             lab("seventh", working_days_ago(7)),
             lab("eighth", working_days_ago(8)),
-            lab("draft", moment(), status="preliminary"),
+            lab("draft", moment(), code="2823-3", status="preliminary"),
             lab("withheld", working_days_ago(2)),
             again,
             again | {"comment": "een toelichting die later kwam"},
