@@ -73,7 +73,8 @@ class Images:
         except BaseException:
             await discard(answer)
             raise
-        return replace(answer, audited=False)
+        # What a source did wrong in this very request is told of it, whatever is told of the study.
+        return replace(answer, audited=bool(progress.incidents))
 
     def _allow(self, grant: Grant) -> None:
         if wait := self.pace.take(f"{grant.client} {grant.subject or grant.patient}"):

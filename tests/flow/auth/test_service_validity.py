@@ -143,6 +143,13 @@ class Records:
         self.kept.append(record)
 
 
+class NothingStored:
+    """This hospital has no store and no sources: every record is empty, and nothing of it is withheld."""
+
+    async def fetch(self, _statement: object, _values: object) -> tuple[()]:
+        return ()
+
+
 @pytest.fixture
 def records() -> Records:
     return Records()
@@ -152,7 +159,7 @@ def records() -> Records:
 def server(dated: House, known: Catalogue, calendar: Clock, records: Records) -> httpx.AsyncClient:
     parts: Any = dated.auth.parts
     collector = Collector(
-        reader=None,  # type: ignore[arg-type] - this hospital has no store and no sources: every record is empty
+        reader=NothingStored(),  # type: ignore[arg-type]
         ring=parts.ring,
         providers={ZANDOORD: Sources(False, FanOut(()))},
         expected=lambda _resource, _version: (),
