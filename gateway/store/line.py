@@ -57,7 +57,7 @@ class _Asked:
     results: list[PGresult] = field(default_factory=list)
 
 
-class Line:
+class PostgresLine:
     """An open connection. It is `broken` once anything went wrong with it as such, and is of no use then."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:

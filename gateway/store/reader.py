@@ -17,7 +17,7 @@ from sqlalchemy import Dialect, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.engine import database_url
-from gateway.store.line import Line, Row
+from gateway.store.line import PostgresLine, Row
 from gateway.store.patience import ImpatientAsyncConnection
 from gateway.store.patience import parameters as patience
 from gateway.store.queries import Hot
@@ -126,8 +126,8 @@ class PostgresReader:
         self._size = size
         self._seconds = seconds
         self.waited = 0.0
-        self._lines: list[Line] = []
-        self._opening: asyncio.Task[Line] | None = None
+        self._lines: list[PostgresLine] = []
+        self._opening: asyncio.Task[PostgresLine] | None = None
         self._counted = {"requests_waiting": 0, "requests_queued": 0, "requests_wait_ms": 0, "requests_errors": 0}
 
     async def fetch(self, statement: Hot | Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
@@ -142,7 +142,7 @@ class PostgresReader:
         except (psycopg.Error, TimeoutError, OSError) as fault:
             raise StoreUnavailable from fault
 
-    def _free(self) -> Line | None:
+    def _free(self) -> PostgresLine | None:
         """The line with the least to do; None when another is wanted first, which there is none without."""
         if any(line.broken for line in self._lines):
             self._lines = [line for line in self._lines if not line.broken]
@@ -155,12 +155,12 @@ class PostgresReader:
         self.waited = 0.0
         return best
 
-    def _open(self) -> "asyncio.Task[Line]":
+    def _open(self) -> "asyncio.Task[PostgresLine]":
         self._opening = asyncio.get_running_loop().create_task(self._connect(), name="a line to the database")
         self._opening.add_done_callback(self._made)
         return self._opening
 
-    def _made(self, done: "asyncio.Task[Line]") -> None:
+    def _made(self, done: "asyncio.Task[PostgresLine]") -> None:
         self._opening = None
         if done.cancelled():
             return
@@ -169,17 +169,17 @@ class PostgresReader:
         else:
             self._counted["requests_errors"] += 1
 
-    async def _connect(self) -> Line:
+    async def _connect(self) -> PostgresLine:
         connection = await ImpatientAsyncConnection.connect(self._conninfo, autocommit=True, **patience(self._seconds))
         connection.answer_seconds = self._seconds
         try:
             await prepare_postgres(connection)
-            return Line(connection)
+            return PostgresLine(connection)
         except BaseException:
             await connection.close()
             raise
 
-    async def _opened(self, begun: float) -> Line:
+    async def _opened(self, begun: float) -> PostgresLine:
         """The first line, for all who wait for it. Raises what the driver raises, and TimeoutError."""
         counted = self._counted
         counted["requests_queued"] += 1
@@ -208,7 +208,7 @@ class PostgresReader:
         self._lines = []
 
 
-def _waiting(line: Line) -> int:
+def _waiting(line: PostgresLine) -> int:
     return line.waiting
 
 

@@ -28,7 +28,6 @@ BY_NAME = {
 }
 """Declared and imported by no statement of ours, with who uses it."""
 COMES_WITH = {
-    "psycopg-pool": "psycopg",
     # Many distributions share the one package name.
     **dict.fromkeys(
         (
