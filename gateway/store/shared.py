@@ -120,8 +120,6 @@ subscription = Table(
     Column("refusals", Integer, nullable=False, comment="days in a row on which the PGO did not know it"),
     Column("refused_on", Date),
     Column("seen", LargeBinary, comment="versions of the last day; none: by high_water"),
-    Column("live", LargeBinary, comment="digests of live answers"),
-    Column("asked", DateTime(timezone=True), comment="when live sources were asked last"),
     UniqueConstraint("client", "request_id"),
     Index(None, "status", "end_date"),
     Index(None, "person", "provider"),

@@ -115,13 +115,13 @@ class Look:
         return held
 
     @staticmethod
-    def _counts(one: Row[Any], standard: Standard, service: Service) -> bool:
+    def _counts(row: Row[Any], standard: Standard, service: Service) -> bool:
         """Whether a changed resource is something that the service gives."""
-        if one.type in GENERAL:
+        if row.type in GENERAL:
             return False
-        held: Resource = jsonio.load(unpack(bytes(one.json)))
+        held: Resource = jsonio.load(unpack(bytes(row.json)))
         version: FhirVersion = standard.fhir
-        rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == one.type]
+        rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == row.type]
         return any(fits(rule, version, held) or may_fit(rule, version, held) for rule in rules)
 
     def _from_client(self, row: Row[Any], client: str) -> bool:

@@ -37,9 +37,9 @@ def unseen(rows: Sequence[Any], seen: bytes | None, high_water: datetime) -> lis
     if seen is None:
         return [row for row in rows if utc(row.updated) > utc(high_water)]
     known: Mapping[str, int] = msgspec.json.decode(seen, type=dict[str, int])
-    return [row for row in rows if known.get(str(row.pk)) != row.version]
+    return [row for row in rows if known.get(f"{row.type}/{row.id}") != row.version]
 
 
 def remembered(rows: Sequence[Any]) -> bytes:
     """The versions of these rows, for the next look."""
-    return msgspec.json.encode({str(row.pk): row.version for row in rows})
+    return msgspec.json.encode({f"{row.type}/{row.id}": row.version for row in rows})

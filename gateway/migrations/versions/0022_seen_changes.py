@@ -1,4 +1,4 @@
-"""which changes of a record a subscription has seen, and how its live sources answered"""
+"""which changes of a record a subscription has seen"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,13 +14,8 @@ def upgrade() -> None:
         batch.add_column(
             sa.Column("seen", sa.LargeBinary(), nullable=True, comment="versions of the last day; none: by high_water")
         )
-        batch.add_column(sa.Column("live", sa.LargeBinary(), nullable=True, comment="digests of live answers"))
-        batch.add_column(
-            sa.Column("asked", sa.DateTime(timezone=True), nullable=True, comment="when live sources were asked last")
-        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("subscription") as batch:
-        for name in ("asked", "live", "seen"):
-            batch.drop_column(name)
+        batch.drop_column("seen")
