@@ -96,10 +96,12 @@ def basis(standard: Standard, cache: str = "") -> Basis:
 
 
 def _tables_of(standard: Standard) -> str:
-    """Our tables, where they hold a profile that the standard names."""
+    """Our tables, where they are about what the standard reads."""
     release = RELEASES.get(standard.fhir)
     if release is None:
         return ""
     ours = tables(release)
     known = {entry.url for entry in ours.entries()}
-    return ours.label if any(url in known for profiles in standard.reads.values() for url in profiles) else ""
+    named = {url for profiles in standard.reads.values() for url in profiles}
+    # In STU3 they are of whole packages; in R4 of the BgZ and what it refers to.
+    return ours.label if standard.fhir is FhirVersion.STU3 or not named.isdisjoint(known) else ""
