@@ -109,11 +109,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
         tidying = housekeeping(wiring.engine, settings.share, outbox.keys, tuple(settings.providers))
         tasks.append(asyncio.create_task(tidying, name="share housekeeping"))
-        if any(given.subscriptions for given in settings.providers.values()):
-            notifier = open_notifier(wiring.engine, settings, wiring.lists)
-            tasks.append(asyncio.create_task(notifier.run(), name="notifications"))
-        if wiring.chain.enabled:
-            tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
+        tasks += _telling(wiring)
         METRICS.register("sources", TEXTS, lambda: samples(wiring.sources))
         METRICS.register("lanes", LANE_TEXTS, admitted.samples)
         revocations = crl_puller(settings.tls)
@@ -148,6 +144,19 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
     )
     admitted = Lanes(gate, ways, settings.overload, lambda: max(pulse.delay, wiring.reader.waited))
     return Measured(admitted, lambda client: wiring.lists.clients.find(client) is not None, app.routes)
+
+
+def _telling(wiring: Wiring) -> list[asyncio.Task[None]]:
+    """What tells others, where the settings ask it: PGOs of news, the central log of events, places of heads."""
+    settings, tasks = wiring.settings, []
+    if any(given.subscriptions for given in settings.providers.values()):
+        notifier = open_notifier(wiring.engine, settings, wiring.lists)
+        tasks.append(asyncio.create_task(notifier.run(), name="notifications"))
+    if wiring.steps is not None:
+        tasks.append(asyncio.create_task(wiring.steps.run(settings.audit.seconds), name="step heads"))
+    if wiring.chain.enabled:
+        tasks.append(asyncio.create_task(wiring.chain.run(), name="chain log"))
+    return tasks
 
 
 FRONT = re.compile(

@@ -150,6 +150,11 @@ def refusals(settings: Settings) -> list[str]:
             faults.append(
                 f"providers.{name}: data services of draft standards ({', '.join(drafts)}) need drafts = true"
             )
+        deaf = [id_ for id_ in provider.subscriptions if id_ in known and known[id_][0].converts is not None]
+        if deaf:
+            faults.append(
+                f"providers.{name}: nothing is ever notified of data services that convert ({', '.join(deaf)})"
+            )
     return faults
 
 

@@ -1,12 +1,15 @@
 """Records of the trail for others: FHIR AuditEvent (R4, after IHE BALP) and plain rows."""
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from gateway.audit.balp import faults, profile_of
 from gateway.store.schema import audit_record
 
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -36,19 +39,22 @@ def record_at(connection: Connection, chain: str, number: int) -> tuple[dict[str
 
 
 def audit_event(chain: str, number: int, record: dict[str, Any], site: str) -> dict[str, Any]:
-    """A record as an AuditEvent. Persons are the pseudonyms of the trail: no number of anybody is in it."""
+    """A record as an AuditEvent. Persons are the pseudonyms of the trail: no number of anybody is in it.
+
+    It claims the profile of BALP that it meets by the rows of balp.toml, and none otherwise.
+    """
     interaction, status = str(record.get("interaction", "")), int(record.get("outcome", 0))
-    subtype = _SUBTYPES.get(interaction)
+    subtype, action = _SUBTYPES.get(interaction), _DEEDS.get(interaction, "E")
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": hashlib.sha256(f"{chain}/{number}".encode()).hexdigest()[:32],
         "type": _REST,
-        "action": _DEEDS.get(interaction, "E"),
+        "action": action,
         "recorded": record["at"],
         "outcome": "0" if status < 400 else "4" if status < 500 else "8",
-        "agent": [_client(record)],
+        "agent": _machines(record, site, reads=action == "R"),
         "source": {"site": site, "observer": {"display": "MedMij gateway"}},
-        "entity": list(_entities(chain, number, record)),
+        "entity": list(_entities(chain, number, record, action)),
     }
     if subtype:
         event["subtype"] = [{"system": "http://hl7.org/fhir/restful-interaction", "code": subtype}]
@@ -58,44 +64,63 @@ def audit_event(chain: str, number: int, record: dict[str, Any], site: str) -> d
         event["agent"].append(_actor(record))
     if record.get("basis"):
         event["purposeOfEvent"] = [{"text": f"consent {record['basis']}"}]
+    profile = profile_of(event)
+    if profile is not None and not faults(event, profile):
+        event = {"resourceType": "AuditEvent", "id": event["id"], "meta": {"profile": [profile.url]}, **event}
     return event
 
 
-def _client(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": {"coding": [{"system": _DCM, "code": "110153", "display": "Source Role ID"}]},
-        "who": {"identifier": {"value": str(record.get("client") or "unknown")}},
-        "requestor": not record.get("actor"),
-    }
+def _machines(record: dict[str, Any], site: str, *, reads: bool) -> list[dict[str, Any]]:
+    """Client and server. In a read the data go to the client, in a search the question goes to the server."""
+    client, server = str(record.get("client") or "unknown"), urlsplit(site).hostname or "unknown"
+    source, destination = _role("110153", "Source Role ID"), _role("110152", "Destination Role ID")
+    asked = {"type": destination if reads else source, "who": {"identifier": {"value": client}},
+             "requestor": not record.get("actor"), "network": {"address": client, "type": "1"}}  # fmt: skip
+    answers = {"type": source if reads else destination, "who": {"identifier": {"value": site}},
+               "requestor": False, "network": {"address": server, "type": "1"}}  # fmt: skip
+    return [asked, answers]
+
+
+def _role(code: str, display: str) -> dict[str, Any]:
+    return {"coding": [{"system": _DCM, "code": code, "display": display}]}
 
 
 def _actor(record: dict[str, Any]) -> dict[str, Any]:
+    recipient = {"system": f"{_HL7}/v3-ParticipationType", "code": "IRCP", "display": "information recipient"}
     return {
-        "type": {"text": "representative"},
+        "type": {"coding": [recipient], "text": "representative"},
         "who": {"identifier": {"system": "urn:pseudonym", "value": str(record["actor"])}},
         "requestor": True,
     }
 
 
-def _entities(chain: str, number: int, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _entities(chain: str, number: int, record: dict[str, Any], action: str) -> Iterator[dict[str, Any]]:
     kinds, roles = f"{_HL7}/audit-entity-type", f"{_HL7}/object-role"
     if record.get("person"):
         yield {
-            "what": {"identifier": {"system": "urn:pseudonym", "value": str(record["person"])}},
+            "what": {"type": "Patient", "identifier": {"system": "urn:pseudonym", "value": str(record["person"])}},
             "type": {"system": kinds, "code": "1", "display": "Person"},
             "role": {"system": roles, "code": "1", "display": "Patient"},
         }
     if record.get("request_id"):
         yield {
             "what": {"identifier": {"value": str(record["request_id"])}},
-            "type": {
-                "system": _BALP,
-                "code": "XrequestId",
-            },
+            "type": {"system": _BALP, "code": "XrequestId"},
         }
-    asked = {"action": record.get("action"), "service": record.get("service"), "rule": record.get("rule")}
-    told = [{"type": name, "valueString": str(value)} for name, value in asked.items() if value]
-    told += [{"type": f"resources:{type_}", "valueString": str(count)} for type_, count in record.get("resources", ())]
+    system = {"system": kinds, "code": "2", "display": "System Object"}
+    rule = f"{record.get('service', '')} {record.get('rule', '')}".strip()
+    if action == "E":
+        # The trail keeps the row of the standard by which it was asked, never the values that were searched for.
+        asked = {"type": system, "role": {"system": roles, "code": "24", "display": "Query"}, "description": rule}
+        yield {**{name: value for name, value in asked.items() if value},
+               "query": base64.b64encode((rule or "unknown").encode()).decode()}  # fmt: skip
+    else:
+        role = {"system": roles, "code": "4", "display": "Domain Resource"}
+        yield {"what": {"display": rule or "unknown"}, "type": system, "role": role}
+    about = {"action": record.get("action"), "service": record.get("service"), "rule": record.get("rule")}
+    told = [{"type": name, "valueString": str(value)} for name, value in about.items() if value]
+    for name in ("resources", "hidden"):
+        told += [{"type": f"{name}:{what}", "valueString": str(count)} for what, count in record.get(name, ())]
     for one in record.get("objects", ()):
         uid, _, images = str(one).partition(": ")
         yield {
@@ -106,7 +131,7 @@ def _entities(chain: str, number: int, record: dict[str, Any]) -> Iterator[dict[
         }
     yield {
         "what": {"identifier": {"system": "urn:audit-chain", "value": f"{chain}/{number}"}},
-        "type": {"system": kinds, "code": "2", "display": "System Object"},
+        "type": {"system": "urn:audit-chain", "code": "record"},
         "detail": told,
     }
 

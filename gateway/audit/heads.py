@@ -20,6 +20,8 @@ from gateway.audit.settings import key_bytes
 
 MARK = '{"audit_head":1,'
 """How every statement begins."""
+STEPS = "u."
+"""How the names of chains of what is counted begin; those of the trail never do."""
 _DOMAIN = b"medmij-gateway audit head\n"
 
 

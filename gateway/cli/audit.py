@@ -22,8 +22,8 @@ from gateway.cli.trailexport import export_command, show_command
 from gateway.settings import Settings
 from gateway.store.counts import usage_event
 from gateway.store.engine import snapshot
-from gateway.usage.proof import prove
-from gateway.wiring import audit_key_of
+from gateway.usage.proof import prove, step_heads
+from gateway.wiring import audit_key_of, kept_since
 
 _heads = click.option(
     "--heads",
@@ -57,7 +57,7 @@ def verify_command(settings: Settings, paths: tuple[Path, ...], as_json: bool) -
     with database(settings) as engine, snapshot(engine) as connection:
         found = list(verify(connection, audit_key_of(settings), heads, counted))
         if inspect(connection).has_table(usage_event.name):
-            found += prove(connection, audit_key_of(settings))
+            found += prove(connection, audit_key_of(settings), heads, kept_since(settings))
     # Where nothing was ever written, nothing was signed.
     faults = [*faults, *found] if counted.records or heads else found
     told: dict[str, Any] = {
@@ -110,12 +110,16 @@ def sign_command(settings: Settings) -> None:
     with database(settings) as engine:
         with snapshot(engine) as connection:
             faults += verify(connection, audit_key_of(settings), heads, counted)
+            steps: list[Head] = []
+            if inspect(connection).has_table(usage_event.name):
+                faults += prove(connection, audit_key_of(settings), heads, kept_since(settings))
+                steps = step_heads(connection)
         last = newest(engine)
     broken = [one for one in faults if one.kind != "statement"]
     if broken:
         _tell(broken, counted, len(heads))
         fail("nothing was signed: the trail does not fit", FINDINGS)
-    found = [*counted.heads, *([last] if last else [])]
+    found = [*counted.heads, *steps, *([last] if last else [])]
     for head in found:
         stating.state(head)
     if stating.failures:

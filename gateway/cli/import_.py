@@ -26,6 +26,7 @@ from gateway.cli.context import (
 from gateway.intake.bulk import Bulk
 from gateway.intake.bulk import Progress as Told
 from gateway.intake.outcome import ImportOutcome, numbers
+from gateway.intake.read import SUFFIXES
 from gateway.intake.sender import Door
 from gateway.quality.gate import Gate
 from gateway.settings import Settings
@@ -66,7 +67,9 @@ def import_command(
         intake = open_intake(engine, settings, gate)
         sender = intake.importer(provider, source, Door("operator", operator()))
         with Bulk(intake, sender, open_releases(gate), outcome, progress) as bulk:
-            bulk.read(paths, FhirVersion.of(fhir) if fhir else None)
+            if not bulk.read(paths, FhirVersion.of(fhir) if fhir else None) and not outcome.refused:
+                where = ", ".join(map(str, paths))
+                fail(f"nothing to read here: no resource in a {', '.join(sorted(SUFFIXES))} in {where}")
             bulk.settle(tuple(served(known[provider])))
             _store(bulk, engine, settings, gate)
     if as_json:
@@ -80,10 +83,12 @@ def import_command(
 def _store(bulk: Bulk, engine: Engine, settings: Settings, gate: Gate) -> None:
     """Store batch after batch; the records and the counts of each are kept before the next."""
     with recording(engine, settings) as trail:
+        # What was loaded until now stays; so do the definitions and plans that the first batch makes. Looking through
+        # them again and again for something to free costs a tenth of the time. A batch itself goes with the next.
+        gc.freeze()
         for number, records in enumerate(bulk.store()):
+            gc.collect()
             if not number:
-                # By now everything that stays has been made (definitions, plans); looking at it again and again for
-                # something to free costs a tenth of the time, and looking once more before costs a second of it.
                 gc.freeze()
             try:
                 trail.write_now(records)

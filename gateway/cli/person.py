@@ -202,7 +202,7 @@ def _decide(settings: Settings, provider: str, number: int, what: str, as_json: 
         try:
             with reading(engine).connect() as connection:
                 cases = _cases(connection, settings, provider)
-                case = cases.get(number) if what == "release" else cases.check(number)
+                case = cases.get(number) if what == "release" else cases.check(number, erasing=what == "approve")
             scope = PersonScope(provider, case.person)
             _record(engine, settings, f"{case.kind}-{what}", scope, rule=case.basis, reason=f"case {number}")
             with engine.begin() as connection:

@@ -1,5 +1,6 @@
 """gateway report vipp and pack: what an auditor gets."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,20 @@ from gateway.cli.context import (
     console,
     database,
     emit,
+    errors,
     fail,
     served_provider,
     with_settings,
 )
 from gateway.quality.verdicts import basis
+from gateway.release.rules import rules
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
+from gateway.report.guide import guide_pdf
 from gateway.report.pack import packed, shown
 from gateway.report.render import as_html, to_console
 from gateway.report.render import as_json as in_json
+from gateway.report.results import ResultsReport
 from gateway.report.trail import Period
 from gateway.report.usage import UsageReport
 from gateway.report.vipp import ListRefused, document
@@ -39,7 +44,7 @@ from gateway.usage.figures import days
 from gateway.usage.keys import KeyDestroyed, YearKeys, destroy
 from gateway.usage.proof import prove
 from gateway.version import RELEASED, SOFTWARE
-from gateway.wiring import audit_key_of, keys_of
+from gateway.wiring import audit_key_of, kept_since, keys_of
 from profiles.standards.load import catalogue
 
 _day = click.DateTime(["%Y-%m-%d"])
@@ -113,19 +118,29 @@ def pack_command(
     made = f"{at:%Y-%m-%d %H:%M UTC}"
     usage = UsageReport(catalogue(), made, "nl", provider, Period(begin, end))
     visits = VisitsReport(catalogue(), made, days(begin, end), f"{begin} - {end}", at, "nl", provider)
+    results = ResultsReport(
+        rules(settings.release.rules), keys_of(settings)[1], provider, begin, end, at, "nl", (seed, size)
+    )
     with database(settings) as engine:
         with snapshot(engine) as connection:
             evidence, _ = Evidence(usage, key, end, size, seed, (), heads).document(connection)
-            faults = [*untold, *verify(connection, key, heads), *prove(connection, key)]
+            faults = [*untold, *verify(connection, key, heads), *prove(connection, key, heads, kept_since(settings))]
             seen = visits.document(connection)
+            seen_in_time = results.document(connection)
         files = {
             "configuratie.json": ("De instellingen, zonder geheimen.", _json(_configuration(settings))),
             "versies.json": ("Welke software en welke definities er waren.", _json(_versions(settings, provider))),
             **_both("bewijs", "Cijfers met norm, de steekproef (met het getal van de auditor) en de ketens.", evidence),
             **_both("bezoeken", "Bezoeken van voordeur tot gezien, met redenen.", seen),
+            **_both("uitslagen", "Of uitslagen binnen zeven werkdagen te zien waren, en een steekproef.", seen_in_time),
+            "vrijgaveregels.json": (
+                "De regels voor vrijgave van uitslagen en voor gevoelige zorg, met hun versie.",
+                _json(rules(settings.release.rules)),
+            ),
             "keten.json": ("De controle van het toegangslogboek en van wat geteld is.", _json({"faults": faults})),
             **{f"bijlagen/{one.name}": ("Toegevoegd door de instelling.", one.read_bytes()) for one in added},
         }
+        files |= _guide(settings, provider, f"{begin} - {end}", files, at, len(faults))
         secret = settings.audit.signing_key
         signer = private_key(secret.get_secret_value()) if secret else None
         content = packed(files, at, signer)
@@ -142,6 +157,19 @@ def pack_command(
         console.print(f"{output}: {len(files)} files, {len(faults)} faults in the trail", highlight=False)
     if faults:
         raise SystemExit(FINDINGS)
+
+
+def _guide(
+    settings: Settings, provider: str, period: str, files: Mapping[str, tuple[str, bytes]], at: datetime, faults: int
+) -> dict[str, tuple[str, bytes]]:
+    """The readable part as PDF/A; without the font of the settings there is none, and the command says so."""
+    name = served_provider(settings, provider).display_name
+    try:
+        paper = guide_pdf(files, name, period, at, Path(settings.own_record.font), faults)
+    except OSError:
+        errors.print("no leeswijzer.pdf: own_record.font is not there", highlight=False, markup=False)
+        return {}
+    return {"leeswijzer.pdf": ("Wat elk bestand bewijst, om te lezen en te bewaren (PDF/A).", paper)}
 
 
 def _both(name: str, proves: str, made: ReportDocument) -> dict[str, tuple[str, bytes]]:

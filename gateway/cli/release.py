@@ -9,7 +9,7 @@ import click
 from gateway.audit.record import AuditRecord
 from gateway.cli.access import audited, operator
 from gateway.cli.context import as_json, console, database, emit, fail, listing, served_provider, with_settings
-from gateway.release.deeds import FlagWish, NotFlagged, end, flag, flags, person_of
+from gateway.release.deeds import FlagWish, NotFlagged, check, end, flag, flags, person_of
 from gateway.release.rules import rules
 from gateway.release.shield import Flag
 from gateway.settings import Settings
@@ -135,8 +135,10 @@ def _decide(settings: Settings, provider: str, wish: FlagWish, asked: bool, as_j
     with database(settings) as engine:
         with reading(engine).connect() as connection:
             person = _person(settings) if asked else person_of(connection, provider, wish.type, wish.id)
-        if not person:
-            fail("the store does not have this item: say whose it is with --bsn")
+            try:
+                check(connection, provider, person, wish)
+            except NotFlagged as fault:
+                fail(str(fault))
         # On record first: what nobody can account for is not done.
         audited(engine, settings, [_record(wish.deed.value, provider, person, now, wish.type)])
         try:

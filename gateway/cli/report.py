@@ -25,6 +25,7 @@ from gateway.cli.context import (
     with_settings,
 )
 from gateway.cli.month import month
+from gateway.cli.privacy import privacy_command
 from gateway.cli.proofs import close_command, pack_command, vipp_command
 from gateway.cli.results import results_command
 from gateway.report.document import ReportDocument
@@ -234,6 +235,7 @@ report.add_command(vipp_command)
 report.add_command(pack_command)
 report.add_command(close_command)
 report.add_command(results_command)
+report.add_command(privacy_command)
 
 
 @report.command()

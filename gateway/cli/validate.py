@@ -169,7 +169,7 @@ def _received(name: str, paths: tuple[str, ...], version: FhirVersion | None, pa
     if not paths:
         raise click.UsageError("give files, folders or - to judge")
     try:
-        return told(known_receiver(name), _read(list(_files(paths))), version, parser)
+        return told(known_receiver(name), _read(_chosen(paths)), version, parser)
     except (ReceiverError, ParserError) as problem:
         _fail(str(problem))
     return True
@@ -234,7 +234,7 @@ def _documents(
     form: str,
     lang: str,
 ) -> bool:
-    files = list(_files(paths))
+    files = _chosen(paths)
     console = Console(stderr=True)
     counts = {"ok": 0, "wrong": 0, "unchecked": 0}
     kept: list[Named] = []
@@ -264,6 +264,14 @@ def _shown(name: str, report: Report, form: str, lang: str) -> str:
     if form == "outcome":
         return jsonio.dump(as_outcome(report, lang)).decode()
     return as_text(report, name, lang)
+
+
+def _chosen(paths: tuple[str, ...]) -> list[Path | None]:
+    """The files to read; the command ends when there is none."""
+    files = list(_files(paths))
+    if not files:
+        _fail(f"nothing to read here: no {' or '.join(SUFFIXES)} in {', '.join(paths)}")
+    return files
 
 
 def _files(paths: tuple[str, ...]) -> Iterator[Path | None]:

@@ -16,6 +16,7 @@ from auth.grants import Grant
 from gateway.calendar import Today
 from gateway.collect.answer import read, search
 from gateway.collect.content import DocumentContent
+from gateway.collect.gaps import hidden_gaps
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collected, Collector
 from gateway.collect.record import Key, Record, RecordOwner
@@ -34,7 +35,7 @@ from profiles.validation import Report
 
 Reporting = Callable[[FhirVersion, Resource, bytes], Report]
 """The verdict on a resource; its canonical bytes are the third."""
-MOST = 20_000
+MOST = 4_000
 """Resources of R4 that are kept, of all persons together."""
 BESIDE = frozenset({"PractitionerRole"})
 """Types that a conversion asks about when a resource points at them."""
@@ -121,7 +122,7 @@ class ConvertedCollector:
         ids: tuple[str, str],
     ) -> Collected:
         """The record for a search or a read, as `Collector.collect` gives it. Raises StoreUnavailable."""
-        asking = Asking(self, whose, grant, self.catalogue.delivering(standard), request, ids)
+        asking = SourceQuestion(self, whose, grant, self.catalogue.delivering(standard), request, ids)
         if admitted.search is not None:
             return await asking.row(asking.source.rule(admitted.rule.id))
         return await asking.one(request.type or "", request.id or "")
@@ -130,7 +131,7 @@ class ConvertedCollector:
         self, whose: RecordOwner, grant: Grant, standard: Standard, request: FhirRequest, ids: tuple[str, str]
     ) -> Sequence[tuple[RequestRule, Collected]]:
         """What each search of the source standard finds, converted: together all that it collects."""
-        asking = Asking(self, whose, grant, self.catalogue.delivering(standard), request, ids)
+        asking = SourceQuestion(self, whose, grant, self.catalogue.delivering(standard), request, ids)
         rules = _searches(asking.source)
         return list(zip(rules, await asyncio.gather(*map(asking.row, rules)), strict=True))
 
@@ -153,7 +154,7 @@ class ConvertedCollector:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SourceQuestion:
     """One question, put to the source standard."""
 
     parts: ConvertedCollector
@@ -171,6 +172,8 @@ class Asking:
         if whole.search is None:
             return collected
         found = await search(collected.record, whole.search)
+        gaps = [*collected.gaps, *hidden_gaps(found.hidden)]
+        collected = replace(collected, gaps=gaps, hidden=found.hidden)
         return await self._converted(collected, [*found.matches, *found.included])
 
     async def one(self, type_: str, id_: str) -> Collected:
@@ -186,6 +189,9 @@ class Asking:
             held = await read(collected.record, kind, id_)
             if held is not None:
                 return await self._converted(collected, [held])
+            hidden = collected.record.why([(kind, id_)])
+            if hidden:
+                return replace(collected, record=ConvertedRecord(self.whose, self.request.format), hidden=hidden)
         for rule in _searches(self.source) if _is_part(id_) or type_ in BESIDE else ():
             collected = await self.row(rule)
             if collected.record.find(type_, id_) is not None:

@@ -15,7 +15,7 @@ from gateway.collect.fanout import FanOut, GuardedSource
 from gateway.collect.judged import PullGate
 from gateway.collect.live import held_of, servable
 from gateway.collect.record import Record, RecordOwner, Rekey
-from gateway.release.shield import ReleasePolicy
+from gateway.release.shield import Hidden, ReleasePolicy
 from gateway.sections import ProviderSettings
 from gateway.store.reader import Reader
 from profiles.conversion import Loss
@@ -69,6 +69,8 @@ class Collected:
     incidents: Sequence[str] = ()
     changes: Sequence[tuple[str, str, str]] = ()
     """What was changed in what live sources said: source, rule and place."""
+    hidden: Sequence[Hidden] = ()
+    """What a converted record would have had, and may not be shown; those that may be told of are gaps too."""
     losses: Sequence[Loss] = ()
     """What was lost where the record is a converted one."""
     known: bool = False

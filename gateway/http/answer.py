@@ -62,6 +62,7 @@ class Answers:
         if admission.request.interaction == "read":
             if not await self.within(progress, admission):
                 raise Problem(404, "not-found", "There is no such resource.")
+            progress.hidden = hidden_counts(collected.hidden)
             return await self._read(progress, admission, record)
         if admission.admitted.search is None:
             raise Problem(405, "not-supported", "This interaction is not supported here.", headers={"allow": "GET"})
@@ -69,7 +70,7 @@ class Answers:
         self.partials.check(grant.client, admission.standard.id, rule, gaps)
         answer = await self.search(admission, admission.admitted.search, record)
         progress.counts = answer.counts()
-        progress.hidden = hidden_counts(answer.hidden)
+        progress.hidden = hidden_counts([*collected.hidden, *answer.hidden])
         gaps = [*gaps, *hidden_gaps(answer.hidden)]
         progress.gaps = tuple(f"{gap.what}:{gap.reason}" for gap in gaps)
         headers = dict(self._origin([*answer.matches, *answer.included]))
@@ -116,7 +117,8 @@ class Answers:
         held = await read(record, request.type or "", request.id or "")
         if held is None:
             # Like what is not there (ERR-44); the trail says that it was asked for and not shown.
-            progress.hidden = hidden_counts(record.why([(request.type or "", request.id or "")]))
+            here = hidden_counts(record.why([(request.type or "", request.id or "")]))
+            progress.hidden = here or progress.hidden
             raise Problem(404, "not-found", "There is no such resource.")
         progress.counts = ((held.type, 1),)
         if held.type == "Binary":

@@ -78,8 +78,8 @@ class Bulk:
 
     # --- the first reading -----------------------------------------------------------------------------------------
 
-    def read(self, paths: Iterable[Path], version: FhirVersion | None = None) -> None:
-        """Read everything once. Raises FileNotFoundError for a path that is not there."""
+    def read(self, paths: Iterable[Path], version: FhirVersion | None = None) -> int:
+        """Read everything once; how many resources there are. Raises FileNotFoundError for a path that is not there."""
         count = 0
         for path in files(paths):
             number = self._index.file(path)
@@ -95,6 +95,7 @@ class Bulk:
                     count += 1
                     self._progress("Reading", count, 0)
         self._count = self._index.read()
+        return self._count
 
     def _entry(self, file: int, document: InputDocument, item: InputItem) -> IndexEntry:
         resource = item.resource

@@ -116,22 +116,22 @@ class PersonCases:
         made = self.connection.execute(insert(person_case).values(values)).inserted_primary_key
         return int(made[0]) if made else 0
 
-    def check(self, number: int) -> PersonCase:
-        """The request that this account may decide. Raises CaseRefused: decided, one's own, or held against."""
+    def check(self, number: int, *, erasing: bool = False) -> PersonCase:
+        """The request that this account may decide. Raises CaseRefused: decided, one's own, or (``erasing``) held."""
         case = self.get(number)
         if case.kind != "erase" or case.state != ASKED:
             raise CaseRefused("this is no request that waits for a decision")
         if case.asked_by == self.account:
             raise CaseRefused("somebody else has to decide on what you asked")
+        holds = [one.basis for one in self.lines(open_only=True)
+                 if one.kind == "hold" and (one.person, one.provider) == (case.person, case.provider)]  # fmt: skip
+        if erasing and holds:
+            raise CaseRefused(f"it is held against: {', '.join(holds)}")
         return case
 
     def approve(self, number: int) -> dict[str, int]:
         """Erase all that is held of the person of the case; rows by table. Raises CaseRefused."""
-        case = self.check(number)
-        holding = [one.basis for one in self.lines(open_only=True)
-                   if one.kind == "hold" and (one.person, one.provider) == (case.person, case.provider)]  # fmt: skip
-        if holding:
-            raise CaseRefused(f"it is held against: {', '.join(holding)}")
+        case = self.check(number, erasing=True)
         self._close(case, DONE)
         try:
             bsn = self.ring.open("bsn", case.sealed_bsn).decode()

@@ -40,12 +40,18 @@ def exported(connection: Connection, ring: KeyRing, scope: PersonScope, bsn: str
         "subscriptions": list(_rows(connection, scope, subscription, ("client", "service", "created", "status"))),
         "referrals": list(_rows(connection, scope, referral, ("partner", "created", "status"))),
         "accesses": [
-            dict(zip(COLUMNS, row_of(*one), strict=True))
-            for one in records_of(connection, scope.person)
-            if one[2].get("provider") in (scope.provider, None, "")
+            dict(zip(COLUMNS, row_of(chain, number, _for_the_person(record)), strict=True))
+            for chain, number, record in records_of(connection, scope.person)
+            if record.get("provider") in (scope.provider, None, "")
         ],
         "stays": dict(STAYS),
     }
+
+
+def _for_the_person(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of the trail without what was decided about an item: that may be what the person may not know."""
+    subject, thing, _ = (str(record.get("action", "")) + "::").split(":", 2)
+    return {**record, "action": f"{subject}:record:deed", "rule": ""} if thing == "release" else record
 
 
 def _record(connection: Connection, scope: PersonScope, shield: Shield) -> tuple[dict[str, Any], dict[str, int]]:

@@ -64,8 +64,8 @@ STAYS: Mapping[str, str] = {
 
 NOBODYS = frozenset(
     {
-        "chain_event", "exchange_assertion", "intake_assertion", "intake_token", "quality_count", "quality_finding",
-        "quality_name", "staff_session",
+        "chain_event", "exchange_assertion", "intake_assertion", "intake_token", "quality_basis", "quality_count",
+        "quality_finding", "quality_name", "staff_session",
     }
 )  # fmt: skip
 """Tables that hold nothing of a patient."""

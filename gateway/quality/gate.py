@@ -78,7 +78,8 @@ class Counting:
         day, subject = self.today(), _subject(provider, source, version, resource)
         with self._lock:
             if self._first(day, "", subject, content):
-                self._tally.add(day, subject, resource, report, self._planned(version))
+                label = self.verdicts.validator(version).label
+                self._tally.add(day, subject, resource, report, self._planned(version), label)
 
     def note_same(self, provider: str, source: str, version: FhirVersion, resource: Resource, rule: str) -> None:
         """Count a fact that another source tells too, once a day as well."""

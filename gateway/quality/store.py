@@ -1,5 +1,6 @@
 """Writing tallies: numbers are added up, defect lines of a resource take the place of what stood there."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, Delete, Table, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.quality.tally import Numbers, Subject, Tally
-from gateway.store.schema import quality_count, quality_defect, quality_finding, quality_name
+from gateway.store.schema import quality_basis, quality_count, quality_defect, quality_finding, quality_name
 
 Row = TypeVar("Row")
 
@@ -28,6 +29,12 @@ def save(connection: Connection, tally: Tally) -> None:
         for (scope, element, rule, severity), found in sorted(tally.rules.items())
     ]
     _put(connection, quality_finding, findings, ("found",))
+    bases = [
+        {"day": day, "provider": provider, "source": source, "fhir": fhir, "definitions": definitions, "seen": seen,
+         "digest": hashlib.sha256(definitions.encode()).hexdigest()}
+        for (day, provider, source, fhir, definitions), seen in sorted(tally.bases.items())
+    ]  # fmt: skip
+    _put(connection, quality_basis, bases, ("seen",))
     names = [
         {"profile": profile, "element": element, "concept": row[0], "name_nl": row[1][:255], "name_en": row[2][:255]}
         for (profile, element), row in sorted(tally.names.items())
@@ -41,6 +48,7 @@ def past(before: date) -> Sequence[Delete]:
     return (
         delete(quality_count).where(quality_count.c.day < before),
         delete(quality_finding).where(quality_finding.c.day < before),
+        delete(quality_basis).where(quality_basis.c.day < before),
         delete(quality_defect).where(quality_defect.c.last_seen < before),
     )
 

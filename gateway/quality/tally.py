@@ -105,12 +105,18 @@ class Tally:
     names: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
     """Concept, Dutch and English name by profile and element; the element is empty for the profile itself."""
     subjects: dict[Subject, Assessed] = field(default_factory=dict)
+    bases: Counter[tuple[date, str, str, str, str]] = field(default_factory=Counter)
+    """Verdicts by day, provider, source, release and the definitions that they rest on."""
     _numbers: dict[tuple[Scope, str], Numbers] = field(default_factory=dict)
     _seen: dict[Scope, tuple[CountPlan, Counter[Sight]]] = field(default_factory=dict)
     """What is not in the numbers yet."""
 
-    def add(self, day: date, subject: Subject, resource: Resource, report: Report, plans: CountPlans) -> None:
-        """Count one verdict."""
+    def add(
+        self, day: date, subject: Subject, resource: Resource, report: Report, plans: CountPlans, basis: str = ""
+    ) -> None:
+        """Count one verdict; ``basis`` names the definitions that it rests on, with their versions."""
+        if basis:
+            self.bases[day, subject.provider, subject.source, subject.fhir, basis] += 1
         plan = plans.of(claimed_profiles(resource), subject.type)
         department = department_of(resource)
         scope = Scope(day, subject.provider, subject.source, subject.fhir, plan.profile, department)
@@ -151,6 +157,7 @@ class Tally:
         for (scope, element), numbers in other.numbers.items():
             self._count(scope, element, numbers)
         self.rules.update(other.rules)
+        self.bases.update(other.bases)
         self.names.update(other.names)
         self.subjects.update(other.subjects)
 

@@ -74,15 +74,20 @@ def person_of(connection: Connection, provider: str, type_: str, id_: str) -> st
     return found.pop() if len(found) == 1 else ""
 
 
-def flag(connection: Connection, provider: str, person: str, wish: FlagWish, account: str, now: datetime) -> int:
-    """Decide; the number of the decision. Raises NotFlagged, also when the same holds already."""
+def check(connection: Connection, provider: str, person: str, wish: FlagWish) -> None:
+    """Raises NotFlagged when this cannot be decided, or holds already."""
     wish.check()
     if not person:
-        raise NotFlagged("the store does not have this item: say whose it is")
+        raise NotFlagged("the store does not have this item, or of more than one person: say whose it is (--bsn)")
     same = (release_flag.c.type == wish.type, release_flag.c.id == wish.id, release_flag.c.deed == wish.deed.value)
     mine = (release_flag.c.person == person, release_flag.c.provider == provider, release_flag.c.ended.is_(None))
     if connection.execute(select(release_flag.c.number).where(*same, *mine).limit(1)).scalar() is not None:
         raise NotFlagged("that holds already")
+
+
+def flag(connection: Connection, provider: str, person: str, wish: FlagWish, account: str, now: datetime) -> int:
+    """Decide; the number of the decision. Raises NotFlagged, also when the same holds already."""
+    check(connection, provider, person, wish)
     values = {
         "provider": provider, "person": person, "type": wish.type, "id": wish.id, "deed": wish.deed.value,
         "told": wish.told, "reason": wish.reason.strip(), "at": now, "account": account, "ended_by": "",

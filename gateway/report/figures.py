@@ -1,14 +1,14 @@
 """Reading the counts: sums by what a report asks for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, inspect, not_, select
 
 from gateway.quality.tally import MUST, Numbers
-from gateway.store.schema import quality_count, quality_defect, quality_finding, quality_name
+from gateway.store.schema import quality_basis, quality_count, quality_defect, quality_finding, quality_name
 
 Counted = Literal["resources", "elements", "musts"]
 
@@ -72,6 +72,20 @@ class Figures:
             .order_by(total.desc(), *by)
         ).all()
         return [(str(row[0]), str(row[1]), str(row[2]), int(row[3])) for row in rows]
+
+    def bases(self) -> Sequence[tuple[str, str, date, date, int]]:
+        """Release, definitions that judged, first and last day, and how many verdicts, newest last.
+
+        Of a database that was not upgraded yet: nothing. A choice of profiles does not narrow it: definitions are of
+        all of them together.
+        """
+        if not inspect(self.connection).has_table(quality_basis.name):
+            return []
+        which = replace(self.choice, profiles=None).conditions(quality_basis)
+        by = (quality_basis.c.fhir, quality_basis.c.definitions)
+        days, seen = (func.min(quality_basis.c.day), func.max(quality_basis.c.day)), func.sum(quality_basis.c.seen)
+        rows = self.connection.execute(select(*by, *days, seen).where(*which).group_by(*by).order_by(days[1], *by))
+        return [(str(row[0]), str(row[1]), row[2], row[3], int(row[4])) for row in rows]
 
     def defects(self) -> Sequence[Row[Any]]:
         """Every defect line that was there in the period, by department."""

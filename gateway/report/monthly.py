@@ -144,15 +144,21 @@ def check(connection: Connection, report: MonthReport, who: str, now: datetime) 
     _once(connection, report, {"checked": now, "checked_by": who}, usage_report.c.checked.is_(None), "was looked at")
 
 
+def looked(report: MonthReport, who: str) -> None:
+    """Raises ReportState unless somebody other than ``who`` looked at the version."""
+    if report.checked is None:
+        raise ReportState("nobody looked at it yet")
+    if report.checked_by == who:
+        raise ReportState("somebody else has to release what you looked at")
+
+
 def release(connection: Connection, report: MonthReport, who: str, now: datetime, *, second_look: bool = False) -> None:
     """A person says that a version may leave. Raises ReportState when somebody did before.
 
     With ``second_look`` also when nobody else looked at it first.
     """
-    if second_look and report.checked is None:
-        raise ReportState("nobody looked at it yet")
-    if second_look and report.checked_by == who:
-        raise ReportState("somebody else has to release what you looked at")
+    if second_look:
+        looked(report, who)
     _once(connection, report, {"released": now, "released_by": who}, usage_report.c.released.is_(None), "was released")
 
 

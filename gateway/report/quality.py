@@ -111,6 +111,7 @@ class QualityReport:
             self._zibs(),
             self._departments(),
             self._elements(),
+            self._judged_by(),
             self._basis(),
         ]
 
@@ -289,6 +290,14 @@ class QualityReport:
             for (provider, name), one in self._figures.sums("provider", "department")
         ]
         return self._section("departments", ("provider", "department", "seen", "valid", "open"), rows)
+
+    def _judged_by(self) -> ReportSection:
+        """What the counted verdicts rest on: as it was, whatever is installed now."""
+        rows: list[list[Cell]] = [
+            [fhir, ", ".join(part for part in label.partition(":")[2].split(",") if part), str(first), str(last), seen]
+            for fhir, label, first, last, seen in self._figures.bases()
+        ]
+        return self._section("judged_by", ("fhir", "definitions", "first", "last", "seen"), rows)
 
     def _basis(self) -> ReportSection:
         providers = {str(key[0]) for key, _ in self._figures.sums("provider")}

@@ -105,8 +105,9 @@ class Offers:
         due = select(offered_task.c.task_id).where(*mine, offered_task.c.until < now)
         ended = 0
         for task_id in list(self.connection.execute(due).scalars()):
-            row, task = self._found(task_id)
-            if task.get("status") in (*OPEN, WAITING):
+            pair = self._there(task_id)
+            if pair is not None and pair[1].get("status") in (*OPEN, WAITING):
+                row, task = pair
                 self._change(row, task, "cancelled", "De termijn is voorbij.")
                 self.next_turn(row.patient_id)
                 ended += 1
@@ -133,13 +134,21 @@ class Offers:
         """The newest offers that were made here, for all patients."""
         mine = (offered_task.c.provider == self.provider, offered_task.c.fhir == self.version.value)
         wanted = select(offered_task.c.task_id).where(*mine).order_by(offered_task.c.offered.desc()).limit(most)
-        return [_offer(*self._found(task_id)) for task_id in list(self.connection.execute(wanted).scalars())]
+        there = [self._there(task_id) for task_id in list(self.connection.execute(wanted).scalars())]
+        return [_offer(*pair) for pair in there if pair is not None]
 
     def _found(self, task_id: str) -> tuple[StoredRow, Resource]:
+        pair = self._there(task_id)
+        if pair is None:
+            raise NotAllowed("there is no such Task")
+        return pair
+
+    def _there(self, task_id: str) -> tuple[StoredRow, Resource] | None:
+        """The Task of an offer; None when it was removed from the record since."""
         key = ("Task", task_id)
         row = rows_of(self.connection, self.provider, self.version, [key], lock=True).get(key)
         if row is None or row.deleted:
-            raise NotAllowed("there is no such Task")
+            return None
         contents = dict(contents_of(self.connection, self.provider, self.version, [key]))
         return row, jsonio.load(bytes(contents[key]))
 

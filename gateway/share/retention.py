@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, select
-from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.rounds import rounds
 from gateway.share.deeds import Deeds, empty
 from gateway.share.keep import GATEWAY, Keys
 from gateway.share.offers import Offers
@@ -80,16 +80,15 @@ class Housekeeping:
 
 
 async def housekeeping(engine: Engine, settings: ShareSettings, keys: Keys, providers: Sequence[str]) -> None:
-    """Do a round every hour until cancelled. A failing one is logged."""
-    while True:
-        try:
-            done = await asyncio.to_thread(one_round, engine, settings, datetime.now(UTC))
-            done["ended"] = await asyncio.to_thread(end_offers, engine, keys, providers, datetime.now(UTC))
-            if any(done.values()):
-                log.info("share: %s", ", ".join(f"{name} {count}" for name, count in done.items()))
-        except SQLAlchemyError as fault:
-            log.warning("share: no housekeeping: %s", type(fault).__name__)
-        await asyncio.sleep(ROUND)
+    """Do a round every hour until cancelled, whatever happens."""
+
+    async def work() -> None:
+        done = await asyncio.to_thread(one_round, engine, settings, datetime.now(UTC))
+        done["ended"] = await asyncio.to_thread(end_offers, engine, keys, providers, datetime.now(UTC))
+        if any(done.values()):
+            log.info("share: %s", ", ".join(f"{name} {count}" for name, count in done.items()))
+
+    await rounds("share housekeeping", work, ROUND)
 
 
 def one_round(engine: Engine, settings: ShareSettings, now: datetime) -> dict[str, int]:

@@ -77,7 +77,7 @@ class ErasureRoom:
 
         def look(store: Connection) -> PersonCase:
             cases = self._cases(store, call)
-            return cases.get(number) if what == "release" else cases.check(number)
+            return cases.get(number) if what == "release" else cases.check(number, erasing=what == "approve")
 
         def work(store: Connection) -> dict[str, int]:
             return getattr(self._cases(store, call), what)(number) or {}

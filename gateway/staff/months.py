@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.report.forms import formed, leaving_form
-from gateway.report.monthly import MonthReport, ReportState, check, deliver, make, months, release, versions
+from gateway.report.monthly import MonthReport, ReportState, check, deliver, looked, make, months, release, versions
 from gateway.report.settings import ReportSettings
 from gateway.report.xmlform import XmlRefused
 from gateway.share.states import NotAllowed
@@ -93,6 +93,8 @@ class MonthsRoom:
         try:
             form = leaving_form(self.settings)
             content = formed(self.settings, kept, form).encode()
+            if kept.released is None:
+                raise ReportState("nobody released it yet")
             await self._noted(call, kept, "deliver")
             if kept.delivered is None:
                 where = f"download {call.account.id}"
@@ -107,6 +109,8 @@ class MonthsRoom:
         kept = await self._chosen(call, call.form)
         try:
             formed(self.settings, kept, leaving_form(self.settings))
+            if what == "release":
+                looked(kept, call.account.id)
             await self._noted(call, kept, what)
 
             def work(connection: Connection) -> None:

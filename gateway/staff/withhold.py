@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.release.deeds import FlagLine, FlagWish, NotFlagged, end, flag, flags, person_of
+from gateway.release.deeds import FlagLine, FlagWish, NotFlagged, check, end, flag, flags, person_of
 from gateway.release.shield import Flag
 from gateway.staff.guard import StaffGuard
 from gateway.staff.rights import Right
@@ -49,8 +49,8 @@ class WithholdRoom:
         try:
             wish.check()
             person = await call.read(lambda connection: person_of(connection, provider, type_, id_))
-            about = {"provider": provider, "person": person, "rule": type_}
-            await call.note(f"release:{deed.value}", 200 if person else 404, **about)
+            await call.read(lambda connection: check(connection, provider, person, wish))
+            await call.note(f"release:{deed.value}", provider=provider, person=person, rule=type_)
 
             def work(connection: Connection) -> int:
                 return flag(connection, provider, person, wish, call.account.id, call.now)

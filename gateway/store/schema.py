@@ -330,6 +330,19 @@ quality_defect = Table(
     comment="errors of the last assessment of each resource",
 )
 
+quality_basis = Table(
+    "quality_basis",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("provider", String(60), primary_key=True),
+    Column("source", String(60), primary_key=True),
+    Column("fhir", String(8), primary_key=True),
+    Column("digest", String(64), primary_key=True, comment="SHA-256 of definitions"),
+    Column("definitions", Text, nullable=False, comment="names and versions of what judged, by precedence"),
+    Column("seen", Integer, nullable=False, comment="verdicts that rest on these definitions"),
+    comment="which definitions the counted verdicts of a day rest on",
+)
+
 quality_name = Table(
     "quality_name",
     metadata,

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, insert, select, update
 
 from auth.ports import StepEnd
 from auth.store.rows import milliseconds
+from gateway.audit.heads import STEPS
 from gateway.audit.record import AuditRecord
 from gateway.store.counts import usage_chain, usage_event
 from gateway.usage.events import ACTING, UsageEvent, UseLabel, age_group, at_of, exchanged, mac_of
 from gateway.usage.keys import KeyDestroyed, YearKeys, add_unless_there, pseudonym, year_of
 from gateway.usage.settings import UsageSettings
 
-PREFIX = "u."
+PREFIX = STEPS
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Checking what was counted: every event is held to its mac, its columns, its chain, and to the access trail."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, select
 
 from auth.store.rows import milliseconds
 from gateway.audit.findings import ChainBreak
+from gateway.audit.heads import Head
 from gateway.calendar import utc
 from gateway.store.counts import usage_chain, usage_event
 from gateway.store.schema import audit_record
@@ -18,8 +19,14 @@ from gateway.usage.figures import PARTS
 from gateway.usage.ledger import PREFIX, start_of
 
 
-def prove(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
-    """Yield what does not fit."""
+def prove(
+    connection: Connection, key: bytes, heads: Iterable[Head] = (), since: datetime | None = None
+) -> Iterator[ChainBreak]:
+    """Yield what does not fit, also with what was signed of the chains of steps.
+
+    ``since``: what was signed before it may be gone at the end of its retention.
+    """
+    yield from signed(connection, heads, since)
     for part in (_steps, _exchanges):
         try:
             yield from part(connection, key)
@@ -28,6 +35,31 @@ def prove(connection: Connection, key: bytes) -> Iterator[ChainBreak]:
             yield ChainBreak(
                 "", 0, "an event of what was counted cannot be read; what follows it was not checked", "changed"
             )
+
+
+def signed(connection: Connection, heads: Iterable[Head], since: datetime | None = None) -> Iterator[ChainBreak]:
+    """What was signed of the chains of steps and is not there, or is another: the newest statement of each chain."""
+    newest: dict[str, Head] = {}
+    for head in heads:
+        if head.chain.startswith(PREFIX) and head.sequence >= newest.get(head.chain, head).sequence:
+            newest[head.chain] = head
+    for head in newest.values():
+        if since is not None and head.at < since:
+            continue
+        which = (usage_event.c.chain == head.chain) & (usage_event.c.sequence == head.sequence)
+        mac = connection.execute(select(usage_event.c.mac).where(which)).scalar()
+        at = head.at.isoformat(timespec="seconds")
+        if mac is None:
+            yield ChainBreak(head.chain, head.sequence, f"the event that was signed for at {at} is gone", "cut")
+        elif bytes(mac) != head.mac:
+            yield ChainBreak(head.chain, head.sequence, f"another event than this one was signed for at {at}", "other")
+
+
+def step_heads(connection: Connection, chain: str = "") -> list[Head]:
+    """How far the chains of steps are (all of them, or one), to be signed outside the database."""
+    wanted = select(usage_chain).where(usage_chain.c.sequence > 0)
+    rows = connection.execute(wanted.where(usage_chain.c.chain == chain) if chain else wanted)
+    return [Head(str(row.chain), int(row.sequence), bytes(row.mac), datetime.now(UTC)) for row in rows]
 
 
 def _steps(connection: Connection, key: bytes) -> Iterator[ChainBreak]:

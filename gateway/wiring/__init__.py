@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -77,6 +77,7 @@ from gateway.store.rekey import Rekeying
 from gateway.subscriptions.notify import Notifier
 from gateway.usage.keys import YearKeys
 from gateway.usage.ledger import BesideTrail, Ledger
+from gateway.usage.signing import StepHeads
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
 from profiles.standards.load import catalogue
@@ -103,6 +104,11 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
     """The pseudonyms and the key ring that the settings describe; in test mode fixed public keys stand in."""
     section = authorization(settings)
     return Pseudonyms(section.pseudonym_bytes()), KeyRing(*section.seal_ring())
+
+
+def kept_since(settings: Settings) -> datetime:
+    """Since when events of use are kept, with a day of room: what was signed before may be gone."""
+    return datetime.now(UTC) - timedelta(days=settings.usage.retention_days - 1)
 
 
 def open_trail(engine: Engine, settings: Settings) -> Trail:
@@ -236,6 +242,8 @@ class Wiring:
     chain: ChainLog
     rekeying: Rekeying
     clock: StoreClock
+    steps: StepHeads | None
+    """What signs how far the steps of visits are counted; None where no place is configured."""
 
     def refused(self, _path: str, reason: str, trace: str | None) -> None:
         """Tell the chain log that a peer was turned away (TLS-13)."""
@@ -260,6 +268,8 @@ class Wiring:
         for archive in self.archives.values():
             await archive.close()
         await self.trail.close()
+        if self.steps is not None:
+            await asyncio.to_thread(self.steps.state)
         await self.rekeying.close()
         await asyncio.to_thread(self.quality.close)
         await asyncio.to_thread(self.chain.close)
@@ -301,7 +311,8 @@ def wire(
             raise StoreSilent from fault
 
     login = _login(section)
-    clock = StoreClock(engine, system)
+    clock, ledger = StoreClock(engine, system), open_ledger(settings)
+    heads = open_heads(settings.audit)
     chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
     auth = build(
         section,
@@ -314,7 +325,7 @@ def wire(
         peer_of=peer_of,
         fetch=grant,
         clock=clock,
-        journal=open_ledger(settings),
+        journal=ledger,
         reads=reads,
     )
     quality = open_recorder(engine, settings)
@@ -336,6 +347,7 @@ def wire(
         chain,
         rekeying,
         clock,
+        StepHeads(engine, ledger.chain, heads) if heads else None,
     )
 
 

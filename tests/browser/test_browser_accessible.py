@@ -67,6 +67,8 @@ def test_consent_and_the_record(tab: Tab) -> None:
     accessible(tab)
     tab.consent().record()
     accessible(tab, "Joke van Veldhuizen")
+    accessible(tab.press("Bekijk dit in FHIR STU3 en R4 naast elkaar"), "Uw gegevens in twee versies")
+    tab.press("Terug naar uw dossier")
     accessible(tab.press("Alles op één pagina, om te printen"), "Joke van Veldhuizen")
     tab.press("Terug naar de samenvatting").part("Basisgegevens zorg")
     # Closed sections are part of the page as well.

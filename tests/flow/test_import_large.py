@@ -251,6 +251,16 @@ def test_refusals_name_the_file_and_the_line_and_no_number(shell: Shell) -> None
     assert all(BSN.encode() not in record for record in records), "a file may be named after a person"
 
 
+def test_nothing_to_read_is_said_and_is_no_success(shell: Shell) -> None:
+    """A mistyped folder: who loads data every night must not take an empty one for done."""
+    for name, content in {"notes.txt": "no FHIR", "empty.ndjson": ""}.items():
+        (shell.folder / name).write_text(content)
+    for command in (shell.load(shell.folder), shell.run("validate", str(shell.folder))):
+        assert command.exit_code == 2
+        assert "nothing to read here" in command.output
+        assert str(shell.folder) in command.output
+
+
 def test_an_import_is_recorded_as_one(shell: Shell) -> None:
     file = shell.folder / "c.ndjson"
     file.write_text("\n".join(map(json.dumps, (patient("p1"), condition()))))

@@ -11,7 +11,6 @@ from world.staff_house import STAFF, colleague, working
 
 from gateway.staff.settings import StaffRole
 from gateway.store.flags import release_flag
-from gateway.store.schema import resource
 
 NURSE, STEWARD, OPERATOR, AUDITOR = (
     StaffRole.CARE_PROFESSIONAL, StaffRole.DATA_STEWARD, StaffRole.OPERATOR, StaffRole.AUDITOR
@@ -48,12 +47,10 @@ def test_a_report_needs_two_people(house: ShareHouse) -> None:
     assert file.json()["persons"] == 0
     assert re.search(r"download operator-2 sha256:[0-9a-f]{64}", two.page("/months"))
     assert "persons" in one.page("/months/figures?provider=ziekenhuiszandoord&month=2026-02&version=1")
-    assert [name for name in actions(house) if name.startswith("staff:months:") and "list" not in name][-4:] == [
-        "staff:months:check",
-        "staff:months:release",
-        "staff:months:deliver",
-        "staff:months:view",
-    ] or "staff:months:deliver" in actions(house)
+    told = [name.rpartition(":")[2] for name in actions(house) if name.startswith("staff:months:")]
+    assert [name for name in told if name in ("check", "release", "deliver")] == [
+        "check", "release", "deliver",
+    ]  # fmt: skip
     assert two.call("GET", "/months/figures?provider=elders&month=2026-02&version=1").status_code == 409
 
 
@@ -70,16 +67,9 @@ def test_an_auditor_reads_and_does_nothing(house: ShareHouse) -> None:
 
 def test_a_nurse_withholds(house: ShareHouse) -> None:
     """An item is named as apps see it; who, when and why stand in the list, and no name of anybody."""
-    with house.engine.connect() as connection:
-        type_, id_ = (
-            connection.execute(select(resource.c.type, resource.c.id).where(resource.c.type == "Patient")).one_or_none()
-            or ("Patient", "anna")
-            if False
-            else ("Patient", "anna")
-        )
     nurse = working(house, colleague(NURSE))
     nurse.page("/withhold")
-    refused = nurse.post("/withhold/decide", item=f"{type_}/{id_}", deed="withheld", told="yes", reason="besproken")
+    refused = nurse.post("/withhold/decide", item="Patient/anna", deed="withheld", told="yes", reason="besproken")
     assert refused.status_code == 400
     assert "cannot be withheld" in refused.text
     assert nurse.post("/withhold/decide", item="Condition/none", deed="withheld", reason="besproken").status_code == 400
@@ -89,7 +79,7 @@ def test_a_nurse_withholds(house: ShareHouse) -> None:
 
 
 def test_two_stewards_erase(house: ShareHouse) -> None:
-    """Who asked has no button; another has, and then nothing is held any more, nor the number of the person."""
+    """Who asked has no button; another has, and then nothing is held; the number of the person stands nowhere."""
     assert house.send(measurements(72.5)).is_success
     first, second = working(house, colleague(STEWARD)), working(house, colleague(STEWARD, id="steward-2"))
     first.page("/erasure")

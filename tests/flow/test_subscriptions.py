@@ -4,15 +4,19 @@ import asyncio
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from databases import KINDS
 from sqlalchemy import insert, select
+from world.release_house import ROWS, lab
 from world.share_house import ANNA, BRAM
 from world.subscription_house import ONE, PROVIDER, SERVICE, TWO, SubscriptionHouse, subscription_house
 
 from auth.store.tables import consents
+from gateway.release.rules import ResultKind, rules, visible_from
+from gateway.release.shield import ReleasePolicy
 from gateway.store.engine import reading
 from gateway.store.schema import audit_record
 from gateway.store.shared import notice, shared_item, submission, subscription
@@ -409,3 +413,30 @@ def test_the_trail_knows_who_subscribed(house: SubscriptionHouse) -> None:
     assert {(one["action"], one["outcome"]) for one in found} == {
         ("pgo:subscription:create", 201), ("pgo:subscription:create", 401),
     }  # fmt: skip
+
+
+def test_nothing_is_announced_before_it_is_shown(house: SubscriptionHouse, tmp_path: Path) -> None:
+    """What waits is news on the day on which it is shown, and what is withheld is no news (VIPP V1-A2c)."""
+    rows = tmp_path / "release.toml"
+    rows.write_text(ROWS)
+    policy = ReleasePolicy(str(rows))
+    house.subscribed()
+    issued = datetime.now(UTC)
+    result = lab("waits", issued.isoformat(timespec="seconds")) | {"subject": {"reference": "Patient/anna"}}
+    assert house.intake.send("PUT", "/intake/epd/Observation/waits", result).is_success
+    house.push("sad", meta={"security": [{"system": "http://hl7.org/fhir/v3/ActCode", "code": "PSY"}]})
+    shown = visible_from(policy_kind(policy), issued)
+
+    def look(at: datetime) -> int:
+        return house.notifier(release=policy).look(at)
+
+    assert look(issued + timedelta(minutes=5)) == 0
+    assert look(shown - timedelta(seconds=1)) == 0
+    assert look(shown + timedelta(minutes=5)) == 1
+    assert look(shown + timedelta(minutes=6)) == 0
+    assert look(shown + timedelta(days=40)) == 0
+
+
+def policy_kind(policy: ReleasePolicy) -> ResultKind:
+    """The one kind of result that waits."""
+    return rules(policy.path).kind[0]

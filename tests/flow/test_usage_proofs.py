@@ -4,17 +4,21 @@ import base64
 import hashlib
 import io
 import json
+import re
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pikepdf
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from databases import KINDS, database
 from world.usage_house import UsageHouse
 from world.usage_year import PROVIDER
 
+from gateway.report.flows import FlowBox, flows_svg, placed
 from gateway.report.vipp import ContactList, FigureResult, ListedPerson, figures_on
 from profiles.record.bsn import valid_bsn
 
@@ -135,7 +139,8 @@ def test_a_citizen_gets_who_opened_their_record(house: UsageHouse) -> None:
     done = house.run("audit", "export", typed=NUMBERS[0] + "\n")
     assert done.exit_code == 0, done.output
     events = [entry["resource"] for entry in json.loads(done.stdout)["entry"]]
-    persons = {one["what"]["identifier"]["value"] for event in events for one in event["entity"] if "role" in one}
+    whom = [one for event in events for one in event["entity"] if one["type"]["code"] == "1"]
+    persons = {one["what"]["identifier"]["value"] for one in whom}
     assert persons == {house.pseudonyms.of(NUMBERS[0])}
     assert all(event["resourceType"] == "AuditEvent" and event["recorded"] and event["agent"] for event in events)
     again = house.run("audit", "export", "--form", "citizen", typed=NUMBERS[0] + "\n").stdout
@@ -144,3 +149,59 @@ def test_a_citizen_gets_who_opened_their_record(house: UsageHouse) -> None:
     rows = house.run("audit", "export", "--form", "csv", typed=NUMBERS[0] + "\n").stdout.splitlines()
     assert len(rows) == 1 + len(events) + 2
     assert house.run("audit", "export", typed="123\n").exit_code == 2
+
+
+def test_the_pack_has_a_guide_that_can_be_kept(house: UsageHouse) -> None:
+    """RP-35, R4: a PDF/A says what each file proves, with its hash; figures of results and their rules too."""
+    output = house.folder / "pack.zip"
+    done = house.run(
+        "report", "pack", "--provider", PROVIDER, "--from", "2026-03-01", "--to", "2026-03-31", "--seed", "7",
+        "--output", str(output), "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(output) as pack:
+        files = {name: pack.read(name) for name in pack.namelist()}
+    assert {"uitslagen.json", "uitslagen.html", "vrijgaveregels.json", "leeswijzer.pdf"} <= files.keys()
+    with pikepdf.open(io.BytesIO(files["leeswijzer.pdf"])) as paper, paper.open_metadata() as told:
+        assert told["pdfaid:part"] == "2"
+    text = subprocess.run(["pdftotext", "-", "-"], input=files["leeswijzer.pdf"], capture_output=True, check=False)
+    if text.returncode == 0:
+        shown = re.sub(r"\s+", "", text.stdout.decode())
+        assert hashlib.sha256(files["keten.json"]).hexdigest() in shown
+
+
+def test_privacy_documents_from_the_configuration(house: UsageHouse) -> None:
+    """Register entry, DPIA input, flows and retention: each says which setting it is from; what nobody set is named."""
+    folder = house.folder / "privacy"
+    done = house.run("report", "privacy", "--provider", PROVIDER, "--output", str(folder), "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads((folder / "privacy.json").read_text())
+    sections = {one["key"]: one["rows"] for one in told["sections"]}
+    assert set(sections) == {"register", "dpia", "flows", "retention", "stays"}
+    assert {"what": "Contact en functionaris gegevensbescherming", "value": "door de instelling in te vullen"} in (
+        sections["register"]
+    )
+    off = {one["setting"] for one in sections["dpia"] if one["state"] == "UIT"}
+    assert {"mode", "audit.places"} <= off
+    assert {"kept": "access trail", "days": 1827, "setting": "audit.retention_days"} in sections["retention"]
+    assert any(one["table"] == "audit_record" for one in sections["stays"])
+    picture = (folder / "gegevensstromen.svg").read_text()
+    assert all(f">{word}<" in picture for word in ("Inlogvoorziening", "MedMij gateway"))
+    assert "<h1" in (folder / "privacy.html").read_text()
+
+
+def test_boxes_of_the_drawing_hold_their_words_and_do_not_overlap() -> None:
+    """Whatever the names: every line fits its box, no box lies over another, and arrows end at boxes."""
+    left = [FlowBox(f"Bron {'met een heel lange naam ' * number}", "gegevens " * number) for number in range(1, 6)]
+    right = [FlowBox("P" * 90, "x"), FlowBox("kort", "iets " * 30)]
+    boxes = placed(left, FlowBox("MedMij gateway", "van wie"), right)
+    for one in boxes:
+        assert all(len(line) * 7.8 <= one.width - 16 for line, _ in one.box.lines)
+        assert one.box.height <= one.height
+    for one in boxes:
+        for other in boxes:
+            apart = one.x + one.width <= other.x or other.x + other.width <= one.x
+            assert one is other or apart or one.y + one.height <= other.y or other.y + other.height <= one.y
+    picture = flows_svg("Stromen & meer", left, boxes[-1].box, right)
+    assert picture.count("<polygon") == len(left) + len(right)
+    assert "Stromen &amp; meer" in picture

@@ -33,7 +33,9 @@ def providers(everything: bool) -> Mapping[str, ProviderSettings]:
             privacy_url=provider.privacy,
             phone=provider.phone,
             logo=f"/static/{provider.name}/logo.svg",
-            subscriptions=dict.fromkeys(services, SUBSCRIPTION_DAYS),
+            subscriptions=dict.fromkeys(
+                (id_ for id_ in services if known.service(id_)[0].converts is None), SUBSCRIPTION_DAYS
+            ),
             representation=tuple(kind.value for kind in provider.representation),
         )
     return offered

@@ -46,7 +46,9 @@ def _found(coding: Any) -> str:
 def _hit(node: Node, url: str, strength: str, value: str, value_set: ValueSet | None) -> Hits:
     if strength == "extensible":
         return [Hit("binding.extensible", node, {"set": url, "value": value, "allowed": value_set}, "warning")]
-    return [Hit("binding.required", node, {"set": url, "value": value, "allowed": value_set})]
+    return [
+        Hit("binding.required" if url else "binding.listed", node, {"set": url, "value": value, "allowed": value_set})
+    ]
 
 
 def _unsure(node: Node, url: str, value: str) -> Hits:

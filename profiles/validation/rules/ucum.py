@@ -88,6 +88,36 @@ def _is_simple(text: str) -> bool:
     return any(unit[:size] in prefixes and unit[size:] in metric for size in (1, 2))
 
 
+def told_once(hits: Hits) -> Hits:
+    """What was found, with one finding for a unit that is wrong by more than one rule.
+
+    Its code may be no unit of UCUM, and be outside a list for the code and one for the quantity: the list that stands
+    nearest to the code says best what is wanted.
+    """
+    kept: dict[tuple[str | int, ...], list[Hit]] = {}
+    for hit in hits:
+        if hit.key in ("code.unit", "binding.required") and hit.severity == "error":
+            kept.setdefault(_measured(hit), []).append(hit)
+    dropped: set[int] = set()
+    for same in kept.values():
+        lists = sorted((hit for hit in same if hit.key == "binding.required"), key=lambda hit: not _of_code(hit))
+        if any(hit.key == "code.unit" for hit in same) or (lists and _of_code(lists[0]) and not _of_code(lists[-1])):
+            dropped.update(id(hit) for hit in same if hit is not (lists or same)[0])
+    return [hit for hit in hits if id(hit) not in dropped]
+
+
+def _of_code(hit: Hit) -> bool:
+    """Whether a hit is about the code of something, not about the whole of it."""
+    first = hit.path[0] if hit.path else None
+    return isinstance(first, Segment) and first.key == "code"
+
+
+def _measured(hit: Hit) -> tuple[str | int, ...]:
+    """The place of what has the code."""
+    path = hit.path[1:] if _of_code(hit) else hit.path
+    return tuple(step if isinstance(step, int) else step.key for step in path)
+
+
 def unit_check(node: Node) -> Check:
     """A check for a Coding or a Quantity."""
 

@@ -19,6 +19,7 @@ from profiles.validation.context import MAX_NESTED, Context, Resolver
 from profiles.validation.hits import Hit, Hits
 from profiles.validation.rules.claims import chosen
 from profiles.validation.rules.contexts import settled
+from profiles.validation.rules.ucum import told_once
 from profiles.validation.run.findings import Report, report_of
 from profiles.validation.run.wholes import Wholes
 from profiles.validation.schema.basefacts import BaseTrees
@@ -118,7 +119,7 @@ class Validator:
                 for shape in shapes or [self.compiler.type_shape(resource["resourceType"])]:
                     hits = hits + (shape.check(resource, context) or [])
                 hits = hits + self._whole(resource, context)
-                hits = settled(hits, resource, context) if hits else hits
+                hits = told_once(settled(hits, resource, context)) if hits else hits
             except RecursionError:
                 hits = [Hit("resource.deep", None)]
             except FAULTS as problem:

@@ -1,11 +1,12 @@
 """The words of findings, in Dutch and English, from one catalogue."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from profiles.rows import read
+from profiles.rows import Row, read
 from profiles.validation.hits import Hit
 
 LIMIT = 160
@@ -27,6 +28,33 @@ class Words:
 def catalogue() -> dict[str, dict[str, str]]:
     """All messages by key."""
     return read(Path(__file__).with_name("messages.toml"), dict[str, dict[str, dict[str, str]]])["message"]
+
+
+class ReasonRow(Row, frozen=True):
+    """``[[reason]]`` of reasons.toml: why a text cannot be read, in both languages."""
+
+    en: str
+    nl: str
+
+
+class ReasonRows(Row, frozen=True):
+    """reasons.toml."""
+
+    reason: tuple[ReasonRow, ...]
+
+
+@cache
+def _reasons() -> tuple[tuple[re.Pattern[str], str], ...]:
+    rows = read(Path(__file__).with_name("reasons.toml"), ReasonRows).reason
+    return tuple((re.compile("(.+)".join(map(re.escape, row.en.split("{}")))), row.nl) for row in rows)
+
+
+def in_dutch(reason: str) -> str:
+    """A reason of the codec in Dutch; one that has no row stays as it is."""
+    for pattern, words in _reasons():
+        if (match := pattern.fullmatch(reason)) is not None:
+            return words.format(*match.groups())
+    return reason
 
 
 @cache
@@ -90,7 +118,8 @@ def render(hit: Hit) -> Words:
     if "element" in hit.params:
         params["name_nl"] = params["name_en"] = params["element"]
     near = hit.params.get("near")
-    texts = [row["nl"].format_map(params), row["en"].format_map(params)]
+    dutch = _Params(params, reason=in_dutch(params["reason"])) if "reason" in params else params
+    texts = [row["nl"].format_map(dutch), row["en"].format_map(params)]
     if isinstance(near, dict):
         shown = _Params({key: _short(value) for key, value in near.items()})
         table = catalogue()["near"]

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from world.auth_house import FRONT, P1, ZANDOORD, D, House, raw_query, returned
+from world.auth_house import FRONT, P1, P3, ZANDOORD, D, House, raw_query, returned
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +123,20 @@ async def test_ct_94_delen_shows_a_confirmation(house: House) -> None:
     assert token["scope"] == f"{ZANDOORD}~53"
     assert "refresh_token" not in token
     assert (await pgo.check(token["access_token"])).function == "share"
+
+
+async def test_dl_c11_who_has_no_relation_is_told_on_a_page(house: House) -> None:
+    """DL-C11, AVL-07, CT-53: a page without a confirmation; the client hears what it hears of any other refusal."""
+    pgo = house.pgo()
+    page = await pgo.to_consent(P3, scope=f"{ZANDOORD}~53")
+    assert [test for test, _, _ in house.host.asked] == ["receivability"]
+    assert "kent u niet" in page.text
+    assert 'id="decide"' not in page.text
+    told = await pgo.browser.get(f"{str(page.url).partition('?')[0]}/leave")
+    assert returned(told)["error"] == "access_denied"
+    pressed = await pgo.submit(await pgo.to_consent(P1, scope=f"{ZANDOORD}~53"), "decide", decision="refuse")
+    assert (pressed.headers["location"], pressed.status_code) == (told.headers["location"], told.status_code)
+    assert pressed.text == told.text
 
 
 async def test_ct_94_delen_that_is_not_on_offer(house: House) -> None:

@@ -1,13 +1,17 @@
 """Two of our own gateways exchange over real mutual TLS, in both directions, on both databases."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from databases import KINDS
 from world.exchange_house import DOCTOR, GGZ, HOSPITAL, ExchangeWorld, exchange, record_of_a_patient
 from world.intake_house import BSN, patient
 
+from gateway.release.deeds import FlagWish, end, flag, flags
+from gateway.release.shield import Flag
 from gateway.store.exchanged import received_referral
+from gateway.wiring import keys_of
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -56,3 +60,27 @@ def test_and_the_other_way_round(world: ExchangeWorld) -> None:
     result = hospital.portal.call(hospital.running.pull.pull, came.line.id, DOCTOR)
     assert result.whole
     assert result.states == {"empty": 1, "ok": 1}
+
+
+def test_what_is_withheld_goes_to_no_institution(world: ExchangeWorld) -> None:
+    """A problem and a letter that staff withheld are not in what another institution collects; the rest is."""
+    hospital, ggz = world.hospital, world.ggz
+    who, now = keys_of(hospital.settings)[0].of(BSN), datetime.now(UTC)
+    with hospital.engine.begin() as store:
+        for item in ("Condition/c1", "DocumentReference/b1"):
+            wish = FlagWish(*item.split("/"), Flag.WITHHELD, "besproken met de patiënt")
+            flag(store, HOSPITAL, who, wish, "arts", now)
+    hospital.refer(GGZ, letters=["b1"])
+    assert hospital.deliver() == 1
+    (came,) = [one for one in ggz.inbox() if one.line.status == "requested"]
+    ggz.portal.call(ggz.running.pull.move, came.line.id, "received", DOCTOR)
+    ggz.portal.call(ggz.running.pull.move, came.line.id, "accepted", DOCTOR)
+    ggz.portal.call(ggz.running.pull.pull, came.line.id, DOCTOR)
+    (came,) = [one for one in ggz.inbox() if one.line.id == came.line.id]
+    kept = {f"{one.type}/{one.id}" for one in came.items}
+    assert {"Patient/p1", "Condition/c2"} <= kept
+    assert not kept & {"Condition/c1", "DocumentReference/b1", "Binary/b1-pdf"}
+    assert ["Condition:withheld"] in [one.get("gaps") for one in hospital.audit()]
+    with hospital.engine.begin() as store:
+        for line in flags(store, [HOSPITAL], ended=False):
+            end(store, [HOSPITAL], line.number, "arts", now)

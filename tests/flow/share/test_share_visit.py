@@ -41,7 +41,13 @@ def test_a_citizen_sends_and_it_arrives(server: Running, example: str) -> None:
     assert all(line.open for line in lines)
 
 
-def test_who_is_not_known_is_told_on_a_page(server: Running) -> None:
-    """DL-C11, AVL-07: nothing is sent, and the client hears no more than access_denied."""
-    code, output = share(server, "weights", "Bram Oudejans")
-    assert code != 0 or "201" in output
+def test_who_is_not_known_sends_nothing(server: Running) -> None:
+    """DL-C11, AVL-07: the page that says so ends the visit; the terminal tells it, and nothing arrives."""
+    engine = open_engine(server.settings.database_url)
+    with reading(engine).connect() as connection:
+        before = len(Inbox(connection).lines(PROVIDER, open_only=False))
+        code, output = share(server, "weights", "Noor van der Velde-Aksoy")
+        after = len(Inbox(connection).lines(PROVIDER, open_only=False))
+    engine.dispose()
+    assert (code != 0, "201 Created" in output) == (True, False), output
+    assert before == after

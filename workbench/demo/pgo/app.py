@@ -23,6 +23,7 @@ from gateway.dossier.pages import STYLE, DossierAddresses, environment
 from gateway.dossier.plots import trend_plot
 from gateway.dossier.readings import trends
 from gateway.dossier.record import Dossier, dossier_of
+from workbench.demo.pgo.releases import side_by_side
 from workbench.demo.pgo.sendings import KINDS, BadWords, Sendings
 from workbench.demo.pgo.visits import BrowserVisit, BrowserVisits
 from workbench.demo.world import Mandate, World, load
@@ -155,6 +156,14 @@ class Pages:
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
             asked=words.plural(len(visit.answers), "vraag", "vragen"),
         )
+
+    async def releases(self, request: Request) -> Response:
+        """The record in STU3 and in R4 side by side, with what is lost on the way."""
+        visit = self._find(request)
+        if visit is None or visit.finished is None:
+            return self._message("Dit bezoek is er niet meer. Haal uw gegevens opnieuw op.", 404)
+        both = await asyncio.to_thread(side_by_side, visit.answers, today_here())
+        return self._page("releases.html", visit=visit, both=both)
 
     async def send_form(self, _request: Request) -> Response:
         """Choose what to send, and to whom."""
@@ -316,6 +325,7 @@ def app(
             Route("/bezoek/{visit}", pages.visit),
             Route("/bezoek/{visit}/alles", pages.visit),
             Route("/bezoek/{visit}/deel/{part}", pages.visit),
+            Route("/bezoek/{visit}/releases", pages.releases),
             Route("/bezoek/{visit}/opnieuw", pages.again, methods=["POST"]),
             Route("/bezoek/{visit}/{section}/document/{binary}", pages.document),
             Route("/bezoek/{visit}/{section}.{form}", pages.raw),

@@ -24,6 +24,7 @@ from gateway.quality.settings import QualitySettings
 from gateway.quality.store import forget, save
 from gateway.quality.tally import Subject, Tally, reference_of
 from gateway.quality.verdicts import Verdicts, basis
+from gateway.report.figures import Choice, Figures
 from gateway.store.engine import open_engine
 from gateway.store.schema import quality_count, quality_defect, quality_finding, quality_name
 from profiles.fhir.version import FhirVersion
@@ -53,13 +54,13 @@ def tally_of(*resources: dict[str, Any], day: date = DAY, source: str = "his") -
     made = Tally()
     for one in resources:
         subject = Subject("hospital", source, "stu3", one["resourceType"], reference_of(one))
-        made.add(day, subject, one, VALIDATOR.validate(one), PLANS)
+        made.add(day, subject, one, VALIDATOR.validate(one), PLANS, VALIDATOR.label)
     return made
 
 
 def written(made: Tally) -> str:
     """Everything in a tally that can reach the database."""
-    return repr((made.numbers, made.rules, made.names, made.subjects))
+    return repr((made.numbers, made.rules, made.names, made.subjects, made.bases))
 
 
 @contextmanager
@@ -244,10 +245,29 @@ def test_the_report_says_which_definitions_served(tmp_path: Path, package_cache:
     assert without.kind == "tables"
     assert "nictiz.fhir.nl.stu3.zib2017@2.2.18" in without.absent
     assert basis(bgz, str(package_cache)).kind == "official"
-    assert basis(catalogue().standards["immunization-2"], str(tmp_path / "none")).kind == "base"
+    assert basis(catalogue().standards["immunization-2"], str(tmp_path / "none")).kind == "tables"
+    assert basis(catalogue().standards["dental-care-1"], str(tmp_path / "none")).kind == "base"
 
 
 def test_a_tally_can_be_told_as_json_keys() -> None:
     """Counts hold nothing but text, numbers and days."""
     made = tally_of(problem(clinicalStatus="present"))
     assert json.dumps([[*map(str, scope), element, *numbers] for (scope, element), numbers in made.numbers.items()])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_say_which_definitions_judged(kind: str, tmp_path: Path) -> None:
+    """Names and versions as they were then, whatever is installed later; another set of them is another line."""
+    with store(kind, tmp_path) as engine:
+        first, later = tally_of(problem("a"), problem("b")), Tally()
+        later.bases[DAY + timedelta(days=1), "hospital", "his", "stu3", "stu3:zib2017@9.9.9:"] += 1
+        with engine.begin() as connection:
+            for one in (first, first, later):
+                save(connection, one)
+            bases = Figures(connection, Choice("hospital")).bases()
+            assert bases == [
+                ("stu3", VALIDATOR.label, DAY, DAY, 4),
+                ("stu3", "stu3:zib2017@9.9.9:", DAY + timedelta(days=1), DAY + timedelta(days=1), 1),
+            ]
+            forget(connection, DAY + timedelta(days=1))
+            assert [row[1] for row in Figures(connection, Choice()).bases()] == ["stu3:zib2017@9.9.9:"]

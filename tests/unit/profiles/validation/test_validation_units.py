@@ -10,7 +10,9 @@ from shared import shared
 from unit.profiles.validation.small_definitions import knowing, observation, rules
 
 from profiles.fhir.codec import jsonio
+from profiles.fhir.version import FhirVersion
 from profiles.validation.rules.ucum import SYSTEM, is_unit, symbols
+from profiles.zibs import validator as zibs
 
 RIGHT = """
 kg mm[Hg] /min 10*9/L 10^12/L 10*-6 kg/m2 mmol/mol {score} % mL/min/{1.73_m2} m2 [iU]/L 1 a mg/dL {beats}/min mol/kg/s
@@ -69,3 +71,40 @@ def test_what_hl7_lists_as_units_is_right() -> None:
     codes = {row["code"] for include in listed["compose"]["include"] for row in include.get("concept", ())}
     assert len(codes) > 1000
     assert {code for code in codes if not is_unit(code)} <= {"[ppt]", "mmol/kg[H20]", "{Ehrlich'U}/100g", "{G}U"}
+
+
+def test_a_wrong_unit_is_one_finding() -> None:
+    """A zib lists units for the quantity and for its code: the list nearest to the code says what is wanted."""
+    weight: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": "w",
+        "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-BodyWeight"]},
+        "status": "final",
+        "category": [{"coding": [{"system": "http://hl7.org/fhir/observation-category", "code": "vital-signs"}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": "2026-03-31",
+        "valueQuantity": {"value": 80, "unit": "kg", "system": SYSTEM, "code": "kg"},
+    }
+    known = zibs(FhirVersion.STU3, ())
+    assert rules(known.validate(weight)) == []
+    for unit in ("pond", "mm"):
+        wrong = {**weight, "valueQuantity": {**weight["valueQuantity"], "code": unit}}
+        (finding,) = (one for one in known.validate(wrong).findings if one.severity == "error")
+        assert finding.expression.startswith("Observation.value")
+        assert "kg" in finding.allowed
+
+
+def test_two_places_with_a_wrong_unit_are_two_findings() -> None:
+    parts = [{"code": {"text": "a"}, "valueQuantity": {"value": 1, "system": SYSTEM, "code": "pond"}}] * 2
+    found = rules(knowing().validate(observation(component=parts)))
+    assert found == [("code", f"Observation.component[{place}].value.code") for place in (0, 1)]
+
+
+def test_a_code_of_a_list_without_a_name_is_told_without_one() -> None:
+    patient = {"resourceType": "Patient", "id": "p", "gender": "man"}
+    (finding,) = knowing().validate(patient).findings
+    assert finding.rule == "binding"
+    assert "codelijst ." not in finding.text_nl
+    assert finding.text_nl.startswith("gender heeft de code man; die hoort niet bij de codes die hier mogen.")
+    assert "set ." not in finding.text_en

@@ -215,7 +215,7 @@ def test_a_validator_without_any_package_knows_the_zibs(monkeypatch: pytest.Monk
     monkeypatch.setenv("GATEWAY_PACKAGE_CACHE", str(tmp_path))
     assert zibs.validator(FhirVersion.STU3).knows("http://nictiz.nl/fhir/StructureDefinition/zib-Problem")
     assert zibs.validator(FhirVersion.STU3, []).knows("http://fhir.nl/fhir/StructureDefinition/nl-core-patient")
-    assert "zibs" not in zibs.validator(FhirVersion.R4, []).label
+    assert zibs.validator(FhirVersion.R4, []).knows("http://nictiz.nl/fhir/StructureDefinition/nl-core-Problem")
 
 
 def test_a_release_without_tables_is_a_lookup_error() -> None:

@@ -250,3 +250,16 @@ def test_headings_go_down_one_level_at_a_time(browser: Browser) -> None:
         assert levels[0] == 1
         assert levels.count(1) == 1
         assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_a_record_stands_in_both_releases_side_by_side_with_what_is_lost(browser: Browser) -> None:
+    """ZC-03: the list in Dutch, and each resource as it came and as it became."""
+    address, text = record(browser)
+    assert f'href="{address}/releases"' in text
+    page = unescape(browser.get(f"{address}/releases").text)
+    assert page.count('"clinicalStatus": "active"') == page.count('"code": "active"') > 0
+    assert "zibs van 2020" in page
+    assert "PractitionerRole/huisarts-vanvliet" in page, "the role that R4 has"
+    assert re.search(r"<li>[^<]+ \(\d+ keer\)</li>", page), "kinds of loss, counted"
+    assert "Narrative" not in page
+    assert browser.get("/demo-pgo/bezoek/onbekend/releases").status_code == 404
