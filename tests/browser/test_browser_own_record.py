@@ -213,4 +213,4 @@ def test_in_english(tab: Tab) -> None:
     assert tab.page.locator("html").get_attribute("lang") == "en"
     with pikepdf.open(io.BytesIO(tab.context.request.get(f"{root}/gegevens.pdf").body())) as paper:
         assert str(paper.Root.Lang) == "en-GB"
-    assert "Samenvatting" in tab.other_language().text
+    assert "Uw volgende afspraak" in tab.other_language().text
