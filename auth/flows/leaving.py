@@ -27,7 +27,7 @@ class Left:
     """Whether the bridge is logged out too; None: it was not asked."""
 
 
-class Leaving(Steps):
+class Departures(Steps):
     """Ends visits for both sides."""
 
     async def leave(self, live: Live) -> Left:

@@ -212,7 +212,9 @@ class Visits(Arrival, Endings):
             raise LoginFailed("replayed")
         if not _same(content.login_state, state):
             raise LoginFailed("another-request")
-        parts, answer = self.parts, {**answer, **content.login_posted}
+        # What may come in a form is not taken from an address: it names the person.
+        asked = {name: value for name, value in answer.items() if name != "SAMLResponse"}
+        parts, answer = self.parts, {**asked, **content.login_posted}
         if "SAMLart" in answer:
             self.note(EventType.SEND_ARTIFACT_RESOLUTION_REQUEST, content)
         return await parts.login.finish(answer, content.login_kept, self._ask(content), parts.clock())

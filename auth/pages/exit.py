@@ -5,7 +5,7 @@ import logging
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth.flows.leaving import Leaving, Left
+from auth.flows.leaving import Departures, Left
 from auth.flows.session import Live, Session
 from auth.flows.steps import SessionLost
 from auth.flows.visit import Visits
@@ -29,11 +29,11 @@ class Exit(PageGuard):
 
     def __init__(self, parts: Parts, visits: Visits, presenter: Presenter) -> None:
         super().__init__(parts, visits, presenter)
-        self._leaving = Leaving(parts)
+        self._departures = Departures(parts)
 
     async def leave(self, live: Live) -> Response:
         """The person logs out here: goodbye, or on to the bridge."""
-        left = await self._leaving.leave(live)
+        left = await self._departures.leave(live)
         if left.departure is None:
             answer = self._bye(left)
         else:
@@ -104,12 +104,12 @@ class Exit(PageGuard):
         call = LogoutCall("server" if way == "server" else "browser", request.scope["query_string"], form, body)
         heard = await self.parts.logout.hear(call, self.parts.clock())
         if heard.over is not None:
-            await self._leaving.ended_elsewhere(heard.over)
+            await self._departures.ended_elsewhere(heard.over)
         return heard
 
     async def _goodbye(self, request: Request, told: Returned) -> Response:
         """A browser that comes back: what became of the logout, when it is ours; else only goodbye."""
-        left = await self._leaving.returned(told)
+        left = await self._departures.returned(told)
         if left is not None:
             return self._bye(left)
         language = choose_language(None, request.headers.get("accept-language"))

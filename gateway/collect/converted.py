@@ -35,7 +35,7 @@ from profiles.validation import Report
 
 Reporting = Callable[[FhirVersion, Resource, bytes], Report]
 """The verdict on a resource; its canonical bytes are the third."""
-MOST = 20_000
+MOST = 4_000
 """Resources of R4 that are kept, of all persons together."""
 BESIDE = frozenset({"PractitionerRole"})
 """Types that a conversion asks about when a resource points at them."""
@@ -122,7 +122,7 @@ class ConvertedCollector:
         ids: tuple[str, str],
     ) -> Collected:
         """The record for a search or a read, as `Collector.collect` gives it. Raises StoreUnavailable."""
-        asking = Asking(self, whose, grant, self.catalogue.delivering(standard), request, ids)
+        asking = SourceQuestion(self, whose, grant, self.catalogue.delivering(standard), request, ids)
         if admitted.search is not None:
             return await asking.row(asking.source.rule(admitted.rule.id))
         return await asking.one(request.type or "", request.id or "")
@@ -131,7 +131,7 @@ class ConvertedCollector:
         self, whose: RecordOwner, grant: Grant, standard: Standard, request: FhirRequest, ids: tuple[str, str]
     ) -> Sequence[tuple[RequestRule, Collected]]:
         """What each search of the source standard finds, converted: together all that it collects."""
-        asking = Asking(self, whose, grant, self.catalogue.delivering(standard), request, ids)
+        asking = SourceQuestion(self, whose, grant, self.catalogue.delivering(standard), request, ids)
         rules = _searches(asking.source)
         return list(zip(rules, await asyncio.gather(*map(asking.row, rules)), strict=True))
 
@@ -154,7 +154,7 @@ class ConvertedCollector:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SourceQuestion:
     """One question, put to the source standard."""
 
     parts: ConvertedCollector

@@ -31,9 +31,9 @@ from profiles.summary.selection import sections
 
 PDF = "application/pdf"
 LARGEST = 5 * 1024 * 1024
-"""Bytes of a document (IP-28)."""
-MOST = 256
-"""Documents that are kept: asked again of the same record, the same bytes are given."""
+"""Bytes of a document."""
+MOST = 4_096
+"""Documents of which it is remembered when they were made: of the same record the same bytes are given again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Summaries:
     names: Mapping[str, str]
     partials: Partials
     font: Path
-    kept: OrderedDict[str, Resource] = field(default_factory=OrderedDict)
+    moments: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    """When each document was made first, by its id."""
 
     async def reply(self, progress: Progress, admission: Admission) -> Reply:
         """The document. Raises Problem, NotAcceptable or StoreUnavailable."""
@@ -75,13 +76,13 @@ class Summaries:
         return _written(progress, made)
 
     def _once(self, made: Resource) -> Resource:
-        """The document as it was made the first time, when it says the same (IP-06): the id is that of its content."""
+        """The document with the moment at which it was made first, when it says the same: its id is of its content."""
         ident = str(made["id"])
-        document = self.kept.setdefault(ident, made)
-        self.kept.move_to_end(ident)
-        if len(self.kept) > MOST:
-            self.kept.popitem(last=False)
-        return document
+        made["timestamp"] = made["entry"][0]["resource"]["date"] = self.moments.setdefault(ident, made["timestamp"])
+        self.moments.move_to_end(ident)
+        if len(self.moments) > MOST:
+            self.moments.popitem(last=False)
+        return made
 
     def _paper(self, made: Resource, name: str) -> Reply:
         try:

@@ -27,9 +27,9 @@ class OwnQuestion:
 
 
 def searchable(service_id: str) -> Iterator[tuple[Standard, Service, RequestRule]]:
-    """The rows of a service that search."""
+    """The rows of a service that search; none of one that converts: its data are shown as they came."""
     standard, service = catalogue().service(service_id, today_here())
-    for rule in standard.rules_of(service):
+    for rule in standard.rules_of(service) if standard.converts is None else ():
         searches = rule.interaction in ("search-type", "operation") and rule.method == "GET"
         if searches and not rule.on_instance and rule.answer in ("all", "last", "one"):
             yield standard, service, rule

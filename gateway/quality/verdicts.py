@@ -92,6 +92,14 @@ def basis(standard: Standard, cache: str = "") -> Basis:
             other.append(f"{name}@{there[name]}")
         else:
             absent.append(f"{name}@{version}")
+    return Basis(standard.id, tuple(exact), tuple(other), tuple(absent), _tables_of(standard))
+
+
+def _tables_of(standard: Standard) -> str:
+    """Our tables, where they hold a profile that the standard names."""
     release = RELEASES.get(standard.fhir)
-    ours = tables(release) if release else None
-    return Basis(standard.id, tuple(exact), tuple(other), tuple(absent), ours.label if ours else "")
+    if release is None:
+        return ""
+    ours = tables(release)
+    known = {entry.url for entry in ours.entries()}
+    return ours.label if any(url in known for profiles in standard.reads.values() for url in profiles) else ""

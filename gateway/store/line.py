@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +22,8 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
+Statement = tuple[bytes, tuple[int, ...] | None]
+"""A text, and the types of its parameters: what a statement is prepared for."""
 
 _NAMED = re.compile(r"%\((\w+)\)s|%%")
 
@@ -49,6 +52,7 @@ class _Asked:
     """A select that was sent: who waits for it, until when, and what came back so far."""
 
     answer: "asyncio.Future[list[Row]]"
+    statement: Statement
     until: float
     results: list[PGresult] = field(default_factory=list)
 
@@ -63,7 +67,8 @@ class Line:
         self._pgconn = connection.pgconn
         self._socket = self._pgconn.socket
         self._adapt = Transformer(connection)
-        self._prepared: dict[tuple[bytes, tuple[int, ...] | None], bytes] = {}
+        self._prepared: dict[Statement, bytes] = {}
+        self._names = count()
         self._asked: deque[_Asked] = deque()
         self._flushing = False
         self._watch: asyncio.TimerHandle | None = None
@@ -82,14 +87,14 @@ class Line:
         numbered, ordered = _numbered(text)
         given = ordered(values)
         dumped = self._adapt.dump_sequence(given, [PyFormat.AUTO] * len(given))
-        types, formats = self._adapt.types, self._adapt.formats
-        name = self._prepared.get((numbered, types))
+        statement, formats = (numbered, self._adapt.types), self._adapt.formats
+        name = self._prepared.get(statement)
         if name is None:
-            name = self._prepared[numbered, types] = b"read%d" % len(self._prepared)
-            self._pgconn.send_prepare(name, numbered, types)
+            name = self._prepared[statement] = b"read%d" % next(self._names)
+            self._pgconn.send_prepare(name, *statement)
         self._pgconn.send_query_prepared(name, dumped, formats, result_format=1)
         self._pgconn.pipeline_sync()
-        asked = _Asked(self._loop.create_future(), self._loop.time() + seconds)
+        asked = _Asked(self._loop.create_future(), statement, self._loop.time() + seconds)
         self._asked.append(asked)
         if not self._flushing:
             # Once per turn of the loop: what others ask in the same turn goes along.
@@ -138,14 +143,17 @@ class Line:
             self._break(fault if isinstance(fault, psycopg.Error) else psycopg.OperationalError("unasked results"))
 
     def _answer(self, asked: _Asked) -> None:
-        if asked.answer.done():
-            return
         try:
-            asked.answer.set_result(self._rows(asked.results))
+            rows = self._rows(asked.results)
         except psycopg.Error as fault:
+            # Whether it was prepared, and as what, is not sure any more. Others have a transaction of their own.
+            self._prepared.pop(asked.statement, None)
+            if asked.answer.done():
+                return
             asked.answer.set_exception(fault)
-            # What a statement was prepared as is not sure any more.
-            self._break(fault)
+            return
+        if not asked.answer.done():
+            asked.answer.set_result(rows)
 
     def _rows(self, results: Sequence[PGresult]) -> list[Row]:
         for result in results:

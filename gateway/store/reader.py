@@ -196,7 +196,8 @@ class PostgresReader:
     def figures(self) -> Mapping[str, int]:
         """See Reader."""
         idle = sum(not line.waiting for line in self._lines)
-        return {"pool_size": len(self._lines), "pool_available": idle, **self._counted} if self._lines else {}
+        size = sum(not line.broken for line in self._lines)
+        return {"pool_size": size, "pool_available": min(idle, size), **self._counted} if size else {}
 
     async def close(self) -> None:
         """See Reader."""

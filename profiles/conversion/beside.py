@@ -9,7 +9,7 @@ from profiles.record.walk import Key, aim, values
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class RecordAround:
     """The record around a resource, as far as a conversion asks for it."""
 
     keys: frozenset[Key] = frozenset()
@@ -22,21 +22,22 @@ class Beside:
     """Of each device: the procedures in which it was handled, as references."""
 
 
-def beside(resources: Iterable[Resource]) -> Beside:
+def beside(resources: Iterable[Resource]) -> RecordAround:
     """What the resources of one record tell about each other."""
-    named = {_key(one): one for one in resources if isinstance(one.get("id"), str)}
+    named = {_key(each): each for each in resources if isinstance(each.get("id"), str)}
     roles, treated = dict[str, frozenset[str]](), dict[Key, list[Node]]()
-    for (kind, ident), one in named.items():
+    for (kind, ident), held in named.items():
         if kind == "PractitionerRole":
-            rows = [one.get("practitioner"), one.get("organization")]
+            rows = [held.get("practitioner"), held.get("organization")]
             told = [row["reference"] for row in rows if isinstance(row, dict) and "reference" in row]
             roles[f"{kind}/{ident}"] = frozenset(str(text) for text in told)
         elif kind == "Procedure":
-            for row in values(one, "focalDevice.manipulated.reference"):
-                target = aim(row) if isinstance(row, str) else None
+            for text in values(held, "focalDevice.manipulated.reference"):
+                target = aim(text) if isinstance(text, str) else None
                 if target is not None:
                     treated.setdefault(target, []).append({"reference": f"Procedure/{ident}"})
-    return Beside(frozenset(named), roles, {key: one for key, one in named.items() if key[0] == "Binary"}, treated)
+    binaries = {key: held for key, held in named.items() if key[0] == "Binary"}
+    return RecordAround(frozenset(named), roles, binaries, treated)
 
 
 def _key(resource: Resource) -> Key:

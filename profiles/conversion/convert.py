@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
-from profiles.conversion.beside import Beside, beside
+from profiles.conversion.beside import RecordAround, beside
 from profiles.conversion.datatypes import translated
 from profiles.conversion.fit import fitted
 from profiles.conversion.losses import Loss, sentence, texts
@@ -50,14 +50,14 @@ def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl"
     given = [one for resource in resources for one in _entries(resource)]
     record = beside(given)
     bases = Counter[str]()
-    for one in given:
-        base = _base(one)
+    for source in given:
+        base = _base(source)
         bases[base] += 1
-        if bases[base] > 1 and "id" not in one:
+        if bases[base] > 1 and "id" not in source:
             base = part_id(base, str(bases[base]))
-        work = converted(one, day, record, base)
+        work = converted(source, day, record, base)
         if work is None:
-            result.losses.append(Loss("unmapped", "", _named(one), str(one.get("resourceType", "?"))))
+            result.losses.append(Loss("unmapped", "", _named(source), str(source.get("resourceType", "?"))))
             continue
         for extra in work.made:
             finished = _finished(extra, work, language)
@@ -88,7 +88,7 @@ def _base(resource: Resource) -> str:
     return named(hashlib.sha256(jsonio.canonical(resource)).hexdigest())
 
 
-def converted(resource: Resource, day: dt.date, record: Beside, base: str) -> Work | None:
+def converted(resource: Resource, day: dt.date, record: RecordAround, base: str) -> Work | None:
     """One resource of STU3, converted; None when it is none. ``base``: what the ids of its parts begin with."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not facts(FhirVersion.STU3).is_resource(kind):
@@ -139,7 +139,7 @@ def _claim(work: Work, zib: ZibRow | None) -> None:
         work.resource.pop("meta", None)
 
 
-def _contained(work: Work, record: Beside) -> list[Resource]:
+def _contained(work: Work, record: RecordAround) -> list[Resource]:
     kept = []
     for one in listed(work.resource.get("contained")):
         inner = converted(one, work.day, record, part_id(work.base, _base(one))) if isinstance(one, dict) else None

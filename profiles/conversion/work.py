@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from profiles.conversion.beside import Beside
+from profiles.conversion.beside import RecordAround
 from profiles.conversion.losses import Kind, Loss, told
 from profiles.fhir.tree import Resource
 
@@ -21,7 +21,7 @@ class Work:
     day: dt.date
     source: str
     """Type and id of the source, for the list."""
-    beside: Beside = field(default_factory=Beside)
+    beside: RecordAround = field(default_factory=RecordAround)
     losses: list[Loss] = field(default_factory=list)
     made: list[Resource] = field(default_factory=list)
     base: str = ""

@@ -61,7 +61,7 @@ def links(resource: Resource) -> Iterator[Key]:
 
 def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
     """The `references` and the `links` of a resource, from one walk."""
-    found: list[dict[str, Any]] = []
+    referring: list[dict[str, Any]] = []
     aims: list[Key] = []
     # One loop without generators inside: every resource that comes in is walked several times.
     stack: list[Any] = [resource]
@@ -77,17 +77,17 @@ def pointing(resource: Resource) -> tuple[list[dict[str, Any]], list[Key]]:
                 below.append(value)
             elif kind is str:
                 if name == "reference":
-                    found.append(current)
-                    if (one := aim(value)) is not None:
-                        aims.append(one)
+                    referring.append(current)
+                    if (target := aim(value)) is not None:
+                        aims.append(target)
                 elif name == "url" and "Binary/" in value and current is not resource:
-                    one = aim(value)
-                    if one is not None and one[0] == "Binary":
-                        aims.append(one)
+                    target = aim(value)
+                    if target is not None and target[0] == "Binary":
+                        aims.append(target)
         if below:
             below.reverse()
             stack += below
-    return found, aims
+    return referring, aims
 
 
 def aim(text: str) -> Key | None:

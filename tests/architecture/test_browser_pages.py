@@ -29,6 +29,7 @@ STORIES = {
     "workbench/demo/pgo/templates/home.html": "accessible.test_pages_that_need_no_visit",
     "workbench/demo/pgo/templates/message.html": "accessible.test_pages_that_need_no_visit",
     "workbench/demo/pgo/templates/record.html": "accessible.test_consent_and_the_record",
+    "workbench/demo/pgo/templates/releases.html": "accessible.test_consent_and_the_record",
     "workbench/demo/pgo/templates/send.html": "staff.test_what_a_citizen_sends_is_seen_decided_on_and_told",
     "workbench/demo/pgo/templates/sent.html": "staff.test_what_a_citizen_sends_is_seen_decided_on_and_told",
     "workbench/demo/pgo/templates/waiting.html": "accessible.test_a_visit_that_takes_long",

@@ -18,6 +18,7 @@ from databases import POSTGRES
 from timing import LONG, until
 
 from adapters.port import (
+    WHO_IT_IS,
     AdapterDown,
     AdapterError,
     AdapterGarbage,
@@ -199,6 +200,15 @@ def test_what_is_included_comes_along_and_nothing_else(lite: str) -> None:
     assert kinds.count("Medication") == 2
     staff = {one["id"] for one in batch.resources if one["resourceType"] == "Practitioner"}
     assert staff == {"internist", "longarts"}
+
+
+def test_who_a_person_is_is_told_to_a_service_that_reads_nothing(lite: str) -> None:
+    """DL-C11: the mapping gives its Patient to rows of standards that read; who sends is asked for without one."""
+    asked = ContractRow(*WHO_IT_IS, "Patient")
+    assert connect(lite).capabilities.of(*WHO_IT_IS, FhirVersion.STU3, "Patient").level is CoverageLevel.DELIVERABLE
+    batch = ask(connect(lite), asked)
+    assert [one["resourceType"] for one in batch.resources] == ["Patient"]
+    assert [gap.reason for gap in ask(connect(lite), asked, NOBODY).gaps] == [Reason.NO_RELATION]
 
 
 def test_someone_without_data_has_an_empty_record_without_gaps(lite: str) -> None:

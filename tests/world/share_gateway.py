@@ -29,7 +29,8 @@ def start(house: ShareHouse, port: int) -> "subprocess.Popen[bytes]":
     environment = {
         **os.environ, "GATEWAY_DATABASE_URL": house.settings.database_url, "PYTHONPATH": str(ROOT),
         "GATEWAY_PROVIDERS": json.dumps(providers), "GATEWAY_LISTEN__PORT": str(port),
-        "GATEWAY_SHARE__OPEN_ITEMS": "1000000", "GATEWAY_LIMITS__AUDIT_SECONDS": "30",
+        "GATEWAY_SHARE__OPEN_ITEMS": "1000000", "GATEWAY_SHARE__BODY_SECONDS": "300",
+        "GATEWAY_LIMITS__AUDIT_SECONDS": "30",
     }  # fmt: skip
     process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment, cwd=ROOT)
     with httpx.Client(timeout=PATIENCE, trust_env=False, transport=httpx.HTTPTransport(retries=0)) as client:

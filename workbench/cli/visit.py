@@ -22,7 +22,8 @@ from workbench.demo.visit import run
 from workbench.demo.world import World, load
 from workbench.pgo.endpoints import GatewayEndpoints
 
-READY_SECONDS = 60
+READY_SECONDS = 240
+"""Twenty times what it takes: a busy machine is waited for, and a process that ended is seen at once."""
 
 
 @click.command()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from profiles.standards.load import UnknownService, catalogue
+from profiles.standards.load import UnknownService, catalogue, is_summary
 from profiles.standards.model import RequestRule, Service, Standard
 from workbench.pgo.endpoints import Dva
 from workbench.pgo.oauth import Tokens
@@ -63,7 +63,9 @@ def granted_rows(tokens: Tokens) -> Iterator[GrantedRow]:
         except UnknownService:
             continue
         for rule in standard.rules_of(service):
-            searches = rule.interaction in ("search-type", "operation") and rule.method == "GET"
+            searches = (
+                rule.interaction in ("search-type", "operation") and rule.method == "GET" and not is_summary(rule)
+            )
             if searches and not rule.on_instance and rule.answer in ("all", "last", "one"):
                 yield GrantedRow(standard, service, rule)
 

@@ -107,6 +107,14 @@ async def test_a_way_that_was_not_chosen_is_not_taken(house_with: Callable[..., 
     assert (await either.finish({"SAMLResponse": response}, start.kept, ASK, datetime.now(UTC))).bsn == P1
 
 
+async def test_an_answer_in_an_address_is_none(house_with: Callable[..., House], tmp_path: Path) -> None:
+    """The same answer in the query of the callback, where it would stand in logs: refused."""
+    pgo = posting_house(house_with, SamlBridge(P1), tmp_path).pgo()
+    callback, fields = await to_answer(pgo)
+    refused = await pgo.follow(await pgo.browser.get(callback, params=fields))
+    assert "decide" not in refused.text
+
+
 async def posted(bridge: SamlBridge, folder: Path, bend: Callable[[str], str] = lambda xml: xml) -> str:
     """One posted login with the client alone; the number of who logged in."""
     login = SamlLogin(bridge.settings(folder, **POST), bridge.transport)

@@ -128,10 +128,6 @@ def test_memory_does_not_grow_with_eight_large_photos_at_once(kind: str, tmp_pat
     with share_house(kind, tmp_path) as house, started(house, free_port()) as (process, base):
         url = f"{base}/{PROVIDER}/{PHOTO}/fhir"
         small = jsonio.dump(exact(photos(picture())))
-        shell = photos(picture() + b"large")
-        file = next(one["resource"] for one in shell["entry"] if one["resource"]["resourceType"] == "Binary")
-        media = next(one["resource"] for one in shell["entry"] if one["resource"]["resourceType"] == "Media")
-        del media["content"]["hash"], media["content"]["size"]
 
         def post(body: bytes) -> int:
             headers = {"authorization": f"Bearer {TOKENS[ANNA]}", "content-type": JSON, "accept": JSON,
@@ -140,8 +136,7 @@ def test_memory_does_not_grow_with_eight_large_photos_at_once(kind: str, tmp_pat
             with httpx.Client(timeout=300, trust_env=False) as client:
                 with client.stream("POST", url, content=body, headers=headers) as answer:
                     size = sum(len(piece) for piece in answer.iter_raw())
-                assert size > len(body) - 100_000 or len(body) < MEGABYTE
-                return answer.status_code
+                return answer.status_code if size > len(body) - 100_000 else -answer.status_code
 
         for _ in range(3):
             assert post(small) == 200
@@ -153,11 +148,7 @@ def test_memory_does_not_grow_with_eight_large_photos_at_once(kind: str, tmp_pat
 
         def send(number: int) -> None:
             data = picture() + bytes([number]) + os.urandom(SIZE * 3 // 4 - 3_000)
-            body = {**shell, "entry": [dict(one) for one in shell["entry"]]}
-            for one in body["entry"]:
-                if one["resource"] is file:
-                    one["resource"] = {**file, "content": base64.b64encode(data).decode()}
-            statuses.append(post(json.dumps(body).encode()))
+            statuses.append(post(json.dumps(photos(data)).encode()))
 
         statuses: list[int] = []
         watching = threading.Thread(target=watch)

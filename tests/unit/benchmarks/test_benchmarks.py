@@ -19,7 +19,7 @@ from benchmarks.population import Copies, Population, bsns, model, transaction, 
 from benchmarks.static import read, write  # noqa: E402
 from gateway.cli.db import upgrade  # noqa: E402
 from gateway.store.engine import open_engine  # noqa: E402
-from gateway.store.schema import patient, resource  # noqa: E402
+from gateway.store.schema import link, patient, resource  # noqa: E402
 from profiles import zibs  # noqa: E402
 from profiles.fhir.codec import jsonio, xmlio  # noqa: E402
 from profiles.fhir.codec.packing import unpack  # noqa: E402
@@ -132,6 +132,28 @@ def test_a_filled_store_holds_what_an_import_would_make(tmp_path: Path) -> None:
         assert unpack(row.xml) == xmlio.fragment(data, FhirVersion.STU3)
     engine.dispose()
     assert len(served()[0]) == len(model().own)
+
+
+def test_who_is_only_in_the_way_has_rows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more persons than are made, the others are copies: as many rows, ids and links, and every link leads on."""
+    monkeypatch.setattr("benchmarks.fill.MADE", 2)
+    engine = open_engine(f"sqlite:///{tmp_path}/copied.db")
+    upgrade(engine)
+    population = Population(7)
+    count = fill(engine, population, Pseudonyms(b"k"), KeyRing("a", {"a": bytes(32)}))
+    with engine.connect() as connection:
+        rows = connection.execute(select(resource)).all()
+        links = connection.execute(select(link)).all()
+    engine.dispose()
+    own = {number: sorted(row.id for row in rows if row.patient_id == f"p{number}") for number in range(7)}
+    assert [len(own[number]) for number in range(7)] == [len(own[number % 2]) for number in range(7)]
+    assert own[4] == [one.replace("p0", "p4", 1) for one in own[0]]
+    assert len({row.key for row in rows}) == len(rows) == count
+    names, whose = {(row.type, row.id) for row in rows}, {row.pk: row for row in rows}
+    assert all((one.target_type, one.target_id) in names for one in links)
+    assert sum(whose[one.resource_pk].patient_id == "p6" for one in links) == sum(
+        whose[one.resource_pk].patient_id == "p0" for one in links
+    )
 
 
 def test_a_population_can_be_files_or_transactions(tmp_path: Path) -> None:

@@ -245,7 +245,8 @@ def test_the_report_says_which_definitions_served(tmp_path: Path, package_cache:
     assert without.kind == "tables"
     assert "nictiz.fhir.nl.stu3.zib2017@2.2.18" in without.absent
     assert basis(bgz, str(package_cache)).kind == "official"
-    assert basis(catalogue().standards["immunization-2"], str(tmp_path / "none")).kind == "base"
+    assert basis(catalogue().standards["immunization-2"], str(tmp_path / "none")).kind == "tables"
+    assert basis(catalogue().standards["dental-care-1"], str(tmp_path / "none")).kind == "base"
 
 
 def test_a_tally_can_be_told_as_json_keys() -> None:
