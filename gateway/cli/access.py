@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from gateway.audit.record import AuditRecord
 from gateway.audit.trail import AuditUnavailable
 from gateway.cli.context import errors, fail
-from gateway.settings import Settings
-from gateway.wiring import recording
+from gateway.release.rules import ReleaseRules
+from gateway.settings import Settings, SettingsError
+from gateway.wiring import recording, release_rules
 
 
 def audited(engine: Engine, settings: Settings, records: Iterable[AuditRecord]) -> None:
@@ -31,6 +32,14 @@ def opened(engine: Engine, settings: Settings, what: str, **about: Any) -> None:
         audited(engine, settings, [record])
     except AuditUnavailable:
         fail("the access cannot be recorded, so nothing is shown")
+
+
+def release_table(settings: Settings) -> ReleaseRules:
+    """What may be shown, and from when; a file that cannot be used ends the command."""
+    try:
+        return release_rules(settings)
+    except SettingsError as fault:
+        fail(str(fault))
 
 
 def operator() -> str:

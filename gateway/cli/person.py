@@ -13,8 +13,17 @@ from sqlalchemy import Engine
 
 from auth.crypto import SealError
 from gateway.audit.record import AuditRecord
-from gateway.cli.access import audited, deliver, operator
-from gateway.cli.context import as_json, console, database, emit, fail, listing, served_provider, with_settings
+from gateway.cli.access import audited, deliver, operator, release_table
+from gateway.cli.context import (
+    as_json,
+    console,
+    database,
+    emit,
+    fail,
+    listing,
+    served_provider,
+    with_settings,
+)
 from gateway.privacy.cases import CaseRefused, Kind, PersonCase, PersonCases, bases
 from gateway.privacy.export import exported
 from gateway.privacy.holdings import STAYS, PersonScope, held
@@ -77,6 +86,7 @@ def export_command(settings: Settings, provider: str, output: Path | None) -> No
     """Everything that is held of this person, as JSON: record, documents, what they sent, consents, who looked."""
     scope, bsn = _asked(settings, provider)
     now = datetime.now(UTC)
+    release_table(settings)
     with database(settings) as engine:
         _record(engine, settings, "export", scope)
         with reading(engine).connect() as connection:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.access import release_table
 from gateway.cli.context import as_json, console, emit, served_provider, with_settings
 from gateway.privacy.holdings import STAYS
-from gateway.release.rules import rules
 from gateway.report.privacy import PrivacyFacts, PrivacyMeasure, PrivacyReport
 from gateway.report.render import as_html
 from gateway.report.render import as_json as in_json
@@ -63,7 +63,7 @@ def facts_of(settings: Settings, provider: str) -> PrivacyFacts:
 
 
 def _measures(settings: Settings) -> Iterator[PrivacyMeasure]:
-    table = rules(settings.release.rules)
+    table = release_table(settings)
     yield PrivacyMeasure("consent", "-", on=True)
     yield PrivacyMeasure("tls", "tls.peer", settings.tls.peer != "none")
     yield PrivacyMeasure("seal", "auth.seal_keys", on=True)

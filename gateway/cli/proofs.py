@@ -13,7 +13,7 @@ from gateway.audit.record import AuditRecord
 from gateway.audit.signing import stated_heads
 from gateway.audit.verify import verify
 from gateway.calendar import today_here
-from gateway.cli.access import audited, operator
+from gateway.cli.access import audited, operator, release_table
 from gateway.cli.context import (
     FINDINGS,
     as_json,
@@ -26,7 +26,6 @@ from gateway.cli.context import (
     with_settings,
 )
 from gateway.quality.verdicts import basis
-from gateway.release.rules import rules
 from gateway.report.document import ReportDocument
 from gateway.report.evidence import Evidence
 from gateway.report.guide import guide_pdf
@@ -118,9 +117,7 @@ def pack_command(
     made = f"{at:%Y-%m-%d %H:%M UTC}"
     usage = UsageReport(catalogue(), made, "nl", provider, Period(begin, end))
     visits = VisitsReport(catalogue(), made, days(begin, end), f"{begin} - {end}", at, "nl", provider)
-    results = ResultsReport(
-        rules(settings.release.rules), keys_of(settings)[1], provider, begin, end, at, "nl", (seed, size)
-    )
+    results = ResultsReport(release_table(settings), keys_of(settings)[1], provider, begin, end, at, "nl", (seed, size))
     with database(settings) as engine:
         with snapshot(engine) as connection:
             evidence, _ = Evidence(usage, key, end, size, seed, (), heads).document(connection)
@@ -135,7 +132,7 @@ def pack_command(
             **_both("uitslagen", "Of uitslagen binnen zeven werkdagen te zien waren, en een steekproef.", seen_in_time),
             "vrijgaveregels.json": (
                 "De regels voor vrijgave van uitslagen en voor gevoelige zorg, met hun versie.",
-                _json(rules(settings.release.rules)),
+                _json(release_table(settings)),
             ),
             "keten.json": ("De controle van het toegangslogboek en van wat geteld is.", _json({"faults": faults})),
             **{f"bijlagen/{one.name}": ("Toegevoegd door de instelling.", one.read_bytes()) for one in added},

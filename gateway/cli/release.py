@@ -7,10 +7,18 @@ from datetime import UTC, datetime
 import click
 
 from gateway.audit.record import AuditRecord
-from gateway.cli.access import audited, operator
-from gateway.cli.context import as_json, console, database, emit, fail, listing, served_provider, with_settings
+from gateway.cli.access import audited, operator, release_table
+from gateway.cli.context import (
+    as_json,
+    console,
+    database,
+    emit,
+    fail,
+    listing,
+    served_provider,
+    with_settings,
+)
 from gateway.release.deeds import FlagWish, NotFlagged, check, end, flag, flags, person_of
-from gateway.release.rules import rules
 from gateway.release.shield import Flag
 from gateway.settings import Settings
 from gateway.store.engine import reading
@@ -105,7 +113,7 @@ def list_command(settings: Settings, provider: str, everything: bool, as_json: b
 @with_settings
 def rows_command(settings: Settings, as_json: bool) -> None:
     """The rows that hold: how many working days each kind of result waits, and what labels mean."""
-    table = rules(settings.release.rules)
+    table = release_table(settings)
     if as_json:
         emit(table)
         return

@@ -7,9 +7,8 @@ import click
 
 from gateway.audit.record import AuditRecord
 from gateway.calendar import today_here
-from gateway.cli.access import audited, operator
+from gateway.cli.access import audited, operator, release_table
 from gateway.cli.context import FINDINGS, console, database, errors, served_provider, with_settings
-from gateway.release.rules import rules
 from gateway.report.render import as_html, to_console
 from gateway.report.render import as_json as in_json
 from gateway.report.results import ResultsReport, met
@@ -50,7 +49,7 @@ def results_command(
     since = first.date() if first else until - timedelta(days=30)
     now = datetime.now(UTC)
     sample = (seed, size) if seed is not None else None
-    table = rules(settings.release.rules)
+    table = release_table(settings)
     made = ResultsReport(table, keys_of(settings)[1], provider, since, until, now, lang, sample)
     with database(settings) as engine:
         with reading(engine).connect() as connection:

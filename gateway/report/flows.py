@@ -75,14 +75,15 @@ def _column(boxes: Sequence[FlowBox], x: int) -> list[PlacedBox]:
     return made
 
 
-def _drawn(one: PlacedBox, *, us: bool) -> str:
+def _drawn(place: PlacedBox, *, us: bool) -> str:
     kind = ' class="us"' if us else ""
-    texts = [
-        f'<text{" class=" + chr(34) + "name" + chr(34) if name else ""} x="{one.x + PAD}" '
-        f'y="{one.y + PAD + LINE * (number + 1) - 4}">{escape(line)}</text>'
-        for number, (line, name) in enumerate(one.box.lines)
-    ]
-    return f'<rect{kind} x="{one.x}" y="{one.y}" width="{one.width}" height="{one.height}" rx="5"/>' + "".join(texts)
+    size = f'width="{place.width}" height="{place.height}"'
+    drawn = [f'<rect{kind} x="{place.x}" y="{place.y}" {size} rx="5"/>']
+    for number, (line, name) in enumerate(place.box.lines, 1):
+        bold = ' class="name"' if name else ""
+        y = place.y + PAD + LINE * number - 4
+        drawn.append(f'<text{bold} x="{place.x + PAD}" y="{y}">{escape(line)}</text>')
+    return "".join(drawn)
 
 
 def _arrow(x: int, one: PlacedBox) -> str:

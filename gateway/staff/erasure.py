@@ -138,10 +138,10 @@ def _deeds(call: StaffCall, one: PersonCase) -> tuple[DeedView, ...]:
     )
 
 
-def _cells(call: StaffCall, one: PersonCase) -> tuple[str, ...]:
+def _cells(call: StaffCall, case: PersonCase) -> tuple[str, ...]:
     t = call.t
     return (
-        str(one.number), t(f"erasure.kind_{one.kind}"), one.basis, f"{minute(one.asked)} {one.asked_by}",
-        t(f"erasure.state_{one.state}"), f"{minute(one.decided)} {one.decided_by}".strip(),
-        str(sum(one.counts.values())) if one.counts else "", one.reason,
+        str(case.number), t(f"erasure.kind_{case.kind}"), case.basis, f"{minute(case.asked)} {case.asked_by}",
+        t(f"erasure.state_{case.state}"), f"{minute(case.decided)} {case.decided_by}".strip(),
+        str(sum(case.counts.values())) if case.counts else "", case.reason,
     )  # fmt: skip

@@ -86,14 +86,12 @@ class Look:
     def _shield(self, row: Row[Any]) -> Shield:
         return self.release.shield_now(self.connection, row.provider, row.person, self.now)
 
-    def _shown_since(self, one: Row[Any], shield: Shield) -> datetime | None:
-        """Since when a resource is shown; None while it is not."""
-        came = utc(one.updated)
-        if one.deleted:
-            return came
-        held: Resource = jsonio.load(unpack(bytes(one.json)))
-        begin = shield.shown_since(one.type, one.id, held, came)
-        return begin if begin is not None and begin <= max(self.now, came) else None
+    def _shown_since(self, row: Row[Any], shield: Shield) -> datetime | None:
+        """Since when a resource is shown; None while it is not. That it ended is news for who could see it."""
+        came = utc(row.updated)
+        held: Resource = jsonio.load(unpack(bytes(row.json)))
+        begin = shield.shown_since(row.type, row.id, held, came)
+        return begin if begin is not None and begin <= (came if row.deleted else max(self.now, came)) else None
 
     @staticmethod
     def _unseen(rows: Sequence[Any], row: Row[Any], shield: Shield) -> Sequence[Any]:

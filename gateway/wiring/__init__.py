@@ -65,6 +65,7 @@ from gateway.queues import TEXTS as QUEUE_TEXTS
 from gateway.queues import StoredQueues, Waiting
 from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
+from gateway.release.rules import ReleaseRules, rules
 from gateway.release.shield import ReleasePolicy
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
@@ -80,6 +81,7 @@ from gateway.usage.ledger import BesideTrail, Ledger
 from gateway.usage.signing import StepHeads
 from profiles.fhir.version import FhirVersion
 from profiles.record.leaving import Leaving
+from profiles.rows import RowError
 from profiles.standards.load import catalogue
 from profiles.standards.must import needed_by
 
@@ -104,6 +106,14 @@ def keys_of(settings: Settings) -> tuple[Pseudonyms, KeyRing]:
     """The pseudonyms and the key ring that the settings describe; in test mode fixed public keys stand in."""
     section = authorization(settings)
     return Pseudonyms(section.pseudonym_bytes()), KeyRing(*section.seal_ring())
+
+
+def release_rules(settings: Settings) -> ReleaseRules:
+    """What may be shown, and from when. Raises SettingsError for a file that cannot be used."""
+    try:
+        return rules(settings.release.rules)
+    except RowError as fault:
+        raise SettingsError(f"release.rules: {fault}") from fault
 
 
 def kept_since(settings: Settings) -> datetime:
@@ -285,6 +295,7 @@ def wire(
     ``system`` is the clock of this machine; ``around`` is put around every source's adapter. Raises SettingsError when
     the login bridge's files cannot be used.
     """
+    release_rules(settings)
     seconds = settings.limits.database_seconds
     engine, reader = impatient(open_engine(settings.database_url), seconds), open_reader(settings.database_url, seconds)
     registry = Registry(settings.providers)

@@ -11,7 +11,7 @@ from gateway.share.keep import Keys
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import open_reader
-from gateway.wiring import keys_of, leaving_of, open_recorder, open_trail
+from gateway.wiring import keys_of, leaving_of, open_recorder, open_trail, release_rules
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
@@ -27,6 +27,7 @@ def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapte
 
     Raises SettingsError, AdapterMisconfigured, ValueError or OSError when the settings cannot be used.
     """
+    release_rules(settings)
     section, seconds = settings.exchange, settings.limits.database_seconds
     try:
         signer = AssertionSigner.read(section.keys)

@@ -93,6 +93,23 @@ def test_one_item_is_withheld_from_everything(house: ReleaseHouse) -> None:
     assert SECRET not in house.ask("Binary/b1-pdf", "51", accept="text/plain").text
 
 
+def test_the_other_release_and_the_summary_have_it_neither(house: ReleaseHouse) -> None:
+    """What is converted comes from what may be shown; that a part is withheld is told there too, and counted."""
+    assert house.keys("Condition", "bgz-2020") == {"Condition/c1"}
+    assert "195967001" in house.ask("Patient/$summary", "ips-2").text
+    house.decide("withhold", "Condition/c1")
+    assert house.keys("Condition", "bgz-2020") == set()
+    told = house.said("Condition", "bgz-2020")
+    assert ("suppressed", "Condition: Something is withheld by the care provider.") in told
+    assert ["Condition:withheld:item", 1] in house.last()["hidden"]
+    assert house.ask("Condition/c1", "bgz-2020").status_code in (404, 405)
+    summary = house.ask("Patient/$summary", "ips-2")
+    assert summary.status_code == 200
+    assert "195967001" not in summary.text
+    assert ["Condition:withheld:item", 1] in house.last()["hidden"]
+    assert "Condition:withheld" in house.last()["gaps"]
+
+
 def test_only_this_person(house: ReleaseHouse) -> None:
     """What is withheld of one person takes nothing from another."""
     house.decide("withhold", "Condition/c1")

@@ -32,7 +32,7 @@ from workbench.plugin import workbench
 from workbench.statictokens import StaticToken, issue
 
 TOKENS = {BSN: "release-token-0123456789", OTHER_BSN: "release-token-9876543210"}
-SERVICES = ("48", "51")
+SERVICES = ("48", "51", "bgz-2020", "ips-2")
 SCT = "http://snomed.info/sct"
 LAB = {"coding": [{"system": SCT, "code": "275711006", "display": "Serum chemistry test"}]}
 LAB_SEARCH = (
