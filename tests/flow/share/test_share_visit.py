@@ -46,8 +46,9 @@ def test_who_is_not_known_sends_nothing(server: Running) -> None:
     engine = open_engine(server.settings.database_url)
     with reading(engine).connect() as connection:
         before = len(Inbox(connection).lines(PROVIDER, open_only=False))
-        code, output = share(server, "weights", "Noor van der Velde-Aksoy")
+        code, output = share(server, "weights", "Karel Boonstra")
         after = len(Inbox(connection).lines(PROVIDER, open_only=False))
     engine.dispose()
     assert (code != 0, "201 Created" in output) == (True, False), output
+    assert "stopped at the page 'Dit kan nu niet'" in output
     assert before == after
