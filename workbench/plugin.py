@@ -28,7 +28,7 @@ class DemoWorkbench:
             update["lists"] = settings.lists.model_copy(update={"source": "files", "folder": LISTS})
         base, given = settings.base_url, settings.auth.model_fields_set
         auth: dict[str, Any] = {}
-        if "login" not in given:
+        if "issuer" not in settings.auth.login.model_fields_set:
             auth["login"] = settings.auth.login.model_copy(update={"issuer": f"{base}/idp"})
         if "local_redirects" not in given:
             auth["local_redirects"] = {
