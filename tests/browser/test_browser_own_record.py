@@ -162,7 +162,7 @@ def test_a_mother_reads_the_record_of_her_child(tab: Tab) -> None:
     with pikepdf.open(paper) as opened, opened.open_metadata() as told:
         assert ISA in str(told["dc:title"])
     assert person(ISA).bsn not in tab.context.request.get(f"{root}/gegevens-stu3.json").text()
-    tab.press("Uitloggen")
+    tab.press("Uitloggen").press("Uitloggen bij DigiD")
     assert tab.heading == "U bent uitgelogd"
 
 
