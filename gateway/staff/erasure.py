@@ -126,15 +126,15 @@ class ErasureRoom:
 _KINDS: tuple[Kind, ...] = ("erase", "hold")
 
 
-def _deeds(call: StaffCall, one: PersonCase) -> tuple[DeedView, ...]:
+def _deeds(call: StaffCall, case: PersonCase) -> tuple[DeedView, ...]:
     names: tuple[str, ...] = ()
-    if one.state == ASKED and one.asked_by != call.account.id:
+    if case.state == ASKED and case.asked_by != call.account.id:
         names = ("approve", "refuse")
-    elif one.state == HELD:
+    elif case.state == HELD:
         names = ("release",)
-    fields = (("number", str(one.number)),)
+    fields = (("number", str(case.number)),)
     return tuple(
-        DeedView(f"{ROOT}/erasure/{name}", call.t(f"erasure.{name}"), fields, f"{one.number}") for name in names
+        DeedView(f"{ROOT}/erasure/{name}", call.t(f"erasure.{name}"), fields, f"{case.number}") for name in names
     )
 
 
