@@ -17,8 +17,11 @@ from gateway.app import collector_of
 from gateway.ownrecord.collecting import OwnRecords, named
 from gateway.ownrecord.texts import texts_of
 from gateway.release.rules import rules
+from gateway.release.shield import ReleasePolicy
+from gateway.store.reader import open_reader
 from gateway.testmode import completed
 from gateway.wiring import keys_of, wire
+from profiles.fhir.version import FhirVersion
 from workbench.plugin import workbench
 
 OLD = "2026-01-05T10:00:00+01:00"
@@ -180,3 +183,19 @@ def test_no_path_serves_what_is_withheld(hospital: ReleaseHouse, hidden: set[str
     document = hospital.ask("Binary/b1-pdf", "51")
     assert document.status_code == (404 if "DocumentReference/b1" in hidden else 200)
     assert hospital.ask("DocumentReference/b1", "51").status_code == document.status_code
+
+
+def test_a_token_that_names_a_patient(house: ReleaseHouse) -> None:
+    """Test tokens know no number: what is withheld of a person is withheld of their Patient."""
+    house.decide("withhold", "Condition/c1")
+    reader = open_reader(house.settings.database_url)
+    policy = ReleasePolicy(house.settings.release.rules)
+    try:
+        mine, other = (
+            house.portal.call(policy.shield, reader, PROVIDER, FhirVersion.STU3, "", patient)
+            for patient in ("p1", "p2")
+        )
+    finally:
+        house.portal.call(reader.close)
+    assert mine.withheld == {("Condition", "c1")}
+    assert other.withheld == set()
