@@ -416,7 +416,7 @@ def test_the_trail_knows_who_subscribed(house: SubscriptionHouse) -> None:
 
 
 def test_nothing_is_announced_before_it_is_shown(house: SubscriptionHouse, tmp_path: Path) -> None:
-    """What waits is news on the day on which it is shown, and what is withheld is no news (VIPP V1-A2c)."""
+    """AB-C16: what waits is news on the day on which it is shown; what is withheld is no news (VIPP V1-A2c)."""
     rows = tmp_path / "release.toml"
     rows.write_text(ROWS)
     policy = ReleasePolicy(str(rows))
