@@ -101,9 +101,16 @@ async def open_tasks(client: PgoClient, tokens: Tokens) -> list[Resource]:
 
 async def questionnaire_of(client: PgoClient, tokens: Tokens, task: Resource) -> Resource:
     """The questionnaire that a Task asks for. Raises PgoError, and httpx.HTTPError."""
-    named = (one["valueReference"] for one in task["input"] if one.get("type", {}).get("text") == "Questionnaire")
-    id_ = str(next(named, {}).get("reference", "")).rpartition("/")[2]
+    id_ = str(asked_by(task).get("reference", "")).rpartition("/")[2]
     return await _got(client, tokens, f"Questionnaire/{id_}")
+
+
+def asked_by(task: Resource) -> Mapping[str, Any]:
+    """The reference to the questionnaire that a Task asks for; empty when it names none."""
+    for one in task.get("input", ()):
+        if one.get("type", {}).get("text") == "Questionnaire":
+            return dict(one.get("valueReference", {}))
+    return {}
 
 
 async def send_answers(client: PgoClient, tokens: Tokens, task: Resource, response: Resource) -> ShareAnswer:

@@ -7,7 +7,15 @@ import httpx
 
 from profiles.fhir.tree import Resource
 from workbench.demo.pgo.visits import BrowserVisit, FilledIn
-from workbench.pgo.answering import SERVICE, FormQuestion, form_of, questionnaire_of, response_of, send_answers
+from workbench.pgo.answering import (
+    SERVICE,
+    FormQuestion,
+    asked_by,
+    form_of,
+    questionnaire_of,
+    response_of,
+    send_answers,
+)
 from workbench.pgo.client import PgoClient
 from workbench.pgo.oauth import PgoError, Tokens
 
@@ -74,6 +82,4 @@ def _tasks(visit: BrowserVisit) -> list[Resource]:
 
 
 def _title(task: Resource) -> str:
-    inputs = (one for one in task.get("input", ()) if one.get("type", {}).get("text") == "Questionnaire")
-    shown = str(next(inputs, {}).get("valueReference", {}).get("display", "")).removeprefix("Vragenlijst: ")
-    return shown or "Vragenlijst"
+    return str(asked_by(task).get("display", "")).removeprefix("Vragenlijst: ") or "Vragenlijst"
