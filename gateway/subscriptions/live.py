@@ -124,7 +124,7 @@ class LiveNews:
     def _has_sources(self, row: Row[Any]) -> bool:
         sources = self.collector.providers.get(row.provider)
         known = row.service in self.catalogue.services and self.served(row.provider, row.service)
-        return known and sources is not None and bool(sources.live.sources)
+        return known and sources is not None and bool(self._rules(row)[1])
 
     async def _all_of(self, rows: Sequence[Row[Any]]) -> int:
         pace, room = Pace(self.settings.live_per_second), asyncio.Semaphore(self.settings.live_at_once)
@@ -162,7 +162,7 @@ class LiveNews:
             return connection.execute(update(subscription).where(*mine).values(live_due=due)).rowcount == 1
 
     def _note_late(self, row: Row[Any]) -> None:
-        late = (self.clock() - utc(row.live_due or row.created)).total_seconds()
+        late = (self.clock() - utc(row.live_due)).total_seconds() if row.live_due else 0.0
         most = (AT_RISK - timedelta(minutes=self.settings.live_minutes)).total_seconds()
         before = self._late.get(row.provider, 0.0)
         self._late[row.provider] = max(before, late)

@@ -15,7 +15,7 @@ class SubscriptionSettings(SettingsSection):
     collapse_minutes: int = Field(15, ge=0, le=60, description="shortest time between two notifications of one")
     jitter_seconds: int = Field(300, ge=0, le=900, description="longest random delay, so that times tell nothing")
     look_seconds: float = Field(60.0, gt=0, le=1800, description="time between two looks at what changed")
-    live_minutes: int = Field(30, ge=5, le=45, description="longest time between two looks at what live sources give")
+    live_minutes: int = Field(30, ge=5, le=40, description="longest time between two looks at what live sources give")
     live_per_second: float = Field(2.0, gt=0, le=100, description="questions to the live sources of one provider")
     live_at_once: int = Field(4, ge=1, le=50, description="subscriptions of one provider looked at beside each other")
     repeat_hours: int = Field(24, ge=1, le=72, description="how long a request id gives the same answer")

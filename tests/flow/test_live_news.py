@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from contract.adapter_world import ANNA, BRAM, condition
 from databases import KINDS
-from world.live_news_house import PROVIDER, SERVICE, LiveNewsHouse, live_news_house
+from world.live_news_house import PGO, PROVIDER, SERVICE, LiveNewsHouse, live_news_house
 from world.release_house import ROWS
+from world.subscription_house import filed_for
 
 from adapters.testing.faults import Fault
 from gateway.host import _collected
@@ -69,6 +70,17 @@ def test_a_touch_and_what_is_gone_are_no_news(house: LiveNewsHouse) -> None:
     assert house.later() == 0
     house.ehr.resources = [one for one in house.ehr.resources if one["id"] != "c2"]
     assert house.later() == 0
+
+
+def test_what_a_pgo_sent_itself_is_no_news_to_it(house: LiveNewsHouse) -> None:
+    """AB-C31, AB-23: the EHR gives what this PGO sent, with the id of the item; what another one sent is news."""
+    house.subscribed()
+    house.later(1)
+    for id_, client, made in (("c7", PGO, 0), ("c6", "twee.pgo.example", 1)):
+        item = filed_for(house.engine, client, "Condition")
+        named = {"identifier": [{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{item}"}]}
+        house.add(condition(id_, "anna", "38341003") | named)
+        assert house.later() == made
 
 
 def test_a_source_that_is_down_is_no_news(house: LiveNewsHouse) -> None:
