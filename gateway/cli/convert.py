@@ -63,6 +63,9 @@ class Sink:
 @click.option("--to", "target", type=click.Choice(["r4", "stu3"]), required=True, help="The release to convert to.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the result, a file each.")
 @click.option("--format", "form", type=click.Choice(["json", "xml"]), default="json", help="Of the files in --out.")
+@click.option(
+    "--together", is_flag=True, help="All PATHS are one record, of one person: what belongs together is known."
+)
 @click.option("--strict", is_flag=True, help="Leave out what is wrong in the result.")
 @click.option("--outcome", is_flag=True, help="Write what was lost as an OperationOutcome too, after the resources.")
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the losses.")
@@ -76,6 +79,7 @@ def convert_command(
     target: str,
     out: Path | None,
     form: str,
+    together: bool,
     strict: bool,
     outcome: bool,
     lang: str,
@@ -102,14 +106,14 @@ def convert_command(
     except PackageError as problem:
         fail(str(problem))
     sink, losses, wrong = Sink(out, form, as_json, way.target), list[Loss](), list[dict[str, str]]()
-    for name, resource in read_resources(paths, way.source):
-        if isinstance(resource, FormatError):
-            wrong.append({"file": name, "text": resource.text})
+    for name, some in _batches(paths, way.source, together=together):
+        if isinstance(some, FormatError):
+            wrong.append({"file": name, "text": some.text})
             continue
-        result = way.convert([resource], day.date() if day else today_here(), language=lang)
+        result = way.convert(some, day.date() if day else today_here(), language=lang)
         wrong += _delivered(result, way, validator, sink, name, lang, strict=strict)
         losses += result.losses
-        wrong += [{"file": name, "text": sentence(one, lang)} for one in result.losses if not result.resources]
+        wrong += [{"file": name, "text": sentence(one, lang)} for one in result.losses if one.whole]
         if not as_json:
             for loss in result.losses:
                 errors.print(sentence(loss, lang), highlight=False, markup=False, soft_wrap=True)
@@ -161,6 +165,22 @@ def read_resources(paths: tuple[str, ...], version: FhirVersion) -> Iterator[tup
             yield from _file(path, version)
         else:
             fail(f"{text}: no such file or folder")
+
+
+def _batches(
+    paths: tuple[str, ...], version: FhirVersion, *, together: bool
+) -> Iterator[tuple[str, list[Resource] | FormatError]]:
+    """What is converted at once: each resource by itself, or all of them."""
+    rows: list[Resource] = []
+    for name, resource in read_resources(paths, version):
+        if isinstance(resource, FormatError):
+            yield name, resource
+        elif together:
+            rows.append(resource)
+        else:
+            yield name, [resource]
+    if rows:
+        yield ", ".join(paths), rows
 
 
 def _file(path: Path, version: FhirVersion) -> Iterator[tuple[str, Resource | FormatError]]:

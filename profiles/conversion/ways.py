@@ -24,7 +24,7 @@ class Conversion(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way. ``outside``: the ids of losses for a code outside a required list, and for what else a profile refuses."""
+    """One way. ``outside``: the ids of losses for a code outside a required list, and for all else."""
 
     source: FhirVersion
     target: FhirVersion

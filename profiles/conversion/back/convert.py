@@ -14,7 +14,7 @@ from profiles.conversion.back.special import UNDONE
 from profiles.conversion.back.special.observations import is_part
 from profiles.conversion.back.steps import undo
 from profiles.conversion.convert import FIRST, Converted, base_of, entries, name_of, tell
-from profiles.conversion.losses import Loss
+from profiles.conversion.losses import TURNING, Loss
 from profiles.conversion.paths import listed
 from profiles.conversion.tables import ZibRow, tables
 from profiles.conversion.work import NICTIZ
@@ -45,7 +45,7 @@ def convert_back(resources: Iterable[Resource], day: dt.date, *, language: str =
         if work is None:
             kind = str(source.get("resourceType", "?"))
             name = name_of(source)
-            told_as = Loss("lost", "LB-13", name, f"{kind}.{turning}") if turning else Loss("unmapped", "", name, kind)
+            told_as = Loss("lost", TURNING, name, f"{kind}.{turning}") if turning else Loss("unmapped", "", name, kind)
             result.losses.append(told_as)
             continue
         result.resources.append(_finished(work, language, work.losses if told else ()))

@@ -7,6 +7,7 @@ from profiles.conversion.back.around import BackWork
 from profiles.conversion.paths import Node, add_extension, extension_value, holds, listed, take_extensions
 from profiles.conversion.paths import extensions as rows_of
 from profiles.conversion.special.devices import LOCATION, PROFESSIONAL
+from profiles.conversion.special.linked import kind_of
 from profiles.conversion.special.status import absent
 from profiles.conversion.work import NICTIZ
 from profiles.record.walk import values
@@ -62,15 +63,27 @@ def device_use(work: BackWork) -> None:
     codes = listed(resource.pop("reasonCode", None))
     if codes:
         resource["indication"] = [*listed(resource.get("indication")), *codes]
-    for url, kind in ((LOCATION, "Organization"), (PROFESSIONAL, "Practitioner")):
-        for row in rows_of(resource, url):
-            direct = work.made_for(row.get("valueReference"), kind)
-            if direct is not None:
-                row["valueReference"] = direct
+    for row in rows_of(resource, PROFESSIONAL):
+        direct = work.made_for(row.get("valueReference"), "Practitioner")
+        if direct is not None:
+            row["valueReference"] = direct
+    _organization(work)
     if "timingDateTime" in resource:
         resource["timingPeriod"] = {"start": resource.pop("timingDateTime")}
         work.lose("partial", "LB-10", "DeviceUseStatement.timingDateTime", resource["timingPeriod"]["start"])
     _told_there(work)
+
+
+def _organization(work: BackWork) -> None:
+    """Where 2020 has the location, 2017 has the organisation: that of the location, when it came along."""
+    for row in take_extensions(work.resource, LOCATION):
+        location = row.get("valueReference")
+        direct = work.made_for(location, "Organization") or (location if kind_of(location) == "Organization" else None)
+        if direct is None:
+            direct = (work.around.aimed(location) or Node()).get("managingOrganization")
+            work.lose("lost", "LB-01", "DeviceUseStatement.extension(location)", location)
+        if direct is not None:
+            add_extension(work.resource, LOCATION, "Reference", direct)
 
 
 def _told_there(work: BackWork) -> None:
