@@ -14,7 +14,7 @@ from gateway.settings import Settings
 from profiles.conversion.convert import Converted
 from profiles.conversion.judge import judge
 from profiles.conversion.losses import Loss, as_outcome, sentence
-from profiles.conversion.ways import WAYS, Way
+from profiles.conversion.ways import WAYS, ConversionWay
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -138,7 +138,7 @@ def validator_of(cache: Path, version: FhirVersion = FhirVersion.R4) -> Validato
 
 
 def _delivered(
-    result: Converted, way: Way, validator: Validator, sink: Sink, name: str, lang: str, *, strict: bool
+    result: Converted, way: ConversionWay, validator: Validator, sink: Sink, name: str, lang: str, *, strict: bool
 ) -> list[dict[str, str]]:
     """Write what was converted; returns what is wrong with it."""
     wrong = []

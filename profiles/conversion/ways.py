@@ -23,7 +23,7 @@ class Conversion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ConversionWay:
     """One way. ``outside``: the ids of losses for a code outside a required list, and for all else."""
 
     source: FhirVersion
@@ -37,8 +37,8 @@ class Way:
         return tables().types if self.target is FhirVersion.R4 else types()
 
 
-WAYS: Final[Mapping[FhirVersion, Way]] = {
-    FhirVersion.R4: Way(FhirVersion.STU3, FhirVersion.R4, convert, ("LL-19", "")),
-    FhirVersion.STU3: Way(FhirVersion.R4, FhirVersion.STU3, convert_back, ("LB-07", "LB-08")),
+WAYS: Final[Mapping[FhirVersion, ConversionWay]] = {
+    FhirVersion.R4: ConversionWay(FhirVersion.STU3, FhirVersion.R4, convert, ("LL-19", "")),
+    FhirVersion.STU3: ConversionWay(FhirVersion.R4, FhirVersion.STU3, convert_back, ("LB-07", "LB-08")),
 }
 """The ways, by the release they lead to."""

@@ -1,15 +1,17 @@
 """What stands beside a resource of R4 that goes back: what conversion split off there is put together again."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from profiles.conversion.paths import Node, holds
+from profiles.conversion.back.inverse import zib_of
+from profiles.conversion.paths import Node, holds, listed
 from profiles.conversion.work import Work, part_id
 from profiles.fhir.tree import Resource
 from profiles.record.walk import Key, aim
 
 BARE: Final = frozenset({"resourceType", "id", "meta", "text"})
+OF_COMPONENT: Final = ("code", "interpretation", "referenceRange", "dataAbsentReason")
 HOUSE: Final = ("http://snomed.info/sct", "272497004")
 
 
@@ -18,6 +20,8 @@ class Around:
     """The resources of R4 that go back together, by type and id."""
 
     resources: Mapping[Key, Resource] = field(default_factory=dict)
+    parts: Mapping[Key, frozenset[Key]] = field(default_factory=dict)
+    """Of an observation: the observations that were split off it, and go back into it."""
 
     def aimed(self, reference: Any) -> Resource | None:
         """The resource that a Reference points at, when it came along."""
@@ -29,7 +33,17 @@ class Around:
 def around(resources: Iterable[Resource]) -> Around:
     """The resources that go back together."""
     named = [one for one in resources if isinstance(one.get("id"), str)]
-    return Around({(str(one.get("resourceType")), str(one["id"])): one for one in named})
+    record = Around({(str(one.get("resourceType")), str(one["id"])): one for one in named})
+    return replace(record, parts={key: _parts(one, record) for key, one in record.resources.items()})
+
+
+def _parts(whole: Resource, record: Around) -> frozenset[Key]:
+    zib = zib_of(whole) if whole.get("resourceType") == "Observation" else None
+    fits = {"LivingSituation": _is_house, "LaboratoryTestResult": _is_result}.get(zib.name if zib else "")
+    members = [one for row in listed(whole.get("hasMember")) if (one := record.aimed(row)) is not None]
+    parts = [("Observation", str(one["id"])) for one in members if fits is not None and fits(one, whole)]
+    # A living situation has one value: two homes stay observations of their own.
+    return frozenset(parts if fits is _is_result or len(parts) == 1 else ())
 
 
 def stands_for(resource: Resource | None) -> Node | None:
@@ -48,13 +62,23 @@ def stands_for(resource: Resource | None) -> Node | None:
     return dict(target) if isinstance(target, dict) else None
 
 
-def is_house(resource: Resource | None) -> bool:
-    """Whether a resource is the type of home of a living situation, which is a value in 2017."""
-    return (
-        resource is not None
-        and isinstance(resource.get("valueCodeableConcept"), dict)
-        and holds(resource.get("code"), *HOUSE)
-    )
+def _is_house(member: Resource, whole: Resource) -> bool:
+    """Whether a resource is the type of home of a living situation, which is a value in 2017, and tells no more."""
+    value = isinstance(member.get("valueCodeableConcept"), dict) and "valueCodeableConcept" not in whole
+    return value and holds(member.get("code"), *HOUSE) and _same(member, whole, {"code", "valueCodeableConcept"})
+
+
+def _is_result(member: Resource, whole: Resource) -> bool:
+    """Whether a result was a component of a panel: its id is made of the panel's, and nothing else is its own."""
+    base, _, number = str(member.get("id", "")).rpartition(".c")
+    values = {key for key in member if key.lstrip("_").startswith("value")}
+    made = base == whole.get("id") and number.isascii() and number.isdigit()
+    return made and _same(member, whole, {*OF_COMPONENT, "extension", *values})
+
+
+def _same(member: Resource, whole: Resource, own: set[str]) -> bool:
+    """Whether a part says nothing of its own beside some elements."""
+    return all(member[key] == whole.get(key) for key in member if key not in BARE and key not in own)
 
 
 @dataclass(slots=True)
@@ -62,6 +86,12 @@ class BackWork(Work):
     """One resource of R4 that goes back, and what came along with it."""
 
     around: Around = field(default_factory=Around)
+
+    def part_of(self, reference: Any) -> Resource | None:
+        """The resource at a reference, when it was split off this one."""
+        part = self.around.aimed(reference)
+        parts = self.around.parts.get(("Observation", self.base), frozenset())
+        return part if part is not None and ("Observation", str(part.get("id"))) in parts else None
 
     def made_for(self, reference: Any, kind: str) -> Node | None:
         """What a made role or location stands for, where that is of a type (``Organization``)."""

@@ -7,11 +7,10 @@ along: roles and locations that were made, the type of home, results of a panel.
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from profiles.conversion.back.around import Around, BackWork, around, is_house, stands_for
+from profiles.conversion.back.around import Around, BackWork, around, stands_for
 from profiles.conversion.back.datatypes import returned, shaped
 from profiles.conversion.back.inverse import choices, zib_of
 from profiles.conversion.back.special import UNDONE
-from profiles.conversion.back.special.observations import is_part
 from profiles.conversion.back.steps import undo
 from profiles.conversion.convert import FIRST, Converted, base_of, entries, name_of, tell
 from profiles.conversion.losses import TURNING, Loss
@@ -21,7 +20,7 @@ from profiles.conversion.work import NICTIZ
 from profiles.fhir.basetypes import facts
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
-from profiles.record.walk import Key
+from profiles.record.walk import Key, links
 from profiles.record.written import write
 
 NL_CORE = "http://fhir.nl/fhir/StructureDefinition/"
@@ -38,34 +37,35 @@ def convert_back(resources: Iterable[Resource], day: dt.date, *, language: str =
     record = around(given)
     gone = _put_back(record)
     for source in given:
-        if (str(source.get("resourceType")), str(source.get("id", ""))) in gone:
-            continue
-        turning = _turning(source)
-        work = None if turning else returned_whole(source, day, record)
-        if work is None:
-            kind = str(source.get("resourceType", "?"))
-            name = name_of(source)
-            told_as = Loss("lost", TURNING, name, f"{kind}.{turning}") if turning else Loss("unmapped", "", name, kind)
-            result.losses.append(told_as)
-            continue
-        result.resources.append(_finished(work, language, work.losses if told else ()))
-        result.losses += work.losses
+        if _key(source) not in gone:
+            _add(result, source, day, record, language, told=told)
+    # A location that was made may still be pointed at, where STU3 has a location too.
+    aimed = {key for one in result.resources for key in links(one)}
+    for key in sorted(gone & aimed):
+        _add(result, record.resources[key], day, record, language, told=told)
     return result
 
 
-def _put_back(record: Around) -> set[Key]:
+def _add(result: Converted, source: Resource, day: dt.date, record: Around, language: str, *, told: bool) -> None:
+    turning, name, kind = _turning(source), name_of(source), str(source.get("resourceType", "?"))
+    work = None if turning else returned_whole(source, day, record)
+    if work is not None:
+        result.resources.append(_finished(work, language, work.losses if told else ()))
+        result.losses += work.losses
+    elif turning:
+        result.losses.append(Loss("lost", TURNING, name, f"{kind}.{turning}"))
+    else:
+        result.losses.append(Loss("unmapped", "", name, kind))
+
+
+def _key(resource: Resource) -> Key:
+    return str(resource.get("resourceType")), str(resource.get("id", ""))
+
+
+def _put_back(record: Around) -> frozenset[Key]:
     """What goes back as a part of another resource, or as a reference to what it was made for."""
-    gone = {key for key, one in record.resources.items() if stands_for(one) is not None}
-    for (kind, _), one in record.resources.items():
-        zib = zib_of(one) if kind == "Observation" else None
-        name = zib.name if zib else ""
-        for row in listed(one.get("hasMember")) if name in ("LivingSituation", "LaboratoryTestResult") else ():
-            member = record.aimed(row)
-            if member is None:
-                continue
-            if (name == "LivingSituation" and is_house(member)) or (name != "LivingSituation" and is_part(member, one)):
-                gone.add((kind, str(member["id"])))
-    return gone
+    made = frozenset(key for key, held in record.resources.items() if stands_for(held) is not None)
+    return made.union(*record.parts.values())
 
 
 def _turning(resource: Resource) -> str:

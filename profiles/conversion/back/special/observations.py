@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from profiles.conversion.back.around import BackWork, is_house
+from profiles.conversion.back.around import OF_COMPONENT, BackWork
 from profiles.conversion.datatypes import CODE_SPECIFICATION
 from profiles.conversion.paths import Node, add_extension, beside, extension_value, holds, listed, take_extensions
 from profiles.conversion.special.observations import AS_EXTENSION, HEIGHTS, LOINC, RELATIONS, SNOMED
@@ -21,7 +21,6 @@ RESULTS: Final = {
     "registered": "pending", "preliminary": "preliminary", "final": "final", "amended": "appended",
     "corrected": "corrected",
 }  # fmt: skip
-OF_COMPONENT: Final = ("code", "interpretation", "referenceRange", "dataAbsentReason")
 
 
 def related(work: BackWork) -> None:
@@ -42,23 +41,19 @@ def period_start(work: BackWork) -> None:
         work.resource["effectivePeriod"] = {"start": work.resource.pop("effectiveDateTime")}
 
 
-def _members(work: BackWork) -> list[tuple[Node, Resource | None]]:
-    rows = listed(work.resource.get("related"))
-    return [(row, work.around.aimed(row.get("target"))) for row in rows if row.get("type") == "has-member"]
-
-
-def _drop(work: BackWork, gone: list[Node]) -> None:
-    rest = [row for row in listed(work.resource.pop("related", None)) if row not in gone]
+def _parts(work: BackWork) -> list[Resource]:
+    """What was split off this observation; it is no member any more."""
+    rows = [(row, work.part_of(row.get("target"))) for row in listed(work.resource.pop("related", None))]
+    rest = [row for row, part in rows if part is None]
     if rest:
         work.resource["related"] = rest
+    return [part for _, part in rows if part is not None]
 
 
 def living_situation(work: BackWork) -> None:
     """The type of home is the value again."""
-    for row, member in _members(work):
-        if member is not None and is_house(member) and "valueCodeableConcept" not in work.resource:
-            work.resource["valueCodeableConcept"] = member["valueCodeableConcept"]
-            _drop(work, [row])
+    for part in _parts(work):
+        work.resource["valueCodeableConcept"] = part["valueCodeableConcept"]
 
 
 def pack_years(work: BackWork) -> None:
@@ -118,23 +113,9 @@ def laboratory(work: BackWork) -> None:
     if state in RESULTS:
         concept = {"coding": [{"system": RESULT_STATUS, "code": RESULTS[state]}]}
         add_extension(beside(work.resource, "status"), CODE_SPECIFICATION, "CodeableConcept", concept)
-    folded = [(row, member) for row, member in _members(work) if member is not None and is_part(member, work.resource)]
-    for _, member in folded:
-        kept = {
-            key: value for key, value in (member or Node()).items()
-            if key in OF_COMPONENT or key.lstrip("_").startswith("value")
-        }  # fmt: skip
+    for part in _parts(work):
+        kept = {key: part[key] for key in part if key in OF_COMPONENT or key.lstrip("_").startswith("value")}
         work.resource["component"] = [*listed(work.resource.get("component")), kept]
-    _drop(work, [row for row, _ in folded])
-
-
-def is_part(member: Resource, panel: Resource) -> bool:
-    """Whether a result was a component of a panel: its id is made of the panel's, and nothing else is its own."""
-    base, _, number = str(member.get("id", "")).rpartition(".c")
-    own = {"resourceType", "id", "meta", "text", "category", "extension", *OF_COMPONENT}
-    rest = {key for key in member if key not in own and not key.lstrip("_").startswith("value")}
-    same = all(member[key] == panel.get("context" if key == "encounter" else key) for key in rest)
-    return base == panel.get("id") and number.isascii() and number.isdigit() and same
 
 
 CHANGES: Mapping[str, Callable[[BackWork], None]] = {
