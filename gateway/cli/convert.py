@@ -101,7 +101,7 @@ def convert_command(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     try:
-        way = WAYS[FhirVersion.R4 if target == "r4" else FhirVersion.STU3]
+        way = WAYS[FhirVersion.of(target)]
         validator = validator_of(package_cache or default_cache(settings.package_cache), way.target)
     except PackageError as problem:
         fail(str(problem))

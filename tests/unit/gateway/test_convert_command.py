@@ -91,7 +91,8 @@ def test_an_operation_outcome_is_written_only_when_asked_for(tmp_path: Path) -> 
 
 def test_the_way_back_by_the_same_command_and_what_belongs_together(tmp_path: Path) -> None:
     home = {
-        "resourceType": "Observation", "id": "h", "status": "final", "code": {"coding": [{"system": "http://snomed.info/sct", "code": "365508006"}]},
+        "resourceType": "Observation", "id": "h", "status": "final",
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "365508006"}]},
         "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-LivingSituation"]},
         "valueCodeableConcept": {"text": "flat"},
     }  # fmt: skip

@@ -115,15 +115,22 @@ def immunization(work: BackWork) -> None:
     if "primarySource" not in resource and "_primarySource" not in resource:
         resource["_primarySource"] = absent()
         work.assume("Immunization.primarySource", "unknown")
-    rows = [
-        {("role" if key == "function" else key): row[key] for key in row}
-        for row in listed(resource.pop("performer", None))
-    ]
+    rows = [{("role" if key == "function" else key): row[key] for key in row} for row in _givers(work)]
     if rows:
         resource["practitioner"] = rows
     doses = [_protocol(row, work) for row in listed(resource.pop("protocolApplied", None))]
     if doses:
         resource["vaccinationProtocol"] = doses
+
+
+def _givers(work: BackWork) -> list[Node]:
+    """Those who gave it; an organisation as such has no place in STU3."""
+    rows = listed(work.resource.pop("performer", None))
+    kept = [row for row in rows if kind_of(row.get("actor")) != "Organization"]
+    for row in rows:
+        if row not in kept:
+            work.lose("lost", "LB-01", "Immunization.performer", row.get("actor"))
+    return kept
 
 
 def _protocol(row: Node, work: BackWork) -> Node:
