@@ -52,7 +52,7 @@ from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
 from gateway.pulse import Pulse
-from gateway.quality.verdicts import shared_validator
+from gateway.quality.verdicts import keep_definitions, shared_validator
 from gateway.rates import Rate
 from gateway.release.shield import ReleasePolicy
 from gateway.sections import OverloadSettings
@@ -126,6 +126,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             for end in (outbox.aclose, endpoint.aclose, wiring.close):
                 await end()
+            await asyncio.to_thread(keep_definitions)
 
     # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

@@ -1,4 +1,4 @@
-"""gateway convert: FHIR resources of STU3 with zibs of 2017 as R4 with zibs of 2020, and what is lost on the way."""
+"""gateway convert: zibs of 2017 in STU3 as zibs of 2020 in R4, or the other way, and what is lost on the way."""
 
 import datetime as dt
 import re
@@ -11,9 +11,10 @@ import click
 from gateway.calendar import today_here
 from gateway.cli.context import DONE, FINDINGS, as_json, emit, errors, fail, with_settings
 from gateway.settings import Settings
-from profiles.conversion.convert import Converted, convert
+from profiles.conversion.convert import Converted
 from profiles.conversion.judge import judge
 from profiles.conversion.losses import Loss, as_outcome, sentence
+from profiles.conversion.ways import WAYS, ConversionWay
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.errors import FormatError
 from profiles.fhir.tree import Resource
@@ -33,8 +34,9 @@ IDENT = re.compile(r"[A-Za-z0-9.-]{1,64}")
 class Sink:
     """Where converted resources go: a folder, a file each, or lines on standard output; each key once."""
 
-    def __init__(self, folder: Path | None, form: str, quiet: bool) -> None:
+    def __init__(self, folder: Path | None, form: str, quiet: bool, version: FhirVersion) -> None:
         self._folder = folder
+        self._version = version
         self._xml = form == "xml"
         self._quiet = quiet
         self._keys: set[Key] = set()
@@ -50,7 +52,7 @@ class Sink:
         if self._folder is not None:
             name = key[1] if IDENT.fullmatch(key[1]) and key[1].strip(".") else f"nr{self.written}"
             path = self._folder / f"{key[0]}-{name}.{'xml' if self._xml else 'json'}"
-            path.write_bytes(xmlio.dump(resource, FhirVersion.R4) if self._xml else jsonio.dump(resource))
+            path.write_bytes(xmlio.dump(resource, self._version) if self._xml else jsonio.dump(resource))
         elif not self._quiet:
             sys.stdout.buffer.write(jsonio.dump(resource) + b"\n")
         return True
@@ -58,10 +60,13 @@ class Sink:
 
 @click.command("convert")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--to", "target", type=click.Choice(["r4"]), required=True, help="The release to convert to.")
+@click.option("--to", "target", type=click.Choice(["r4", "stu3"]), required=True, help="The release to convert to.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the result, a file each.")
 @click.option("--format", "form", type=click.Choice(["json", "xml"]), default="json", help="Of the files in --out.")
-@click.option("--strict", is_flag=True, help="Leave out what is wrong in R4.")
+@click.option(
+    "--together", is_flag=True, help="All PATHS are one record, of one person: what belongs together is known."
+)
+@click.option("--strict", is_flag=True, help="Leave out what is wrong in the result.")
 @click.option("--outcome", is_flag=True, help="Write what was lost as an OperationOutcome too, after the resources.")
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", help="Language of the losses.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Judge what ended by this day, not by today.")
@@ -74,6 +79,7 @@ def convert_command(
     target: str,
     out: Path | None,
     form: str,
+    together: bool,
     strict: bool,
     outcome: bool,
     lang: str,
@@ -81,30 +87,33 @@ def convert_command(
     package_cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Convert FHIR STU3 (zibs of 2017) in PATHS to R4 (zibs of 2020): files (JSON, XML, NDJSON), folders, or -.
+    """Convert FHIR STU3 (zibs of 2017) in PATHS to R4 (zibs of 2020), or back.
+
+    PATHS: files (JSON, XML, NDJSON), folders, or -.
 
     Without --out the resources are lines on standard output, and what is lost is told on standard error. With --json
     standard output is one document with what is lost, and resources go to --out only. Where the official packages are
     installed, a resource that does not meet its profile does not claim it. Exit code 1: something could not be read or
-    converted, or is wrong in R4.
+    converted, or is wrong in the result.
     """
     if form == "xml" and out is None:
         raise click.UsageError("--format xml goes with --out")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     try:
-        validator = validator_of(package_cache or default_cache(settings.package_cache))
+        way = WAYS[FhirVersion.of(target)]
+        validator = validator_of(package_cache or default_cache(settings.package_cache), way.target)
     except PackageError as problem:
         fail(str(problem))
-    sink, losses, wrong = Sink(out, form, as_json), list[Loss](), list[dict[str, str]]()
-    for name, resource in read_resources(paths, FhirVersion.STU3):
-        if isinstance(resource, FormatError):
-            wrong.append({"file": name, "text": resource.text})
+    sink, losses, wrong = Sink(out, form, as_json, way.target), list[Loss](), list[dict[str, str]]()
+    for name, some in _batches(paths, way.source, together=together):
+        if isinstance(some, FormatError):
+            wrong.append({"file": name, "text": some.text})
             continue
-        result = convert([resource], day.date() if day else today_here(), language=lang)
-        wrong += _delivered(result, validator, sink, name, lang, strict=strict)
+        result = way.convert(some, day.date() if day else today_here(), language=lang)
+        wrong += _delivered(result, way, validator, sink, name, lang, strict=strict)
         losses += result.losses
-        wrong += [{"file": name, "text": sentence(one, lang)} for one in result.losses if not result.resources]
+        wrong += [{"file": name, "text": sentence(one, lang)} for one in result.losses if one.whole]
         if not as_json:
             for loss in result.losses:
                 errors.print(sentence(loss, lang), highlight=False, markup=False, soft_wrap=True)
@@ -123,17 +132,17 @@ def _row(loss: Loss) -> dict[str, str]:
     return {name: getattr(loss, name) for name in ("kind", "id", "resource", "path", "value")}
 
 
-def validator_of(cache: Path) -> Validator:
-    """A validator of R4 with the packages of a folder."""
-    return Validator(FhirVersion.R4, Definitions(sources(FhirVersion.R4, choose(installed(cache), FhirVersion.R4))))
+def validator_of(cache: Path, version: FhirVersion = FhirVersion.R4) -> Validator:
+    """A validator of a release with the packages of a folder."""
+    return Validator(version, Definitions(sources(version, choose(installed(cache), version))))
 
 
 def _delivered(
-    result: Converted, validator: Validator, sink: Sink, name: str, lang: str, *, strict: bool
+    result: Converted, way: ConversionWay, validator: Validator, sink: Sink, name: str, lang: str, *, strict: bool
 ) -> list[dict[str, str]]:
-    """Write what was converted; returns what is wrong with it in R4."""
+    """Write what was converted; returns what is wrong with it."""
     wrong = []
-    for one in judge(result, validator.validate):
+    for one in judge(result, validator.validate, way.outside):
         faults = [found for found in one.report.findings if found.severity == "error"]
         if ((not strict or not faults) and sink.put(one.resource)) or strict:
             wrong += [{"file": name, "text": f"{found.expression}: {found.text(lang)}"} for found in faults]
@@ -156,6 +165,22 @@ def read_resources(paths: tuple[str, ...], version: FhirVersion) -> Iterator[tup
             yield from _file(path, version)
         else:
             fail(f"{text}: no such file or folder")
+
+
+def _batches(
+    paths: tuple[str, ...], version: FhirVersion, *, together: bool
+) -> Iterator[tuple[str, list[Resource] | FormatError]]:
+    """What is converted at once: each resource by itself, or all of them."""
+    rows: list[Resource] = []
+    for name, resource in read_resources(paths, version):
+        if isinstance(resource, FormatError):
+            yield name, resource
+        elif together:
+            rows.append(resource)
+        else:
+            yield name, [resource]
+    if rows:
+        yield ", ".join(paths), rows
 
 
 def _file(path: Path, version: FhirVersion) -> Iterator[tuple[str, Resource | FormatError]]:

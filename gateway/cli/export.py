@@ -17,8 +17,8 @@ from gateway.cli.context import as_json, console, database, emit, fail, needs_pr
 from gateway.settings import Settings
 from gateway.store import records
 from gateway.store.engine import reading
-from profiles.conversion import convert
 from profiles.conversion.losses import as_outcome
+from profiles.conversion.ways import WAYS
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion
@@ -67,7 +67,7 @@ class NdjsonFolder:
 @click.command("export")
 @click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
 @click.option("--fhir", type=click.Choice(["stu3", "r4"]), default="stu3", show_default=True, help="FHIR release.")
-@click.option("--to", "target", type=click.Choice(["r4"]), help="Convert records of STU3 to R4 with zibs of 2020.")
+@click.option("--to", "target", type=click.Choice(["r4", "stu3"]), help="Convert records to the other release.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="A folder to be made.")
 @as_json
 @with_settings
@@ -75,11 +75,11 @@ def export_command(settings: Settings, provider: str, fhir: str, target: str | N
     """Write all records of a provider as lines of FHIR, a file for each type, with a manifest (FHIR Bulk Data).
 
     For the institution's own use: it is every patient's whole record, with BSN, in files that only their owner may
-    read. It is recorded in the access trail before anything is written. With --to r4 what was lost stands in
+    read. It is recorded in the access trail before anything is written. With --to what was lost stands in
     OperationOutcome.ndjson. A folder without manifest.json is of an export that broke off.
     """
-    if target is not None and fhir != "stu3":
-        raise click.UsageError("--to r4 goes with --fhir stu3")
+    if target == fhir:
+        raise click.UsageError(f"--to {target} goes with --fhir {'stu3' if target == 'r4' else 'r4'}")
     version, at = FhirVersion.of(fhir), datetime.now(UTC)
     with database(settings) as engine:
         with reading(engine).connect() as connection:
@@ -108,7 +108,7 @@ def _delivered(record: list[Resource], target: str | None, day: date) -> Iterato
     if target is None:
         yield from record
         return
-    result = convert(record, day)
+    result = WAYS[FhirVersion.of(target)].convert(record, day)
     yield from result.resources
     if result.losses:
         yield as_outcome(result.losses)

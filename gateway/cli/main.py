@@ -11,7 +11,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "adapters": ("gateway.cli.adapters:adapters", "Sources: what they can deliver."),
     "audit": ("gateway.cli.audit:audit", "The access trail (NEN 7513)."),
     "backup": ("gateway.cli.backup:backup_command", "Copy consents, the access trail and keys, sealed."),
-    "convert": ("gateway.cli.convert:convert_command", "Convert STU3 (zib 2017) to R4 (zib 2020)."),
+    "convert": ("gateway.cli.convert:convert_command", "Convert STU3 (zib 2017) to R4 (zib 2020), or back."),
     "db": ("gateway.cli.db:db", "The schema of the database."),
     "doctor": ("gateway.cli.doctor:doctor", "Check the configuration and what it depends on."),
     "exchange": ("gateway.cli.exchange:exchange", "Other institutions: send, list, show, cancel, pull."),

@@ -20,9 +20,9 @@ from gateway.collect.gaps import hidden_gaps
 from gateway.collect.held import Held
 from gateway.collect.pipeline import Collected, Collector
 from gateway.collect.record import Key, Record, RecordOwner
-from profiles.conversion import Loss, convert
+from profiles.conversion import Loss
 from profiles.conversion.judge import judge
-from profiles.conversion.tables import tables
+from profiles.conversion.ways import WAYS, ConversionWay
 from profiles.fhir.codec import jsonio
 from profiles.fhir.interactions import FhirRequest
 from profiles.fhir.tree import Resource
@@ -36,7 +36,7 @@ from profiles.validation import Report
 Reporting = Callable[[FhirVersion, Resource, bytes], Report]
 """The verdict on a resource; its canonical bytes are the third."""
 MOST = 4_000
-"""Resources of R4 that are kept, of all persons together."""
+"""Converted resources that are kept, of all persons together."""
 BESIDE = frozenset({"PractitionerRole"})
 """Types that a conversion asks about when a resource points at them."""
 
@@ -48,7 +48,7 @@ class Made:
     resources: Sequence[Held]
     losses: Sequence[Loss]
     wrong: frozenset[Key]
-    """Those that are wrong in R4, also without a claim."""
+    """Those that are wrong in their release, also without a claim."""
 
 
 class KeptConversions:
@@ -84,7 +84,7 @@ class ConvertedRecord(Record):
         super().__init__(None, whose, format_)
         self._contents: dict[Key, tuple[Record, Held]] = {}
         self.wrong: frozenset[Key] = frozenset()
-        """What is wrong in R4: a search gives it without a claim, a document leaves it out."""
+        """What is wrong in its release: a search gives it without a claim, a document leaves it out."""
 
     def take(self, record: Record, given: Sequence[Held], made: Made) -> None:
         """Put in what was made of some resources of another record."""
@@ -135,22 +135,22 @@ class ConvertedCollector:
         rules = _searches(asking.source)
         return list(zip(rules, await asyncio.gather(*map(asking.row, rules)), strict=True))
 
-    async def made_of(self, whose: RecordOwner, given: Sequence[Held]) -> Made:
+    async def made_of(self, whose: RecordOwner, given: Sequence[Held], way: ConversionWay) -> Made:
         """The conversion of resources, all of one person."""
         day = self.today()
-        key = _key(whose, day, given)
+        key = _key(whose, day, given, way)
         made = self.kept.get(key)
         if made is None:
-            made = await asyncio.to_thread(self._convert, day, given)
+            made = await asyncio.to_thread(self._convert, day, given, way)
             self.kept.keep(key, made)
         return made
 
-    def _convert(self, day: date, given: Sequence[Held]) -> Made:
-        result = convert([held.whole for held in given], day)
-        judged = judge(result, lambda one: self.report(FhirVersion.R4, one, jsonio.canonical(one)))
+    def _convert(self, day: date, given: Sequence[Held], way: ConversionWay) -> Made:
+        result = way.convert([held.whole for held in given], day)
+        judged = judge(result, lambda one: self.report(way.target, one, jsonio.canonical(one)), way.outside)
         wrong = frozenset(_key_of(one.resource) for one in judged if not one.report.valid)
-        origins = {(tables().types.get(held.type, held.type), held.id): held for held in given}
-        return Made([_held(one, origins, given[0]) for one in result.resources], result.losses, wrong)
+        origins = {(way.types.get(held.type, held.type), held.id): held for held in given}
+        return Made([_held(one, way.target, origins, given[0]) for one in result.resources], result.losses, wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,11 @@ class SourceQuestion:
     source: Standard
     request: FhirRequest
     ids: tuple[str, str]
+
+    @property
+    def way(self) -> ConversionWay:
+        """From the release of the source standard to the other one."""
+        return next(way for way in WAYS.values() if way.source is self.source.fhir)
 
     async def row(self, rule: RequestRule) -> Collected:
         """What a row of the source standard finds, converted."""
@@ -179,7 +184,7 @@ class SourceQuestion:
     async def one(self, type_: str, id_: str) -> Collected:
         """A record with one resource: read by its id where the source standard has that, else one that a row brings."""
         collected = Collected(ConvertedRecord(self.whose, self.request.format))
-        for kind in (type_, *(old for old, new in tables().types.items() if new == type_)):
+        for kind in (type_, *(old for old, new in self.way.types.items() if new == type_)):
             request = self._request("read", kind, id_=id_)
             try:
                 admitted = admit(self.source, request)
@@ -222,7 +227,7 @@ class SourceQuestion:
         if not given:
             return replace(collected, record=record)
         given = [*given, *await _beside(collected.record, given)]
-        made = await self.parts.made_of(self.whose, given)
+        made = await self.parts.made_of(self.whose, given, self.way)
         record.take(collected.record, given, made)
         return replace(collected, record=record, losses=made.losses)
 
@@ -248,8 +253,8 @@ def _is_part(id_: str) -> bool:
     return "." in id_ or len(id_) == len("00000000-0000-0000-0000-000000000000")
 
 
-def _key(whose: RecordOwner, day: date, given: Sequence[Held]) -> bytes:
-    digest = hashlib.sha256(f"{whose.provider}\0{whose.person}\0{whose.patient_id}\0{day}".encode())
+def _key(whose: RecordOwner, day: date, given: Sequence[Held], way: ConversionWay) -> bytes:
+    digest = hashlib.sha256(f"{way.target}\0{whose.provider}\0{whose.person}\0{whose.patient_id}\0{day}".encode())
     for held in given:
         content = held.digest or hashlib.sha256(jsonio.canonical(held.whole)).digest()
         digest.update(f"\0{held.source}\0{held.type}/{held.id}\0".encode() + content)
@@ -260,10 +265,10 @@ def _key_of(resource: Resource) -> Key:
     return str(resource["resourceType"]), str(resource.get("id", ""))
 
 
-def _held(resource: Resource, origins: Mapping[Key, Held], otherwise: Held) -> Held:
+def _held(resource: Resource, version: FhirVersion, origins: Mapping[Key, Held], otherwise: Held) -> Held:
     kind, id_ = _key_of(resource)
     source = origins.get((kind, id_), otherwise)
     return Held(
-        kind, id_, FhirVersion.R4, source=source.source, patient_id=source.patient_id, data=resource,
+        kind, id_, version, source=source.source, patient_id=source.patient_id, data=resource,
         digest=source.digest,
     )  # fmt: skip

@@ -47,17 +47,17 @@ def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl"
     """
     result = Converted()
     made: dict[Key, Resource] = {}
-    given = [one for resource in resources for one in _entries(resource)]
+    given = [one for resource in resources for one in entries(resource)]
     record = beside(given)
     bases = Counter[str]()
     for source in given:
-        base = _base(source)
+        base = base_of(source)
         bases[base] += 1
         if bases[base] > 1 and "id" not in source:
             base = part_id(base, str(bases[base]))
         work = converted(source, day, record, base)
         if work is None:
-            result.losses.append(Loss("unmapped", "", _named(source), str(source.get("resourceType", "?"))))
+            result.losses.append(Loss("unmapped", "", name_of(source), str(source.get("resourceType", "?"))))
             continue
         for extra in work.made:
             finished = _finished(extra, work, language)
@@ -69,18 +69,20 @@ def convert(resources: Iterable[Resource], day: dt.date, *, language: str = "nl"
     return result
 
 
-def _entries(resource: Resource) -> list[Resource]:
+def entries(resource: Resource) -> list[Resource]:
+    """The resources of a Bundle; any other resource is the only one."""
     if resource.get("resourceType") != "Bundle":
         return [resource]
     held = [one.get("resource") for one in listed(resource.get("entry")) if isinstance(one, dict)]
     return [one for one in held if isinstance(one, dict)]
 
 
-def _named(resource: Resource) -> str:
+def name_of(resource: Resource) -> str:
+    """Type and id of a resource, for the list."""
     return "/".join(str(resource[key]) for key in ("resourceType", "id") if key in resource) or "?"
 
 
-def _base(resource: Resource) -> str:
+def base_of(resource: Resource) -> str:
     """What the ids of its parts begin with: its id, else a name made of all it says."""
     ident = resource.get("id")
     if isinstance(ident, str) and ident:
@@ -94,7 +96,7 @@ def converted(resource: Resource, day: dt.date, record: RecordAround, base: str)
     if not isinstance(kind, str) or not facts(FhirVersion.STU3).is_resource(kind):
         return None
     zib = zib_of(resource)
-    work = Work({}, day, _named(resource), record, base=base)
+    work = Work({}, day, name_of(resource), record, base=base)
     work.resource = translated(resource, kind, work, kind)
     _claim(work, zib)
     for step in [*(zib.steps if zib else ()), *tables().type.get(kind, ())]:
@@ -142,7 +144,7 @@ def _claim(work: Work, zib: ZibRow | None) -> None:
 def _contained(work: Work, record: RecordAround) -> list[Resource]:
     kept = []
     for one in listed(work.resource.get("contained")):
-        inner = converted(one, work.day, record, part_id(work.base, _base(one))) if isinstance(one, dict) else None
+        inner = converted(one, work.day, record, part_id(work.base, base_of(one))) if isinstance(one, dict) else None
         if inner is None:
             work.lose("unmapped", "", f"{work.kind}.contained", one)
             continue
@@ -164,11 +166,12 @@ def _finished(resource: Resource, work: Work, language: str, lost: Sequence[Loss
         made["text"] = narrative
     else:
         write(made, FhirVersion.R4)
-    _tell(made, [one for one in lost if one.kind == "lost"], language)
+    tell(made, [one for one in lost if one.kind == "lost"], language)
     return {key: made[key] for key in (*FIRST, *made) if key in made}
 
 
-def _tell(resource: Resource, losses: Sequence[Loss], language: str) -> None:
+def tell(resource: Resource, losses: Sequence[Loss], language: str) -> None:
+    """Add what was lost to the narrative of a resource, in place."""
     text = resource.get("text")
     if not losses or not isinstance(text, dict) or not str(text.get("div", "")).endswith("</div>"):
         return

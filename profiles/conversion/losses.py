@@ -12,6 +12,8 @@ from profiles.fhir.tree import Resource
 from profiles.rows import Row, read
 
 TABLE = Path(__file__).parent / "data" / "losses.toml"
+TURNING = "LB-13"
+"""A part that would turn the meaning is no part to lose: the resource stays behind."""
 LONGEST = 200
 """Of a value no more than this is told."""
 
@@ -35,6 +37,11 @@ class Loss:
     resource: str
     path: str
     value: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the resource was not converted at all."""
+        return self.id == TURNING or (self.kind == "unmapped" and "." not in self.path)
 
 
 class LossText(Row, frozen=True):

@@ -42,15 +42,20 @@ def run(work: Work, step: Step, special: Mapping[str, Callable[[Work], None]]) -
 
 
 def _move(work: Work, step: Move) -> None:
-    here, there = step.at.split("."), step.to.split(".")
+    moved(work, step.at, step.to, step.loss)
+
+
+def moved(work: Work, at: str, to: str, loss: str = "") -> None:
+    """Give an element another name or place; a ``loss`` is told of each."""
+    here, there = at.split("."), to.split(".")
     shared = 0
     while shared < min(len(here), len(there)) - 1 and here[shared] == there[shared]:
         shared += 1
     for top in list(holders(work.resource, here[:shared])):
         for holder, name in list(every(top, ".".join(here[shared:]))):
             value, beside = take(holder, name)
-            if step.loss:
-                work.lose("partial", step.loss, f"{work.kind}.{step.at}", value)
+            if loss:
+                work.lose("partial", loss, f"{work.kind}.{at}", value)
             target = top
             for way in there[shared:-1]:
                 target = target.setdefault(way, {})

@@ -13,11 +13,13 @@ DATA = Path(__file__).parent / "data"
 
 
 class Move(Row, frozen=True, tag_field="do", tag="move"):
-    """An element gets another name or place: ``to`` begins where ``at`` ends to be shared."""
+    """An element gets another name or place: ``to`` begins where ``at`` ends to be shared. ``one_way``: not on the way
+    back, where another step claims the element."""
 
     at: str
     to: str
     loss: str = ""
+    one_way: bool = False
 
 
 class Concept(Row, frozen=True, tag_field="do", tag="concept"):
@@ -37,12 +39,14 @@ class Codes(Row, frozen=True, tag_field="do", tag="codes"):
 
 
 class Set(Row, frozen=True, tag_field="do", tag="set"):
-    """An element that is not there gets a value. ``note``: it is an assumption, told in the list."""
+    """An element that is not there gets a value. ``note``: it is an assumption, told in the list. ``was``: what stands
+    there in the release before, for the way back."""
 
     at: str
     value: Any
     note: bool = False
     always: bool = False
+    was: Any = None
 
 
 class Drop(Row, frozen=True, tag_field="do", tag="drop"):
@@ -72,12 +76,13 @@ class OneNote(Row, frozen=True, tag_field="do", tag="one-note"):
 
 
 class Lift(Row, frozen=True, tag_field="do", tag="lift"):
-    """The value of an extension becomes an element."""
+    """The value of an extension becomes an element. ``system``: on the way back only concepts with a code of it."""
 
     at: str
     url: str
     to: str
     modifier: bool = False
+    system: str = ""
 
 
 class Call(Row, frozen=True, tag_field="do", tag="call"):
@@ -92,7 +97,8 @@ Step = Move | Concept | Codes | Set | Drop | First | Note | OneNote | Lift | Cal
 class ZibRow(Row, frozen=True):
     """One zib: its profiles in both releases, the type in R4, and the steps from one to the other.
 
-    ``when``: a coding (system|code) at a path that tells the zib of a resource without a known claim.
+    ``when``: a coding (system|code) at a path that tells the zib of a resource without a known claim; ``then``: that
+    for one of R4, where it is another. ``also``: further profiles of R4 that are the same zib.
     """
 
     name: str
@@ -101,6 +107,8 @@ class ZibRow(Row, frozen=True):
     target: str
     steps: list[Step] = msgspec.field(default_factory=list)
     when: dict[str, str] = msgspec.field(default_factory=dict)
+    then: dict[str, str] = msgspec.field(default_factory=dict)
+    also: list[str] = msgspec.field(default_factory=list)
     losses: list[str] = msgspec.field(default_factory=list)
     base: bool = False
 

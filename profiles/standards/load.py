@@ -128,6 +128,8 @@ def _check_conversion(standard: Standard, standards: Mapping[str, Standard]) -> 
     for rule in standard.rules:
         if rule.method != "GET" or (rule.id not in known and not is_summary(rule)):
             raise StandardError(f"{standard.id}: row {rule.id} has no row of this id in {source.id} to convert")
+        if is_summary(rule) and standard.fhir is not FhirVersion.R4:
+            raise StandardError(f"{standard.id}: row {rule.id} asks a summary, which is of R4 only")
 
 
 def is_summary(rule: RequestRule) -> bool:

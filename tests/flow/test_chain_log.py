@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.chainlog import ChainLog, ChainLogSettings
+from gateway.chainlog import ChainLog
+from gateway.sections import ChainLogSettings
 from gateway.store.engine import open_engine
 from gateway.store.schema import chain_event, metadata
 from workbench.pgo.parcels import example

@@ -73,3 +73,12 @@ def test_a_folder_that_is_there_stays_as_it_is(url: str, tmp_path: Path) -> None
     done = run(url, "--out", str(tmp_path))
     assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
     assert run(url, "--fhir", "r4", "--to", "r4", "--out", str(tmp_path / "x")).exit_code == 2
+
+
+def test_what_an_institution_has_in_r4_goes_out_in_stu3(url: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(url, "--provider", "ggdmerwestreek", "--fhir", "r4", "--to", "stu3", "--out", str(out)).exit_code == 0
+    given = lines(out / "Immunization.ndjson")
+    assert {one["notGiven"] for one in given} == {False}
+    assert not any("occurrenceDateTime" in one for one in given)
+    assert run(url, "--to", "stu3", "--out", str(tmp_path / "x")).exit_code == 2

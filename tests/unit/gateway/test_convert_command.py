@@ -87,3 +87,29 @@ def test_an_operation_outcome_is_written_only_when_asked_for(tmp_path: Path) -> 
     *_, last = run(tmp_path, "--outcome", "--lang", "en", source).stdout.splitlines()
     told = [(issue["diagnostics"], issue["expression"]) for issue in json.loads(last)["issue"]]
     assert told[0] == ("partial LL-06", ["Condition.bodySite"])
+
+
+def test_the_way_back_by_the_same_command_and_what_belongs_together(tmp_path: Path) -> None:
+    home = {
+        "resourceType": "Observation", "id": "h", "status": "final",
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "365508006"}]},
+        "meta": {"profile": ["http://nictiz.nl/fhir/StructureDefinition/zib-LivingSituation"]},
+        "valueCodeableConcept": {"text": "flat"},
+    }  # fmt: skip
+    run(tmp_path, "--out", str(tmp_path / "r4"), file(tmp_path, "h.ndjson", home, PROBLEM))
+    assert sorted(path.name for path in (tmp_path / "r4").iterdir()) == [
+        "Condition-c.json", "Observation-h.house.json", "Observation-h.json",
+    ]  # fmt: skip
+    done = run(tmp_path, "--to", "stu3", "--together", "--json", "--out", str(tmp_path / "b"), str(tmp_path / "r4"))
+    answer = json.loads(done.stdout)
+    assert (answer["to"], answer["written"]) == ("stu3", 2)
+    made = json.loads((tmp_path / "b" / "Observation-h.json").read_bytes())
+    assert made["valueCodeableConcept"] == {"text": "flat"}
+    assert json.loads((tmp_path / "b" / "Condition-c.json").read_bytes())["clinicalStatus"] == "active"
+
+
+def test_what_would_turn_its_meaning_is_not_written_and_ends_with_1(tmp_path: Path) -> None:
+    never = {"resourceType": "MedicationRequest", "id": "m", "status": "active", "doNotPerform": True}
+    done = run(tmp_path, "--to", "stu3", "--lang", "en", file(tmp_path, "m.json", never))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "MedicationRequest.doNotPerform: turns the meaning and has no place in STU3" in done.stderr

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.conversion import convert
+from profiles.conversion.back import convert_back
 from profiles.conversion.losses import texts
 from profiles.conversion.special import SPECIAL
 from profiles.conversion.tables import Call, Drop, First, Move, tables
@@ -18,6 +19,7 @@ from profiles.fhir.version import FhirVersion
 
 DAY = dt.date(2026, 1, 15)
 STU3 = facts(FhirVersion.STU3)
+R4 = facts(FhirVersion.R4)
 WORDS = st.sampled_from(
     ["active", "unknown", "http://snomed.info/sct", "Patient/1", "JA_MAAR", "CL", "2020-01", "", "a",
      "http://nictiz.nl/fhir/StructureDefinition/zib-TreatmentDirective-Verification"]
@@ -27,11 +29,12 @@ ZIBS = [(zib.type, source) for zib in tables().zib for source in zib.source]
 
 
 @cache
-def _values(kind: str, depth: int) -> st.SearchStrategy[Any]:
-    known = STU3.types[kind].properties if kind in STU3.types else {}
+def _values(kind: str, depth: int, version: FhirVersion = FhirVersion.STU3) -> st.SearchStrategy[Any]:
+    types = facts(version).types
+    known = types[kind].properties if kind in types else {}
     if not known or depth > 3:
         return SCALARS
-    rows = {name: _values(below, depth + 1) for name, (_, below) in list(known.items()) if name != "contained"}
+    rows = {name: _values(below, depth + 1, version) for name, (_, below) in list(known.items()) if name != "contained"}
     shaped = st.fixed_dictionaries({}, optional=rows)
     return st.deferred(lambda: shaped) | SCALARS | st.lists(shaped | st.none(), max_size=2)
 
@@ -58,6 +61,27 @@ def test_no_resource_breaks_the_conversion_or_is_changed_by_it(resource: dict[st
         assert set(one) - {"resourceType"} <= {
             key for name in known.types[one["resourceType"]].properties for key in (name, f"_{name}")
         }
+
+
+@st.composite
+def resources_of_r4(draw: st.DrawFn) -> dict[str, Any]:
+    zib = draw(st.sampled_from(tables().zib))
+    chosen = draw(st.lists(st.sampled_from(sorted(R4.types[zib.type].properties)), unique=True, max_size=6))
+    made = {name: draw(_values(R4.types[zib.type].properties[name][1], 1, FhirVersion.R4)) for name in chosen}
+    return {**made, "resourceType": zib.type, "id": "x", "meta": {"profile": [f"http://x/{zib.target}"]}}
+
+
+@given(resources_of_r4())
+def test_no_resource_breaks_the_way_back_or_is_changed_by_it(resource: dict[str, Any]) -> None:
+    before = copy.deepcopy(resource)
+    result = convert_back([resource], DAY)
+    assert resource == before
+    again = convert_back([resource], DAY)
+    assert [jsonio.dump(one) for one in result.resources] == [jsonio.dump(one) for one in again.resources]
+    assert result.resources or any(loss.whole for loss in result.losses)
+    for one in result.resources:
+        names = STU3.types[one["resourceType"]].properties
+        assert set(one) - {"resourceType"} <= {key for name in names for key in (name, f"_{name}")}
 
 
 def test_what_is_no_resource_of_stu3_is_told() -> None:
