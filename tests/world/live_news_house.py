@@ -39,7 +39,7 @@ from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
 PROVIDER, SERVICE, PGO = "ziekenhuiszandoord", "48", "een.pgo.example"
-QUICK = SubscriptionSettings(jitter_seconds=0, live_per_second=100)
+QUICK = SubscriptionSettings(jitter_seconds=0).model_copy(update={"live_per_second": 10_000})
 
 
 class LiveNewsHouse:

@@ -4,10 +4,11 @@ Questions of the types that a plain form can ask; one of another type is left ou
 required. What a question depends on is looked at once everything is filled in.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ MEDIA = f"application/fhir+json; fhirVersion={FhirVersion.STU3.mime}"
 PROFILE = "http://nictiz.nl/fhir/StructureDefinition/vl-QuestionnaireResponse"
 SEARCH = "Task?code=http://loinc.org|74468-0&status=requested"
 YES, NO = "Ja", "Nee"
+_NUMBER = re.compile(r"-?[0-9]{1,9}(?:[.,][0-9]{1,6})?")
 KINDS = {
     "choice": "choice", "open-choice": "choice", "boolean": "choice", "integer": "number", "decimal": "number",
     "date": "date", "string": "text", "text": "text",
@@ -62,7 +64,7 @@ def form_of(questionnaire: Resource) -> list[FormQuestion]:
 
 def example_answers(questionnaire: Resource) -> dict[str, str]:
     """Something for each question: the first option, 1, today, a word."""
-    said = {"number": "1", "date": datetime.now(UTC).date().isoformat(), "text": "Ingevuld als voorbeeld."}
+    said = {"number": "1", "date": datetime.now(UTC).date().isoformat(), "text": "Een voorbeeld."}
     return {
         line.link: line.options[0] if line.options else said.get(line.kind, "")
         for line in form_of(questionnaire)
@@ -177,21 +179,20 @@ def _value(item: Resource, text: str) -> dict[str, Any]:
                 option = next(one for one in _options(item) if _shown(one) == text)
                 return {name: value for name, value in option.items() if name.startswith("value")}
             case "integer":
-                return {"valueInteger": int(text)}
+                return {"valueInteger": int(str(_number(text)))}
             case "decimal":
                 return {"valueDecimal": _number(text)}
             case "date":
                 return {"valueDate": date.fromisoformat(text).isoformat()}
-    except (KeyError, StopIteration, ValueError, InvalidOperation) as fault:
+    except (KeyError, StopIteration, ValueError) as fault:
         raise UnfitAnswer(f"Dit antwoord past niet bij de vraag: {item.get('text', '')}") from fault
     return {"valueString": text[:2_000]}
 
 
 def _number(text: str) -> Decimal:
-    number = Decimal(text.replace(",", "."))
-    if not number.is_finite() or len(text) > 18:
-        raise InvalidOperation
-    return number
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError("no number as a person writes it")
+    return Decimal(text.replace(",", "."))
 
 
 def _answered(items: Sequence[Resource], given: Mapping[str, dict[str, Any]]) -> Iterator[Resource]:

@@ -12,16 +12,20 @@ from sqlalchemy.exc import DBAPIError
 from auth.store.store import metadata as auth_metadata
 from auth.store.tables import consents
 from gateway.cli.db import upgrade
+from gateway.store.cases import person_case
 from gateway.store.counts import usage_event
 from gateway.store.engine import open_engine
 from gateway.store.exchanged import referral
+from gateway.store.flags import release_flag
 from gateway.store.shared import submission
 from gateway.store.staff import staff_session
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_migrations_make_the_tables_that_the_code_expects(kind: str, tmp_path: Path) -> None:
-    assert {id(one.metadata) for one in (usage_event, referral, staff_session)} == {id(submission.metadata)}
+    assert {id(one.metadata) for one in (usage_event, referral, staff_session, person_case, release_flag)} == {
+        id(submission.metadata)
+    }
     both, metadata = MetaData(), submission.metadata
     for table in (*metadata.tables.values(), *auth_metadata.tables.values()):
         table.to_metadata(both)
