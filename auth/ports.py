@@ -8,15 +8,18 @@ clients exist and who is at the other end of a connection; they implement `Clien
 Nothing here imports anything of ours but the event type, so every part can be built and tested against it alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Protocol
-
-from sqlalchemy import Connection, Select
+from typing import TYPE_CHECKING, Any, Protocol
 
 from auth.events import Event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select
 
 # --- lists and transport -------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
 from gateway.ownrecord.pages import OwnRecordPages
 from gateway.pulse import Pulse
-from gateway.quality.verdicts import shared_validator
+from gateway.quality.verdicts import keep_definitions, shared_validator
 from gateway.rates import Rate
 from gateway.release.shield import ReleasePolicy
 from gateway.sections import OverloadSettings
@@ -60,10 +60,12 @@ from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.keep import Keys
 from gateway.share.retention import housekeeping
 from gateway.staff.rooms import StaffHouse, staff_routes
+from gateway.subscriptions.live import TEXTS as LIVE_TEXTS
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
 from gateway.wiring import Wiring, keys_of, leaving_of, offered, open_notifier, wire
+from gateway.wiring.news import open_live_news
 from gateway.wiring.sharing import open_outbox, open_receiving, targets
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
@@ -124,6 +126,7 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
                 task.cancel()
             for end in (outbox.aclose, endpoint.aclose, wiring.close):
                 await end()
+            await asyncio.to_thread(keep_definitions)
 
     # The document also has the FHIR requests, which plain ASGI answers: `docs` serves it.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
@@ -152,6 +155,10 @@ def _telling(wiring: Wiring) -> list[asyncio.Task[None]]:
     if any(given.subscriptions for given in settings.providers.values()):
         notifier = open_notifier(wiring.engine, settings, wiring.lists)
         tasks.append(asyncio.create_task(notifier.run(), name="notifications"))
+        live = open_live_news(wiring)
+        if live is not None:
+            METRICS.register("live news", LIVE_TEXTS, live.samples)
+            tasks.append(asyncio.create_task(live.run(), name="news of live sources"))
     if wiring.steps is not None:
         tasks.append(asyncio.create_task(wiring.steps.run(settings.audit.seconds), name="step heads"))
     if wiring.chain.enabled:

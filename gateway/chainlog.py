@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import Engine, delete, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.sections import ChainLogSettings
 from gateway.store.engine import reading
 from gateway.store.schema import chain_event
 
@@ -26,25 +26,6 @@ MEMORY = 100_000
 ROWS = 5_000
 CLAIM = timedelta(minutes=5)
 """How long a batch belongs to the process that is sending it; after that another may try."""
-
-
-class ChainLogSettings(BaseModel):
-    """Section ``chain_log``. Without an address the events go to the log only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: str = Field("", description="where events are delivered; empty: nowhere (LOG-05)")
-    seconds: float = Field(30.0, gt=0, le=3600, description="time between two deliveries")
-    timeout_seconds: float = Field(20.0, gt=0, le=120, description="time for one delivery")
-    batch_bytes: int = Field(60_000_000, ge=10_000, le=62_914_560, description="largest delivery (LOG-05)")
-    retention_days: int = Field(1_096, ge=1, description="how long an event that cannot be delivered is kept (LOG-12)")
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ValueError("must be https")
-        return value
 
 
 class ChainLog:

@@ -95,7 +95,8 @@ class GatewayHost:
             )
             records = (record for row in rows if (record := _decoded(row.record)) is not None)
             # What an EHR pushed is in the trail too; the person is told who collected.
-            # Staff who looked at what the person sent collected nothing: what was sent has a list of its own.
+            # Staff who looked at what the person sent collected nothing: what was sent has a list of its own. Nor did
+            # the gateway, when it looked for what is new.
             collected = (one for one in records if one.get("outcome") == 200 and one.get("service") and _collected(one))
             return [_entry(record) for record in islice(collected, limit)]
 
@@ -109,7 +110,7 @@ def _decoded(record: object) -> dict[str, object] | None:
 
 
 def _collected(record: Mapping[str, object]) -> bool:
-    looked_at = str(record.get("action", "")).startswith("staff:")
+    looked_at = str(record.get("action", "")).startswith(("staff:", "gateway:"))
     return not looked_at and record.get("interaction") not in SENDING
 
 

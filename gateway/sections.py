@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.dicomweb.archive import ImageArchiveSettings
 
@@ -35,6 +35,23 @@ class RequestLimits(SettingsSection):
         2.0, ge=0.5, le=60, description="time that the database has for a connection, a lock or a statement"
     )
     audit_seconds: float = Field(2.0, gt=0, le=60, description="time for the audit record to become durable")
+
+
+class ChainLogSettings(SettingsSection):
+    """Section ``chain_log``. Without an address the events go to the log only."""
+
+    url: str = Field("", description="where events are delivered; empty: nowhere (LOG-05)")
+    seconds: float = Field(30.0, gt=0, le=3600, description="time between two deliveries")
+    timeout_seconds: float = Field(20.0, gt=0, le=120, description="time for one delivery")
+    batch_bytes: int = Field(60_000_000, ge=10_000, le=62_914_560, description="largest delivery (LOG-05)")
+    retention_days: int = Field(1_096, ge=1, description="how long an event that cannot be delivered is kept (LOG-12)")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("must be https")
+        return value
 
 
 class RetentionSettings(SettingsSection):

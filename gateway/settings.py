@@ -15,11 +15,10 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auth.clients.settings import ListSettings
-from auth.peer.connections import ConnectionSettings
+from auth.peer.limits import ConnectionSettings
 from auth.peer.tls import TlsSettings
 from auth.settings import AuthSettings
 from gateway.audit.settings import AuditSettings
-from gateway.chainlog import ChainLogSettings
 from gateway.clients import ClientSettings
 from gateway.exchange.settings import ExchangeSettings
 from gateway.intake.settings import IntakeSettings
@@ -28,6 +27,7 @@ from gateway.quality.settings import QualitySettings
 from gateway.release.settings import ReleaseSettings
 from gateway.report.settings import ReportSettings
 from gateway.sections import (
+    ChainLogSettings,
     Listen,
     MetricsSettings,
     OverloadSettings,

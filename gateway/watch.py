@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from auth.peer.connections import ConnectionSettings
+from auth.peer.limits import ConnectionSettings
 from auth.peer.listeners import server
 from auth.peer.tls import TlsSettings
 from gateway.metrics import CONTENT_TYPE, METRICS

@@ -11,9 +11,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from auth.peer.limits import ConnectionSettings
 from auth.peer.transport import GOODBYE_SECONDS, TlsProtocol
 
 AT_ONCE = 128
@@ -24,19 +24,6 @@ HOSTLESS = "A request names its host once, in the header Host."
 
 GRACE_SECONDS = 0.2
 """How long an address may have more connections than it may have."""
-
-
-class ConnectionSettings(BaseModel):
-    """Section ``connections``: what a listener for HTTP allows its peers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    header_seconds: float = Field(10.0, gt=0, le=120, description="time for a connection's handshake, and for a header")
-    header_bytes: int = Field(65_536, ge=8_192, description="longest header")
-    body_seconds: float = Field(10.0, gt=0, le=120, description="time for a body, beside that of body_rate")
-    body_rate: int = Field(5_000, ge=1, description="bytes per second of a body, at the least")
-    answer_seconds: float = Field(30.0, gt=0, le=600, description="longest pause of a peer that reads its answer")
-    per_address: int = Field(250, ge=1, description="connections of one address; a proxy of ours may have more")
-    most: int = Field(4_000, ge=10, description="connections in all")
 
 
 class Guest(Protocol):

@@ -13,7 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from auth.peer.connections import ConnectionSettings, Guests, LimitedProtocol, Listening
+from auth.peer.connections import Guests, LimitedProtocol, Listening
+from auth.peer.limits import ConnectionSettings
 from auth.peer.tls import TlsSettings, back_channel_context, front_channel_context
 
 log = logging.getLogger(__name__)

@@ -1,25 +1,29 @@
-"""What every command shares: the settings, opened resources, and how a fault ends the process."""
+"""What every command shares: the settings, opened resources, and how a fault ends the process.
+
+What only some commands need (the store, the trail, a workbench) is imported where it is used: no other waits for it.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.audit.trail import AuditUnavailable
-from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, load
-from gateway.store.engine import open_engine, store_file
-from gateway.store.schema import audit_record, resource
-from gateway.testmode import Workbench, completed, installed
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from gateway.sections import ProviderSettings
+    from gateway.testmode import Workbench
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +89,8 @@ def with_settings(command: Callable[..., R]) -> Callable[..., R]:
 
 def bench(settings: Settings) -> Workbench | None:
     """The workbench of test mode, when one is installed; one that cannot be loaded ends the command."""
+    from gateway.testmode import installed
+
     try:
         return installed(settings)
     except SettingsError as fault:
@@ -93,6 +99,8 @@ def bench(settings: Settings) -> Workbench | None:
 
 def as_served(settings: Settings, *, everything: bool = True) -> Settings:
     """The settings as a start would complete them: in test mode with what the workbench fills in."""
+    from gateway.testmode import completed
+
     return completed(settings, bench(settings), everything=everything)
 
 
@@ -102,6 +110,8 @@ class UnknownSchema(Exception):
 
 def needs_store(settings: Settings) -> None:
     """End the command when the file of the store is not there: an empty one would pass for one without records."""
+    from gateway.store.engine import store_file
+
     try:
         file = store_file(settings.database_url)
     except ValueError as fault:
@@ -128,6 +138,10 @@ def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
 
     The store is asked too, since the records of a provider that has left stay.
     """
+    from sqlalchemy import select
+
+    from gateway.store.schema import audit_record, resource
+
     known = as_served(settings, everything=False).providers
     if not name or name in known:
         return
@@ -139,6 +153,11 @@ def needs_provider(settings: Settings, name: str, stored: Connection) -> None:
 @contextmanager
 def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
     """The database of the settings; one that is not there (unless `create`) or does not answer ends the command."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from gateway.audit.trail import AuditUnavailable
+    from gateway.store.engine import open_engine
+
     try:
         if not create:
             needs_store(settings)

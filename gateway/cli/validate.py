@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +25,7 @@ from profiles.validation.run.htmlreport import as_html
 from profiles.validation.run.inputs import parse, unreadable, validate_text
 from profiles.validation.schema.codestore import CodeStore, StoreError
 from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.kept import FOLDER
 from profiles.validation.schema.packages import PackageError, choose, default_cache, installed
 from profiles.validation.strictness import LENIENT, Strictness
 from profiles.zibs import sources
@@ -54,14 +54,25 @@ class Validators:
         self._server = TerminologyService.at(terminology) if terminology else None
         self._cache = cache
         self._packages = packages
-        self.get = lru_cache(self._make)
+        self._made: dict[FhirVersion, Validator] = {}
+
+    def get(self, version: FhirVersion) -> Validator:
+        """The validator of a release."""
+        if version not in self._made:
+            self._made[version] = self._make(version)
+        return self._made[version]
 
     def _make(self, version: FhirVersion) -> Validator:
         official = choose(installed(self._cache), version, self._packages)
         beside = list(_beside(self._definitions, version)) if self._definitions is not None else ()
         codes = CodeStore(Path(self._codes)) if self._codes else None
         known = Definitions(sources(version, official), extra=beside)
-        return Validator(version, known, self._server, self._strictness, codes)
+        return Validator(version, known, self._server, self._strictness, codes, kept=self._cache / FOLDER)
+
+    def keep(self) -> None:
+        """Keep what was merged of the packages for the next run."""
+        for made in self._made.values():
+            made.keep()
 
 
 def _beside(folder: Path, version: FhirVersion) -> Iterator[dict[str, Any]]:
@@ -153,6 +164,7 @@ def validate(
             raise click.UsageError("give files, folders or - to validate")
         else:
             worst = _documents(paths, validators, version, profiles, "json" if as_json else form, lang)
+        validators.keep()
     except (PackageError, StoreError) as problem:
         _fail(str(problem))
     raise SystemExit(FINDINGS if worst else DONE)

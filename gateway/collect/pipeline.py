@@ -75,6 +75,8 @@ class Collected:
     """What was lost where the record is a converted one."""
     known: bool = False
     """Whether a live source that was asked knows the person, whatever it has of them."""
+    answered: Mapping[str, bool] = field(default_factory=dict)
+    """The live sources that answered, and whether nothing was missing from what each gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +119,18 @@ class Collector:
             return Collected(record)
         query = self._query(whose, grant, standard, request, admitted, ids)
         gathered = await sources.live.gather(query, grant.digest)
-        gaps, changes = list(gathered.gaps), []
+        gaps, changes, answered = list(gathered.gaps), [], {}
         for batch in gathered.batches:
             known = [query.patient.bsn.reveal()] if query.patient.bsn else []
             held, made = held_of(batch, whose.version, self.expected, prefixed=sources.live.prefixed, known=known)
             notes = list(made)
             held, unwritable = servable(held)
+            answered[batch.source] = not batch.gaps and not unwritable
             gaps += unwritable
             if self.quality is not None:
                 held, blocked = await self.quality.check(whose.provider, whose.version, batch, held)
                 gaps += blocked
+                answered[batch.source] &= not blocked
             # After the verdict: a source answers for the profiles that it and the row mean.
             notes += [("", repair) for one in held for repair in one.change(self.leaving)]
             record.add(held)
@@ -136,7 +140,7 @@ class Collector:
             _note(sources.live, batch, made_here)
         nothing = gathered.nothing and not sources.store and bool(gaps)
         someone = any(batch.patients for batch in gathered.batches)
-        return Collected(record, gaps, nothing, gathered.incidents, changes, known=someone)
+        return Collected(record, gaps, nothing, gathered.incidents, changes, known=someone, answered=answered)
 
     def _query(
         self,

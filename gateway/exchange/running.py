@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from auth.peer import listeners
-from auth.peer.connections import ConnectionSettings
+from auth.peer.limits import ConnectionSettings
 from gateway.audit.trail import Trail
 from gateway.collect.pipeline import Collector, Sources
 from gateway.collect.sources import close

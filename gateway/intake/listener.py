@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
-from auth.peer.connections import ConnectionSettings
+from auth.peer.limits import ConnectionSettings
 from auth.peer.listeners import listening, run_until_stopped, server
 from auth.peer.tls import TlsSettings, peer_check
 from auth.peer.transport import PeerGate, finder

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from gateway.terminology import TerminologyService
 from profiles.fhir.tree import Resource
@@ -16,8 +17,11 @@ from profiles.standards.model import Standard
 from profiles.validation import Report, Validator
 from profiles.validation.schema.codestore import CodeStore
 from profiles.validation.schema.definitions import Definitions
+from profiles.validation.schema.kept import FOLDER
 from profiles.validation.schema.packages import Package, choose, default_cache, installed
 from profiles.zibs.load import RELEASES, sources, tables
+
+_shared: Final[list[Validator]] = []
 
 
 @lru_cache(maxsize=2 * len(FhirVersion))
@@ -27,12 +31,21 @@ def shared_validator(version: FhirVersion, cache: str = "", terminology: str = "
     ``terminology``: URL of a FHIR terminology service that is asked last about a code; ``codes``: file with code
     systems of the institution; empty: none. StoreError when that file is no store of codes.
     """
-    return Validator(
+    made = Validator(
         version,
         Definitions(_sources(version, cache)),
         _service(terminology) if terminology else None,
         codes=CodeStore(Path(codes)) if codes else None,
+        kept=default_cache(cache) / FOLDER,
     )
+    _shared.append(made)
+    return made
+
+
+def keep_definitions() -> None:
+    """Keep what the shared validators merged of the packages, so that the next start has its first verdict sooner."""
+    for made in _shared:
+        made.keep()
 
 
 @lru_cache(maxsize=2)

@@ -222,6 +222,9 @@ class InboxRoom:
             raise NotAllowed("there is no such submission")
         opened = await call.read(lambda connection: Inbox(connection).open(id_))
         if opened.line.provider not in call.account.providers:
+            # They read that there is none; that they tried is recorded all the same.
+            line, account = opened.line, call.account.id
+            await self.guard.trail.write(view_record(line, account, call.now, 409, "another institution"))
             raise NotAllowed("there is no such submission")
         routes = call.account.may(Right.INBOX_ROUTE)
         if not call.account.treats(opened.line.department, opened.line.assignee):

@@ -120,6 +120,8 @@ subscription = Table(
     Column("refusals", Integer, nullable=False, comment="days in a row on which the PGO did not know it"),
     Column("refused_on", Date),
     Column("seen", LargeBinary, comment="versions of the last day; none: by high_water"),
+    Column("live", LargeBinary, comment="keyed digests of live answers; none: no look yet"),
+    Column("live_due", DateTime(timezone=True), comment="when live sources are asked; none: now"),
     UniqueConstraint("client", "request_id"),
     Index(None, "status", "end_date"),
     Index(None, "person", "provider"),

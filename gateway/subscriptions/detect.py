@@ -72,7 +72,7 @@ class Look:
             fresh[pk]
             for pk, begin in began.items()
             if row.seen is not None or begin > utc(row.high_water)
-            if self._counts(fresh[pk], *known) and not self._from_client(fresh[pk], row.client)
+            if self._counts(fresh[pk], *known) and not self._sent(fresh[pk], row.client)
         ]
         newest = max([utc(row.high_water), *(utc(fresh[pk].updated) for pk in began)])
         moved = update(subscription).where(subscription.c.id == id_)
@@ -122,21 +122,8 @@ class Look:
         rules = [rule for rule in standard.rules_of(service) if rule.method == "GET" and rule.type == row.type]
         return any(fits(rule, version, held) or may_fit(rule, version, held) for rule in rules)
 
-    def _from_client(self, row: Row[Any], client: str) -> bool:
-        """Whether it is what this very PGO sent, filed by now (AB-23): it carries the id of the item."""
-        held: Mapping[str, Any] = jsonio.load(unpack(bytes(row.json)))
-        identifiers = held.get("identifier")
-        found = identifiers if isinstance(identifiers, list) else [identifiers]
-        ids = [
-            str(each.get("value", "")).removeprefix(URN)
-            for each in found
-            if isinstance(each, dict) and str(each.get("value", "")).startswith(URN)
-        ]
-        if not ids:
-            return False
-        sent = select(shared_item.c.pk).join(submission, shared_item.c.submission_pk == submission.c.pk)
-        mine = sent.where(shared_item.c.type == row.type, shared_item.c.id.in_(ids), submission.c.client == client)
-        return self.connection.execute(mine.limit(1)).scalar() is not None
+    def _sent(self, row: Row[Any], client: str) -> bool:
+        return sent_by(self.connection, jsonio.load(unpack(bytes(row.json))), client)
 
     def announce(self, row: Row[Any]) -> None:
         """One notification that leaves after the last change; one that waits covers this change too."""
@@ -163,3 +150,21 @@ class Look:
 def _waits(shield: Shield) -> timedelta:
     """How long before now something may have come that is new now."""
     return WAITS_AT_MOST if shield.delays else timedelta()
+
+
+def sent_by(connection: Connection, held: Mapping[str, Any], client: str) -> bool:
+    """Whether a resource is what this very PGO sent, filed by now (AB-23): it carries the id of the item."""
+    identifiers = held.get("identifier")
+    found = identifiers if isinstance(identifiers, list) else [identifiers]
+    ids = [
+        str(each.get("value", "")).removeprefix(URN)
+        for each in found
+        if isinstance(each, dict) and str(each.get("value", "")).startswith(URN)
+    ]
+    if not ids:
+        return False
+    sent = select(shared_item.c.pk).join(submission, shared_item.c.submission_pk == submission.c.pk)
+    mine = sent.where(
+        shared_item.c.type == held.get("resourceType"), shared_item.c.id.in_(ids), submission.c.client == client
+    )
+    return connection.execute(mine.limit(1)).scalar() is not None

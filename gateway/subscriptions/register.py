@@ -164,7 +164,7 @@ class Register:
     def _ended(self, row: Row[Any], by: EndedBy, later: timedelta = timedelta()) -> None:
         self._set(
             subscription.c.id == row.id, status="ended", ended_by=by.value, ended_at=self.now, sealed_bsn=None,
-            end_date=min(row.end_date, self.today),
+            live=None, end_date=min(row.end_date, self.today),
         )  # fmt: skip
         waiting = update(notice).where(notice.c.subscription_id == row.id, notice.c.state == "waiting")
         self.connection.execute(waiting.values(state="dropped"))

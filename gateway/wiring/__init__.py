@@ -75,7 +75,7 @@ from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, StoreUnavailable, open_reader
 from gateway.store.rekey import Rekeying
-from gateway.subscriptions.notify import Notifier
+from gateway.subscriptions.notify import Notifier, Served
 from gateway.usage.keys import YearKeys
 from gateway.usage.ledger import BesideTrail, Ledger
 from gateway.usage.signing import StepHeads
@@ -174,14 +174,20 @@ def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
     return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
 
 
+def subscribable(settings: Settings) -> Served:
+    """Whether a provider offers subscriptions to a service."""
+
+    def offers(provider: str, service: str) -> bool:
+        return provider in settings.providers and service in settings.providers[provider].subscriptions
+
+    return offers
+
+
 def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> Notifier:
     """What notices news for subscriptions, and tells the PGOs."""
 
     def listed(host: str) -> ListedClient | None:
         return lists.clients.find(host) if lists.whitelist.holds(host) else None
-
-    def offers(provider: str, service: str) -> bool:
-        return provider in settings.providers and service in settings.providers[provider].subscriptions
 
     return Notifier(
         engine,
@@ -189,7 +195,7 @@ def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> No
         catalogue(),
         lambda: _log_client(settings),
         listed,
-        offers,
+        subscribable(settings),
         today_here,
         production=settings.mode == "production",
         release=ReleasePolicy(settings.release.rules),

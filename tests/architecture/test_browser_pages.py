@@ -28,6 +28,7 @@ STORIES = {
     "workbench/idp/templates/stop.html": "accessible.test_a_login_that_was_used_already",
     "workbench/demo/pgo/templates/home.html": "accessible.test_pages_that_need_no_visit",
     "workbench/demo/pgo/templates/message.html": "accessible.test_pages_that_need_no_visit",
+    "workbench/demo/pgo/templates/questionnaire.html": "staff.test_a_questionnaire_is_filled_in_and_read",
     "workbench/demo/pgo/templates/record.html": "accessible.test_consent_and_the_record",
     "workbench/demo/pgo/templates/releases.html": "accessible.test_consent_and_the_record",
     "workbench/demo/pgo/templates/send.html": "staff.test_what_a_citizen_sends_is_seen_decided_on_and_told",

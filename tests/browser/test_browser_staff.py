@@ -64,6 +64,31 @@ def test_what_a_citizen_sends_is_seen_decided_on_and_told(open_tab: Open) -> Non
     assert told.faults() == []
 
 
+def test_a_questionnaire_is_filled_in_and_read(open_tab: Open) -> None:
+    """DL-C15, DL-C16, DL-57: ready in the PGO, filled in on a page without script, read by a nurse."""
+    pgo = open_tab(javascript=False).to_consent(HANNA, PRACTICE).consent().record()
+    pgo.follow(pgo.page.get_by_role("link", name="Vul de vragenlijst in: Leefstijl"))
+    assert pgo.heading == "Vragenlijst: Leefstijl"
+    pgo.page.get_by_label("Rookt u?").select_option("Nee")
+    pgo.page.get_by_label("Hoeveel dagen per week").fill("veel")
+    pgo.page.get_by_label("Wat wilt u bespreken?").fill("Mijn nachtrust.")
+    pgo.press("Verstuur de antwoorden")
+    assert "Dit antwoord past niet bij de vraag: Hoeveel dagen per week" in pgo.text
+    assert pgo.page.get_by_label("Rookt u?").input_value() == "Nee"
+    pgo.page.get_by_label("Hoeveel dagen per week").fill("3")
+    pgo.press("Verstuur de antwoorden")
+    assert pgo.heading == f"Gestuurd naar {PRACTICE}"
+    nurse = working(open_tab, NURSE).press("Postvak")
+    nurse.follow(nurse.page.locator("tr", has_text="Vragenlijsten").locator("a"))
+    for word in ("Rookt u?", "Nee", "3", "Mijn nachtrust."):
+        assert word in nurse.text
+    looking = open_tab().to_consent(HANNA, PRACTICE).consent().record()
+    assert looking.page.get_by_role("link", name="Vul de vragenlijst in: Leefstijl").count() == 0
+    looking.follow(looking.page.get_by_role("link", name="Vul de vragenlijst in: Slaap"))
+    assert looking.heading == "Vragenlijst: Slaap"
+    assert looking.faults() == []
+
+
 def test_a_photo_and_a_request_to_correct(open_tab: Open) -> None:
     """DL-63, DL-82: a photo is shown as one; a request gets an answer that the citizen reads."""
     send(open_tab(), "een foto")

@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.chainlog import ChainLog, ChainLogSettings
+from gateway.chainlog import ChainLog
+from gateway.sections import ChainLogSettings
 from gateway.store.engine import open_engine
 from gateway.store.schema import chain_event, metadata
+from workbench.pgo.parcels import example
 from workbench.statictokens import StaticToken, issue
 
 URL = "https://api.medmij.example/eagleeye/v1/logs"
@@ -91,27 +93,36 @@ def test_without_an_address_nothing_is_kept_and_http_is_refused(tmp_path: Path) 
 
 
 def test_a_resource_request_leaves_its_two_events_and_nothing_personal(tmp_path: Path) -> None:
+    """DL-C45, DL-94, LOG-04: the same two for what is sent as for what is collected, and nothing of the content."""
     url = f"sqlite:///{tmp_path}/gateway.db"
+    traces = {"48": "6f4f1f0e-6a3e-4bd5-9d0a-2f8c4f5b1a01", "9008": "6f4f1f0e-6a3e-4bd5-9d0a-2f8c4f5b1a02"}
     # Nobody listens there: the exchange does not notice.
     with serving(url, chain_log={"url": "http://127.0.0.1:9/logs", "seconds": 3600.0}) as server:
         engine = open_engine(url)
         issue(engine, server.settings, [
-            StaticToken(token="token-of-chain-log", provider="ziekenhuiszandoord", services=["48"], bsn="999951750"),
+            StaticToken(token=f"token-of-service-{id_}", provider="ziekenhuiszandoord", services=[id_], bsn="999951750")
+            for id_ in traces
         ])  # fmt: skip
-        trace = "6f4f1f0e-6a3e-4bd5-9d0a-2f8c4f5b1a01"
-        headers = {
-            "authorization": "Bearer token-of-chain-log",
-            "x-correlation-id": trace,
-            "medmij-request-id": trace,
-        }
-        assert httpx.get(f"{server.base}/ziekenhuiszandoord/48/fhir/Condition", headers=headers).status_code == 200
+        for id_, trace in traces.items():
+            address = f"{server.base}/ziekenhuiszandoord/{id_}/fhir"
+            headers = {
+                "authorization": f"Bearer token-of-service-{id_}",
+                "x-correlation-id": trace,
+                "medmij-request-id": trace,
+                "content-type": "application/fhir+json",
+            }
+            if id_ == "48":
+                answer = httpx.get(f"{address}/Condition", headers=headers)
+            else:
+                answer = httpx.post(address, headers=headers, content=example("weights", "Joke")[1])
+            assert answer.status_code == 200
     with engine.connect() as connection:
         events = [json.loads(row.body) for row in connection.execute(select(chain_event).order_by(chain_event.c.pk))]
     engine.dispose()
-    shown = [one for one in events if "resource" in one["event"]["type"]]
-    assert [one["event"]["type"] for one in shown] == ["receive_resource_request", "send_resource_response"]
-    assert shown[1]["response"] == {"id": trace, "status": 200}
-    assert shown[0]["event"]["trace_id"] == trace
-    assert shown[0]["request"]["service_id"] == 48
-    assert "999951750" not in json.dumps(events)
-    assert "token-of-chain-log" not in json.dumps(events)
+    for id_, trace in traces.items():
+        shown = [one for one in events if one["event"].get("trace_id") == trace and "resource" in one["event"]["type"]]
+        assert [one["event"]["type"] for one in shown] == ["receive_resource_request", "send_resource_response"]
+        assert shown[1]["response"] == {"id": trace, "status": 200}
+        assert shown[0]["request"]["service_id"] == int(id_)
+    for word in ("999951750", "71.9", "29463-7", "Observation", "token-of-service"):
+        assert word not in json.dumps(events)

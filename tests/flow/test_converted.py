@@ -173,6 +173,51 @@ def test_a_summary_is_asked_of_nobody_else_and_in_no_other_form(
     assert BSN not in answer.text
 
 
+def parameters(**values: str) -> bytes:
+    rows = [{"name": name, "valueString": value} for name, value in values.items()]
+    return jsonio.dump({"resourceType": "Parameters", "parameter": rows})
+
+
+def test_a_summary_may_be_asked_with_parameters(ips: httpx.Client) -> None:
+    """IP-30: POST asks what GET asks, without anything in the address."""
+    asked = ips.get("Patient/$summary", params={"_lang": "en"})
+    headers = {"content-type": "application/fhir+json"}
+    posted = ips.post("Patient/$summary", content=parameters(_lang="en"), headers=headers)
+    assert (posted.status_code, posted.content) == (200, asked.content)
+    row = '<parameter><name value="_lang"/><valueCode value="en"/></parameter>'
+    xml = f'<Parameters xmlns="http://hl7.org/fhir">{row}</Parameters>'
+    other = ips.post("Patient/$summary", content=xml, headers={"content-type": "application/fhir+xml"})
+    assert other.content == asked.content
+    assert ips.post("Patient/joke/$summary").content == ips.get("Patient/$summary").content
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "issue"),
+    [
+        (parameters(identifier=f"http://fhir.nl/fhir/NamingSystem/bsn|{BSN}"), 400, "not-supported"),
+        (parameters(profile="http://example.org/other"), 400, "not-supported"),
+        (b'{"resourceType": "Patient"}', 400, "invalid"),
+        (b'{"resourceType": "Parameters", "parameter": {}}', 400, "value"),
+        (b'{"resourceType": "Parameters", "parameter": [{"name": "_lang", "valueInteger": 1}]}', 400, "value"),
+        (b'{"resourceType": "Parameters", "parameter": [null]}', 400, "value"),
+        (b"{", 400, "structure"),
+        (b" " * 9_000, 413, "too-long"),
+    ],
+)
+def test_posted_parameters_name_nobody_and_are_read_with_care(
+    ips: httpx.Client, body: bytes, status: int, issue: str
+) -> None:
+    """IP-30, IP-C21: whose summary it is says the token."""
+    answer = ips.post("Patient/$summary", content=body, headers={"content-type": "application/fhir+json"})
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (status, issue)
+    assert BSN not in answer.text
+
+
+def test_another_kind_of_body_is_refused(ips: httpx.Client) -> None:
+    """IP-30"""
+    assert ips.post("Patient/$summary", content=b"a=b", headers={"content-type": "text/plain"}).status_code == 415
+
+
 def test_a_summary_on_paper(ips: httpx.Client) -> None:
     """Who asks for a PDF gets one; who asks for what there is not, is told."""
     paper = ips.get("Patient/$summary", headers={"accept": "application/pdf"})

@@ -233,8 +233,9 @@ def queries() -> Iterator[tuple[str, str]]:
             yield f"operations.md, line {number}", line.strip().removeprefix("expr: ")
 
 
-# What shows only once it happened, or with a setting: heads that are signed, a pool of PostgreSQL, repairs.
+# What shows only once it happened, or with a setting: heads that are signed, a pool of PostgreSQL, repairs, looks.
 ELSEWHERE = {
+    "gateway_live_news_late_seconds",
     "gateway_audit_unsigned_seconds",
     "gateway_audit_heads_failed_total",
     "gateway_pool_waiting",

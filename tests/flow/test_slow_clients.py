@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from timing import LONG, START, until
 from world.intake_house import condition, house, patient, source
 
-from auth.peer.connections import ConnectionSettings
+from auth.peer.limits import ConnectionSettings
 from auth.peer.listeners import LimitedServer, server
 from auth.peer.tls import TlsSettings
 from gateway.app import create_app

@@ -1,5 +1,6 @@
 """The staff pages: who sees what, what is recorded of it, and what becomes of what citizens sent."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from world.share_house import (
     BRAM,
     CORRECT,
     DOCUMENT,
+    PHOTO,
     ShareHouse,
     correction,
     document,
@@ -20,6 +22,7 @@ from world.share_house import (
     pdf,
     share_house,
 )
+from world.share_photos import photos, picture
 from world.staff_house import STAFF, StaffBrowser, colleague, working
 
 from gateway.host import GatewayHost
@@ -121,12 +124,24 @@ def test_another_department_stays_closed(house: ShareHouse) -> None:
     assert "72.5 kg" in working(house, own).page(f"/inbox/{id_}")
 
 
+def test_three_photos_are_seen_as_pictures(house: ShareHouse) -> None:
+    """DL-C24, DL-63: the nurse sees each of the three on the page, small; each is served as the picture that it is."""
+    id_ = sent(house, photos(*(picture() + bytes([number]) for number in range(3))), PHOTO)
+    nurse = working(house, colleague(NURSE))
+    addresses = re.findall(rf'<img class="photo" src="/staff(/inbox/{id_}/file/[^"]+)"', nurse.page(f"/inbox/{id_}"))
+    assert len(set(addresses)) == 3
+    for address in addresses:
+        answer = nurse.call("GET", address)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+
+
 def test_another_institution_is_not_there(house: ShareHouse) -> None:
-    """ROLE-04: who works for another provider finds nothing, neither by list nor by address."""
+    """DL-C36, ROLE-04: who works for another provider finds nothing, by list or address; that they tried is told."""
     id_ = sent(house, measurements(72.5))
     stranger = working(house, colleague(NURSE, providers=("tandartsdekies",)))
     assert "Lindegaarde" not in stranger.page("/inbox")
     assert "72.5" not in stranger.page(f"/inbox/{id_}", 409)
+    assert (last(house)["action"], last(house)["outcome"]) == ("staff:submission:view", 409)
     assert stranger.post(f"/inbox/{id_}/accept").status_code == 409
     assert house.lines()[0].states == {"inbox": 1}
 

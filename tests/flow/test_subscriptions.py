@@ -12,14 +12,14 @@ from databases import KINDS
 from sqlalchemy import insert, select
 from world.release_house import ROWS, lab
 from world.share_house import ANNA, BRAM
-from world.subscription_house import ONE, PROVIDER, SERVICE, TWO, SubscriptionHouse, subscription_house
+from world.subscription_house import ONE, PROVIDER, SERVICE, TWO, SubscriptionHouse, filed_for, subscription_house
 
 from auth.store.tables import consents
 from gateway.release.rules import ResultKind, rules, visible_from
 from gateway.release.shield import ReleasePolicy
 from gateway.store.engine import reading
 from gateway.store.schema import audit_record
-from gateway.store.shared import notice, shared_item, submission, subscription
+from gateway.store.shared import notice, subscription
 from gateway.subscriptions.notify import outside
 from gateway.subscriptions.register import EndedBy
 from gateway.subscriptions.settings import SubscriptionSettings
@@ -190,20 +190,7 @@ def test_the_same_again_is_no_news(house: SubscriptionHouse) -> None:
 def test_what_a_pgo_sent_itself_is_no_news_to_it(house: SubscriptionHouse) -> None:
     """AB-C31, AB-23: filed by now, it carries the id of the item; another PGO hears of it."""
     one, two = house.subscribed(), house.subscribed(client=TWO)
-    item = str(uuid.uuid4())
-    with house.engine.begin() as connection:
-        sent = {
-            "id": str(uuid.uuid4()), "provider": PROVIDER, "service": "9008", "standard": "x", "rule": "x",
-            "fhir": "stu3", "client": ONE, "person": "p", "actor": "", "patient_id": "anna", "basis": "",
-            "request_id": str(uuid.uuid4()), "correlation_id": "", "digest": b"", "content": b"", "bundle": "",
-            "received": house.now, "outcomes": b"[]", "duplicate_of": "", "department": "", "assignee": "",
-        }  # fmt: skip
-        pk = connection.execute(insert(submission).values(sent).returning(submission.c.pk)).scalar_one()
-        kept = {
-            "submission_pk": pk, "position": 0, "type": "Condition", "id": item, "role": "item", "state": "filed",
-            "reason": "", "filed_as": "", "json": b"", "findings": b"", "sealed": b"", "digest": b"", "size": 0,
-        }  # fmt: skip
-        connection.execute(insert(shared_item).values(kept))
+    item = filed_for(house.engine, ONE, "Condition")
     house.push("own", identifier=[{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{item}"}])
     house.later(minutes=5)
     assert (house.pgo.told(ONE), [row["subscription_id"] for row in house.pgo.told(TWO)]) == ([], [two])
@@ -416,7 +403,7 @@ def test_the_trail_knows_who_subscribed(house: SubscriptionHouse) -> None:
 
 
 def test_nothing_is_announced_before_it_is_shown(house: SubscriptionHouse, tmp_path: Path) -> None:
-    """What waits is news on the day on which it is shown, and what is withheld is no news (VIPP V1-A2c)."""
+    """AB-C16: what waits is news on the day on which it is shown; what is withheld is no news (VIPP V1-A2c)."""
     rows = tmp_path / "release.toml"
     rows.write_text(ROWS)
     policy = ReleasePolicy(str(rows))

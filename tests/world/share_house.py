@@ -42,7 +42,9 @@ ANNA, BRAM, CARLA = "999990019", "999990020", "999990032"
 TOKENS = {ANNA: "anna-token-0123456789", BRAM: "bram-token-0123456789", CARLA: "carla-token-0123456789"}
 MEASURE, DOCUMENT, PHOTO, FORM, CORRECT = "9008", "9004", "9007", "59", "9009"
 """Data services that take something in."""
-SERVICES = (MEASURE, DOCUMENT, PHOTO, FORM, CORRECT, "52")
+COLLECT = "52"
+"""Measurements, as they are collected."""
+SERVICES = (MEASURE, DOCUMENT, PHOTO, FORM, CORRECT, COLLECT)
 BSN_SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"
 NL_CORE, ZIB = "http://fhir.nl/fhir/StructureDefinition/", "http://nictiz.nl/fhir/StructureDefinition/"
 JSON, XML = "application/fhir+json", "application/fhir+xml"

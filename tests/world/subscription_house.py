@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from anyio.from_thread import start_blocking_portal
 from databases import database
-from sqlalchemy import delete, select
+from sqlalchemy import Engine, delete, insert, select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -32,7 +32,7 @@ from gateway.intake.settings import IntakeSettings
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine, reading
-from gateway.store.shared import subscription
+from gateway.store.shared import shared_item, submission, subscription
 from gateway.subscriptions.notify import Notifier
 from gateway.subscriptions.register import Register
 from gateway.subscriptions.settings import SubscriptionSettings
@@ -174,6 +174,25 @@ class SubscriptionHouse:
         self.pgo, self.day, self.services = Pgo(), today_here(), {SERVICE}
         self.listed = dict(self.clients)
         self.now = datetime.now(UTC)
+
+
+def filed_for(engine: Engine, client: str, type_: str) -> str:
+    """Something that a PGO sent and that was filed; the id of its item."""
+    item = str(uuid.uuid4())
+    with engine.begin() as connection:
+        sent = {
+            "id": str(uuid.uuid4()), "provider": PROVIDER, "service": "9008", "standard": "x", "rule": "x",
+            "fhir": "stu3", "client": client, "person": "p", "actor": "", "patient_id": "anna", "basis": "",
+            "request_id": str(uuid.uuid4()), "correlation_id": "", "digest": b"", "content": b"", "bundle": "",
+            "received": datetime.now(UTC), "outcomes": b"[]", "duplicate_of": "", "department": "", "assignee": "",
+        }  # fmt: skip
+        pk = connection.execute(insert(submission).values(sent).returning(submission.c.pk)).scalar_one()
+        kept = {
+            "submission_pk": pk, "position": 0, "type": type_, "id": item, "role": "item", "state": "filed",
+            "reason": "", "filed_as": "", "json": b"", "findings": b"", "sealed": b"", "digest": b"", "size": 0,
+        }  # fmt: skip
+        connection.execute(insert(shared_item).values(kept))
+    return item
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,16 @@ from gateway.cli.context import FINDINGS, as_json, console, errors, fail
 from profiles.fhir.version import FhirVersion
 from profiles.receivers.load import ReceiverError
 from profiles.receivers.load import receiver as known_receiver
+from workbench.pgo.answering import (
+    SERVICE as QUESTIONNAIRES,
+)
+from workbench.pgo.answering import (
+    example_answers,
+    open_tasks,
+    questionnaire_of,
+    response_of,
+    send_answers,
+)
 from workbench.pgo.back import BackError, TakenError, answer_of, is_loopback, listen
 from workbench.pgo.client import Patience, PgoClient, connect, tls
 from workbench.pgo.conversation import after_consent, refreshed, revoked
@@ -24,10 +34,14 @@ from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens, authoriz
 from workbench.pgo.parcels import PARCELS, example
 from workbench.pgo.receiving import patience_of
 from workbench.pgo.report import KitReport, save, show
-from workbench.pgo.sharing import ShareAnswer, share
+from workbench.pgo.sharing import ShareAnswer
 from workbench.pgo.walk import Aids, PageWalk, VisitError
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+FORM = "questionnaire"
+"""The example that is a conversation: fill in the first questionnaire that is ready."""
+Send = Callable[[PgoClient, Tokens], Awaitable[ShareAnswer]]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -202,7 +216,9 @@ def _by_hand(asked: PendingAuthorization, dva: Endpoints, *, browser: bool, wait
 
 @pgo.command("share")
 @click.argument("file", type=FILE, required=False)
-@click.option("--example", "name", type=click.Choice(sorted(PARCELS)), help="Send an example instead of a file.")
+@click.option(
+    "--example", "name", type=click.Choice(sorted([*PARCELS, FORM])), help="Send an example instead of a file."
+)
 @click.option("--gateway", "base", default="http://127.0.0.1:8080", show_default=True, help="Base URL of the gateway.")
 @click.option("--provider", required=True, help="MedMij name of the care provider, without @medmij.")
 @click.option("--service", help="Data service id; with --example that of the example.")
@@ -215,16 +231,20 @@ def share_command(
     if (file is None) == (name is None):
         fail("give a file, or --example")
     version = FhirVersion.R4 if r4 else FhirVersion.STU3
-    if name is not None:
+    body = b""
+    if name == FORM:
+        service = service or QUESTIONNAIRES
+    elif name is not None:
         parcel, body = example(name, person)
         version, service = parcel.version, service or parcel.service
-    else:
-        body = file.read_bytes() if file else b""
+    elif file is not None:
+        body = file.read_bytes()
     if not service:
         fail("a file needs --service")
     try:
         dva = GatewayEndpoints(checked(base, "gateway").rstrip("/"), f"{base.rstrip('/')}/demo-pgo/callback")
-        answer = asyncio.run(_shared(dva, provider, service, person, body, version))
+        sending = _filled_in if name == FORM else lambda client, tokens: client.share(tokens, service, body, version)
+        answer = asyncio.run(_shared(dva, provider, service, person, sending))
     except (EndpointError, VisitError, PgoError) as error:
         fail(str(error))
     for line in answer.said:
@@ -236,12 +256,22 @@ def share_command(
     raise SystemExit(0 if answer.taken else FINDINGS)
 
 
-async def _shared(dva: Dva, provider: str, service: str, person: str, body: bytes, version: FhirVersion) -> ShareAnswer:
+async def _shared(dva: Dva, provider: str, service: str, person: str, sending: Send) -> ShareAnswer:
     asked = authorization_request(dva, provider, f"{provider}~{service}")
     async with connect() as http:
         back = await _walked(PageWalk(http, dva.redirect_uri, person), asked)
-        tokens = await PgoClient(http, dva).redeem(asked, back)
-        return await share(http, dva, tokens, service, body, version)
+        client = PgoClient(http, dva)
+        return await sending(client, await client.redeem(asked, back))
+
+
+async def _filled_in(client: PgoClient, tokens: Tokens) -> ShareAnswer:
+    """The first questionnaire that is ready for the person, with something for each question."""
+    tasks = await open_tasks(client, tokens)
+    if not tasks:
+        raise PgoError("Er staat geen vragenlijst klaar.", "nothing to fill in")
+    questionnaire = await questionnaire_of(client, tokens, tasks[0])
+    response = response_of(questionnaire, tasks[0], example_answers(questionnaire))
+    return await send_answers(client, tokens, tasks[0], response)
 
 
 @pgo.command()

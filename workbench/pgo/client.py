@@ -184,6 +184,14 @@ class PgoClient:
             return None
         return response.content
 
+    async def put(self, url: str, tokens: Tokens, body: bytes, media: str) -> httpx.Response:
+        """Put a resource back. Raises httpx.HTTPError."""
+        headers = {
+            "Authorization": f"Bearer {tokens.access_token}", "Content-Type": media, "Accept": media,
+            REQUEST_ID: str(uuid4()), CORRELATION_ID: tokens.correlation,
+        }  # fmt: skip
+        return await self._http.put(url, content=body, headers=headers)
+
     async def fetch(self, url: str, tokens: Tokens, media: str) -> httpx.Response:
         """One GET with the token and the ids that every request carries (RES-04, HDR-01). Raises httpx.HTTPError."""
         request = self._http.build_request(

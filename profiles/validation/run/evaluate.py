@@ -25,6 +25,7 @@ from profiles.validation.run.wholes import Wholes
 from profiles.validation.schema.basefacts import BaseTrees
 from profiles.validation.schema.codestore import CodeStore
 from profiles.validation.schema.definitions import Definitions, plain
+from profiles.validation.schema.kept import KeptDefinitions
 from profiles.validation.schema.merge import Merger
 from profiles.validation.schema.nodes import BrokenDefinition
 from profiles.validation.schema.package import PackageError, open_package
@@ -52,14 +53,21 @@ class Validator:
         server: Server | None = None,
         strictness: Strictness = LENIENT,
         codes: CodeStore | None = None,
+        kept: Path | None = None,
     ) -> None:
+        """``kept``: folder with trees of definitions that earlier processes merged; `keep` adds to it."""
         self.version = version
         self.definitions = definitions or Definitions()
         self.terminology = Terminology(self.definitions, server, codes)
         self._globally = self.definitions.globally()
         self._served = server is not None
         base = BaseTrees(version)
-        self.merger = Merger(self.definitions, base)
+        held = (
+            KeptDefinitions(kept, self.definitions, version.value)
+            if kept is not None and not self.definitions.extra
+            else None
+        )
+        self.merger = Merger(self.definitions, base, held)
         self.compiler = Compiler(version, self.merger, self.terminology, strictness)
         self._wholes = Wholes(version, self.definitions, self.terminology)
         self._is_resource = base.facts.is_resource
@@ -81,6 +89,11 @@ class Validator:
     def faults(self, profile: str) -> list[str]:
         """The element ids of a profile's differential that have no place in what it derives from; they are left out."""
         return [] if not self.knows(profile) else list(self.merger.tree(profile).faults)
+
+    def keep(self) -> bool:
+        """Keep what was merged of the definitions for the next process; whether there was something new to keep."""
+        with self._lock:
+            return self.merger.keep()
 
     def prepare(self, profiles: Iterable[str]) -> None:
         """Compile profiles ahead of time."""

@@ -36,26 +36,52 @@ class Definitions:
                     self._undated.setdefault((entry.type, entry.url.partition("--")[0]), entry.url)
 
     @property
+    def extra(self) -> bool:
+        """Whether there are definitions that are of no package."""
+        return bool(self._extra)
+
+    @property
     def label(self) -> str:
         """Names the set of definitions: what a cached verdict is bound to."""
         return ",".join(package.label for package in self.packages) or "base"
 
     def find(self, kind: str, canonical: str) -> dict[str, Any] | None:
         """The definition of a kind by canonical URL, or None."""
-        url, _, version = canonical.partition("|")
-        key = (kind, url)
+        key = (kind, plain(canonical))
         if key in self._read:
             return self._read[key]
-        rows = self._index.get(key)
+        row = self._row(kind, canonical)
+        if row is None:
+            return self._extra.get(key)
+        found = row[0].read(row[1])
+        self._read[key] = repaired(found) if found is not None else None
+        return self._read[key]
+
+    def _rows(self, kind: str, url: str) -> list[tuple[Package, Entry]]:
+        rows = self._index.get((kind, url))
         if rows is None:
             other = self._undated.get((kind, url.partition("--")[0]))
             rows = self._index.get((kind, other)) if other else None
-        if not rows:
-            return self._extra.get(key)
-        package, entry = next((row for row in rows if version and row[1].version == version), rows[0])
-        found = package.read(entry)
-        self._read[key] = repaired(found) if found is not None else None
-        return self._read[key]
+        return rows or []
+
+    def _row(self, kind: str, canonical: str) -> tuple[Package, Entry] | None:
+        url, _, version = canonical.partition("|")
+        rows = self._rows(kind, url)
+        return next((row for row in rows if version and row[1].version == version), rows[0] if rows else None)
+
+    def first(self, kind: str, canonical: str) -> bool:
+        """Whether a canonical takes the first definition of its URL, whichever version it asks for."""
+        return "|" not in canonical or self._row(kind, canonical) is self._row(kind, plain(canonical))
+
+    def content(self, kind: str, url: str) -> bytes | None:
+        """The bytes of the first definition of a URL as they stand in its package; None when there are none."""
+        row = self._row(kind, url)
+        if row is None:
+            return None
+        try:
+            return (row[0].folder / row[1].file).read_bytes()
+        except OSError:
+            return None
 
     def structure(self, canonical: str) -> dict[str, Any] | None:
         """A StructureDefinition, or None."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from profiles.validation.schema.definitions import Definitions, plain
 from profiles.validation.schema.differential import amend, contexts, inherit, segments
+from profiles.validation.schema.kept import KeptDefinitions
 from profiles.validation.schema.nodes import HL7, BrokenDefinition, Node, Tree, TypeRef, choice_of, own, slice_of
 
 MAX_DEPTH: Final = 24
@@ -20,9 +21,11 @@ MAX_DEPTH: Final = 24
 class Merger:
     """Builds trees by canonical URL and keeps them; safe on circular and broken definitions."""
 
-    def __init__(self, definitions: Definitions, base: Any = None) -> None:
+    def __init__(self, definitions: Definitions, base: Any = None, kept: KeptDefinitions | None = None) -> None:
+        """``base`` makes the trees of base types that no package holds; ``kept`` has trees of an earlier process."""
         self.definitions = definitions
         self._base = base
+        self._kept = kept
         self._trees: dict[str, Tree | BrokenDefinition] = {}
         self._busy: set[str] = set()
 
@@ -35,7 +38,7 @@ class Merger:
                 raise BrokenDefinition(f"{url} rests on itself")
             self._busy.add(url)
             try:
-                merged = self._build(canonical)
+                merged = (self._kept.tree(canonical) if self._kept is not None else None) or self._build(canonical)
             except BrokenDefinition as problem:
                 merged = problem
             except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as problem:
@@ -46,6 +49,12 @@ class Merger:
         if isinstance(merged, BrokenDefinition):
             raise merged
         return merged
+
+    def keep(self) -> bool:
+        """Keep the trees on disk for the next process, where there are new ones; whether that was done."""
+        if self._kept is None:
+            return False
+        return self._kept.keep(tree for tree in self._trees.values() if isinstance(tree, Tree))
 
     def type_tree(self, code: str) -> Tree:
         """The tree of a type by its code."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from databases import KINDS
+from world.intake_house import pushing, source
 from world.share_desk import NURSE, Ehr, Staff, fhir_way
 from world.share_house import (
     ANNA,
+    COLLECT,
     CORRECT,
     DOCUMENT,
     MEASURE,
@@ -30,6 +32,7 @@ from adapters.filing.build import write_back
 from adapters.filing.hl7v2 import BEGIN, END
 from adapters.filing.port import Filed, Filing, Later, Rejected
 from adapters.port import AdapterMisconfigured
+from gateway.intake.settings import IntakeSettings
 from gateway.share.filing import by_hand, retry
 from gateway.share.inbox import Inbox
 from gateway.share.retention import one_round
@@ -74,6 +77,35 @@ def test_what_is_accepted_is_filed_once(house: ShareHouse) -> None:
     assert opened.items[0].filed_as == "Observation/1"
     assert [one.deed for one in opened.deeds] == ["received", "viewed", "accepted", "filed"]
     assert {one.by for one in opened.deeds} == {NURSE, "gateway"}
+
+
+def test_what_is_in_the_record_is_collected_as_the_patients_own(house: ShareHouse) -> None:
+    """DL-C34, DL-05: not while it waits, nor when it was accepted; once the EHR gives it, with whose it was."""
+
+    def collected() -> list[dict[str, Any]]:
+        answer = house.call("GET", "Observation?code=http://loinc.org|29463-7", COLLECT)
+        assert answer.status_code == 200, answer.text
+        return [one["resource"] for one in answer.json().get("entry", []) if one["search"]["mode"] == "match"]
+
+    ehr = Ehr()
+    staff = Staff(house, fhir_way(ehr))
+    house.send(measurements(61.25))
+    assert collected() == []
+    staff.do(lambda deeds: deeds.accept(staff.only()))
+    assert collected() == []
+    assert staff.file(now()) == 1
+    assert collected() == []
+    (kept,) = ehr.filed.values()
+    anna = {"reference": "Patient/anna", "display": "A. Lindegaarde"}
+    given = kept | {"id": "ehr-1", "subject": anna, "performer": [anna]}
+    with pushing(house.settings.database_url, IntakeSettings(sources={"epd": source()})) as intake:
+        taken = intake.send("PUT", "/intake/epd/Observation/ehr-1", given)
+        assert taken.is_success, taken.text
+    (shown,) = collected()
+    assert shown["valueQuantity"]["value"] == 61.25
+    assert "PATRPT" in [one["code"] for one in shown["meta"]["security"]]
+    with pushing(house.settings.database_url, IntakeSettings(sources={"epd": source()})) as intake:
+        assert intake.send("DELETE", "/intake/epd/Observation/ehr-1").is_success
 
 
 def test_what_was_sent_twice_by_the_outbox_is_there_once(house: ShareHouse) -> None:

@@ -9,9 +9,12 @@ from servers import Running, serving
 
 from gateway.cli.main import cli
 from gateway.share.inbox import Inbox
+from gateway.share.keep import Keys
+from gateway.share.offers import Offers
 from gateway.store.engine import open_engine, reading
+from gateway.wiring import keys_of
 
-PROVIDER = "ziekenhuiszandoord"
+PROVIDER, PRACTICE = "ziekenhuiszandoord", "huisartsenhetveer"
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +23,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def share(server: Running, example: str, person: str = "Joke van Veldhuizen") -> tuple[int, str]:
+def share(
+    server: Running, example: str, person: str = "Joke van Veldhuizen", provider: str = PROVIDER
+) -> tuple[int, str]:
     """Exit code and output of ``gateway pgo share``."""
-    command = ["pgo", "share", "--gateway", server.base, "--provider", PROVIDER, "--example", example]
+    command = ["pgo", "share", "--gateway", server.base, "--provider", provider, "--example", example]
     done = CliRunner().invoke(cli, [*command, "--login", person])
     return done.exit_code, done.output
 
@@ -52,3 +57,19 @@ def test_who_is_not_known_sends_nothing(server: Running) -> None:
     assert (code != 0, "201 Created" in output) == (True, False), output
     assert "stopped at the page 'Dit kan nu niet'" in output
     assert before == after
+
+
+def test_a_citizen_fills_in_the_questionnaires_that_are_ready(server: Running) -> None:
+    """DL-C15, DL-C16, DL-57: found, read, taken on and answered; one after the other, until none is left."""
+    for _ in range(2):
+        code, output = share(server, "questionnaire", "Hanna Terpstra", PRACTICE)
+        assert code == 0, output
+        assert "QuestionnaireResponse" in output
+    code, output = share(server, "questionnaire", "Hanna Terpstra", PRACTICE)
+    assert (code != 0, "QuestionnaireResponse" in output) == (True, False)
+    engine = open_engine(server.settings.database_url)
+    with reading(engine).connect() as connection:
+        assert len(Inbox(connection).lines(PRACTICE)) == 2
+        statuses = [one.status for one in Offers(connection, Keys(*keys_of(server.settings)), PRACTICE).of("hanna")]
+    engine.dispose()
+    assert sorted(statuses) == ["completed", "completed", "rejected"]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from auth.settings import AuthSettings
-from gateway.chainlog import ChainLogSettings
+from gateway.sections import ChainLogSettings
 from gateway.settings import Settings
 
 FIVE_YEARS, THREE_YEARS = timedelta(days=5 * 365), timedelta(days=3 * 365)

@@ -23,14 +23,16 @@ from gateway.dossier.pages import STYLE, DossierAddresses, environment
 from gateway.dossier.plots import trend_plot
 from gateway.dossier.readings import trends
 from gateway.dossier.record import Dossier, dossier_of
+from workbench.demo.pgo.questionnaires import filled_in, opened, ready
 from workbench.demo.pgo.releases import side_by_side
 from workbench.demo.pgo.sendings import KINDS, BadWords, Sendings
 from workbench.demo.pgo.visits import BrowserVisit, BrowserVisits
 from workbench.demo.world import Mandate, World, load
+from workbench.pgo.answering import UnfitAnswer
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import NATIONAL, PgoClient, connect
 from workbench.pgo.endpoints import GatewayEndpoints
-from workbench.pgo.oauth import authorization_request
+from workbench.pgo.oauth import PgoError, authorization_request
 from workbench.pgo.searches import accept
 
 STATIC = Path(__file__).parent / "static"
@@ -152,6 +154,7 @@ class Pages:
             dossier=dossier,
             here=here,
             whole=request.url.path.endswith("/alles"),
+            forms=ready(visit),
             at=DossierAddresses(f"{self._root}/bezoek/{visit.id}"),
             moment=words.moment(visit.finished.astimezone(_AMSTERDAM).isoformat()),
             asked=words.plural(len(visit.answers), "vraag", "vragen"),
@@ -200,7 +203,37 @@ class Pages:
                 sending.problem or "Er kwam geen antwoord.", 200, f"Niets gestuurd naar {provider.display}"
             )
         plots = [trend_plot(trend) for trend in trends(sending.parcel.resources)]
-        return self._page("sent.html", sending=sending, provider=provider, answer=sending.answer, plots=plots)
+        title = sending.parcel.title
+        return self._page("sent.html", title=title, provider=provider, answer=sending.answer, plots=plots)
+
+    async def questionnaire(self, request: Request) -> Response:
+        """One questionnaire to fill in, or what became of it."""
+        visit, task = self._find(request), request.path_params["task"]
+        if visit is None:
+            return self._message("Dit bezoek is er niet meer. Haal uw gegevens opnieuw op.", 404)
+        provider, sent = self._world.provider(visit.asked.provider), visit.filled_in.get(task)
+        if sent is not None:
+            return self._page("sent.html", title=sent.title, provider=provider, answer=sent.answer, plots=[])
+        given = {name: str(value) for name, value in (await request.form()).items()}
+        problem = ""
+        try:
+            if request.method == "POST" and await filled_in(self._pgo, visit, task, given) is not None:
+                here = f"{self._root}/bezoek/{visit.id}/vragenlijst/{task}"
+                return RedirectResponse(here, 303, {"Cache-Control": "no-store"})
+        except UnfitAnswer as fault:
+            problem = str(fault)
+        except PgoError as fault:
+            return self._message(str(fault), 502, "De vragenlijst is niet verstuurd")
+        try:
+            form = await opened(self._pgo, visit, task)
+        except PgoError as fault:
+            return self._message(str(fault), 502, "De vragenlijst is er nu niet")
+        if form is None:
+            return self._message("Deze vragenlijst is er niet.", 404)
+        status = 400 if problem else 200
+        return self._page(
+            "questionnaire.html", status=status, form=form, provider=provider, given=given, problem=problem
+        )
 
     async def again(self, request: Request) -> Response:
         """Collect once more: with a lasting consent at once, else by asking the person again."""
@@ -326,6 +359,7 @@ def app(
             Route("/bezoek/{visit}/alles", pages.visit),
             Route("/bezoek/{visit}/deel/{part}", pages.visit),
             Route("/bezoek/{visit}/releases", pages.releases),
+            Route("/bezoek/{visit}/vragenlijst/{task}", pages.questionnaire, methods=["GET", "POST"]),
             Route("/bezoek/{visit}/opnieuw", pages.again, methods=["POST"]),
             Route("/bezoek/{visit}/{section}/document/{binary}", pages.document),
             Route("/bezoek/{visit}/{section}.{form}", pages.raw),

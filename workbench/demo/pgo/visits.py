@@ -13,8 +13,17 @@ from gateway.dossier.record import Dossier
 from workbench.pgo.answers import SearchAnswer
 from workbench.pgo.client import PgoClient
 from workbench.pgo.oauth import PendingAuthorization, PgoError, Tokens
+from workbench.pgo.sharing import ShareAnswer
 
 MOST, SECONDS = 200, 1800
+
+
+@dataclass(frozen=True, slots=True)
+class FilledIn:
+    """What became of a questionnaire: its title, and what the provider answered."""
+
+    title: str
+    answer: ShareAnswer
 
 
 @dataclass
@@ -37,6 +46,8 @@ class BrowserVisit:
     dossier: Dossier | None = None
     renewing: bool = False
     task: asyncio.Task[None] | None = None
+    filled_in: dict[str, FilledIn] = field(default_factory=dict)
+    """Questionnaires that were sent in this visit, by the id of their Task."""
 
     @property
     def lasting(self) -> bool:
