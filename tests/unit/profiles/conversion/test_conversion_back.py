@@ -153,6 +153,12 @@ def test_what_would_turn_the_meaning_stays_behind() -> None:
         {"resourceType": "Consent", "id": "c", "status": "active", "provision": {"type": "deny"}},
         zib("MedicationRequest", "mp-MedicationAgreement", doNotPerform=False, status="active"),
     ]
+    never = {"url": "http://x/never", "valueBoolean": True}
+    dosed = zib("MedicationRequest", "mp-MedicationAgreement", dosageInstruction=[{"modifierExtension": [never]}])
+    assert back(dosed) == ([], [("LB-13", "MedicationRequest.dosageInstruction.modifierExtension")])
+    inside = {"resourceType": "List", "id": "l", "contained": [sources[0]]}
+    (around,), _ = back(inside)
+    assert "contained" not in around
     made, lost = back(*sources)
     assert len(made) == 1
     assert lost[:2] == [("LB-13", "MedicationRequest.doNotPerform"), ("LB-13", "Consent.provision")]
