@@ -47,15 +47,22 @@ def convert_back(resources: Iterable[Resource], day: dt.date, *, language: str =
 
 
 def _add(result: Converted, source: Resource, day: dt.date, record: Around, language: str, *, told: bool) -> None:
-    turning, name, kind = _turning(source), name_of(source), str(source.get("resourceType", "?"))
-    work = None if turning else returned_whole(source, day, record)
-    if work is not None:
+    element, name, kind = _turning(source), name_of(source), str(source.get("resourceType", "?"))
+    work = None if element else returned_whole(source, day, record)
+    turning = f"{kind}.{element}" if element else _modifier_lost(work)
+    if turning:
+        result.losses.append(Loss("lost", TURNING, name, turning))
+    elif work is None:
+        result.losses.append(Loss("unmapped", "", name, kind))
+    else:
         result.resources.append(_finished(work, language, work.losses if told else ()))
         result.losses += work.losses
-    elif turning:
-        result.losses.append(Loss("lost", TURNING, name, f"{kind}.{turning}"))
-    else:
-        result.losses.append(Loss("unmapped", "", name, kind))
+
+
+def _modifier_lost(work: BackWork | None) -> str:
+    """The path of a modifierExtension that found no place; empty when there is none."""
+    paths = [loss.path for loss in work.losses if loss.kind == "lost"] if work is not None else []
+    return next((path for path in paths if path.endswith(".modifierExtension")), "")
 
 
 def _key(resource: Resource) -> Key:
@@ -122,7 +129,8 @@ def _claim(work: BackWork, zib: ZibRow | None) -> None:
 
 
 def _contained(row: object, work: BackWork, day: dt.date, record: Around) -> Resource | None:
-    inner = returned_whole(row, day, record) if isinstance(row, dict) else None
+    turning = isinstance(row, dict) and _turning(row)
+    inner = returned_whole(row, day, record) if isinstance(row, dict) and not turning else None
     if inner is None:
         work.lose("lost", "LB-01", f"{work.kind}.contained", row)
         return None

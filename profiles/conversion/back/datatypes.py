@@ -18,7 +18,7 @@ from profiles.conversion.datatypes import (
     TELECOM_TYPE,
     UNQUALIFIED,
 )  # fmt: skip
-from profiles.conversion.paths import Node, add_extension, codings, extension_value, listed, take_extensions
+from profiles.conversion.paths import Node, codings, extension_value, listed, take_extensions
 from profiles.conversion.paths import extensions as rows_of
 from profiles.conversion.special.status import absent
 from profiles.conversion.work import NICTIZ, Work
@@ -203,11 +203,9 @@ def _contact(node: Node, work: Work, path: str) -> Node:
         return node
     beside = dict(beside)
     for row in take_extensions(beside, CODE_SPECIFICATION):
-        concept = extension_value(row)
-        if path.endswith("telecom") and isinstance(concept, dict):
-            add_extension(node, TELECOM_TYPE, "CodeableConcept", concept)
-            if "use" not in node and any(one.get("code") == "MC" for one in codings(concept)):
-                node["use"] = "mobile"
+        node["extension"] = [*listed(node.get("extension")), {**row, "url": TELECOM_TYPE}]
+        if "use" not in node and any(one.get("code") == "MC" for one in codings(extension_value(row))):
+            node["use"] = "mobile"
     if beside:
         node["_system"] = beside
     return node

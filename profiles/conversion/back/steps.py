@@ -48,6 +48,9 @@ def as_code(work: BackWork, path: str, system: str, lesser: Mapping[str, str] | 
         if code in (lesser or {}):
             work.lose("partial", "LB-03", f"{work.kind}.{path}", code)
             code = (lesser or {})[str(code)]
+        more = {key: held for key, held in value.items() if key not in ("coding", "text")} if value else {}
+        if more:
+            work.lose("lost", "LB-01", f"{work.kind}.{path}", more)
         extra = {"coding": rest} if rest else {}
         if isinstance(value, dict) and "text" in value:
             extra["text"] = value["text"]
@@ -97,15 +100,24 @@ def _set(work: BackWork, step: Set) -> None:
             work.resource[name] = value_of(step.was)
         return
     for holder in list(holders(work.resource, way)):
-        holder.pop(name, None)
+        given = listed(holder.pop(name, None))
+        rest = [one for one in given if not _holds_all(one, step.value)]
         if step.was is not None:
-            holder[name] = value_of(step.was)
+            was = value_of(step.was)
+            holder[name] = [*was, *rest] if isinstance(was, list) else was
+        if rest and not isinstance(holder.get(name), list):
+            work.lose("lost", "LB-01", f"{work.kind}.{step.at}", rest)
 
 
 def _same(concept: Any, other: Any) -> bool:
     """Whether two concepts have the same codings, whatever the words."""
     rows, others = ([(row.get("system"), row.get("code")) for row in codings(one)] for one in (concept, other))
     return bool(rows) and rows == others
+
+
+def _holds_all(concept: Any, value: Any) -> bool:
+    """Whether a concept has the coding that the step there gives, and no other."""
+    return any(_same(concept, one) for one in listed(value))
 
 
 def _note(work: BackWork, step: Note) -> None:

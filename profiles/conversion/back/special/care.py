@@ -51,6 +51,9 @@ def device(work: BackWork) -> None:
     versions = listed(resource.pop("version", None))
     if versions:
         resource["version"] = [one["value"] for one in versions if "value" in one]
+        for one in versions:
+            if set(one) - {"value"}:
+                work.lose("lost", "LB-01", "Device.version", one)
 
 
 def device_use(work: BackWork) -> None:
@@ -190,7 +193,11 @@ def specimen(work: BackWork) -> None:
 
 def explanation(work: BackWork) -> None:
     """A note is the explanation of a nutrition advice."""
-    notes = [str(one["text"]) for one in listed(work.resource.pop("note", None)) if "text" in one]
+    rows = listed(work.resource.pop("note", None))
+    notes = [str(one["text"]) for one in rows if "text" in one]
+    for one in rows:
+        if set(one) - {"text"}:
+            work.lose("partial", "LB-06", "NutritionOrder.note", one)
     if notes:
         add_extension(work.resource, NICTIZ + "zib-NutritionAdvice-Explanation", "String", "\n\n".join(notes))
 

@@ -11,6 +11,7 @@ from profiles.conversion.work import NICTIZ
 DECISIONS: Final = "urn:oid:2.16.840.1.113883.2.4.3.11.60.40.4"
 DECIDED: Final = {"permit": "JA", "deny": "NEE"}
 RESTRICTED: Final = "JA_MAAR"
+CATEGORIES: Final = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 ROLES: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 ZIB: Final = NICTIZ + "zib-TreatmentDirective-"
 
@@ -25,7 +26,9 @@ def treatment_directive(work: BackWork) -> None:
     if "period" in provision:
         resource["period"] = provision.pop("period")
     texts = [str(extension_value(row)) for row in take_extensions(resource, OTHER, modifier=True)]
-    code = DECIDED.get(str(provision.pop("type", "")), RESTRICTED if texts else "")
+    code = DECIDED.get(str(provision.pop("type", "")), "")
+    # A specification takes something away from a permission; it never softens a refusal.
+    code = RESTRICTED if texts and code != "NEE" else code
     if code:
         decision = {"coding": [{"system": DECISIONS, "code": code}]}
         add_extension(resource, ZIB + "TreatmentPermitted", "CodeableConcept", decision, modifier=True)
@@ -69,7 +72,8 @@ def advance_directive(work: BackWork) -> None:
     resource = work.resource
     provision = resource.pop("provision", None) or Node()
     kinds = listed(provision.pop("code", None))
-    resource["category"] = [{"coding": [{"system": SNOMED, "code": "11341000146107"}]}, *kinds]
+    rest = [one for one in listed(resource.get("category")) if not holds(one, CATEGORIES, "acd")]
+    resource["category"] = [{"coding": [{"system": SNOMED, "code": "11341000146107"}]}, *kinds, *rest]
     for actor in listed(provision.pop("actor", None)):
         if holds(actor.get("role"), ROLES, "RESPRSN") and isinstance(actor.get("reference"), dict):
             resource["consentingParty"] = [*listed(resource.get("consentingParty")), actor["reference"]]

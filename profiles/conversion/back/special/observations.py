@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from profiles.conversion.back.around import OF_COMPONENT, BackWork
 from profiles.conversion.datatypes import CODE_SPECIFICATION
-from profiles.conversion.paths import Node, add_extension, beside, extension_value, holds, listed, take_extensions
+from profiles.conversion.paths import (
+    Node,
+    add_extension,
+    beside,
+    extension_value,
+    extensions,
+    holds,
+    listed,
+    take_extensions,
+)
 from profiles.conversion.special.observations import AS_EXTENSION, HEIGHTS, LOINC, RELATIONS, SNOMED
 from profiles.conversion.work import NICTIZ
 from profiles.fhir.tree import Resource
@@ -62,8 +71,10 @@ def pack_years(work: BackWork) -> None:
         if not holds(row.get("code"), SNOMED, "401201003") or "valueInteger" not in row:
             continue
         value = Decimal(row.pop("valueInteger"))
-        for one in take_extensions(row, NICTIZ + "ext-Comment"):
-            value = _number(extension_value(one)) or value
+        said = [_number(extension_value(one)) for one in extensions(row, NICTIZ + "ext-Comment")]
+        if len(said) == 1 and said[0] is not None and abs(said[0] - value) < 1:
+            value = said[0]
+            take_extensions(row, NICTIZ + "ext-Comment")
         row["valueQuantity"] = {"value": value if value % 1 else int(value), **PACK_YEARS}
 
 

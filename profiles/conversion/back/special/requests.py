@@ -23,6 +23,10 @@ def context(work: BackWork) -> None:
         rows = take_extensions(resource, EPISODE)
         if rows:
             resource["context"] = extension_value(rows[0])
+        if len(rows) > 1:
+            work.lose(
+                "partial", "LB-02", f"{work.kind}.extension(episodeOfCare)", [extension_value(row) for row in rows[1:]]
+            )
 
 
 def requester(work: BackWork) -> None:
@@ -121,15 +125,15 @@ def provenance(work: BackWork) -> None:
     resource = work.resource
     activity = resource.get("activity")
     if isinstance(activity, dict):
-        rows = listed(activity.get("coding"))
-        resource.pop("activity")
+        resource["activity"] = [activity]
+    for name in ("activity", "reason"):
+        concepts = listed(resource.pop(name, None))
+        rows = [row for one in concepts for row in listed(one.get("coding"))]
         if rows:
-            resource["activity"] = rows
-        else:
-            work.lose("lost", "LB-01", "Provenance.activity", activity)
-    reasons = [row for one in listed(resource.pop("reason", None)) for row in listed(one.get("coding"))]
-    if reasons:
-        resource["reason"] = reasons
+            resource[name] = rows
+        for one in concepts:
+            if set(one) - {"coding"}:
+                work.lose("lost", "LB-01", f"Provenance.{name}", one)
     for agent in listed(resource.get("agent")):
         for old, new in (("who", "whoReference"), ("onBehalfOf", "onBehalfOfReference")):
             if old in agent:

@@ -153,6 +153,12 @@ def test_what_would_turn_the_meaning_stays_behind() -> None:
         {"resourceType": "Consent", "id": "c", "status": "active", "provision": {"type": "deny"}},
         zib("MedicationRequest", "mp-MedicationAgreement", doNotPerform=False, status="active"),
     ]
+    never = {"url": "http://x/never", "valueBoolean": True}
+    dosed = zib("MedicationRequest", "mp-MedicationAgreement", dosageInstruction=[{"modifierExtension": [never]}])
+    assert back(dosed) == ([], [("LB-13", "MedicationRequest.dosageInstruction.modifierExtension")])
+    inside = {"resourceType": "List", "id": "l", "contained": [sources[0]]}
+    (around,), _ = back(inside)
+    assert "contained" not in around
     made, lost = back(*sources)
     assert len(made) == 1
     assert lost[:2] == [("LB-13", "MedicationRequest.doNotPerform"), ("LB-13", "Consent.provision")]
@@ -193,3 +199,47 @@ def test_what_was_lost_is_told_in_the_narrative_and_a_type_of_r4_alone_is_not_co
 
 def test_every_function_that_a_row_calls_has_a_way_back() -> None:
     assert set(UNDONE) == set(SPECIAL)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("permit", "JA_MAAR"), ("deny", "NEE"), ("", "JA_MAAR")])
+def test_a_specification_restricts_a_permission_and_never_softens_a_refusal(kind: str, code: str) -> None:
+    other = {"url": NICTIZ + "ext-TreatmentDirective2.SpecificationOther", "valueString": "eerst bellen"}
+    provision = {"code": [concept("89666000")], **({"type": kind} if kind else {})}
+    source = zib("Consent", "nl-core-TreatmentDirective2", modifierExtension=[other], provision=provision)
+    (made,), _ = back(source)
+    (row,) = made["modifierExtension"]
+    assert row["valueCodeableConcept"]["coding"][0]["code"] == code
+    assert made["except"][0]["extension"][0]["valueString"] == "eerst bellen"
+
+
+def test_what_stands_beside_the_code_of_the_zib_is_kept_or_told() -> None:
+    will = concept("acd", HL7 + "consentcategorycodes")
+    (made,), lost = back(zib("Consent", "nl-core-AdvanceDirective", category=[will, concept("1")]))
+    assert made["category"] == [concept("11341000146107"), concept("1")]
+    assert lost == []
+    agreement = zib("MedicationRequest", "mp-MedicationAgreement", category=[concept("33633005"), concept("1")])
+    (made,), lost = back(agreement)
+    assert made["category"] == concept("16076005")
+    assert lost == [("LB-01", "MedicationRequest.category")]
+    comment = {"url": NICTIZ + "ext-Comment", "valueString": "schatting"}
+    row = {"code": concept("401201003"), "valueInteger": 20, "extension": [comment]}
+    (made,), _ = back(zib("Observation", "nl-core-TobaccoUse", component=[row]))
+    assert made["component"][0]["valueQuantity"]["value"] == 20
+    assert made["component"][0]["extension"][0]["valueString"] == "schatting"
+
+
+def test_two_homes_stay_observations_of_their_own() -> None:
+    houses = [
+        zib(
+            "Observation",
+            "nl-core-LivingSituation.HouseType",
+            code=concept("272497004"),
+            valueCodeableConcept=concept(code),
+        )
+        | {"id": code}
+        for code in ("1", "2")
+    ]
+    members = [{"reference": f"Observation/{one['id']}"} for one in houses]
+    made, _ = back(zib("Observation", "nl-core-LivingSituation", hasMember=members), *houses)
+    assert [one["id"] for one in made] == ["x", "1", "2"]
+    assert [row["target"] for row in made[0]["related"]] == members
