@@ -1,5 +1,7 @@
 """Merged definitions that are kept on disk: the next process answers the same, and merges nothing."""
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 from unit.profiles.validation.small_definitions import TEST, element, observation, profile, rules
 from unit.profiles.validation.test_validation_sources import package
 
+from gateway.quality.verdicts import keep_definitions, shared_validator
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.validation.schema.definitions import Definitions
@@ -182,3 +185,21 @@ def test_values_that_a_profile_fixes_keep_their_digits() -> None:
     pattern = again.root.children["value[x]"].pattern
     assert pattern == quantity
     assert str(pattern["value"]) == "1.50"
+
+
+def test_a_service_keeps_what_it_merged_when_it_stops(tmp_path: Path) -> None:
+    """So that the first verdict after the next start need not wait for it."""
+    package(tmp_path, "a.coded", CODED, CLOSER)
+    (tmp_path / "a.coded").rename(tmp_path / "a.coded#1.0.0")
+    serving = shared_validator(FhirVersion.R4, str(tmp_path))
+    assert verdict(serving)
+    keep_definitions()
+    assert [file.name[:3] for file in (tmp_path / ".compiled").iterdir()] == ["r4-"]
+
+
+def test_who_only_validates_waits_for_no_store_and_no_server() -> None:
+    """A start costs what is loaded."""
+    heavy = ("sqlalchemy", "uvicorn", "starlette", "gateway.collect")
+    code = f"import sys, gateway.cli.validate; print(*(set({heavy!r}) & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.split() == []
