@@ -1,5 +1,6 @@
 """Merged definitions that are kept on disk: the next process answers the same, and merges nothing."""
 
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -105,6 +106,22 @@ def test_a_damaged_file_is_as_good_as_absent_and_is_written_again(tmp_path: Path
     assert verdict(process(packages, tmp_path)) == before
 
 
+def test_a_file_of_another_set_does_not_pass_for_this_one(tmp_path: Path) -> None:
+    packages = [package(tmp_path, "a.coded", CODED, CLOSER)]
+    first = process(packages, tmp_path)
+    before = verdict(first)
+    first.keep()
+    (file,) = (tmp_path / ".compiled").iterdir()
+    more = process([*packages, package(tmp_path, "b.more", LOOSER)], tmp_path)
+    verdict(more)
+    more.keep()
+    (other,) = set((tmp_path / ".compiled").iterdir()) - {file}
+    other.replace(file)
+    second = process(packages, tmp_path)
+    assert verdict(second) == before
+    assert second.keep()
+
+
 def test_a_package_that_was_replaced_counts_at_once(tmp_path: Path) -> None:
     """Same name, same version, same file, same length: what it says decides."""
     packages = [package(tmp_path, "a.coded", CODED, CLOSER)]
@@ -168,6 +185,8 @@ def test_two_processes_may_keep_at_once_and_old_sets_go(tmp_path: Path) -> None:
     assert one.keep()
     assert other.keep()
     assert verdict(process(packages, tmp_path)) == before
+    (broken_off := tmp_path / ".compiled" / ".new-x").touch()
+    os.utime(broken_off, (0, 0))
     for number in range(9):
         more = process([*packages, package(tmp_path, f"more{number}", LOOSER)], tmp_path)
         verdict(more)
