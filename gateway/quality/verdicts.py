@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from gateway.terminology import TerminologyService
 from profiles.fhir.tree import Resource
@@ -21,7 +22,8 @@ from profiles.validation.schema.kept import FOLDER
 from profiles.validation.schema.packages import Package, choose, default_cache, installed
 from profiles.zibs.load import RELEASES, sources, tables
 
-_shared: Final[list[Validator]] = []
+_shared: Final[WeakSet[Validator]] = WeakSet()
+"""Those that are in use."""
 
 
 @lru_cache(maxsize=2 * len(FhirVersion))
@@ -38,13 +40,13 @@ def shared_validator(version: FhirVersion, cache: str = "", terminology: str = "
         codes=CodeStore(Path(codes)) if codes else None,
         kept=default_cache(cache) / FOLDER,
     )
-    _shared.append(made)
+    _shared.add(made)
     return made
 
 
 def keep_definitions() -> None:
     """Keep what the shared validators merged of the packages, so that the next start has its first verdict sooner."""
-    for made in _shared:
+    for made in tuple(_shared):
         made.keep()
 
 

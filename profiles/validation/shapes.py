@@ -51,7 +51,7 @@ class Shape:
         for bit, _, _ in self.required_nodes:
             self.required |= bit
 
-    def check(self, value: Any, context: Context) -> Hits | None:
+    def check(self, value: Any, context: Context) -> Hits | None:  # noqa: PLR0912 - every object comes here: no calls
         """What is wrong with a value that should have this shape."""
         if type(value) is not dict:
             return [Hit("type.object", self.node, {"expected": self.name, "value": value})]
@@ -83,7 +83,14 @@ class Shape:
             hits = (hits or []) + self._missing(missing)
         if not value or (len(value) == 1 and not self.resource and "id" in value):
             hits = [*(hits or ()), Hit("type.empty", self.node)]
-        return self._whole(value, context, hits) if self.invariants or self.beside else hits
+        # What is about more than one property: primitives and what stands beside them, and invariants.
+        if self.beside:
+            hits = self._bare(value, hits)
+        for invariant in self.invariants:
+            found = invariant(value, context)
+            if found:
+                hits = found if hits is None else hits + found
+        return hits
 
     def _bare(self, value: dict[str, Any], hits: Hits | None) -> Hits | None:
         """What primitives lack that have nothing beside their value; where something is, its own check tells."""
@@ -99,16 +106,6 @@ class Shape:
                         hit.path.append(index)
                     hit.path.append(segment)
                     hits = [*(hits or ()), hit]
-        return hits
-
-    def _whole(self, value: dict[str, Any], context: Context, hits: Hits | None) -> Hits | None:
-        """What is about more than one property: primitives and what stands beside them, and invariants."""
-        if self.beside:
-            hits = self._bare(value, hits)
-        for invariant in self.invariants:
-            found = invariant(value, context)
-            if found:
-                hits = found if hits is None else hits + found
         return hits
 
     def _missing(self, missing: int) -> Hits:

@@ -9,8 +9,15 @@ from profiles.validation.schema.nodes import Node
 
 def contains(value: Any, pattern: Any) -> bool:
     """Whether a value holds everything that the pattern says; each listed item must be met by some item."""
+    if type(pattern) is str:
+        return type(value) is str and value == pattern
     if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(key in value and contains(value[key], pattern[key]) for key in pattern)
+        if not isinstance(value, dict):
+            return False
+        for key, wanted in pattern.items():  # noqa: SIM110 - asked of every item of a sliced element
+            if key not in value or not contains(value[key], wanted):
+                return False
+        return True
     if isinstance(pattern, list):
         return isinstance(value, list) and all(any(contains(item, one) for item in value) for one in pattern)
     return same_data(value, pattern)

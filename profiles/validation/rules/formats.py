@@ -24,6 +24,7 @@ _CODE = re.compile(r"[^\s]+(?: [^\s]+)*").fullmatch
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+").fullmatch
 _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_LETTERS64 = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) in "+/")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*").fullmatch
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 
@@ -104,7 +105,11 @@ def is_base64(value: Any) -> bool:
     """Base64, white space allowed."""
     if type(value) is not str or not value:
         return False
-    if _BASE64(value) is None:
+    body = value.rstrip().rstrip("=")
+    # What is left of a large attachment when its letters are taken out: a tenth of the time of the expression.
+    if (not body.isascii() or body.encode().translate(None, _LETTERS64)) and _BASE64(value) is None:
+        return False
+    if len(value.rstrip()) - len(body) > 2:
         return False
     return sum(map(len, value.split())) % 4 == 0
 

@@ -71,7 +71,10 @@ def _ref1(value: Any, context: Any) -> bool:
 def _ext1(value: Any, context: Any) -> bool:
     if type(value) is not dict:
         return True
-    return ("extension" in value) != any(key.startswith(("value", "_value")) for key in value if type(key) is str)
+    for key in value:
+        if type(key) is str and key.startswith(("value", "_value")):
+            return "extension" not in value
+    return "extension" in value
 
 
 BY_HAND: Final[dict[str, Predicate]] = {

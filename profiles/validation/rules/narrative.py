@@ -9,9 +9,8 @@ the hard space that browsers are taught to write, survive every parser.
 import re
 from collections.abc import Iterator
 from typing import Any, Final
-from xml.parsers import expat
 
-from profiles.fhir.codec.xhtml import XHTML, checked_div, declares_namespace
+from profiles.fhir.codec.xhtml import checked_div, declares_namespace
 from profiles.fhir.errors import FormatError
 from profiles.validation.hits import Check, Hit, Hits
 from profiles.validation.schema.nodes import Node
@@ -45,13 +44,13 @@ def narrative_check(node: Node) -> Check:
     """A check for the ``div`` of a narrative."""
 
     def check(value: Any, context: Any) -> Hits | None:
+        look = _Look()
         try:
-            source = checked_div(value)
+            checked_div(value, watching=look)
         except FormatError:
             return [Hit("format.xhtml", node, {"type": "xhtml", "value": value})]
         if not declares_namespace(value.strip(" \t\r\n")):
             return [Hit("format.xhtml", node, {"type": "xhtml", "value": value})]
-        look = _Look(source)
         hits = [_hit(node, "txt-1", TXT_1)] if look.active else []
         if (foreign := _FOREIGN(value)) is not None:
             hits.append(Hit("narrative.entity", node, {"value": foreign.group()}))
@@ -89,33 +88,33 @@ def _divs(value: Any) -> Iterator[str]:
 
 
 class _Look:
-    """One walk through a narrative that is well-formed."""
+    """What one walk through a narrative shows."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self) -> None:
         self.active = False
         self.says = False
         self.links: list[str] = []
         self.places: set[str] = set()
-        parser = expat.ParserCreate("utf-8", " ")
-        parser.StartElementHandler = self._start
-        parser.CharacterDataHandler = self._text
-        parser.Parse(source.encode(), True)
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        local = name[len(XHTML) + 1 :]
-        self.says = self.says or local == "img"
-        self.active = self.active or local not in ELEMENTS
+    def element(self, name: str, attributes: dict[str, str]) -> None:
+        """See `profiles.fhir.codec.xhtml.Watching`."""
+        if name not in ELEMENTS:
+            self.active = True
+        elif name == "img":
+            self.says = True
         for key, value in attributes.items():
-            name = key.lower()
-            if name == "href":
+            lower = key.lower()
+            if lower == "href":
                 self.links.append(value)
-            elif name in ("id", "name"):
+            elif lower in ("id", "name"):
                 self.places.add(value)
-            if name.startswith("on") or (name in ADDRESSES and _CODE.match(_NOISE.sub("", value)) is not None):
+            if lower.startswith("on") or (lower in ADDRESSES and _CODE.match(_NOISE.sub("", value)) is not None):
                 self.active = True
 
-    def _text(self, text: str) -> None:
+    def text(self, text: str) -> bool:
+        """See `profiles.fhir.codec.xhtml.Watching`."""
         self.says = self.says or bool(text.strip(" \t\r\n"))
+        return not self.says
 
 
 def _hit(node: Node, key: str, human: str) -> Hit:

@@ -12,7 +12,7 @@ from profiles.validation.run.findings import Finding, Report
 Pointer = tuple[str | int, ...]
 Place = tuple[int, int]
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 MAX_TEXT: Final = 20_000_000
 
 

@@ -9,6 +9,7 @@ changes no tree, and whoever may not write it goes without.
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -24,6 +25,7 @@ from profiles.validation.schema.nodes import Tree
 
 FOLDER: Final = ".compiled"
 """In the package cache; other tools look for names with ``#`` there."""
+NEW: Final = ".new-"
 MOST_FILES: Final = 8
 MOST_BYTES: Final = 128 * 1024 * 1024
 CODE: Final = ("validation/schema/*", "zibs/*.py", "fhir/basetypes.py", "fhir/tables/*.py", "fhir/data/facts-*.json")
@@ -116,13 +118,18 @@ class KeptDefinitions:
         self._file = self._folder / self._name()
         try:
             content = _own_file(self._file)
-            if content is None or _hash(content[DIGEST + 1 :]) != content[:DIGEST].decode("ascii", "replace"):
+            if content is None or content[:DIGEST] != self._seal(self._file, content[DIGEST + 1 :]):
                 return None
             read = json.decode(content[DIGEST + 1 :], type=KeptFile)
             same = all(self._definition(url) == known for url, known in read.hashes.items())
         except (OSError, MsgspecError, RecursionError):
             return None
         return KeptTrees(read.trees) if same else None
+
+    @staticmethod
+    def _seal(file: Path, body: bytes) -> bytes:
+        """The first line of a file: a hash of its name and content, so that one does not pass for another."""
+        return _hash(file.name.encode() + b"\n" + body).encode()
 
     def _definition(self, url: str) -> str:
         content = self._definitions.content(KIND, url)
@@ -138,10 +145,10 @@ class KeptDefinitions:
         if len(body) > MOST_BYTES:
             return False
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        place, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")  # For its owner alone.
+        place, name = tempfile.mkstemp(dir=self._folder, prefix=NEW)  # For its owner alone.
         try:
             with os.fdopen(place, "wb") as out:
-                out.write(_hash(body).encode() + b"\n" + body)
+                out.write(self._seal(file, body) + b"\n" + body)
             Path(name).replace(file)
         except OSError:
             Path(name).unlink(missing_ok=True)
@@ -150,9 +157,10 @@ class KeptDefinitions:
         return True
 
     def _tidy(self) -> None:
-        """Remove the files of sets that were not written for longest; another process may do so too."""
+        """Remove the files of sets that were not written for longest, and what was broken off; others may do so too."""
         files = sorted(self._folder.glob("*.json"), key=_written, reverse=True)
-        for path in files[MOST_FILES:]:
+        broken_off = [path for path in self._folder.glob(NEW + "*") if _written(path) < time.time() - 3600]
+        for path in (*files[MOST_FILES:], *broken_off):
             with suppress(OSError):
                 path.unlink()
 

@@ -194,22 +194,10 @@ class Merger:
         """The children of a node; those of its type (or of the profile on its type) when it has none of its own."""
         if node.children is not None:
             return node.children
-        tree: Tree | None = None
-        inner: Node | None = None
-        if node.content is not None:
-            inner = self.content(node.content)
-        elif node.types:
-            ref = node.types[0] if len(node.types) == 1 else TypeRef("Element")
-            try:
-                tree = self.tree(ref.profiles[0]) if len(ref.profiles) == 1 else self.type_tree(ref.code)
-            except BrokenDefinition:
-                try:
-                    tree = self.type_tree(ref.code)
-                except BrokenDefinition:
-                    return None
-            if ref.profiles and tree.url == plain(ref.profiles[0]):
-                node.expanded = tree.url
-            inner = tree.root
+        tree, inner = self._below(node)
+        profiles = node.types[0].profiles if len(node.types) == 1 else ()
+        if tree is not None and profiles and tree.url == plain(profiles[0]):
+            node.expanded = tree.url
         if inner is None or inner.children is None:
             return None
         node.children = dict(inner.children)
@@ -217,11 +205,28 @@ class Merger:
             node.constraints = {**inner.constraints, **node.constraints}
         return node.children
 
+    def _below(self, node: Node) -> tuple[Tree | None, Node | None]:
+        """The tree of the type of a node (or of the profile on it), and the node whose children it has."""
+        if node.content is not None:
+            return None, self.content(node.content)
+        if not node.types:
+            return None, None
+        ref = node.types[0] if len(node.types) == 1 else TypeRef("Element")
+        try:
+            tree = self.tree(ref.profiles[0]) if len(ref.profiles) == 1 else self.type_tree(ref.code)
+        except BrokenDefinition:
+            try:
+                tree = self.type_tree(ref.code)
+            except BrokenDefinition:
+                return None, None
+        return tree, tree.root
+
     def view(self, node: Node) -> Mapping[str, Node]:
         """The children of a node, its own or those of its type, without changing the node."""
         if node.children is not None:
             return node.children
-        return self.expand(node.clone(None)) or {}
+        _, inner = self._below(node)
+        return (inner.children if inner is not None else None) or {}
 
     def kind_of(self, canonical: str) -> str | None:
         """The type that a structure constrains (``Patient`` for nl-core-patient); None when it is not known here."""

@@ -6,7 +6,7 @@ Nodes are shared between the trees of a structure and of those that derive from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 MISSING: Final = object()
@@ -117,7 +117,10 @@ class Node:
 
     def clone(self, owner: object) -> Node:
         """A copy that the owner may change; what lies below stays shared until it is touched."""
-        copy = replace(self, owner=owner)
+        copy = Node.__new__(Node)
+        for name in Node.__slots__:
+            setattr(copy, name, getattr(self, name))
+        copy.owner = owner
         copy.slices = dict(self.slices)
         copy.constraints = dict(self.constraints)
         copy.children = None if self.children is None else dict(self.children)

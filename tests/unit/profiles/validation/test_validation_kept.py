@@ -1,5 +1,8 @@
 """Merged definitions that are kept on disk: the next process answers the same, and merges nothing."""
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ import pytest
 from unit.profiles.validation.small_definitions import TEST, element, observation, profile, rules
 from unit.profiles.validation.test_validation_sources import package
 
+from gateway.quality.verdicts import keep_definitions, shared_validator
 from profiles.fhir.version import FhirVersion
 from profiles.validation import Validator
 from profiles.validation.schema.definitions import Definitions
@@ -102,6 +106,22 @@ def test_a_damaged_file_is_as_good_as_absent_and_is_written_again(tmp_path: Path
     assert verdict(process(packages, tmp_path)) == before
 
 
+def test_a_file_of_another_set_does_not_pass_for_this_one(tmp_path: Path) -> None:
+    packages = [package(tmp_path, "a.coded", CODED, CLOSER)]
+    first = process(packages, tmp_path)
+    before = verdict(first)
+    first.keep()
+    (file,) = (tmp_path / ".compiled").iterdir()
+    more = process([*packages, package(tmp_path, "b.more", LOOSER)], tmp_path)
+    verdict(more)
+    more.keep()
+    (other,) = set((tmp_path / ".compiled").iterdir()) - {file}
+    other.replace(file)
+    second = process(packages, tmp_path)
+    assert verdict(second) == before
+    assert second.keep()
+
+
 def test_a_package_that_was_replaced_counts_at_once(tmp_path: Path) -> None:
     """Same name, same version, same file, same length: what it says decides."""
     packages = [package(tmp_path, "a.coded", CODED, CLOSER)]
@@ -165,6 +185,8 @@ def test_two_processes_may_keep_at_once_and_old_sets_go(tmp_path: Path) -> None:
     assert one.keep()
     assert other.keep()
     assert verdict(process(packages, tmp_path)) == before
+    (broken_off := tmp_path / ".compiled" / ".new-x").touch()
+    os.utime(broken_off, (0, 0))
     for number in range(9):
         more = process([*packages, package(tmp_path, f"more{number}", LOOSER)], tmp_path)
         verdict(more)
@@ -182,3 +204,21 @@ def test_values_that_a_profile_fixes_keep_their_digits() -> None:
     pattern = again.root.children["value[x]"].pattern
     assert pattern == quantity
     assert str(pattern["value"]) == "1.50"
+
+
+def test_a_service_keeps_what_it_merged_when_it_stops(tmp_path: Path) -> None:
+    """So that the first verdict after the next start need not wait for it."""
+    package(tmp_path, "a.coded", CODED, CLOSER)
+    (tmp_path / "a.coded").rename(tmp_path / "a.coded#1.0.0")
+    serving = shared_validator(FhirVersion.R4, str(tmp_path))
+    assert verdict(serving)
+    keep_definitions()
+    assert [file.name[:3] for file in (tmp_path / ".compiled").iterdir()] == ["r4-"]
+
+
+def test_who_only_validates_waits_for_no_store_and_no_server() -> None:
+    """A start costs what is loaded."""
+    heavy = ("sqlalchemy", "uvicorn", "starlette", "gateway.collect")
+    code = f"import sys, gateway.cli.validate; print(*(set({heavy!r}) & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.split() == []
