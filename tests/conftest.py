@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def official_packages(package_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official packages are in the package cache that the process uses."""
     monkeypatch.setitem(os.environ, "GATEWAY_PACKAGE_CACHE", str(package_cache))
+
+
+NIGHTLY = tuple(one["test"] for one in tomllib.loads((Path(__file__).parent / "nightly.toml").read_text())["proof"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What nightly.toml names is nightly."""
+    for item in items:
+        if item.nodeid.startswith(NIGHTLY):
+            item.add_marker("nightly")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

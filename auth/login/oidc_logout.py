@@ -3,7 +3,7 @@ provider.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -49,7 +49,9 @@ class OidcLogout:
         if issuer != [self._settings.issuer] or len(session) != 1:
             raise LoginFailed("logout-frame")
         parts = urlsplit(self._settings.issuer)
-        return Heard(Over("", (session[0],), now), framed_by=f"{parts.scheme}://{parts.netloc}")
+        # A frame does not say when it was made, and the provider's clock, by which a login began, may be ahead of ours.
+        at = now + timedelta(seconds=self._settings.clock_leeway_seconds)
+        return Heard(Over("", (session[0],), at), framed_by=f"{parts.scheme}://{parts.netloc}")
 
     async def _told(self, token: str, now: datetime) -> Over:
         """What a logout token says (Back-Channel Logout 2.4 and 2.6)."""

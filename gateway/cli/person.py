@@ -21,6 +21,7 @@ from gateway.cli.context import (
     emit,
     fail,
     listing,
+    needs_store,
     served_provider,
     with_settings,
 )
@@ -174,6 +175,7 @@ def release_command(settings: Settings, number: int, provider: str, as_json: boo
 
 def _asked(settings: Settings, provider: str) -> tuple[PersonScope, str]:
     served_provider(settings, provider)
+    needs_store(settings)
     asked = click.prompt("BSN", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not valid_bsn(bsn := asked.strip()):
         fail("this is not a BSN")

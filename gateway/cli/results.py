@@ -8,7 +8,7 @@ import click
 from gateway.audit.record import AuditRecord
 from gateway.calendar import today_here
 from gateway.cli.access import audited, operator, release_table
-from gateway.cli.context import FINDINGS, console, database, errors, served_provider, with_settings
+from gateway.cli.context import FINDINGS, as_json, console, database, errors, served_provider, with_settings
 from gateway.report.render import as_html, to_console
 from gateway.report.render import as_json as in_json
 from gateway.report.results import ResultsReport, met
@@ -28,6 +28,7 @@ _day = click.DateTime(["%Y-%m-%d"])
 @click.option("--format", "form", type=click.Choice(["text", "html", "json"]), default="text", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option("--lang", type=click.Choice(["nl", "en"]), default="nl", show_default=True)
+@as_json
 @with_settings
 def results_command(
     settings: Settings,
@@ -39,12 +40,14 @@ def results_command(
     form: str,
     output: Path | None,
     lang: str,
+    as_json: bool,
 ) -> None:
     """Results within seven working days of authorisation (VIPP V1-A2c), what was not shown, and what staff decided.
 
     Exit code 1 when the norm is not met.
     """
     served_provider(settings, provider)
+    form = "json" if as_json else form
     until = last.date() if last else today_here()
     since = first.date() if first else until - timedelta(days=30)
     now = datetime.now(UTC)

@@ -301,7 +301,7 @@ BAD = {
     "not UTF-8": (b'{"resourceType":"Patient","id":"\xff"}', 400, "UTF-8"),
     "an element that is none": (json.dumps(patient(colour="red")).encode(), 400, "colour"),
     "another id": (json.dumps(patient("p2")).encode(), 400, "id in the resource"),
-    "another type": (json.dumps(condition("p1")).encode(), 400, "not a Patient"),
+    "another type": (json.dumps(condition("p1")).encode(), 400, "not of type Patient"),
     "nothing": (b"", 400, ""),
     "a list": (b"[]", 400, "object"),
 }

@@ -143,6 +143,7 @@ class Processes(Certificates):
         sections: dict[str, dict[str, Any]] = self._settings or {
             "": {"mode": "production", "database_url": self._url, "audit_key": key()},
             "listen": {"base_url": BACK},
+            "limits": {"audit_seconds": 20, "database_seconds": 20},
             "tls": {**tls, "front_port": 1},
             "lists": {
                 "source": "node",

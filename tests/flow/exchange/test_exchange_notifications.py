@@ -322,5 +322,6 @@ def test_one_that_cannot_be_put_together_does_not_hold_up_the_next(world: Exchan
     now = datetime.now(UTC) + timedelta(seconds=1)
     world.hospital.deliver(now)
     with world.hospital.engine.connect() as store:
-        state = dict(store.execute(select(exchange_notice.c.referral_id, exchange_notice.c.state)).tuples().all())
+        rows = store.execute(select(exchange_notice.c.referral_id, exchange_notice.c.state))
+        state = {str(row[0]): str(row[1]) for row in rows}
     assert (state[broken], state[whole]) == ("waiting", "sent")

@@ -81,10 +81,10 @@ def test_the_operation_names_the_zib_element_without_packages(tmp_path: Path) ->
 
 
 def test_a_profile_that_no_source_holds_is_told(tmp_path: Path) -> None:
-    """Release 2020 has no tables: the answer says that the profile was not checked, instead of nothing."""
-    coverage = {"resourceType": "Flag", "meta": {"profile": [NICTIZ + "nl-core-Alert"]}, "status": "active"}
-    issues = answered(Settings(package_cache=str(tmp_path)), coverage, "r4")
-    assert [one["severity"] for one in issues if "nl-core-Alert" in one["details"]["text"]] == ["information"]
+    """No table holds it: the answer says that the profile was not checked, instead of nothing."""
+    flag = {"resourceType": "Flag", "meta": {"profile": [NICTIZ + "nl-core-Signal"]}, "status": "active"}
+    issues = answered(Settings(package_cache=str(tmp_path)), flag, "r4")
+    assert [one["severity"] for one in issues if "nl-core-Signal" in one["details"]["text"]] == ["information"]
     assert errors(issues), "base rules are checked all the same"
 
 
