@@ -32,7 +32,8 @@ def local_name(name: str) -> str:
     space, _, local = name.partition(" ")
     if space != XHTML or not local:
         raise FormatError("the narrative holds an element that is not XHTML")
-    return local
+    # Behind the name a parser may give the prefix that it had.
+    return local.partition(" ")[0]
 
 
 def attribute_name(name: str) -> str:

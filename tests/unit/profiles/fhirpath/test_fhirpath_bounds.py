@@ -208,7 +208,8 @@ LEAVES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.decimals(),
+    # Not the signalling kind: no reader gives it, and it cannot even be compared with itself.
+    st.decimals(allow_nan=None).filter(lambda number: not number.is_snan()),
     st.floats(),
     st.sampled_from(["Patient", "2026", "2026-02-30", "10:30", "a", "#a", "Patient/1", "", "\x00"]),
 )
