@@ -62,7 +62,8 @@ class Requirements:
             Family(prefix, row.pop("title"), row, row.pop("only_listed", False)) for prefix, row in rows.items()
         ]
         self.sentences = {name: text for family in self.families for name, text in family.sentences.items()}
-        self._ids = re.compile("|".join(_form(family) for family in self.families))
+        # Looked for only where a word begins with a capital: most characters of most files are none.
+        self._ids = re.compile(rf"(?<![\w-])(?=[A-Z])(?:{'|'.join(_form(family) for family in self.families)})")
 
     def named(self, text: str) -> Iterator[str]:
         """The ids in a text; the ends of a range always, what lies between when it has a sentence."""
@@ -93,7 +94,7 @@ def _form(family: Family) -> str:
         ids = r"SC-[A-Z]\d"
     else:
         ids = rf"{family.prefix}-C?\d{{2,3}}[a-z]?"
-    return rf"(?<![\w-])(?P<{family.prefix}>{ids})(?![\w-]|\.\d)"
+    return rf"(?P<{family.prefix}>{ids})(?![\w-]|\.\d)"
 
 
 def texts(root: Path = ROOT) -> Iterator[tuple[str, str]]:
