@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev
 # What takes truly long: every mutant of every instance, twenty kills of the listener, and at most a quarter of an hour
 # of overload, fresh starts and soak, on a machine that does nothing else. Not part of `make test`.
 nightly: $(VENV)/.installed-dev
-	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal \
+	GATEWAY_ALL_MUTANTS=1 GATEWAY_KILL_ROUNDS=20 $(BIN)/pytest -q -n 2 --dist worksteal -m 'nightly or not nightly' \
 	  tests/conformance/test_own_instances.py tests/conformance/test_validation_mutants.py tests/conformance/test_zib_tables.py \
 	  tests/flow/test_intake_durability.py
 	$(BIN)/pytest -q -s -m nightly
