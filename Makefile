@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	tools/install-test-services
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -q -n 3 --dist worksteal
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 # What takes truly long: every mutant of every instance, twenty kills of the listener, and at most a quarter of an hour
 # of overload, fresh starts and soak, on a machine that does nothing else. Not part of `make test`.
