@@ -32,7 +32,7 @@ from gateway.intake.worker import note
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import patient, resource
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.codec.mediatypes import Format
 from profiles.fhir.version import FhirVersion

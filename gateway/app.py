@@ -17,36 +17,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from auth.metadata import metadata, smart_configuration
 from auth.metadata import routes as well_known
 from auth.peer.certificates import PeerCheck
 from auth.peer.tls import TlsSettings, crl_puller, peer_check
 from auth.peer.transport import PeerGate, finder, peer_of
 from gateway.calendar import today_here
-from gateway.collect.converted import ConvertedCollector
-from gateway.collect.judged import PullGate
 from gateway.collect.pipeline import Collector
 from gateway.collect.ready import ServiceReadiness, readiness
 from gateway.collect.sources import TEXTS, probe, samples
 from gateway.health import store_probe
 from gateway.http import docs, missing
 from gateway.http.address import Address, Addresses
-from gateway.http.admission import Admissions
-from gateway.http.answer import Answers
 from gateway.http.api import typed_routes
-from gateway.http.bodies import BodyRoom
 from gateway.http.dispatch import Dispatch
-from gateway.http.fhir import FhirEndpoint
-from gateway.http.images import Images
 from gateway.http.lanes import TEXTS as LANE_TEXTS
 from gateway.http.lanes import ClientAllowance, Lanes, lanes
-from gateway.http.partial import Partials
-from gateway.http.sharing import Sharing
-from gateway.http.signpost import Signpost
-from gateway.http.statements import Statements
 from gateway.http.subscribing import Subscriptions
-from gateway.http.summary import Summaries
-from gateway.http.viewings import Viewings
 from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.ownrecord.collecting import OwnRecords
@@ -54,8 +40,6 @@ from gateway.ownrecord.pages import OwnRecordPages
 from gateway.pulse import Pulse
 from gateway.quality.verdicts import keep_definitions, shared_validator
 from gateway.rates import Rate
-from gateway.release.shield import ReleasePolicy
-from gateway.sections import OverloadSettings
 from gateway.settings import Settings, SettingsError, authorization
 from gateway.share.keep import Keys
 from gateway.share.retention import housekeeping
@@ -64,13 +48,11 @@ from gateway.subscriptions.live import TEXTS as LIVE_TEXTS
 from gateway.testmode import NO_PROVIDERS, Stage, Workbench, completed
 from gateway.typed import refused_input
 from gateway.watch import watching
-from gateway.wiring import Wiring, keys_of, leaving_of, offered, open_notifier, wire
-from gateway.wiring.news import open_live_news
-from gateway.wiring.sharing import open_outbox, open_receiving, targets
-from profiles.fhir.codec import jsonio
+from gateway.wiring import Wiring, display_names, keys_of, offered, wire
+from gateway.wiring.endpoint import collector_of, endpoint_of
+from gateway.wiring.news import open_live_news, open_notifier
+from gateway.wiring.sharing import open_outbox, targets
 from profiles.fhir.version import FhirVersion
-from profiles.record.expect import Expectations
-from profiles.standards.capability import OAuthUrls
 from profiles.standards.load import catalogue
 from profiles.validation import Validator
 
@@ -104,8 +86,8 @@ def create_app(settings: Settings, *, workbench: Workbench | None = None, demo: 
             asyncio.create_task(probe(wiring.sources), name="probe sources"),
             asyncio.create_task(wiring.auth.housekeeping(after=wiring.tidy), name="housekeeping"),
         ]
-        offered = _offered(wiring, endpoint.addresses)
-        tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, offered), name="statements"))
+        places = _offered(wiring, endpoint.addresses)
+        tasks.append(asyncio.create_task(asyncio.to_thread(endpoint.statements.prepare, places), name="statements"))
         outbox = open_outbox(wiring.engine, settings)
         if outbox.targets:
             tasks.append(asyncio.create_task(outbox.run(settings.share.filing_seconds), name="filing"))
@@ -240,7 +222,7 @@ def create_staff_app(settings: Settings) -> ASGIApp:
 def staff_pages(wiring: Wiring) -> list[BaseRoute]:
     """The pages of the institution's own people."""
     settings = wiring.settings
-    section, names = settings.staff, {name: given.display_name for name, given in settings.providers.items()}
+    section = settings.staff
     return staff_routes(
         StaffHouse(
             settings=section,
@@ -250,7 +232,7 @@ def staff_pages(wiring: Wiring) -> list[BaseRoute]:
             keys=Keys(*keys_of(settings)),
             targets=targets(settings),
             sources=wiring.sources,
-            names=names,
+            names=display_names(settings),
             offered=offered(settings),
             services={name: given.services for name, given in settings.providers.items()},
             reports=settings.reports,
@@ -269,57 +251,6 @@ def own_record_routes(wiring: Wiring, collector: Collector) -> list[BaseRoute]:
     return OwnRecordPages(records, wiring.auth.own_record, Path(settings.own_record.font)).routes
 
 
-def collector_of(wiring: Wiring) -> Collector:
-    """What collects one person's record."""
-    _, ring = keys_of(wiring.settings)
-    return Collector(
-        reader=wiring.reader,
-        ring=ring,
-        providers=wiring.sources,
-        expected=Expectations(catalogue()),
-        deadline=wiring.settings.limits.deadline_seconds,
-        quality=PullGate(wiring.quality),
-        rekey=wiring.rekeying,
-        leaving=leaving_of(wiring.settings),
-        release=ReleasePolicy(wiring.settings.release.rules),
-    )
-
-
-def endpoint_of(wiring: Wiring, collector: Collector) -> FhirEndpoint:
-    """The FHIR endpoint of these parts."""
-    settings, behaviour = wiring.settings, wiring.settings.resource_server
-    pseudonyms, _ = keys_of(settings)
-    known = catalogue() if behaviour.document_manifest else catalogue().without("DocumentManifest")
-    base = settings.base_url
-    strict = behaviour.trace_ids == "strict"
-    own = {name.lower(): one.partial for name, one in settings.clients.items() if one.partial is not None}
-    overload = settings.overload
-    partials = Partials(behaviour.partial, behaviour.partial_of, own)
-    persons = Rate(overload.person_per_second, overload.person_burst)
-    admissions = Admissions(wiring.auth.bearer, peer_of, strict, settings.limits.query_bytes, persons)
-    pace = Rate(overload.image_per_second, overload.image_burst)
-    converting = ConvertedCollector(collector, known, wiring.quality.gate.counting.verdicts.report, today_here)
-    names = {name: given.display_name for name, given in settings.providers.items()}
-    summaries = Summaries(converting, names, partials, Path(settings.own_record.font))
-    answers = Answers(
-        collector, pseudonyms, behaviour.source_header, partials, explains=settings.mode == "test",
-        converting=converting, summaries=summaries, losses=behaviour.losses,
-    )  # fmt: skip
-    return FhirEndpoint(
-        addresses=Addresses(known, frozenset(wiring.registry.names()), base),
-        admissions=admissions,
-        answers=answers,
-        statements=_statements(settings),
-        trail=wiring.trail,
-        today=today_here,
-        sharing=sharing_of(wiring, collector),
-        wrong_version_status=behaviour.wrong_version_status,
-        note=wiring.auth.parts.note if wiring.chain.enabled else None,
-        images=Images(wiring.archives, admissions, answers, Viewings(wiring.trail), pace) if wiring.archives else None,
-        signpost=Signpost(wiring.registry) if settings.mode == "test" else None,
-    )
-
-
 def subscriptions_of(wiring: Wiring) -> Subscriptions:
     """The subscription interface."""
     settings = wiring.settings
@@ -332,31 +263,6 @@ def subscriptions_of(wiring: Wiring) -> Subscriptions:
         peer_of,
         wiring.trail,
         today_here,
-    )
-
-
-def sharing_of(wiring: Wiring, collector: Collector) -> Sharing:
-    """What answers requests that send something."""
-    settings = wiring.settings
-    _, ring = keys_of(settings)
-    receiving = open_receiving(wiring.engine, settings, wiring.quality.gate.counting)
-    room = BodyRoom(settings.share.spool_bytes, settings.share.body_seconds)
-    return Sharing(collector, receiving, room, ring, settings.share.spool)
-
-
-def _statements(settings: Settings) -> Statements:
-    section, back = authorization(settings), settings.base_url
-    said = metadata(section, back)
-    urls = OAuthUrls(said["authorization_endpoint"], said["token_endpoint"])
-    return Statements(urls, jsonio.dump(dict(smart_configuration(section, back))), _pace_in_words(settings.overload))
-
-
-def _pace_in_words(overload: OverloadSettings) -> str:
-    if not overload.image_per_second:
-        return "Images: no limit of their own."
-    return (
-        f"Images: at most {overload.image_burst} at once and {overload.image_per_second:g} a second after that, of one "
-        "person by one client; then 429 with Retry-After."
     )
 
 

@@ -9,7 +9,6 @@ import click
 from sqlalchemy import Engine
 
 from auth.grants import Grant
-from gateway.app import collector_of, endpoint_of
 from gateway.calendar import today_here
 from gateway.cli.access import opened
 from gateway.cli.context import as_json, as_served, console, database, emit, fail, with_settings
@@ -22,6 +21,7 @@ from gateway.http.progress import Progress
 from gateway.problems import Problem, problem_of
 from gateway.settings import Settings
 from gateway.wiring import keys_of, wire
+from gateway.wiring.endpoint import collector_of, endpoint_of
 from profiles.record.bsn import valid_bsn
 from profiles.standards.model import Standard
 

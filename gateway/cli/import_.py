@@ -30,7 +30,8 @@ from gateway.intake.read import SUFFIXES
 from gateway.intake.sender import Door
 from gateway.quality.gate import Gate
 from gateway.settings import Settings
-from gateway.wiring import open_gate, open_intake, open_releases, recording, save_counts, served
+from gateway.wiring import open_gate, recording, save_counts, served
+from gateway.wiring.intake import open_intake, open_releases
 from profiles.fhir.version import FhirVersion
 from profiles.validation.run.findings import VERDICTS, Finding
 

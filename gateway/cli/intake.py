@@ -22,7 +22,8 @@ from gateway.intake.receipts import Taken
 from gateway.intake.retry import CannotRetry, retry
 from gateway.logs import configure
 from gateway.settings import Settings
-from gateway.wiring import keys_of, open_gate, open_intake, recording, save_counts
+from gateway.wiring import keys_of, open_gate, recording, save_counts
+from gateway.wiring.intake import open_intake
 
 
 @click.group()

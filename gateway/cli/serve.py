@@ -27,7 +27,7 @@ from gateway.store.engine import store_file
 from gateway.testmode import NO_PROVIDERS
 from gateway.version import SOFTWARE
 from gateway.watch import watching
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 
 log = logging.getLogger(__name__)
 

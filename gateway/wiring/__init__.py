@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, Select
 
 from adapters.dicomweb.archive import ImageArchive
 from auth.clients.lists import CurrentLists
-from auth.clients.model import ListedClient
 from auth.clients.notices import Notice
 from auth.clients.open import open_lists
 from auth.clients.pull import Puller
@@ -33,27 +32,15 @@ from auth.router import AuthApp, build
 from auth.settings import AuthSettings
 from auth.store.rows import utc_now
 from auth.store.store import GRANT_SELECT, GrantRow
-from gateway import health
 from gateway.audit.signing import open_heads
 from gateway.audit.trail import Trail
 from gateway.availability import Availabilities
-from gateway.calendar import today_here
 from gateway.chainlog import ChainLog
-from gateway.collect.pipeline import Around, Sources, sources_of
+from gateway.collect.judged import PullGate
+from gateway.collect.pipeline import Around, Collector, Sources, sources_of
 from gateway.collect.sources import close
 from gateway.current import UUID
-from gateway.health import store_probe
 from gateway.host import GatewayHost
-from gateway.intake.admin import Desk
-from gateway.intake.admin import application as admin
-from gateway.intake.hl7v2.server import MllpListener
-from gateway.intake.http import Listener, application
-from gateway.intake.listener import IntakeParts, guarded
-from gateway.intake.login import Logins
-from gateway.intake.release import Releases
-from gateway.intake.work import Intake
-from gateway.intake.worker import Worker
-from gateway.measured import Measured
 from gateway.metrics import METRICS
 from gateway.providers import Registry
 from gateway.quality.gate import Counting, Gate
@@ -63,10 +50,9 @@ from gateway.quality.store import forget, oldest, save
 from gateway.quality.verdicts import Verdicts
 from gateway.queues import TEXTS as QUEUE_TEXTS
 from gateway.queues import StoredQueues, Waiting
-from gateway.rates import Rate
 from gateway.registration import RegistrationWatch, ourselves
 from gateway.release.rules import ReleaseRules, rules
-from gateway.release.shield import ReleasePolicy
+from gateway.release.shield import Audience, ReleasePolicy
 from gateway.retention import Keeping, keepings, purge, recorded
 from gateway.sections import ProviderSettings
 from gateway.settings import Settings, SettingsError, authorization
@@ -75,11 +61,11 @@ from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import Reader, StoreUnavailable, open_reader
 from gateway.store.rekey import Rekeying
-from gateway.subscriptions.notify import Notifier, Served
 from gateway.usage.keys import YearKeys
 from gateway.usage.ledger import BesideTrail, Ledger
 from gateway.usage.signing import StepHeads
 from profiles.fhir.version import FhirVersion
+from profiles.record.expect import Expectations
 from profiles.record.leaving import Leaving
 from profiles.rows import RowError
 from profiles.standards.load import catalogue
@@ -157,6 +143,34 @@ def save_counts(connection: Connection, settings: Settings, gate: Gate) -> None:
     forget(connection, oldest(datetime.now(UTC).date(), settings.validation.retention_days))
 
 
+def open_collector(
+    settings: Settings,
+    reader: Reader,
+    sources: Mapping[str, Sources],
+    *,
+    audience: Audience = Audience.PERSON,
+    quality: PullGate | None = None,
+    rekey: Rekeying | None = None,
+) -> Collector:
+    """What collects one person's record from the store and these sources, for this audience."""
+    return Collector(
+        reader=reader,
+        ring=keys_of(settings)[1],
+        providers=sources,
+        expected=Expectations(catalogue()),
+        deadline=settings.limits.deadline_seconds,
+        quality=quality,
+        rekey=rekey,
+        leaving=leaving_of(settings),
+        release=ReleasePolicy(settings.release.rules, audience),
+    )
+
+
+def display_names(settings: Settings) -> dict[str, str]:
+    """What each provider is called, by its MedMij name."""
+    return {name: given.display_name for name, given in settings.providers.items()}
+
+
 def open_ledger(settings: Settings) -> Ledger:
     """What counts the steps of visits: a chain of this process."""
     key = audit_key_of(settings)
@@ -166,53 +180,6 @@ def open_ledger(settings: Settings) -> Ledger:
 def leaving_of(settings: Settings) -> Leaving:
     """What is done last to each resource, by the settings."""
     return Leaving(settings.resource_server.narrative, settings.resource_server.copied_claims)
-
-
-def open_intake(engine: Engine, settings: Settings, gate: Gate) -> Intake:
-    """The intake that a command uses; what ``gate`` counts is for the command to save."""
-    leaving = leaving_of(settings)
-    return Intake(engine, settings.intake, settings.validation, gate.counting, catalogue(), *keys_of(settings), leaving)
-
-
-def subscribable(settings: Settings) -> Served:
-    """Whether a provider offers subscriptions to a service."""
-
-    def offers(provider: str, service: str) -> bool:
-        return provider in settings.providers and service in settings.providers[provider].subscriptions
-
-    return offers
-
-
-def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> Notifier:
-    """What notices news for subscriptions, and tells the PGOs."""
-
-    def listed(host: str) -> ListedClient | None:
-        return lists.clients.find(host) if lists.whitelist.holds(host) else None
-
-    return Notifier(
-        engine,
-        settings.subscription,
-        catalogue(),
-        lambda: _log_client(settings),
-        listed,
-        subscribable(settings),
-        today_here,
-        production=settings.mode == "production",
-        release=ReleasePolicy(settings.release.rules),
-    )
-
-
-def open_releases(gate: Gate) -> Releases:
-    """Who tells FHIR releases, by the profiles of the standards and of the definitions that are installed."""
-    serving, verdicts = Serving(catalogue()), gate.counting.verdicts
-
-    def defining(url: str) -> frozenset[FhirVersion]:
-        named = frozenset(version for version in FhirVersion if (version, url) in serving.profiles)
-        if named:
-            return named
-        return frozenset(one for one in FhirVersion if verdicts.validator(one).definitions.structure(url) is not None)
-
-    return Releases(defining)
 
 
 def served(provider: ProviderSettings) -> frozenset[FhirVersion]:
@@ -330,7 +297,7 @@ def wire(
     login = _login(section)
     clock, ledger = StoreClock(engine, system), open_ledger(settings)
     heads = open_heads(settings.audit)
-    chain = ChainLog(engine, settings.chain_log, lambda: _log_client(settings))
+    chain = ChainLog(engine, settings.chain_log, lambda: outside_client(settings))
     auth = build(
         section,
         engine=engine,
@@ -368,41 +335,8 @@ def wire(
     )
 
 
-def wire_intake(settings: Settings, *, system: Callable[[], datetime] = utc_now) -> IntakeParts:
-    """Make the internal listener and the HL7 v2 listeners.
-
-    ``system`` is the clock of this machine; how long tokens of sources live is for the store's to say. Raises
-    LoginFault, AdapterMisconfigured or OSError when the settings cannot be used.
-    """
-    section = settings.intake
-    engine = impatient(open_engine(settings.database_url), settings.limits.database_seconds)
-    pseudonyms, ring = keys_of(settings)
-    recorder, trail = open_recorder(engine, settings), open_trail(engine, settings)
-    counting, leaving = recorder.gate.counting, leaving_of(settings)
-    intake = Intake(engine, section, settings.validation, counting, catalogue(), pseudonyms, ring, leaving)
-    # SQLite has one writer: a second thread would only wait, and with it the requests behind it.
-    worker = Worker(1 if engine.dialect.name == "sqlite" else 4)
-    clock = StoreClock(engine, system)
-    logins = Logins(engine, section, lambda: clock().timestamp())
-    messages = tuple(
-        MllpListener(name, one.mllp, intake, trail, worker, production=settings.mode == "production")
-        for name, one in section.sources.items()
-        if one.mllp is not None
-    )
-    rate = Rate(settings.overload.source_per_second, settings.overload.source_burst)
-    listener = Listener(section, intake, logins, trail, worker, rate)
-    desk = Desk(engine, worker, peer_of, frozenset(host.lower() for host in section.operators), settings.mode)
-    METRICS.register("store", QUEUE_TEXTS, StoredQueues(engine).samples)
-    METRICS.register("intake", QUEUE_TEXTS, Waiting("intake", engine, trail, recorder).samples)
-    app = application(listener, health.application(store_probe(engine)), admin(desk))
-    measured = Measured(guarded(app, section), lambda name: name in section.sources, app.routes)
-    return IntakeParts(
-        section, engine, intake, logins, recorder, trail, worker, measured, clock, messages, settings.connections
-    )
-
-
-def _log_client(settings: Settings) -> httpx.AsyncClient:
-    """A client for the central log component: with our own certificate where there is one."""
+def outside_client(settings: Settings) -> httpx.AsyncClient:
+    """A client for the central log and for PGOs that are told: with our own certificate where there is one."""
     tls = settings.tls
     verify = client_context(tls.back_certificate, tls.back_key, tls.trust) if tls.back_certificate else True
     return httpx.AsyncClient(verify=verify, timeout=settings.chain_log.timeout_seconds, trust_env=False)

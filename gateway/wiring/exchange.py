@@ -1,18 +1,17 @@
 """The exchange with other institutions, put together: its door, its outbox, and what collects from them."""
 
 from gateway.collect.judged import PullGate
-from gateway.collect.pipeline import Around, Collector, sources_of
+from gateway.collect.pipeline import Around, sources_of
 from gateway.exchange.assertions import AssertionSigner, KeyFault
 from gateway.exchange.referrals import Referrals
 from gateway.exchange.running import ExchangeParts, assembled
-from gateway.release.shield import Audience, ReleasePolicy
+from gateway.release.shield import Audience
 from gateway.settings import Settings, SettingsError
 from gateway.share.keep import Keys
 from gateway.store.engine import open_engine
 from gateway.store.patience import impatient
 from gateway.store.reader import open_reader
-from gateway.wiring import keys_of, leaving_of, open_recorder, open_trail, release_rules
-from profiles.record.expect import Expectations
+from gateway.wiring import keys_of, open_collector, open_recorder, open_trail, release_rules
 from profiles.standards.load import catalogue
 
 
@@ -38,15 +37,6 @@ def wire_exchange(settings: Settings, *, around: Around = lambda adapter: adapte
     sources = {
         name: sources_of(given, 0.0, around) for name, given in settings.providers.items() if name in section.parties
     }
-    collector = Collector(
-        reader=reader,
-        ring=keys.ring,
-        providers=sources,
-        expected=Expectations(catalogue()),
-        deadline=settings.limits.deadline_seconds,
-        quality=PullGate(recorder),
-        leaving=leaving_of(settings),
-        release=ReleasePolicy(settings.release.rules, Audience.INSTITUTION),
-    )
+    collector = open_collector(settings, reader, sources, audience=Audience.INSTITUTION, quality=PullGate(recorder))
     made = (engine, reader, trail, recorder, sources)
     return assembled(section, settings.connections, open_referrals(settings), signer, collector, keys, *made)

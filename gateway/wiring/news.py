@@ -1,13 +1,46 @@
-"""What looks at live sources for subscriptions, put together."""
+"""What notices news for subscriptions and tells the PGOs, put together: of the store, and of live sources."""
 
+from sqlalchemy import Engine
+
+from auth.clients.lists import CurrentLists
+from auth.clients.model import ListedClient
 from gateway.calendar import today_here
 from gateway.collect.fanout import FanOut
-from gateway.collect.pipeline import Collector, Sources
+from gateway.collect.pipeline import Sources
 from gateway.release.shield import ReleasePolicy
+from gateway.settings import Settings
 from gateway.subscriptions.live import LiveNews
-from gateway.wiring import Wiring, keys_of, leaving_of, subscribable
-from profiles.record.expect import Expectations
+from gateway.subscriptions.notify import Notifier, Served
+from gateway.wiring import Wiring, keys_of, open_collector, outside_client
 from profiles.standards.load import catalogue
+
+
+def subscribable(settings: Settings) -> Served:
+    """Whether a provider offers subscriptions to a service."""
+
+    def offers(provider: str, service: str) -> bool:
+        return provider in settings.providers and service in settings.providers[provider].subscriptions
+
+    return offers
+
+
+def open_notifier(engine: Engine, settings: Settings, lists: CurrentLists) -> Notifier:
+    """What notices news for subscriptions, and tells the PGOs."""
+
+    def listed(host: str) -> ListedClient | None:
+        return lists.clients.find(host) if lists.whitelist.holds(host) else None
+
+    return Notifier(
+        engine,
+        settings.subscription,
+        catalogue(),
+        lambda: outside_client(settings),
+        listed,
+        subscribable(settings),
+        today_here,
+        production=settings.mode == "production",
+        release=ReleasePolicy(settings.release.rules),
+    )
 
 
 def open_live_news(wiring: Wiring) -> LiveNews | None:
@@ -24,17 +57,8 @@ def open_live_news(wiring: Wiring) -> LiveNews | None:
     }
     if not live:
         return None
-    pseudonyms, ring = keys_of(settings)
-    collector = Collector(
-        reader=wiring.reader,
-        ring=ring,
-        providers=live,
-        expected=Expectations(catalogue()),
-        deadline=settings.limits.deadline_seconds,
-        leaving=leaving_of(settings),
-        release=ReleasePolicy(settings.release.rules),
-    )
+    collector = open_collector(settings, wiring.reader, live)
     return LiveNews(
         wiring.engine, settings.subscription, catalogue(), collector, wiring.trail, subscribable(settings),
-        pseudonyms.mark, today_here,
+        keys_of(settings)[0].mark, today_here,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from gateway.share.receiving import Receiving
 from gateway.share.scan import CommandScan, IcapScan
 from gateway.share.settings import ShareSettings
 from gateway.share.settle import ShareSettling
-from gateway.wiring import keys_of, leaving_of
+from gateway.wiring import display_names, keys_of, leaving_of
 from profiles.record.expect import Expectations
 from profiles.standards.load import catalogue
 
@@ -70,5 +70,5 @@ def targets_of(ways: Mapping[str, Mapping[str, WriteBack | FilingSettings]]) -> 
 
 def open_outbox(engine: Engine, settings: Settings) -> Outbox:
     """What sends accepted items to the EHR. Raises AdapterMisconfigured."""
-    names = {name: given.display_name for name, given in settings.providers.items()}
-    return Outbox(engine, settings.share, Keys(*keys_of(settings)), write_backs(settings), names)
+    keys = Keys(*keys_of(settings))
+    return Outbox(engine, settings.share, keys, write_backs(settings), display_names(settings))

@@ -14,7 +14,10 @@ PACKAGES = ("workbench", "gateway", "auth", "adapters", "profiles")
 ROOTS = {
     "gateway.app",
     "gateway.wiring",
+    "gateway.wiring.endpoint",
     "gateway.wiring.exchange",
+    "gateway.wiring.intake",
+    "gateway.wiring.news",
     "gateway.wiring.sharing",
     "gateway.testmode",
     "gateway.settings",

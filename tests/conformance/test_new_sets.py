@@ -30,7 +30,8 @@ from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.sections import OverloadSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import open_gate, open_intake, recording
+from gateway.wiring import open_gate, recording
+from gateway.wiring.intake import open_intake
 from profiles import zibs
 from profiles.fhir.codec import jsonio, xmlio
 from profiles.fhir.interactions import FhirRequest

@@ -28,7 +28,8 @@ from gateway.intake.login import ASSERTION_TYPE
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
 from gateway.store.schema import intake_token
-from gateway.wiring import wire, wire_intake
+from gateway.wiring import wire
+from gateway.wiring.intake import wire_intake
 
 SLOW = timedelta(minutes=10)
 

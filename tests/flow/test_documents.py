@@ -18,7 +18,8 @@ from gateway.intake.read import InputItem, parse
 from gateway.intake.sender import Door
 from gateway.store.documents import PIECE
 from gateway.store.engine import open_engine
-from gateway.wiring import open_gate, open_intake, open_releases
+from gateway.wiring import open_gate
+from gateway.wiring.intake import open_intake, open_releases
 from profiles.fhir.version import FhirVersion
 from workbench.statictokens import TOKENS, issue
 

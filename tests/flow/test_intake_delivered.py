@@ -14,7 +14,7 @@ from world.intake_house import BSN, PROVIDER, House, condition, patient, setting
 
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 from workbench.statictokens import TOKENS, issue
 
 TOKEN = "a-token-of-this-test-0123456789abcdef"

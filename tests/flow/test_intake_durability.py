@@ -35,7 +35,7 @@ SERVE = """
 import asyncio
 from gateway.intake.listener import beside
 from gateway.settings import load
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 async def main():
     async with beside(wire_intake(load())):
         print("ready", flush=True)

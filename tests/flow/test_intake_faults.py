@@ -39,7 +39,7 @@ from gateway.cli.db import upgrade
 from gateway.intake.listener import beside
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,7 +22,8 @@ from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.store.schema import outbox, quarantine, verdict
 from gateway.store.schema import patient as patients
-from gateway.wiring import open_gate, open_intake, open_releases
+from gateway.wiring import open_gate
+from gateway.wiring.intake import open_intake, open_releases
 from profiles.fhir.version import FhirVersion
 
 Resource = dict[str, Any]

@@ -13,7 +13,6 @@ from world.release_house import LAB_SEARCH, ReleaseHouse, lab, letter, moment, r
 
 from auth.pages.own import OwnRecordReader
 from auth.ports import Person
-from gateway.app import collector_of
 from gateway.ownrecord.collecting import OwnRecords, named
 from gateway.ownrecord.texts import texts_of
 from gateway.release.rules import rules
@@ -21,6 +20,7 @@ from gateway.release.shield import ReleasePolicy
 from gateway.store.reader import open_reader
 from gateway.testmode import completed
 from gateway.wiring import keys_of, wire
+from gateway.wiring.endpoint import collector_of
 from profiles.fhir.version import FhirVersion
 from workbench.plugin import workbench
 

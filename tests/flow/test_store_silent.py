@@ -22,7 +22,7 @@ from world.intake_house import House, condition, patient, settings_for, source
 
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 from workbench.demo import world
 from workbench.pgo.endpoints import GatewayEndpoints
 from workbench.pgo.oauth import authorization_request

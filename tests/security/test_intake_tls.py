@@ -21,7 +21,7 @@ from gateway.cli.db import upgrade
 from gateway.intake.listener import beside
 from gateway.intake.settings import IntakeSettings
 from gateway.store.engine import open_engine
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 
 EPD, LAB, OTHER, OURS = "epd.intern.example", "lab.intern.example", "other.intern.example", "gateway.intern.example"
 

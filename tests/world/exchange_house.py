@@ -41,8 +41,9 @@ from gateway.share.keep import Keys
 from gateway.store.engine import open_engine
 from gateway.store.exchanged import referral
 from gateway.store.schema import audit_record
-from gateway.wiring import keys_of, open_gate, open_intake
+from gateway.wiring import keys_of, open_gate
 from gateway.wiring.exchange import open_referrals, wire_exchange
+from gateway.wiring.intake import open_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.version import FhirVersion
 from profiles.standards.load import catalogue

@@ -20,7 +20,7 @@ from gateway.intake.settings import IntakeSettings, SourceSettings
 from gateway.settings import Settings, load
 from gateway.store.engine import open_engine
 from gateway.store.schema import audit_record, resource
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 from profiles.fhir.codec.packing import unpack
 
 PROVIDER = "ziekenhuiszandoord"

@@ -6,7 +6,7 @@ import httpx
 
 from gateway.intake.settings import IntakeSettings, OpenLogin, SourceSettings
 from gateway.settings import Settings
-from gateway.wiring import wire_intake
+from gateway.wiring.intake import wire_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

@@ -12,7 +12,8 @@ from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.settings import Settings
 from gateway.store.unit import Owner, Unit
-from gateway.wiring import keys_of, open_gate, open_intake, recording, save_counts
+from gateway.wiring import keys_of, open_gate, recording, save_counts
+from gateway.wiring.intake import open_intake
 from profiles.fhir.codec import jsonio
 from profiles.fhir.tree import Resource
 from profiles.fhir.version import FhirVersion

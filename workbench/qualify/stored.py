@@ -11,7 +11,8 @@ from gateway.intake.outcome import ImportOutcome
 from gateway.intake.read import InputItem
 from gateway.intake.sender import Door
 from gateway.settings import Settings
-from gateway.wiring import open_gate, open_intake, recording, save_counts
+from gateway.wiring import open_gate, recording, save_counts
+from gateway.wiring.intake import open_intake
 from workbench.qualify.loadset import LoadItem
 from workbench.statictokens import TOKENS, issue
 
